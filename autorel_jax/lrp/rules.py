@@ -1,0 +1,166 @@
+"""Rules: twins of the ops in ops.py with the same forward value and another backward. Used by composites.py.
+
+What flows backwards is the multiplier c = R / a of every activation a ("modified gradient"), so the plain backward
+of a linear map, a residual add, a gather or a reshape is LRP-0 already, and only the ops below need a rule:
+
+    activation        secant            GELU, tanh, ReLU, SiLU
+    contract          halved            attention scores, attention context
+    softmax           detached          CP-LRP; AttnLRP's softmax rule is the plain backward
+    layer_norm        frozen
+    the boundaries    to_multiplier, to_relevance
+
+Shape letters as in ops.py.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+
+from autorel_jax import ops
+from autorel_jax.ops import Array
+
+# ---------------------------------------------------------------- activation: GELU, tanh, ReLU, SiLU
+
+
+def tanh_multiplier(x: Array) -> Array:
+    """tanh(x) / x, by its series 1 - x²/3 + 2x⁴/15 where |x| < 1e-3 (there the next term is below 1e-19)."""
+    near = jnp.abs(x) < 1e-3
+    away = jnp.where(near, 1, x)
+    return jnp.where(near, 1 - x**2 / 3 + 2 * x**4 / 15, jnp.tanh(away) / away)
+
+
+MULTIPLIERS = {  # f(x) / x in closed form, for the functions in ops.ACTIVATIONS
+    "gelu": ops.normal_cdf,
+    "gelu_tanh": ops.normal_cdf_tanh,
+    "relu": lambda x: (x > 0).astype(x.dtype),
+    "silu": jax.nn.sigmoid,
+    "tanh": tanh_multiplier,
+}
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
+def secant(name: str, x: Array) -> Array:
+    """The identity rule for an elementwise function: an output's relevance goes to its input as it is.
+
+        R_in = R_out,   so   c_in = c_out f(x) / x
+
+    in closed form: GELU Φ(x), tanh-GELU ½(1 + tanh …), ReLU 1[x > 0], SiLU σ(x), tanh tanh(x)/x. The quotient
+    itself would be wrong at 0, where its limit is ½ for GELU and 1 for tanh.
+
+    Shapes: x [...] -> [...].
+    Source: AttnLRP (Achtibat et al. 2024), the identity rule for element-wise non-linearities.
+    Conserves: R_in = R_out for each element.
+    """
+    return ops.activation(name, x)
+
+
+def _secant_forward(name, x):
+    multiplier = MULTIPLIERS[name](ops.at_least_float32(x))
+    return ops.activation(name, x), multiplier.astype(x.dtype)
+
+
+def _secant_backward(name, multiplier, c):
+    return (c * multiplier,)
+
+
+secant.defvjp(_secant_forward, _secant_backward)
+
+# ---------------------------------------------------------------- contract: attention scores and context
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
+def halved(equation: str, a: Array, b: Array) -> Array:
+    """The uniform rule for a product of two activations: each factor gets half of the relevance.
+
+        y_jp = Σ_i A_ji V_ip,   R(A_ji) = ½ Σ_p A_ji V_ip c_jp,   R(V_ip) = ½ Σ_j A_ji V_ip c_jp
+
+    that is, half of the plain gradient to each.
+
+    Shapes: by the einsum equation.
+    Source: AttnLRP (Achtibat et al. 2024), eq. 7 and the rule for bi-linear matrix multiplication.
+    Conserves: Σ R(a) + Σ R(b) = Σ R(y).
+    """
+    return ops.contract(equation, a, b)
+
+
+def _halved_forward(equation, a, b):
+    return ops.contract(equation, a, b), (a, b)
+
+
+def _halved_backward(equation, factors, c):
+    _, pull = jax.vjp(functools.partial(ops.contract, equation), *factors)
+    return pull(c / 2)
+
+
+halved.defvjp(_halved_forward, _halved_backward)
+
+# ---------------------------------------------------------------- softmax
+
+
+def detached(scores: Array, mask: Array) -> Array:
+    """CP-LRP's softmax: attention weights are constants, no relevance goes to the scores.
+
+        R(scores) = 0
+
+    With the plain backward of the context product, values then get all of its relevance. AttnLRP's softmax rule,
+    R_i = x_i (R(s_i) - s_i Σ_j R(s_j)), is the plain backward of ops.softmax in multiplier form and needs no twin.
+
+    Shapes: scores [..., S], mask broadcastable to it -> [..., S].
+    Source: Ali et al. 2022 (CP-LRP).
+    Conserves: with a plain context product, Σ R(values) = Σ R(context).
+    """
+    return jax.lax.stop_gradient(ops.softmax(scores, mask))
+
+
+# ---------------------------------------------------------------- layer_norm
+
+
+def frozen(x: Array, scale: Array, bias: Array, epsilon: float) -> Array:
+    """LayerNorm with its standard deviation held constant; the mean is differentiated.
+
+        y = (x - mean x) / σ · scale + bias,   c_in = (I - 1/D) (c_out scale / σ)
+
+    Shapes: x [..., D], scale [D], bias [D] -> [..., D].
+    Source: Ali et al. 2022 (the LN rule); AttnLRP (Achtibat et al. 2024) for normalisation layers.
+    Conserves: Σ R_in + Σ bias c_out = Σ R_out.
+    """
+    centred = x - x.mean(axis=-1, keepdims=True)
+    variance = jnp.square(centred).mean(axis=-1, keepdims=True)
+    return centred * jax.lax.stop_gradient(jax.lax.rsqrt(variance + epsilon)) * scale + bias
+
+
+# ---------------------------------------------------------------- the boundaries, in multiplier form
+
+
+@jax.custom_vjp
+def to_multiplier(logits: Array) -> Array:
+    """At the logits: the identity forward; backward, relevance becomes the multiplier.
+
+        c = R / logit,   with machine epsilon in place of a logit of exactly 0
+
+    so that c is exact wherever R = logit · c and the logit is not 0.
+
+    Shapes: logits [..., C] -> [..., C].
+    Conserves: R = logit · c.
+    """
+    return logits
+
+
+def _to_multiplier_backward(logits, relevance):
+    return (relevance / jnp.where(logits == 0, jnp.finfo(logits.dtype).eps, logits),)
+
+
+to_multiplier.defvjp(lambda logits: (logits, logits), _to_multiplier_backward)
+
+
+@jax.custom_vjp
+def to_relevance(x: Array) -> Array:
+    """At the input: the identity forward; backward, the multiplier becomes relevance, R = x c.
+
+    Shapes: x [..., D] -> [..., D].
+    """
+    return x
+
+
+to_relevance.defvjp(lambda x: (x, x), lambda x, c: (x * c,))

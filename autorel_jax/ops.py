@@ -1,0 +1,111 @@
+"""The arithmetic of BERT as pure functions, and the Ops table that a model computes with.
+
+A composite of lrp/ is this table with some entries replaced by twins: same forward value, another backward.
+
+Shape letters of the whole package: B batch, T tokens (of a query), S tokens (of a key), D model width, H heads,
+K head width, F feed-forward width, C classes, L layers.
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import jax
+import jax.numpy as jnp
+
+Array = jax.Array
+
+
+def linear(x: Array, kernel: Array, bias: Array) -> Array:
+    """The affine map xW + b. Shapes: x [..., D], kernel [D, F], bias [F] -> [..., F]."""
+    return x @ kernel + bias
+
+
+def contract(equation: str, a: Array, b: Array) -> Array:
+    """A product of two activations that sums over shared axes (einsum): attention scores, attention context."""
+    return jnp.einsum(equation, a, b)
+
+
+def add(a: Array, b: Array) -> Array:
+    """The sum of two activations: the residual stream, the parts of the embedding."""
+    return a + b
+
+
+def softmax(scores: Array, mask: Array) -> Array:
+    """Softmax over the last axis among the entries where mask is true; all others get exactly 0.
+
+    A row without any true entry gives zeros, not NaN. Shapes: scores [..., S], mask broadcastable to it.
+    """
+    scores = jnp.where(mask, scores, jnp.finfo(scores.dtype).min)
+    return jnp.where(mask, jax.nn.softmax(scores, axis=-1), 0)
+
+
+def layer_norm(x: Array, scale: Array, bias: Array, epsilon: float) -> Array:
+    """Normalises over the last axis; epsilon sits inside the root. Shapes: x [..., D], scale [D], bias [D]."""
+    centred = x - x.mean(axis=-1, keepdims=True)
+    variance = jnp.square(centred).mean(axis=-1, keepdims=True)
+    return centred * jax.lax.rsqrt(variance + epsilon) * scale + bias
+
+
+def normal_cdf(x: Array) -> Array:
+    """Φ(x), the standard normal distribution function."""
+    return 0.5 * (1 + jax.lax.erf(x / math.sqrt(2)))
+
+
+def normal_cdf_tanh(x: Array) -> Array:
+    """The approximation of Φ(x) that tanh-GELU uses (Hendrycks & Gimpel 2016)."""
+    return 0.5 * (1 + jnp.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
+
+
+ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
+    "gelu": lambda x: x * normal_cdf(x),
+    "gelu_tanh": lambda x: x * normal_cdf_tanh(x),
+    "relu": jax.nn.relu,
+    "silu": jax.nn.silu,
+    "tanh": jnp.tanh,
+}
+
+
+def activation(name: str, x: Array) -> Array:
+    """The elementwise function of that name in ACTIVATIONS, computed in at least float32."""
+    return ACTIVATIONS[name](at_least_float32(x)).astype(x.dtype)
+
+
+def at_least_float32(x: Array) -> Array:
+    """Upcasts bfloat16 and float16; leaves float32 and float64 alone."""
+    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+
+
+class Block(Protocol):
+    """A sub-block of a layer as a hashable pure function: `block(params, x) -> y`, computed with `block.ops`."""
+
+    ops: "Ops"
+
+    def __call__(self, params: Any, x: Array) -> Array:
+        """Shapes: x [B, S, D] -> [B, T, D] with T <= S: the block may return only the first tokens."""
+
+
+def residual(block: Block, params: Any, x: Array) -> Array:
+    """x + block(x), for the tokens that the block returns. Shapes: x [B, S, D] -> [B, T, D]."""
+    y = block(params, x)
+    return block.ops.add(x[:, : y.shape[1]], y)
+
+
+@dataclasses.dataclass(frozen=True)
+class Ops:
+    """What a Bert computes with: one pure function for each kind of step. Compared and hashed by value.
+
+    Every entry has the signature of the function of the same name in this module.
+    """
+
+    linear: Callable[[Array, Array, Array], Array] = linear
+    contract: Callable[[str, Array, Array], Array] = contract
+    add: Callable[[Array, Array], Array] = add
+    softmax: Callable[[Array, Array], Array] = softmax
+    layer_norm: Callable[[Array, Array, Array, float], Array] = layer_norm
+    activation: Callable[[str, Array], Array] = activation
+    residual: Callable[[Block, Any, Array], Array] = residual
+
+
+PLAIN = Ops()

@@ -1,0 +1,106 @@
+"""Relevance: a function from embeddings to logits, and a target -> relevance of every token. One jax.vjp.
+
+Used by explain.py, and by `Classifier.logits_of`, the raw form for one's own vjp.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from autorel_jax.bert import Bert, Params
+from autorel_jax.config import BertConfig
+from autorel_jax.errors import InputError
+from autorel_jax.lrp.composites import WORD_EMBEDDINGS, Composite
+from autorel_jax.ops import Array
+
+Logits = Callable[[Array], Array]  # embeddings [B, T, D] -> logits [B, C]
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What a compiled explanation depends on besides shapes. Hashable.
+
+    Attributes:
+      config: the model's architecture.
+      composite: which rule for which op.
+      read_at: a point of `composite.reads`.
+      dtype: of the matrix products; None is the parameters'.
+    """
+
+    config: BertConfig
+    composite: Composite
+    read_at: str
+    dtype: jnp.dtype | None = None
+
+    def __post_init__(self):
+        if self.read_at not in self.composite.reads:
+            raise InputError(
+                f"This method cannot be read at {self.read_at!r}; accepted: {', '.join(self.composite.reads)}."
+            )
+
+    @property
+    def model(self) -> Bert:
+        """The BERT that computes with the composite's rules."""
+        return Bert(self.config, self.composite.ops, self.dtype)
+
+
+def embeddings(settings: Settings, params: Params, ids: Array, types: Array) -> Array:
+    """The activations where relevance is read: ids, types [B, T] -> [B, T, D]."""
+    apply = functools.partial(settings.model.apply, {"params": params})
+    words = apply(ids, method="lookup")
+    return words if settings.read_at == WORD_EMBEDDINGS else apply(words, types, method="embed")
+
+
+def from_embeddings(settings: Settings, params: Params, mask: Array, types: Array) -> Logits:
+    """The function from the read point to the logits whose vjp gives relevance at its input.
+
+    Its vjp takes what `composite.boundary.seed` gives, not relevance at the logits. Shapes: mask, types [B, T].
+    """
+    apply = functools.partial(settings.model.apply, {"params": params})
+
+    def f(x: Array) -> Array:
+        x = settings.composite.boundary.embeddings(x)
+        if settings.read_at == WORD_EMBEDDINGS:
+            x = apply(x, types, method="embed")
+        return apply(x, mask, method="classify")
+
+    return f
+
+
+def attribute(f: Logits, x: Array, weights: Array | None, seed: Callable[[Array, Array], Array]) -> tuple[Array, Array]:
+    """Logits and the relevance at x of targets that are weighted sums of the logits, from one forward pass.
+
+    Args:
+      f: embeddings [B, T, D] -> logits [B, C], as `from_embeddings` makes it.
+      x: [B, T, D].
+      weights: [B, N, C], N targets for each row; None explains the class with the highest logit.
+      seed: `Boundary.seed` of the composite that f computes with.
+
+    Returns:
+      logits [B, C] and relevance [B, N, T, D].
+    """
+    logits, pull = jax.vjp(f, x)
+    if weights is None:
+        weights = jax.nn.one_hot(logits.argmax(axis=-1), logits.shape[-1], dtype=logits.dtype)[:, None]
+    seeds = seed(logits[:, None], weights.astype(logits.dtype))
+    if seeds.shape[1] == 1:
+        return logits, pull(seeds[:, 0])[0][:, None]
+    (relevance,) = jax.vmap(pull, in_axes=1, out_axes=1)(seeds)
+    return logits, relevance
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def token_relevance(
+    settings: Settings, params: Params, ids: Array, mask: Array, types: Array, weights: Array | None
+) -> tuple[Array, Array]:
+    """Logits [B, C] and relevance of each token [B, N, T] for token ids, mask and types [B, T]; compiled once a shape.
+
+    `weights` are as in `attribute`. Padding gets exactly 0.
+    """
+    x = embeddings(settings, params, ids, types)
+    f = from_embeddings(settings, params, mask, types)
+    logits, relevance = attribute(f, x, weights, settings.composite.boundary.seed)
+    return logits, relevance.sum(axis=-1)

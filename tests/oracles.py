@@ -1,0 +1,87 @@
+"""Every rule a second time: NumPy float64, loops over indices, written from the equations alone.
+
+Each takes the op's inputs and what arrives from above, and returns what goes to the (first) input.
+"""
+
+import math
+
+import numpy as np
+
+
+def normal_cdf(x: float) -> float:
+    return 0.5 * math.erfc(-x / math.sqrt(2))
+
+
+def quotient(name: str, x: float) -> float:
+    """f(x) / x, by the definition of f, for x that is not near 0."""
+    functions = {
+        "gelu": lambda x: x * normal_cdf(x),
+        "gelu_tanh": lambda x: x * 0.5 * (1 + math.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x))),
+        "relu": lambda x: max(x, 0.0),
+        "silu": lambda x: x / (1 + math.exp(-x)),
+        "tanh": math.tanh,
+    }
+    return functions[name](x) / x
+
+
+def secant(name, x, c):
+    return np.array([[quotient(name, x[i, j]) * c[i, j] for j in range(x.shape[1])] for i in range(x.shape[0])])
+
+
+def skipped(name, x, relevance):
+    return relevance.copy()
+
+
+def halved(a, b, c):
+    """For y[i, k] = Σ_j a[i, j] b[j, k]: the relevance a * c_in of every factor, from contributions."""
+    to_a, to_b = np.zeros_like(a), np.zeros_like(b)
+    for i in range(a.shape[0]):
+        for k in range(b.shape[1]):
+            for j in range(a.shape[1]):
+                contribution = a[i, j] * b[j, k] * c[i, k]
+                to_a[i, j] += contribution / 2
+                to_b[j, k] += contribution / 2
+    return to_a, to_b
+
+
+def softmax(scores, mask, relevance):
+    """AttnLRP: R_i = x_i (R(s_i) - s_i Σ_j R(s_j)), in relevance at both ends."""
+    found = np.zeros_like(scores)
+    for i, row in enumerate(scores):
+        seen = [j for j in range(len(row)) if mask[i, j]]
+        top = max((row[j] for j in seen), default=0.0)
+        total = sum(math.exp(row[j] - top) for j in seen)
+        for j in seen:
+            s = math.exp(row[j] - top) / total
+            found[i, j] = row[j] * (relevance[i, j] - s * sum(relevance[i, k] for k in seen))
+    return found
+
+
+def frozen(x, scale, bias, epsilon, c):
+    found = np.zeros_like(x)
+    for i, row in enumerate(x):
+        width = len(row)
+        mean = sum(row) / width
+        deviation = math.sqrt(sum((value - mean) ** 2 for value in row) / width + epsilon)
+        for j in range(width):
+            for k in range(width):
+                weight = ((1.0 if j == k else 0.0) - 1 / width) * scale[k] / deviation
+                found[i, j] += weight * c[i, k]
+    return found
+
+
+def signed_weights(x, kernel, bias, relevance, stabilizer=1e-7):
+    rows, inputs, outputs = x.shape[0], *kernel.shape
+    found = np.zeros_like(x)
+    for t in range(rows):
+        for k in range(outputs):
+            up = max(bias[k], 0) + sum(x[t, j] * kernel[j, k] for j in range(inputs) if kernel[j, k] > 0) + stabilizer
+            down = min(bias[k], 0) + sum(x[t, j] * kernel[j, k] for j in range(inputs) if kernel[j, k] < 0) - stabilizer
+            for j in range(inputs):
+                share = kernel[j, k] / (up if kernel[j, k] > 0 else down)
+                found[t, j] += 0.5 * x[t, j] * share * relevance[t, k]
+        size = sum(abs(value) for value in found[t])
+        total = sum(relevance[t])
+        for j in range(inputs):
+            found[t, j] = abs(found[t, j]) * (total + stabilizer) / (size + stabilizer)
+    return found

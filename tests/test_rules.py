@@ -1,0 +1,321 @@
+"""Each rule four ways: by hand, against the oracle, by identity with another rule, and by contract."""
+
+import dataclasses
+import functools
+import math
+from fractions import Fraction
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import oracles
+import pytest
+from measures import relative_error
+from tolerances import CONSERVATION, FORWARD, RULE
+
+from autorel_jax import ops
+from autorel_jax.lrp import bert_lrp, rules
+from autorel_jax.ops import PLAIN, Ops
+
+ACTIVATIONS = tuple(ops.ACTIVATIONS)
+MATMUL = "ij,jk->ik"
+
+
+@pytest.fixture(autouse=True)
+def float64():
+    with jax.enable_x64(True):
+        yield
+
+
+def drawn(*shape, seed=0):
+    return np.random.default_rng([seed, *shape]).standard_normal(shape)
+
+
+def pulled(f, x, cotangent):
+    """What f's vjp returns for its one input."""
+    return np.asarray(jax.vjp(f, jnp.asarray(x))[1](jnp.asarray(cotangent))[0])
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """A rule as a function of one array, its plain twin, an input and the oracle of what goes to that input."""
+
+    name: str
+    rule: object
+    plain: object
+    shape: tuple[int, ...]
+    oracle: object
+
+    def __str__(self):
+        return self.name
+
+
+def activation_case(rule, oracle, name):
+    return Case(
+        f"{rule.__name__}-{name}",
+        functools.partial(rule, name),
+        functools.partial(ops.activation, name),
+        (3, 5),
+        lambda x, c: oracle(name, x, c),
+    )
+
+
+A, B = drawn(3, 4, seed=1), drawn(4, 5, seed=2)
+MASK = np.array([[1, 1, 1, 1, 0], [1, 0, 0, 0, 0], [0, 0, 0, 0, 0]], bool)
+SCALE, SHIFT, EPSILON = drawn(5, seed=3), drawn(5, seed=4), 1e-3
+KERNEL, BIAS = drawn(4, 5, seed=5), drawn(5, seed=6)
+CASES = [
+    *(activation_case(rules.secant, oracles.secant, name) for name in ACTIVATIONS),
+    *(activation_case(bert_lrp.skipped, oracles.skipped, name) for name in ACTIVATIONS),
+    Case(
+        "halved-left",
+        lambda a: rules.halved(MATMUL, a, jnp.asarray(B)),
+        lambda a: ops.contract(MATMUL, a, jnp.asarray(B)),
+        (3, 4),
+        lambda a, c: oracles.halved(a, B, c)[0] / a,
+    ),
+    Case(
+        "halved-right",
+        lambda b: rules.halved(MATMUL, jnp.asarray(A), b),
+        lambda b: ops.contract(MATMUL, jnp.asarray(A), b),
+        (4, 5),
+        lambda b, c: oracles.halved(A, b, c)[1] / b,
+    ),
+    Case(
+        "softmax",
+        lambda x: ops.softmax(x, MASK),
+        lambda x: jnp.where(MASK.any(1, keepdims=True), jax.nn.softmax(jnp.where(MASK, x, -1e30)), 0),
+        (3, 5),
+        lambda x, c: oracles.softmax(x, MASK, c * np.asarray(ops.softmax(jnp.asarray(x), MASK))) / x,
+    ),
+    Case(
+        "detached",
+        lambda x: rules.detached(x, MASK),
+        lambda x: ops.softmax(x, MASK),
+        (3, 5),
+        lambda x, c: np.zeros_like(x),
+    ),
+    Case(
+        "frozen",
+        lambda x: rules.frozen(x, SCALE, SHIFT, EPSILON),
+        lambda x: ops.layer_norm(x, SCALE, SHIFT, EPSILON),
+        (3, 5),
+        lambda x, c: oracles.frozen(x, SCALE, SHIFT, EPSILON, c),
+    ),
+    Case(
+        "signed_weights",
+        lambda x: bert_lrp.signed_weights(x, jnp.asarray(KERNEL), jnp.asarray(BIAS)),
+        lambda x: ops.linear(x, jnp.asarray(KERNEL), jnp.asarray(BIAS)),
+        (3, 4),
+        lambda x, r: oracles.signed_weights(x, KERNEL, BIAS, r),
+    ),
+]
+every_case = pytest.mark.parametrize("case", CASES, ids=str)
+
+
+def inputs(case):
+    x = drawn(*case.shape)
+    return x, drawn(*np.shape(case.plain(jnp.asarray(x))), seed=7)
+
+
+# ---------------------------------------------------------------- against the oracle
+
+
+@every_case
+def test_oracle(case):
+    x, c = inputs(case)
+    expected = case.oracle(x, c)
+    assert np.abs(pulled(case.rule, x, c) - expected).max() <= RULE * max(np.abs(expected).max(), 1)
+
+
+# ---------------------------------------------------------------- by hand
+
+
+def test_secant_by_hand():
+    x, c = [-1.0, 0.0, 2.0], [3.0, 4.0, 5.0]
+    assert pulled(functools.partial(rules.secant, "relu"), x, c).tolist() == [0, 0, 5]
+    phi = 0.15865525393145707  # Φ(-1)
+    gelu = pulled(functools.partial(rules.secant, "gelu"), x, c)
+    np.testing.assert_allclose(gelu, [3 * phi, 4 / 2, 5 * 0.9772498680518208], rtol=RULE)
+    tanh = pulled(functools.partial(rules.secant, "tanh"), x, c)
+    np.testing.assert_allclose(tanh, [3 * math.tanh(1), 4, 5 * math.tanh(2) / 2], rtol=RULE)
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_secant_near_zero(name):
+    """The closed form reaches its limit f'(0) smoothly, where the quotient f(x) / x cannot be computed."""
+    tiny = np.array([-1e-3 - 1e-9, -1e-3 + 1e-9, -1e-300, 1e-300, 1e-3 - 1e-9, 1e-3 + 1e-9])
+    found = pulled(functools.partial(rules.secant, name), tiny, np.ones(6))
+    limits = {"relu": [0, 0, 0, 1, 1, 1], "tanh": [1] * 6}
+    np.testing.assert_allclose(found, limits.get(name, [0.5] * 6), atol=5e-4)
+    np.testing.assert_allclose(found[[0, 1, 4, 5]], [oracles.quotient(name, x) for x in tiny[[0, 1, 4, 5]]], rtol=RULE)
+
+
+def test_halved_by_hand():
+    a, b = np.array([[1.0, 2.0]]), np.array([[3.0], [4.0]])  # y = 11, so c = 1 is R(y) = 11
+    to_a = a * pulled(lambda a: rules.halved(MATMUL, a, b), a, [[1.0]])
+    to_b = b * pulled(lambda b: rules.halved(MATMUL, a, b), b, [[1.0]])
+    assert to_a.tolist() == [[1.5, 4.0]]
+    assert to_b.tolist() == [[1.5], [4.0]]
+    assert to_a.sum() + to_b.sum() == 11
+
+
+def test_softmax_by_hand():
+    x = np.array([[0.0, math.log(3)]])  # s = [1/4, 3/4]; R(s) = [1, 0] is c = [4, 0]
+    c = pulled(lambda x: ops.softmax(x, np.ones((1, 2), bool)), x, [[4.0, 0.0]])
+    np.testing.assert_allclose(x * c, [[0, -0.75 * math.log(3)]], rtol=RULE)
+
+
+def test_detached_by_hand():
+    x = np.array([[0.0, math.log(3)]])
+    weights = rules.detached(jnp.asarray(x), np.ones((1, 2), bool))
+    np.testing.assert_allclose(weights, [[0.25, 0.75]], rtol=RULE)
+    assert pulled(lambda x: rules.detached(x, np.ones((1, 2), bool)), x, [[4.0, 0.0]]).tolist() == [[0, 0]]
+
+
+def test_frozen_by_hand():
+    x = np.array([[1.0, 3.0]])  # mean 2, deviation 1: y = [-2, 2]; c = [1, 0] is R(y) = [-2, 0]
+    found = x * pulled(lambda x: rules.frozen(x, np.full(2, 2.0), np.zeros(2), 0.0), x, [[1.0, 0.0]])
+    np.testing.assert_allclose(found, [[1, -3]], rtol=RULE)
+
+
+def test_signed_weights_by_hand():
+    x, kernel = np.array([[1.0, 2.0]]), np.array([[1.0, -1.0], [2.0, 3.0]])
+    # z⁺ = [5, 6], z⁻ = [0, -1]; R' = [1 + 3, 7]; ΣR = 16
+    found = pulled(lambda x: bert_lrp.signed_weights(x, kernel, jnp.zeros(2)), x, [[10.0, 6.0]])
+    expected = [[float(Fraction(4 * 16, 11)), float(Fraction(7 * 16, 11))]]
+    np.testing.assert_allclose(found, expected, rtol=10 * bert_lrp.STABILIZER)
+
+
+def test_to_multiplier_by_hand():
+    found = pulled(rules.to_multiplier, [2.0, -4.0, 0.0], [1.0, 1.0, 0.0])
+    assert found.tolist() == [0.5, -0.25, 0]
+    assert pulled(rules.to_multiplier, [0.0], [1.0]).tolist() == [1 / np.finfo(float).eps]
+
+
+def test_to_relevance_by_hand():
+    assert pulled(rules.to_relevance, [2.0, -4.0, 0.0], [3.0, 5.0, 7.0]).tolist() == [6, -20, 0]
+
+
+@dataclasses.dataclass(frozen=True)
+class Tripled:
+    """A block that multiplies by 3 through ops.linear, and drops all but the first token."""
+
+    ops: Ops
+
+    def __call__(self, params, x):
+        return self.ops.linear(x[:, :1], params, jnp.zeros(1))
+
+
+def test_whole_block_by_hand():
+    """y = x + 3x; R + (plain: 3 R) + (signed_weights on one feature: R), for the one token that the block returns."""
+    block = Tripled(dataclasses.replace(PLAIN, linear=bert_lrp.signed_weights, residual=bert_lrp.whole_block))
+    x = np.array([[[2.0], [5.0]]])
+
+    def f(x):
+        return bert_lrp.whole_block(block, jnp.full((1, 1), 3.0), x)
+
+    assert f(jnp.asarray(x)).tolist() == [[[8.0]]]
+    np.testing.assert_allclose(pulled(f, x, [[[7.0]]]), [[[7 + 21 + 7], [0]]], rtol=1e-6)  # the stabilizer's 1e-7
+
+
+# ---------------------------------------------------------------- by identity
+
+
+def test_secant_of_relu_is_its_gradient():
+    x, c = drawn(3, 5), drawn(3, 5, seed=1)
+    np.testing.assert_array_equal(pulled(functools.partial(rules.secant, "relu"), x, c), pulled(jax.nn.relu, x, c))
+
+
+def test_halved_is_half_the_gradient():
+    c = drawn(3, 5, seed=8)
+    found = pulled(lambda a: rules.halved(MATMUL, a, jnp.asarray(B)), A, c)
+    np.testing.assert_allclose(found, pulled(lambda a: a @ jnp.asarray(B), A, c) / 2, rtol=RULE)
+
+
+def test_frozen_is_the_gradient_plus_the_deviations_share():
+    """Plain LayerNorm = frozen LayerNorm - the projection on the normalised x, so the two agree where that is 0."""
+    x, c = drawn(1, 5), drawn(1, 5, seed=9)
+    ones, zeros = np.ones(5), np.zeros(5)
+    normed = np.asarray(ops.layer_norm(jnp.asarray(x), ones, zeros, 0.0))
+    c -= normed * (c * normed).sum() / (normed**2).sum()
+    frozen = pulled(lambda x: rules.frozen(x, ones, zeros, 0.0), x, c)
+    assert relative_error(frozen, pulled(lambda x: ops.layer_norm(x, ones, zeros, 0.0), x, c)) <= RULE
+
+
+def test_signed_weights_on_positive_numbers_is_lrp_0():
+    x, kernel, relevance = np.abs(drawn(3, 4)), np.abs(KERNEL), np.abs(drawn(3, 5, seed=1))
+    found = pulled(lambda x: bert_lrp.signed_weights(x, jnp.asarray(kernel), jnp.zeros(5)), x, relevance)
+    lrp_0 = x * ((relevance / (x @ kernel)) @ kernel.T)
+    assert relative_error(found, lrp_0) <= 10 * bert_lrp.STABILIZER
+
+
+# ---------------------------------------------------------------- by contract
+
+
+@every_case
+def test_forward_is_unchanged(case):
+    x, _ = inputs(case)
+    assert relative_error(case.rule(jnp.asarray(x)), case.plain(jnp.asarray(x))) <= FORWARD
+
+
+@every_case
+def test_jit_and_vmap_change_nothing(case):
+    x, c = inputs(case)
+    expected = pulled(case.rule, x, c)
+    bound = FORWARD * max(np.abs(expected).max(), 1)
+    back = functools.partial(pull_back, case.rule)
+    assert np.abs(jax.jit(back)(x, c) - expected).max() <= bound
+    stacked = jax.vmap(back)(np.stack([x, 2 * x]), np.stack([c, c]))
+    assert np.abs(stacked[0] - expected).max() <= bound
+    assert np.abs(stacked[1] - pulled(case.rule, 2 * x, c)).max() <= 10 * bound
+
+
+def pull_back(rule, x, c):
+    return jax.vjp(rule, x)[1](c)[0]
+
+
+@every_case
+def test_no_recompilation(case):
+    x, c = inputs(case)
+    compiled = jax.jit(functools.partial(pull_back, case.rule))
+    compiled(x, c)
+    compiled(2 * x, 3 * c)
+    assert compiled._cache_size() == 1
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_secant_conserves(name):
+    x, c = drawn(3, 5), drawn(3, 5, seed=1)
+    into, out = (
+        x * pulled(functools.partial(rules.secant, name), x, c),
+        ops.activation(name, jnp.asarray(x)) * c,
+    )
+    assert relative_error(into, out) <= CONSERVATION
+
+
+def test_halved_conserves():
+    c = drawn(3, 5, seed=1)
+    to_a = A * pulled(lambda a: rules.halved(MATMUL, a, jnp.asarray(B)), A, c)
+    to_b = B * pulled(lambda b: rules.halved(MATMUL, jnp.asarray(A), b), B, c)
+    assert abs(to_a.sum() + to_b.sum() - (A @ B * c).sum()) <= CONSERVATION
+
+
+def test_frozen_conserves_up_to_the_bias():
+    x, c = drawn(3, 5), drawn(3, 5, seed=1)
+    into = x * pulled(lambda x: rules.frozen(x, SCALE, SHIFT, EPSILON), x, c)
+    out = np.asarray(ops.layer_norm(jnp.asarray(x), SCALE, SHIFT, EPSILON)) * c
+    np.testing.assert_allclose(into.sum(axis=1) + (SHIFT * c).sum(axis=1), out.sum(axis=1), atol=CONSERVATION)
+
+
+def test_signed_weights_conserves():
+    x, relevance = drawn(3, 4), drawn(3, 5, seed=1)
+    found = pulled(lambda x: bert_lrp.signed_weights(x, jnp.asarray(KERNEL), jnp.asarray(BIAS)), x, relevance)
+    np.testing.assert_allclose(found.sum(axis=1), relevance.sum(axis=1), atol=5 * bert_lrp.STABILIZER)
+
+
+def test_softmax_of_masked_entries_is_exactly_zero():
+    """Also in a row that is masked as a whole, forward and backward."""
+    x, c = drawn(3, 5), np.full((3, 5), 1e30)
+    assert not np.asarray(ops.softmax(jnp.asarray(x), MASK))[~MASK].any()
+    assert not pulled(lambda x: ops.softmax(x, MASK), x, c)[~MASK].any()
