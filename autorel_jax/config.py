@@ -137,7 +137,7 @@ def read_config(path: Path) -> BertConfig:
 def parse_config(raw: Mapping[str, Any]) -> BertConfig:
     """A parsed `config.json` -> BertConfig, or an InputError that names what is not supported."""
     refuse_unsupported(raw)
-    missing = [name for name in SIZES[:5] if name not in raw]
+    missing = [name for name in SIZES[:5] if raw.get(name) is None]
     if missing:
         raise InputError(f"the config lacks {', '.join(missing)}.")
     known = {field.name for field in dataclasses.fields(BertConfig)} - {"labels", "problem_type"}

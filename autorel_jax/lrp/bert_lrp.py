@@ -78,7 +78,7 @@ def whole_block(block: Block, params: Any, x: Array) -> Array:
 
 def _whole_block_forward(block, params, x):
     plain = dataclasses.replace(block, ops=PLAIN)
-    y, pull_rules = jax.vjp(lambda x: block(params, x), x)
+    y, pull_rules = jax.vjp(lambda x: block(params, x).astype(x.dtype), x)
     _, pull_plain = jax.vjp(lambda x: ops.residual(plain, params, x), x)
     return block.ops.add(x[:, : y.shape[1]], y), (pull_rules, pull_plain)
 

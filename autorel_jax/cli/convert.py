@@ -1,0 +1,97 @@
+"""autorel-convert: a checkpoint of any format that we read -> a directory that transformers loads."""
+
+import argparse
+import dataclasses
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from autorel_jax.cli import Parser, run
+from autorel_jax.cli.flags import add_model_flags
+from autorel_jax.config import PROBLEMS, BertConfig
+from autorel_jax.errors import InputError
+from autorel_jax.tokens import load_tokenizer
+from autorel_jax.weights import DTYPES, Checkpoint, check_target, listing, read, write
+
+PROG = "autorel-convert"
+EXAMPLES = """examples:
+  autorel-convert uncased_L-12_H-768_A-12/bert_model.ckpt bert-base
+  autorel-convert model.bin sst2 --config bert_config.json --vocab vocab.txt --labels negative,positive
+  autorel-convert google-bert/bert-base-cased bert-base-cased --dtype bfloat16
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The console script."""
+    return run(convert, argv, PROG)
+
+
+def parser() -> Parser:
+    """The flags; `--help` documents each."""
+    made = Parser(
+        prog=PROG,
+        description="Writes a BERT checkpoint of any format as a Hugging Face directory: config.json,\n"
+        "model.safetensors, tokenizer.json, tokenizer_config.json and vocab.txt. Needs no PyTorch.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = made.add_argument
+    add(
+        "source",
+        metavar="SOURCE",
+        help="a directory, a weights file (.safetensors, .bin, .pt, .msgpack or an index of shards), the "
+        "prefix of a TensorFlow checkpoint (…/bert_model.ckpt), or a model's name on the Hugging Face hub",
+    )
+    add("output", metavar="OUTPUT", type=Path, help="the directory to write; absent or empty, unless --force")
+    add_model_flags(made)
+    add("--dtype", choices=DTYPES, default=DTYPES[0], help="of the weights written (default: %(default)s)")
+    add(
+        "--labels",
+        metavar="NAME,NAME",
+        help="names of the classes, in the order of the outputs (default: those of the config)",
+    )
+    add("--problem-type", choices=PROBLEMS, help="what the head predicts (default: as the config says)")
+    add(
+        "--force",
+        action="store_true",
+        help="replace OUTPUT if it is a model directory; everything in it goes",
+    )
+    return made
+
+
+def convert(argv: Sequence[str] | None) -> None:
+    """Reads, writes, and prints what was read and written."""
+    args = parser().parse_args(argv)
+    target = check_target(args.output, args.force)  # before a long read
+    checkpoint = read(args.source, config=args.config, revision=args.revision)
+    config = with_head_flags(checkpoint.config, args.labels, args.problem_type)
+    tokenizer = load_tokenizer(args.vocab or checkpoint.directory, args.cased)
+    for warning in (*checkpoint.warnings, *tokenizer.warnings):
+        print(f"{PROG}: warning: {warning}", file=sys.stderr)
+    write(target, config, checkpoint.params, tokenizer, dtype=args.dtype, force=args.force)
+    print(summary(checkpoint, config))
+    case = "cased" if tokenizer.cased else "uncased"
+    print(f"tokenizer: {tokenizer.vocab_size} word pieces, {case} ({tokenizer.why})")
+    print(f"wrote {args.output}: {', '.join(sorted(file.name for file in target.iterdir()))}, {args.dtype}")
+
+
+def with_head_flags(config: BertConfig, labels: str | None, problem_type: str | None) -> BertConfig:
+    """The config with the labels and the problem type of the flags."""
+    flag = "--labels" if labels else "--problem-type"
+    if (labels or problem_type) and not config.labels:
+        raise InputError(f"{flag} was given, but the checkpoint has no classification head.")
+    if labels:
+        names = tuple(name.strip() for name in labels.split(","))
+        if len(names) != config.num_labels or len(set(names)) != len(names) or "" in names:
+            raise InputError(f"--labels {labels}: expected {config.num_labels} different names with commas between.")
+        config = dataclasses.replace(config, labels=names)
+    return dataclasses.replace(config, problem_type=problem_type or config.problem_type)
+
+
+def summary(checkpoint: Checkpoint, config: BertConfig) -> str:
+    """What was read, in a line or two."""
+    head = f"labels {', '.join(config.labels)} ({config.problem})" if config.labels else "no classification head"
+    lines = [f"read {checkpoint.source}: {config.num_hidden_layers} layers of width {config.hidden_size}, {head}"]
+    if checkpoint.ignored:
+        lines.append(f"ignored by name ({len(checkpoint.ignored)}): {listing(checkpoint.ignored)}")
+    return "\n".join(lines)

@@ -1,0 +1,138 @@
+"""Directory: config, params and tokenizer -> a directory that PyTorch's transformers loads.
+
+It appears whole or not at all: everything is written beside the target, then renamed. Used by cli/convert.py.
+"""
+
+import contextlib
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from autorel_jax.config import BertConfig, config_json
+from autorel_jax.errors import InputError
+from autorel_jax.weights.files import CONFIGS, one_line
+from autorel_jax.weights.params import to_tensors
+
+DTYPES = ("float32", "float16", "bfloat16")
+
+
+def write(
+    directory: Path,
+    config: BertConfig,
+    params: dict[str, Any],
+    tokenizer: Any = None,
+    *,
+    dtype: str = "float32",
+    force: bool = False,
+) -> None:
+    """Writes config.json, model.safetensors and the tokenizer's files.
+
+    Args:
+      directory: absent or empty, unless `force` is given; the folder above it exists.
+      config: the model's architecture and labels.
+      params: as read or trained; NumPy or JAX arrays.
+      tokenizer: a `tokens.Tokenizer`; None writes none.
+      dtype: of the weights in the file, one of DTYPES.
+      force: replaces a model directory, after the new one is complete.
+
+    Raises:
+      InputError: nothing was written, and the message says why.
+    """
+    directory = check_target(directory, force)
+    if dtype not in DTYPES:
+        raise InputError(f"dtype={dtype!r} is unknown; accepted: {', '.join(DTYPES)}.")
+    if tokenizer is not None and tokenizer.max_id >= config.vocab_size:
+        raise InputError(
+            f"the tokenizer's ids go up to {tokenizer.max_id}, but there are vocab_size={config.vocab_size} "
+            "word embeddings; give the vocabulary that the model was trained with."
+        )
+    with _failures(directory), _beside(directory) as new:
+        settings = {**config_json(config), "dtype": dtype}
+        text = json.dumps(settings, indent=2, sort_keys=True, ensure_ascii=False)
+        (new / "config.json").write_text(f"{text}\n", encoding="utf-8")
+        _write_weights(new / "model.safetensors", config, params, dtype)
+        if tokenizer is not None:
+            tokenizer.save(new)
+        _replace(directory, new)
+
+
+def check_target(directory: Path, force: bool = False) -> Path:
+    """The resolved target, or InputError where it may not be written."""
+    target = Path(directory).expanduser().resolve()
+    if target.exists() and not target.is_dir():
+        raise InputError(f"{directory} is a file; give a directory to write.")
+    if not target.parent.is_dir():
+        raise InputError(f"{target.parent} does not exist; make it first.")
+    with _failures(directory):
+        entries = list(target.iterdir()) if target.is_dir() else []
+    if entries and not force:
+        raise InputError(f"{directory} is not empty; give another directory, or --force (force=True) to replace it.")
+    if entries and not any((target / name).is_file() for name in CONFIGS):
+        raise InputError(f"{directory} holds no model's config.json, so it is not replaced; give another directory.")
+    folders = [entry.name for entry in entries if entry.is_dir()]
+    if folders:
+        raise InputError(f"{directory} holds the folder {folders[0]}, so it is not replaced; give another directory.")
+    return target
+
+
+def _write_weights(path: Path, config: BertConfig, params: dict[str, Any], dtype: str) -> None:
+    import ml_dtypes  # noqa: F401 - teaches NumPy the name bfloat16
+    from safetensors.numpy import save_file
+
+    tensors = to_tensors(params, config)
+    for name, values in tensors.items():
+        with np.errstate(over="ignore"):
+            tensors[name] = values.astype(dtype, copy=False)
+        if dtype == "float16" and np.isinf(tensors[name]).sum() > np.isinf(values).sum():
+            raise InputError(f"tensor {name} exceeds float16's 65504; use bfloat16 or float32.")
+    save_file(tensors, path, metadata={"format": "pt"})
+    path.chmod(0o666 & ~_umask())  # the library makes it 0600
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+@contextlib.contextmanager
+def _beside(directory: Path) -> Iterator[Path]:
+    """A new folder next to the directory, gone afterwards unless it was renamed."""
+    new = directory.with_name(f".{directory.name}.{secrets.token_hex(4)}")
+    new.mkdir()
+    try:
+        yield new
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+
+
+def _replace(directory: Path, new: Path) -> None:
+    """Renames the complete new folder to the directory; what was there is deleted last."""
+    old = new.with_name(f"{new.name}.old")
+    if directory.exists():
+        directory.rename(old)
+    try:
+        new.rename(directory)
+    except OSError:
+        if old.exists():
+            old.rename(directory)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _failures(directory: Path) -> Iterator[None]:
+    """A full disk or a folder without permission as an InputError."""
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or one_line(error)
+        raise InputError(f"{directory} cannot be written: {reason}.") from None

@@ -1,0 +1,189 @@
+"""Params: a checkpoint's tensors by name <-> our params tree, strictly.
+
+Every tensor is used or ignorable by name, every leaf is filled, every shape is the config's. Used by
+checkpoint.py and directory.py.
+"""
+
+import dataclasses
+import hashlib
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from autorel_jax.config import BertConfig, with_outputs
+from autorel_jax.errors import InputError
+from autorel_jax.weights.names import FOREIGN, IGNORED, LAYER_NUMBER, canonical, is_in_out, leaf_shapes, slots
+
+Tensors = dict[str, np.ndarray]
+FLOATS = ("float16", "bfloat16", "float32", "float64")
+SHOWN = 5  # names listed in a message
+
+
+class Converted(NamedTuple):
+    """What a checkpoint's tensors give."""
+
+    params: dict[str, Any]  # float32
+    config: BertConfig  # its labels are those of the head: none without one
+    ignored: tuple[str, ...]  # tensors that BERT with a classification head does not need
+    warnings: tuple[str, ...]
+
+
+def to_params(tensors: Tensors, config: BertConfig, source: str) -> Converted:
+    """A checkpoint's tensors -> params; `source` names it in messages.
+
+    Empties `tensors` on the way, so that at most one copy of the weights is held beside the result.
+
+    Raises:
+      InputError: tensors that are missing, unknown, doubled, of the wrong shape or not floating-point.
+    """
+    names, ignored = identify(tensors, source)
+    labelled = with_head(tensors, names, config, source)
+    check_names(names, labelled, source)
+    check_arrays(tensors, names, labelled, source)
+    params, damaged = fill(tensors, names, labelled)
+    warnings = [f"{source}: NaN or inf in {listing(damaged)}."] if damaged else []
+    if config.labels and not labelled.labels:
+        warnings.append(f"{source}: no classification head, although the config names {len(config.labels)} labels.")
+    return Converted(params, labelled, tuple(ignored), tuple(warnings))
+
+
+def to_tensors(params: dict[str, Any], config: BertConfig) -> Tensors:
+    """Params -> C-ordered tensors under the names of PyTorch's BertForSequenceClassification."""
+    flat, tensors = dict(leaves(params)), {}
+    for name, slot in slots(config).items():
+        values = np.asarray(flat[slot.path])
+        values = values if slot.row is None else values[slot.row]
+        prefix = "" if name.startswith("classifier.") else "bert."
+        tensors[prefix + name] = np.ascontiguousarray(values.T if slot.is_kernel else values)
+    return tensors
+
+
+def fingerprint(params: dict[str, Any]) -> str:
+    """SHA-256 over path, shape and float32 bytes of every leaf: the same from any file format."""
+    digest = hashlib.sha256()
+    for path, leaf in sorted(leaves(params)):
+        values = np.ascontiguousarray(leaf, dtype="<f4")
+        digest.update(f"{path} {values.shape}\n".encode())
+        digest.update(values.reshape(-1).view(np.uint8))
+    return digest.hexdigest()
+
+
+def leaves(params: dict[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
+    """("layers/query/kernel", array) for every leaf."""
+    for name, value in params.items():
+        if isinstance(value, dict):
+            yield from leaves(value, f"{path}{name}/")
+        else:
+            yield path + name, value
+
+
+def listing(names: Iterable[str]) -> str:
+    """The first few names and how many there are more."""
+    names = list(names)
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more
+
+
+def identify(tensors: Tensors, source: str) -> tuple[dict[str, str], list[str]]:
+    """PyTorch's name -> the name in the file, for all that may be used; and the names to ignore."""
+    names, ignored = {}, []
+    for raw in tensors:
+        if not raw.isprintable():
+            raise InputError(f"{source}: a tensor is named {raw!r}; expected a printable name.")
+        name = canonical(raw)
+        for start, head in FOREIGN.items():
+            if name.startswith(start):
+                raise InputError(
+                    f"{source}: tensor {raw} is of {head}, which is not supported; BERT's is one linear map."
+                )
+        if IGNORED.fullmatch(name):
+            ignored.append(raw)
+        elif name in names:
+            raise InputError(f"{source}: both {names[name]} and {raw} hold {name}; remove one.")
+        else:
+            names[name] = raw
+    return names, ignored
+
+
+def with_head(tensors: Tensors, names: dict[str, str], config: BertConfig, source: str) -> BertConfig:
+    """The config with as many labels as the head in the file has outputs."""
+    heads = [name for name in ("classifier.weight", "classifier.bias") if name in names]
+    if not heads:
+        return with_outputs(config, 0)
+    values = tensors[names[heads[0]]]
+    if not values.size:
+        raise InputError(f"{source}: tensor {names[heads[0]]} is empty; a classification head has outputs.")
+    outputs = values.shape[-1 if is_in_out(names[heads[0]]) else 0] if values.ndim else 1
+    try:
+        return with_outputs(config, outputs)
+    except InputError as error:
+        raise InputError(f"{source}: {error}") from None
+
+
+def check_names(names: dict[str, str], config: BertConfig, source: str) -> None:
+    """Raises InputError unless the file holds exactly what the config asks for."""
+    found = {int(match[1]) for match in map(LAYER_NUMBER.match, names) if match}
+    depth = config.num_hidden_layers
+    if found and (len(found), max(found)) != (depth, depth - 1):
+        raise InputError(f"{source} holds {len(found)} layers but num_hidden_layers={depth} in the config.")
+    wanted = slots(config) if found else slots(dataclasses.replace(config, num_hidden_layers=1))
+    unknown = [raw for name, raw in names.items() if name not in wanted]
+    if unknown:
+        raise InputError(f"{source}: tensors that a BERT classifier does not have: {listing(unknown)}.")
+    missing = [name for name in wanted if name not in names]
+    if missing:
+        raise InputError(f"{source} lacks {len(missing)} of BERT's tensors: {listing(missing)}.")
+
+
+def check_arrays(tensors: Tensors, names: dict[str, str], config: BertConfig, source: str) -> None:
+    """Raises InputError for a shape that is not the config's, or for numbers that are no floats."""
+    wrong = []
+    for name, slot in slots(config).items():
+        raw = names[name]
+        values = tensors[raw]
+        if values.dtype.name not in FLOATS:
+            raise InputError(f"{source}: tensor {raw} is {values.dtype}; accepted: {', '.join(FLOATS)}.")
+        sizes = slot.sizes[::-1] if slot.is_kernel and not is_in_out(raw) else slot.sizes
+        if values.shape != tuple(getattr(config, size) for size in sizes):
+            wrong.append((raw, values.shape, sizes))
+    if wrong:
+        more = f" (and {len(wrong) - 1} more tensors do not fit)" if len(wrong) > 1 else ""
+        raise InputError(f"{source}: {contradiction(*wrong[0], config)}{more}")
+
+
+def contradiction(raw: str, shape: tuple[int, ...], sizes: tuple[str, ...], config: BertConfig) -> str:
+    """The sentence that says how a tensor's shape contradicts the config."""
+    expected = [getattr(config, size) for size in sizes]
+    pairs = list(zip(sizes, expected, strict=True))
+    if len(shape) == len(sizes):
+        pairs = [pair for pair, have in zip(pairs, shape, strict=True) if pair[1] != have]
+    values = ", ".join(f"{name}={value}" for name, value in dict(pairs).items())
+    return f"tensor {raw} has shape {list(shape)}, but {values} in the config asks for {expected}."
+
+
+def fill(tensors: Tensors, names: dict[str, str], config: BertConfig) -> tuple[dict[str, Any], list[str]]:
+    """Moves the tensors into new params; also returns the names of those with NaN or inf."""
+    flat = {path: np.empty(shape, np.float32) for path, shape in leaf_shapes(config).items()}
+    damaged = []
+    for name, slot in slots(config).items():
+        raw = names[name]
+        values = tensors.pop(raw)
+        target = flat[slot.path] if slot.row is None else flat[slot.path][slot.row]
+        with np.errstate(over="ignore"):  # a float64 beyond float32 becomes inf, which is named
+            target[...] = values.T if slot.is_kernel and not is_in_out(raw) else values
+        if not np.isfinite(target).all():
+            damaged.append(raw)
+    return nested(flat), damaged
+
+
+def nested(flat: dict[str, np.ndarray]) -> dict[str, Any]:
+    """{"layers/query/kernel": array} -> {"layers": {"query": {"kernel": array}}}."""
+    params: dict[str, Any] = {}
+    for path, leaf in flat.items():
+        *parents, name = path.split("/")
+        place = params
+        for parent in parents:
+            place = place.setdefault(parent, {})
+        place[name] = leaf
+    return params

@@ -1,0 +1,114 @@
+"""Tiny models with random weights, for tests: params, state dicts and directories.
+
+NumPy draws them: jit(init) takes seconds.
+"""
+
+import functools
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from autorel_jax import bert
+from autorel_jax.config import BertConfig, config_json
+from autorel_jax.errors import InputError
+from autorel_jax.tokens import load_tokenizer
+from autorel_jax.weights import write
+
+VOCAB = Path(__file__).parent / "fixtures" / "vocab.txt"
+
+
+def tiny_config(**changes: Any) -> BertConfig:
+    """A BERT of 3 layers of width 16, with two labels; `changes` are fields of BertConfig."""
+    values = {
+        "vocab_size": 60,
+        "hidden_size": 16,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 4,
+        "intermediate_size": 24,
+        "max_position_embeddings": 20,
+        "labels": ("negative", "positive"),
+    }
+    return BertConfig(**values | changes)
+
+
+def random_params(config: BertConfig, seed: int = 0, scale: float = 0.1) -> dict[str, Any]:
+    """Params as `weights.read` gives them: normal of that standard deviation, LayerNorm scales around 1."""
+    rng = np.random.default_rng(seed)
+
+    def draw(path: tuple[Any, ...], shape: jax.ShapeDtypeStruct) -> np.ndarray:
+        values = scale * rng.standard_normal(shape.shape, np.float32)
+        return values + 1 if path[-1].key == "scale" else values
+
+    return jax.tree.map_with_path(draw, shapes(config))
+
+
+@functools.cache
+def shapes(config: BertConfig) -> dict[str, Any]:
+    """`bert.shapes`, traced once for each config."""
+    return bert.shapes(config)
+
+
+def bert_tensors(config: BertConfig | None = None, prefix: str = "bert.", head: str = "") -> dict[str, np.ndarray]:
+    """A state dict of PyTorch's BertForSequenceClassification, its names and shapes spelled out."""
+    config = config or tiny_config()
+    d, f, rng = config.hidden_size, config.intermediate_size, np.random.default_rng(1)
+    sizes = {
+        "embeddings.word_embeddings.weight": (config.vocab_size, d),
+        "embeddings.position_embeddings.weight": (config.max_position_embeddings, d),
+        "embeddings.token_type_embeddings.weight": (config.type_vocab_size, d),
+        "embeddings.LayerNorm.weight": (d,),
+        "embeddings.LayerNorm.bias": (d,),
+        "pooler.dense.weight": (d, d),
+        "pooler.dense.bias": (d,),
+    }
+    for i in range(config.num_hidden_layers):
+        for module, size in {
+            "attention.self.query": (d, d),
+            "attention.self.key": (d, d),
+            "attention.self.value": (d, d),
+            "attention.output.dense": (d, d),
+            "attention.output.LayerNorm": (d,),
+            "intermediate.dense": (f, d),
+            "output.dense": (d, f),
+            "output.LayerNorm": (d,),
+        }.items():
+            sizes[f"encoder.layer.{i}.{module}.weight"] = size
+            sizes[f"encoder.layer.{i}.{module}.bias"] = size[:1]
+    sizes = {prefix + name: size for name, size in sizes.items()}
+    if config.labels:
+        sizes |= {
+            f"{head}classifier.weight": (config.num_labels, d),
+            f"{head}classifier.bias": (config.num_labels,),
+        }
+    return {name: rng.standard_normal(size, np.float32) for name, size in sizes.items()}
+
+
+def save(directory: Path, tensors: Any, config: BertConfig | None = None, file: str = "model.safetensors") -> Path:
+    """A directory with config.json, and with model.safetensors where that is the file."""
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / "config.json").write_text(json.dumps(config_json(config or tiny_config())))
+    if file.endswith("safetensors"):
+        save_file(dict(tensors), directory / file)
+    return directory
+
+
+def refusal(call: Callable[..., Any], *args: Any, **kwargs: Any) -> str:
+    """The one line with which the call refuses its arguments."""
+    with pytest.raises(InputError) as caught:
+        call(*args, **kwargs)
+    assert len(str(caught.value).splitlines()) == 1
+    return str(caught.value)
+
+
+def write_model(directory: Path, **changes: Any) -> None:
+    """Writes a tiny random classifier with the test vocabulary; `changes` are fields of BertConfig."""
+    tokenizer = load_tokenizer(VOCAB)
+    values = {"vocab_size": tokenizer.max_id + 1, "max_position_embeddings": 64}
+    config = tiny_config(**values | {"labels": ("negative", "neutral", "positive")} | changes)
+    write(directory, config, random_params(config, scale=0.3), tokenizer)
