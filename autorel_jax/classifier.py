@@ -1,0 +1,178 @@
+"""Classifier: a checkpoint and its tokenizer, ready to compute. `load` makes one; explain.py and notebooks use it."""
+
+import dataclasses
+import functools
+from collections.abc import Sequence
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from autorel_jax import relevance, weights
+from autorel_jax.bert import Bert, Params
+from autorel_jax.config import REGRESSION, SINGLE, BertConfig, ExplainConfig
+from autorel_jax.errors import InputError
+from autorel_jax.lrp import composites
+from autorel_jax.ops import Array
+from autorel_jax.tokens import Batch, Tokenizer, Tokens, load_tokenizer, pad
+
+DTYPES = ("float32", "bfloat16", "float64")  # of the matrix products; float64 needs jax_enable_x64
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Classifier:
+    """A BERT classifier: architecture, parameters on the device, tokenizer.
+
+    Attributes:
+      name: the path or hub id that it was loaded from.
+      config: the architecture, with the label names.
+      params: the params tree of bert.py, float32 (float64 where dtype is).
+      tokenizer: of the same vocabulary.
+      dtype: of the matrix products; a value of DTYPES.
+      warnings: what the user should know of the checkpoint, for instance weights that are not finite.
+    """
+
+    name: str
+    config: BertConfig
+    params: Params
+    tokenizer: Tokenizer
+    dtype: str = DTYPES[0]
+    warnings: tuple[str, ...] = ()
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of the parameters in float32; the same for the same weights in another file format."""
+        return weights.fingerprint(self.params)
+
+    def tokens(
+        self,
+        texts: Sequence[str | Sequence[str]],
+        pairs: Sequence[str | Sequence[str]] | None = None,
+        *,
+        max_length: int | None = None,
+        split_punctuation: bool = False,
+    ) -> list[Tokens]:
+        """Tokenizes texts (or pairs of texts), each a string or a list of words.
+
+        Args:
+          texts: N texts.
+          pairs: N second texts, or None.
+          max_length: tokens per text with [CLS] and [SEP]; None is as many as the model has positions.
+          split_punctuation: whether punctuation marks are words of their own.
+
+        Raises:
+          InputError: `max_length` exceeds the model's positions.
+        """
+        positions = self.config.max_position_embeddings
+        length = positions if max_length is None else max_length
+        if length > positions:
+            raise InputError(f"max_length={length} exceeds the model's {positions} positions; use at most {positions}.")
+        return self.tokenizer(texts, pairs, max_length=length, split_punctuation=split_punctuation)
+
+    def batch(self, texts: Sequence[str | Sequence[str]], pairs: Sequence[str] | None = None) -> Batch:
+        """Token ids, mask and segment ids [B, T] of texts, padded to the longest."""
+        rows = self.tokens(texts, pairs)
+        return pad(rows, length=max(len(row.ids) for row in rows), batch=len(rows), pad_id=self.config.pad_token_id)
+
+    def settings(self, method: str = ExplainConfig.method, read_at: str | None = None) -> relevance.Settings:
+        """What a compiled explanation depends on: a method's name, and where relevance is read (None: its default)."""
+        composite = composites.composite(method)
+        return relevance.Settings(self.config, composite, read_at or composite.reads[0], self.compute_dtype)
+
+    @property
+    def compute_dtype(self) -> jnp.dtype:
+        """`dtype` as JAX's."""
+        return jnp.dtype(self.dtype)
+
+    def embeddings(self, batch: Batch, method: str = ExplainConfig.method, read_at: str | None = None) -> Array:
+        """What `logits_of` takes: the activations [B, T, D] where the method's relevance is read."""
+        return relevance.embeddings(self.settings(method, read_at), self.params, batch.ids, batch.types)
+
+    def logits_of(self, method: str, batch: Batch, read_at: str | None = None) -> relevance.Logits:
+        """The function embeddings [B, T, D] -> logits [B, C] whose vjp maps relevance at the logits to relevance.
+
+        logits, vjp = jax.vjp(classifier.logits_of("attnlrp", batch), classifier.embeddings(batch))
+        (relevance,) = vjp(relevance_at_the_logits)
+        """
+        settings = self.settings(method, read_at)
+        f = relevance.from_embeddings(settings, self.params, batch.mask, batch.types)
+        return lambda x: settings.composite.boundary.logits(f(x))
+
+    def logits(self, batch: Batch) -> np.ndarray:
+        """The plain model's logits [B, C]."""
+        return np.asarray(forward(self.config, self.compute_dtype, self.params, batch.ids, batch.mask, batch.types))
+
+    def probabilities(self, logits: np.ndarray) -> np.ndarray | None:
+        """Logits [..., C] -> probabilities: softmax, or sigmoid for multi-label; None for a regression."""
+        if self.config.problem == REGRESSION:
+            return None
+        logits = logits.astype(np.float64)
+        if self.config.problem == SINGLE:
+            exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
+            return exponentials / exponentials.sum(axis=-1, keepdims=True)
+        return np.exp(-np.logaddexp(0, -logits))
+
+    def label_id(self, label: str | int) -> int:
+        """The index of a label given by name or by id.
+
+        Raises:
+          InputError: there is no such label; the message lists those there are.
+        """
+        labels = self.config.labels
+        if label in labels:
+            return labels.index(label)
+        if str(label).isdecimal() and int(label) < len(labels):
+            return int(label)
+        names = ", ".join(f"{name} ({index})" for index, name in enumerate(labels))
+        raise InputError(f"Unknown label {label!r}. The labels of {self.name}: {names}.")
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def forward(config: BertConfig, dtype: jnp.dtype, params: Params, ids: Array, mask: Array, types: Array) -> Array:
+    """Logits [B, C] of the plain model for ids, mask and types [B, T]."""
+    return Bert(config, dtype=dtype).apply({"params": params}, ids, mask, types)
+
+
+def load(
+    path: str | Path,
+    *,
+    config: Path | None = None,
+    vocab: Path | None = None,
+    cased: bool | None = None,
+    revision: str | None = None,
+    dtype: str = DTYPES[0],
+) -> Classifier:
+    """Loads a classifier from a directory, a weights file, a TensorFlow checkpoint or a hub id.
+
+    Args:
+      path: see weights/ for what is read.
+      config: the model's config file, where it does not lie beside the weights.
+      vocab: the vocabulary or tokenizer, likewise.
+      cased: overrides what the vocabulary says of upper case.
+      revision: of a hub id.
+      dtype: of the matrix products, a value of DTYPES.
+
+    Raises:
+      InputError: it cannot be read, does not fit its config, or has no classification head.
+    """
+    if dtype not in DTYPES:
+        raise InputError(f"Unknown dtype {dtype!r}. Available: {', '.join(DTYPES)}.")
+    if dtype == "float64" and not jax.config.jax_enable_x64:
+        raise InputError("dtype='float64' needs jax.config.update('jax_enable_x64', True) first.")
+    checkpoint = weights.read(path, config=config, revision=revision)
+    if not checkpoint.config.labels:
+        raise InputError(
+            f"{checkpoint.source} has no classification head (classifier.weight): fine-tune it first, or give a "
+            "BertForSequenceClassification."
+        )
+    tokenizer = load_tokenizer(vocab or checkpoint.directory, cased)
+    if tokenizer.max_id >= checkpoint.config.vocab_size:
+        raise InputError(
+            f"The tokenizer of {path} has token ids up to {tokenizer.max_id} but the model embeds "
+            f"{checkpoint.config.vocab_size} tokens; give the model's own vocabulary."
+        )
+    params, warnings = checkpoint.params, (*checkpoint.warnings, *tokenizer.warnings)
+    if dtype == "float64":
+        params = jax.tree.map(np.float64, params)
+    return Classifier(str(path), checkpoint.config, jax.device_put(params), tokenizer, dtype, warnings)

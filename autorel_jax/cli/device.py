@@ -1,0 +1,40 @@
+"""Where the explain command computes: the device by name, and the folder that keeps compiled programs."""
+
+import os
+from pathlib import Path
+
+import jax
+import jaxlib
+
+from autorel_jax.errors import InputError
+
+
+def choose_device(name: str | None) -> jax.Device | None:
+    """The device of a name such as "cpu", "gpu" or "gpu:1"; None, JAX's own choice, without a name.
+
+    Raises:
+      InputError: there is no such device here.
+    """
+    if name is None:
+        return None
+    platform, _, index = name.partition(":")
+    if platform == "cpu":
+        jax.config.update("jax_platforms", "cpu")  # else JAX would take a GPU's memory too
+    try:
+        return jax.devices(platform)[int(index or 0)]
+    except (RuntimeError, IndexError, ValueError):
+        found = ", ".join(f"{device.platform}:{device.id}" for device in jax.devices())
+        raise InputError(f"--device {name}: there is no such device here; available: {found}.") from None
+
+
+def keep_compiled_programs() -> None:
+    """Keeps compiled programs on disk between runs, unless JAX_COMPILATION_CACHE_DIR says where to.
+
+    The folder is named after jaxlib's version, as another version cannot use what is in it. Where it cannot be
+    written to, JAX compiles as if there were none.
+    """
+    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        jax.config.update("jax_compilation_cache_dir", str(home / "autorel_jax" / f"jaxlib-{jaxlib.__version__}"))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)

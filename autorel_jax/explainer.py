@@ -1,0 +1,193 @@
+"""Explainer: a classifier, a method and a target -> an Explanation of each text. `explain` is the call for notebooks.
+
+Texts are tokenized in windows, sorted by length within one, explained in batches of few shapes (so that little is
+compiled and little is padded), and come back in the order they went in. Used by cli/explain.py.
+"""
+
+import dataclasses
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from autorel_jax import targets
+from autorel_jax.classifier import Classifier
+from autorel_jax.config import ExplainConfig
+from autorel_jax.data import Row
+from autorel_jax.errors import InputError
+from autorel_jax.explanation import Explanation, Explanations, Prediction
+from autorel_jax.lrp.composites import RELEVANCE
+from autorel_jax.relevance import token_relevance
+from autorel_jax.targets import Targets
+from autorel_jax.tokens import Text, Tokens, pad
+from autorel_jax.words import pool
+
+WINDOW = 64  # batches that are tokenized and sorted together
+LENGTHS = (
+    16,
+    32,
+    48,
+    64,
+    96,
+    128,
+    192,
+    256,
+    384,
+    512,
+)  # tokens that a batch is padded to; beyond, multiples of 512
+
+
+def explain(
+    classifier: Classifier,
+    texts: Sequence[Text] | str,
+    pairs: Sequence[Text] | str | None = None,
+    *,
+    labels: Sequence[str | int] | None = None,
+    **options: Any,
+) -> Explanations:
+    """Which tokens and words made the classifier decide.
+
+    Args:
+      classifier: from `load`.
+      texts: N texts, each a string or a list of words; one string is one text.
+      pairs: N second texts, for a classifier of pairs.
+      labels: N labels (names or ids), for target="given".
+      **options: fields of ExplainConfig: method, target, read_at, max_length, batch_size, split_punctuation.
+
+    Returns:
+      One Explanation for each text and target, in the order of the texts.
+
+    Raises:
+      InputError: an unknown option, method or label, or lists of different lengths.
+    """
+    fields = [field.name for field in dataclasses.fields(ExplainConfig)]
+    if unknown := sorted(options.keys() - set(fields)):
+        raise InputError(f"Unknown option {', '.join(unknown)}. Available: {', '.join(fields)}.")
+    texts = [texts] if isinstance(texts, str) else list(texts)
+    pairs = [pairs] if isinstance(pairs, str) else pairs
+    for name, column in (("pairs", pairs), ("labels", labels)):
+        if column is not None and len(column) != len(texts):
+            raise InputError(f"{len(texts)} texts but {len(column)} {name}; give one for each text.")
+    columns = (texts, pairs or [None] * len(texts), [None] * len(texts) if labels is None else labels)
+    rows = [Row(number, *row) for number, row in enumerate(zip(*columns, strict=True), start=1)]
+    return Explanations(Explainer(classifier, ExplainConfig(**options)).explain(rows))
+
+
+class Explainer:
+    """Explains rows of text with one classifier, method and target; compiled programs are shared between calls."""
+
+    def __init__(self, classifier: Classifier, config: ExplainConfig):
+        if config.batch_size < 1:
+            raise InputError(f"batch_size={config.batch_size}: expected at least 1.")
+        self.classifier = classifier
+        self.config = config
+        self.settings = classifier.settings(config.method, config.read_at)
+        self.parameters = {"read_at": self.settings.read_at, **dict(self.settings.composite.parameters)}
+
+    def explain(
+        self, rows: Iterable[Row], progress: Callable[[int], object] = lambda done: None
+    ) -> Iterator[Explanation]:
+        """Rows -> their explanations in the same order, with one window of rows in memory.
+
+        `progress` is called with the number of rows that were finished since its last call.
+        """
+        rows = iter(rows)
+        while window := list(itertools.islice(rows, WINDOW * self.config.batch_size)):
+            yield from self.explain_window(window, progress)
+
+    def explain_window(self, rows: Sequence[Row], progress: Callable[[int], object]) -> Iterator[Explanation]:
+        """As `explain`; every row is tokenized and its target resolved before the first is computed."""
+        tokens = self.tokenize(rows)
+        given = [(row.id, row.label) for row in rows]
+        goal = targets.resolve(self.config.target, self.classifier.config.labels, self.classifier.label_id, given)
+        by_length = sorted(range(len(rows)), key=lambda place: -len(tokens[place].ids))
+        size = self.config.batch_size
+        batches = [by_length[start : start + size] for start in range(0, len(rows), size)]
+        # Dispatch runs ahead of the device: the loop below waits for one batch while the next are computed.
+        pending = [(places, self.compute([tokens[i] for i in places], goal, places)) for places in batches]
+        found: dict[int, list[Explanation]] = {}
+        for places, arrays in pending:
+            for place, logits, relevance in zip(places, *map(np.asarray, arrays), strict=False):  # padded rows last
+                found[place] = self.describe(rows[place], tokens[place], logits, relevance, goal, place)
+            progress(len(places))
+        yield from itertools.chain.from_iterable(found[place] for place in range(len(rows)))
+
+    def tokenize(self, rows: Sequence[Row]) -> list[Tokens]:
+        """The rows' texts, or pairs of texts, as Tokens."""
+        pairs = [row.pair for row in rows]
+        return self.classifier.tokens(
+            [row.text for row in rows],
+            None if all(pair is None for pair in pairs) else pairs,
+            max_length=self.config.max_length,
+            split_punctuation=self.config.split_punctuation,
+        )
+
+    def compute(self, tokens: Sequence[Tokens], goal: Targets, places: Sequence[int]) -> tuple[Any, Any]:
+        """Logits [B, C] and relevance [B, N, T] on the device, B >= len(tokens) and T a length of LENGTHS."""
+        classifier = self.classifier
+        size = batch_shape(len(tokens), self.config.batch_size)
+        length = padded_length(max(len(row.ids) for row in tokens), classifier.config.max_position_embeddings)
+        batch = pad(tokens, length, size, classifier.tokenizer.pad_id)
+        weights = goal.weights
+        if weights is not None:
+            weights = weights[[*places, *[places[0]] * (size - len(places))]]
+        return token_relevance(self.settings, classifier.params, batch.ids, batch.mask, batch.types, weights)
+
+    def describe(
+        self, row: Row, tokens: Tokens, logits: np.ndarray, relevance: np.ndarray, goal: Targets, place: int
+    ) -> list[Explanation]:
+        """One Explanation for each target of a row: logits [C], relevance [N, T] with padding."""
+        classifier, labels = self.classifier, self.classifier.config.labels
+        best = int(logits.argmax())
+        probabilities = classifier.probabilities(logits)
+        probability = None if probabilities is None else float(probabilities[best])
+        relevance = relevance[:, : len(tokens.ids)]
+        names = (labels[best],) if goal.names is None else goal.names[place]
+        weights = np.eye(len(labels))[[best]] if goal.weights is None else goal.weights[place]
+        return [
+            Explanation(
+                id=row.id,
+                text=row.text,
+                text_pair=row.pair,
+                prediction=Prediction(labels[best], probability, float(logits[best])),
+                target=name,
+                target_logit=target_logit,
+                method=self.config.method,
+                parameters=self.parameters,
+                tokens=tokens.pieces,
+                token_relevance=scores,
+                words=tokens.words,
+                word_relevance=pool(scores, tokens),
+                word_spans=tokens.word_spans,
+                word_segments=tokens.word_segments,
+                explained=float(scores.sum(dtype=np.float64)),
+                truncated_tokens=tokens.truncated,
+                warnings=(*tokens.warnings, *self.doubts(tokens, scores, target_logit)),
+                model=classifier.name,
+                weights_sha256=classifier.fingerprint,
+            )
+            for name, scores, target_logit in zip(names, relevance, (weights @ logits).tolist(), strict=True)
+        ]
+
+    def doubts(self, tokens: Tokens, scores: np.ndarray, target_logit: float) -> Iterator[str]:
+        """What a reader should know before trusting the scores."""
+        if tokens.truncated:
+            yield f"{tokens.truncated} word pieces beyond {len(tokens.ids)} tokens were cut off and not read"
+        if not np.isfinite(scores).all():
+            yield "some scores are not finite numbers"
+        if target_logit < 0 and self.settings.composite.boundary is RELEVANCE:
+            yield f"the target's logit is negative ({target_logit:.3g}), which flips the signs of {self.config.method}"
+        elif target_logit < 0:
+            yield f"the target's logit is negative ({target_logit:.3g}): the scores sum towards a number below 0"
+
+
+def batch_shape(rows: int, batch_size: int) -> int:
+    """The rows that a batch is padded to: the batch size, or a power of two for a smaller last batch."""
+    return min(batch_size, 1 << (rows - 1).bit_length())
+
+
+def padded_length(longest: int, positions: int) -> int:
+    """The tokens that a batch is padded to: the next of LENGTHS, never beyond the model's positions."""
+    fits = (length for length in LENGTHS if length >= longest)
+    return min(next(fits, -(-longest // 512) * 512), positions)

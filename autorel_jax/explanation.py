@@ -1,0 +1,92 @@
+"""Explanation: which tokens and words of a text made a classifier decide.
+
+explainer.py makes them, report/ shows them.
+"""
+
+import dataclasses
+import math
+from typing import Any
+
+import numpy as np
+
+from autorel_jax import __version__
+from autorel_jax.tokens import Text
+
+SCHEMA = 1  # of `Explanation.to_dict`; raised when a field changes its meaning or goes away
+
+
+@dataclasses.dataclass(frozen=True)
+class Prediction:
+    """What the classifier decided: the label with the highest logit."""
+
+    label: str
+    probability: float | None  # None for a regression, where the logit itself is the prediction
+    logit: float
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Explanation:
+    """One text explained for one target. T tokens, W words; Σ token_relevance = Σ word_relevance = explained.
+
+    A positive score speaks for the target, a negative one against it (but see `warnings`).
+    """
+
+    id: str | int
+    text: Text
+    text_pair: Text | None
+    prediction: Prediction
+    target: str  # a label, or "a - b" for a contrast
+    target_logit: float
+    method: str
+    parameters: dict[str, Any]  # of the method
+    tokens: tuple[str, ...]  # [T] word pieces, [CLS] and [SEP] among them
+    token_relevance: np.ndarray  # [T] float32
+    words: tuple[str, ...]  # [W] special tokens are words of their own
+    word_relevance: np.ndarray  # [W] float32
+    word_spans: tuple[tuple[int, int] | None, ...]  # [W] characters (start, end); None for a special token
+    word_segments: tuple[int, ...]  # [W] 0 for the text, 1 for its pair
+    explained: float  # Σ relevance: beside target_logit, how much of it the tokens account for
+    truncated_tokens: int  # word pieces that were cut off
+    warnings: tuple[str, ...]
+    model: str
+    weights_sha256: str
+    token_words: tuple[int, ...] = ()  # [T] the place in `words`
+    token_spans: tuple[tuple[int, int] | None, ...] = ()  # [T] as word_spans
+
+    def to_dict(self) -> dict[str, Any]:
+        """The explanation as JSON types; the fields of a line of `.jsonl`, documented in docs/output.md."""
+        method = {"name": self.method, "parameters": self.parameters}
+        model = {"name": self.model, "weights_sha256": self.weights_sha256}
+        own = {
+            field.name: plain(getattr(self, field.name))
+            for field in dataclasses.fields(self)
+            if field.name not in ("method", "parameters", "model", "weights_sha256")
+        }
+        head = {"schema": SCHEMA, "version": __version__, "model": model}
+        prediction = plain(dataclasses.asdict(self.prediction))
+        return {**head, **own, "prediction": prediction, "method": plain(method)}
+
+    def _repr_html_(self) -> str:
+        from autorel_jax.report.html import fragment
+
+        return fragment([self])
+
+
+class Explanations(list):
+    """A list of Explanation that a notebook shows as coloured text."""
+
+    def _repr_html_(self) -> str:
+        from autorel_jax.report.html import fragment
+
+        return fragment(self)
+
+
+def plain(value: Any) -> Any:
+    """Arrays and tuples as lists, numbers that JSON has no name for as None."""
+    if isinstance(value, np.ndarray):
+        return [plain(item) for item in value.tolist()]
+    if isinstance(value, tuple | list):
+        return [plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,179 @@
+"""The explain command, in process and as a user starts it: what it prints, what it writes, what it refuses."""
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from models import write_model
+
+from autorel_jax.cli.explain import main, parser
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def run(model_folder, capsys):
+    """Runs the command with the tiny model: (exit code, stdout, stderr)."""
+
+    def call(*arguments, model=model_folder):
+        code = main([*map(str, arguments), "--model", str(model)])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return call
+
+
+def lines(path):
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def test_texts_on_the_command_line(run):
+    code, out, err = run("a good film", "bad")
+    assert code == 0
+    assert "good" in out
+    assert "film" in out
+    assert "\x1b" not in out  # no colours where it is no terminal
+    assert "labels negative, neutral, positive; tokenizer uncased" in err
+
+
+def test_jsonl_holds_words_and_tokens(run, tmp_path):
+    code, out, err = run("a good film", "--output", tmp_path / "out.jsonl", "--target", "all")
+    assert (code, out) == (0, "")
+    assert f"wrote {tmp_path}/out.jsonl" in err
+    found = lines(tmp_path / "out.jsonl")
+    assert [row["target"] for row in found] == ["negative", "neutral", "positive"]
+    assert found[0]["words"] == ["[CLS]", "a", "good", "film", "[SEP]"]
+    assert sum(found[0]["word_relevance"]) == pytest.approx(found[0]["explained"], abs=1e-6)
+
+
+@pytest.mark.parametrize(("level", "unit"), [("word", "film,"), ("token", "film")])
+def test_csv_at_either_level(run, tmp_path, level, unit):
+    assert run("a good film, good", "--output", tmp_path / "out.csv", "--level", level)[0] == 0
+    with (tmp_path / "out.csv").open(newline="", encoding="utf-8") as file:
+        assert unit in [row[level] for row in csv.DictReader(file)]
+
+
+def test_html(run, tmp_path):
+    assert run("a good <script>alert(1)</script> film", "--output", tmp_path / "out.html")[0] == 0
+    page = (tmp_path / "out.html").read_text(encoding="utf-8")
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;" in page
+
+
+def test_a_file_with_columns(run, tmp_path):
+    rows = "nr,review,reply,stars\nx1,a good film,bad,positive\nx2,bad,a good film,negative\n"
+    (tmp_path / "in.csv").write_text(rows, encoding="utf-8")
+    columns = ("--text-column", "review", "--pair-column", "reply", "--label-column", "stars", "--id-column", "nr")
+    code, _, _ = run(tmp_path / "in.csv", *columns, "--target", "given", "--output", tmp_path / "out.jsonl")
+    assert code == 0
+    found = [(row["id"], row["text_pair"], row["target"]) for row in lines(tmp_path / "out.jsonl")]
+    assert found == [("x1", "bad", "positive"), ("x2", "a good film", "negative")]
+
+
+def test_every_flag_reaches_the_library(run, tmp_path):
+    flags = ("--method", "cp_lrp", "--contrast", "positive", "0", "--read-at", "embeddings", "--max-length", "6")
+    more = ("--batch-size", "1", "--device", "cpu", "--dtype", "bfloat16", "--split-punctuation", "--pair", "bad")
+    assert run("a good, good film", *flags, *more, "--output", tmp_path / "out.jsonl")[0] == 0
+    (found,) = lines(tmp_path / "out.jsonl")
+    assert found["method"] == {"name": "cp_lrp", "parameters": {"read_at": "embeddings"}}
+    assert found["target"] == "positive - negative"
+    assert len(found["tokens"]) == 6
+    assert found["truncated_tokens"] > 0
+
+
+def test_every_flag_is_documented():
+    assert all(action.help for action in parser()._actions)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["no.csv"], "no.csv does not exist"),
+        (["-", "more"], "- is a source of its own"),
+        (["a", "b", "--pair", "c"], "2 texts but 1 --pair"),
+        (["a", "--target", "happy"], "Unknown label 'happy'"),
+        (["a", "--contrast", "positive", "happy"], "Unknown label 'happy'"),
+        (["a", "--method", "lime"], "invalid choice: 'lime'"),
+        (["a", "--method", "bert_lrp", "--read-at", "word_embeddings"], "cannot be read at"),
+        (["a", "--output", "out.xlsx"], "accepted: .jsonl, .csv, .html"),
+        (["a", "--output", "absent/out.csv"], "absent"),
+        (["a", "--max-length", "100"], "max_length=100 exceeds the model's 64 positions"),
+        (["a", "--device", "tpu:3"], "--device tpu:3: there is no such device here; available: cpu:0"),
+        (["a", "--device", "cpu:x"], "--device cpu:x: there is no such device here"),
+        (["a", "--batch-size", "many"], "invalid int value"),
+        (["a", "--target", "given"], "has no label"),
+        (["a", "--frobnicate"], "unrecognized arguments: --frobnicate"),
+        (["a", "--revision", "main"], "revision 'main' is for models on the hub"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(run, arguments, said, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, out, err = run(*arguments)
+    assert (code, out) == (2, "")
+    message = err.splitlines()[-1]
+    assert message.startswith("autorel-explain: error: ")
+    assert said in message
+    assert "Traceback" not in err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "is empty"),
+        (b"text\n", "no"),
+        (b"review\na good film\n", "text"),
+        (b"text\na good film\nbad \xff\xfe\n", "line 3"),
+        (b"text\n\x00\x01\x02\n", "NUL"),
+    ],
+)
+def test_a_bad_file_leaves_the_output_as_it_was(run, tmp_path, content, said):
+    (tmp_path / "in.csv").write_bytes(content)
+    (tmp_path / "out.jsonl").write_text("precious")
+    code, _, err = run(tmp_path / "in.csv", "--output", tmp_path / "out.jsonl")
+    assert code == 2
+    assert said in err.splitlines()[-1]
+    assert (tmp_path / "out.jsonl").read_text() == "precious"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.csv", "out.jsonl"]
+
+
+def test_a_model_without_a_head_or_a_path(run, tmp_path):
+    write_model(tmp_path / "encoder", labels=())
+    for model, said in ((tmp_path / "encoder", "no classification head"), (tmp_path / "x", "no such directory")):
+        code, _, err = run("a", model=model)
+        assert code == 2
+        assert said in err.splitlines()[-1]
+
+
+def script(*arguments, **options):
+    return subprocess.run(
+        [sys.executable, str(ROOT / "explain.py"), *map(str, arguments)], capture_output=True, text=True, **options
+    )
+
+
+def test_the_script_reads_standard_input(model_folder):
+    done = script("-", "--model", model_folder, input="a good film\n\nbad\n")
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "film" in done.stdout
+
+
+def test_help_is_quick_to_read():
+    done = script("--help")
+    assert done.returncode == 0
+    assert all(flag in done.stdout for flag in ("--contrast", "--read-at", "--label-column", "--device", "examples:"))
+
+
+def test_a_reader_that_goes_away(model_folder):
+    """`autorel-explain … | head -1` ends quietly."""
+    command = [sys.executable, str(ROOT / "explain.py"), *["a good film"] * 500, "--model", str(model_folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        process.stdout.readline()
+        process.stdout.close()
+        said = process.stderr.read()
+    assert process.returncode == 2
+    assert "Traceback" not in said
+    assert "BrokenPipe" not in said

@@ -1,0 +1,206 @@
+"""The library call: order, targets, buckets, sums, warnings and the fields of an Explanation."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+from models import refusal, write_model
+
+import autorel_jax as ar
+from autorel_jax import explainer, relevance
+from autorel_jax.config import MULTI
+from autorel_jax.data import Row
+from autorel_jax.explainer import LENGTHS, Explainer, batch_shape, padded_length
+
+TEXTS = ["a good film", "bad", "not a good film, and not a bad one", "", "the actors are good"]
+
+
+def test_scores_are_those_of_token_relevance(classifier):
+    """What the library call returns is the compiled function's result for the text alone, padding cut off."""
+    (explanation,) = ar.explain(classifier, TEXTS[0])
+    batch = classifier.batch([TEXTS[0]])
+    logits, scores = relevance.token_relevance(
+        classifier.settings(), classifier.params, batch.ids, batch.mask, batch.types, None
+    )
+    np.testing.assert_allclose(explanation.token_relevance, scores[0, 0], rtol=1e-4, atol=1e-6)
+    assert explanation.target_logit == pytest.approx(float(logits.max()), rel=1e-5)
+    assert explanation.explained == pytest.approx(float(scores.sum()), rel=1e-4)
+
+
+@pytest.mark.parametrize("method", ar.COMPOSITES)
+def test_order_sums_and_independence_of_the_batch(classifier, method):
+    together = ar.explain(classifier, TEXTS, method=method, batch_size=2)
+    assert [explanation.text for explanation in together] == TEXTS
+    assert [explanation.id for explanation in together] == [1, 2, 3, 4, 5]
+    largest = max(np.abs(explanation.token_relevance).max() for explanation in together)
+    for explanation in together:
+        (alone,) = ar.explain(classifier, [explanation.text], method=method)
+        np.testing.assert_allclose(explanation.token_relevance, alone.token_relevance, atol=1e-5 * largest)
+        assert explanation.word_relevance.sum() == pytest.approx(explanation.explained, abs=1e-6)
+        assert len(explanation.tokens) == len(explanation.token_relevance)
+        assert len(explanation.words) == len(explanation.word_relevance) == len(explanation.word_spans)
+        assert explanation.method == method
+
+
+def test_the_prediction_is_the_plain_models(classifier):
+    logits = classifier.logits(classifier.batch(TEXTS))
+    probabilities = classifier.probabilities(logits)
+    for row, explanation in enumerate(ar.explain(classifier, TEXTS)):
+        best = logits[row].argmax()
+        assert explanation.prediction.label == explanation.target == classifier.config.labels[best]
+        assert explanation.prediction.probability == pytest.approx(probabilities[row, best], rel=1e-4)
+        assert explanation.prediction.logit == pytest.approx(logits[row, best], rel=1e-4)
+
+
+def test_targets(classifier):
+    every = ar.explain(classifier, TEXTS[:2], target="all")
+    assert [(e.id, e.target) for e in every] == [(i, label) for i in (1, 2) for label in classifier.config.labels]
+    for target in ("neutral", 1, "1"):
+        named = ar.explain(classifier, TEXTS[:2], target=target)
+        assert [e.target for e in named] == ["neutral", "neutral"]
+        np.testing.assert_allclose(named[0].token_relevance, every[1].token_relevance, rtol=1e-4, atol=1e-7)
+    given = ar.explain(classifier, TEXTS[:2], labels=["positive", 0], target="given")
+    assert [e.target for e in given] == ["positive", "negative"]
+    np.testing.assert_allclose(given[1].token_relevance, every[3].token_relevance, rtol=1e-4, atol=1e-7)
+    (contrast,) = ar.explain(classifier, TEXTS[:1], target=("positive", "negative"))
+    assert contrast.target == "positive - negative"
+    assert contrast.target_logit == pytest.approx(every[2].target_logit - every[0].target_logit, rel=1e-5)
+    difference = every[2].token_relevance - every[0].token_relevance
+    np.testing.assert_allclose(contrast.token_relevance, difference, atol=1e-6)
+
+
+def test_pairs_and_texts_given_as_words(classifier):
+    (explanation,) = ar.explain(classifier, [["a", "good film"]], ["bad"])
+    assert explanation.words == ("[CLS]", "a", "good film", "[SEP]", "bad", "[SEP]")
+    assert explanation.word_segments == (0, 0, 0, 0, 1, 1)
+    (single,) = ar.explain(classifier, "a good film", "bad")
+    assert (single.text, single.text_pair) == ("a good film", "bad")
+
+
+def test_a_regression_has_no_probability(tmp_path):
+    write_model(tmp_path / "model", labels=("score",))
+    (explanation,) = ar.explain(ar.load(tmp_path / "model"), "a good film")
+    assert explanation.prediction.probability is None
+    assert explanation.prediction.logit == explanation.target_logit
+    assert explanation.to_dict()["prediction"]["probability"] is None
+
+
+def test_multi_label_probabilities_are_sigmoids(tmp_path):
+    write_model(tmp_path / "model", problem_type=MULTI)
+    classifier = ar.load(tmp_path / "model")
+    logits = classifier.logits(classifier.batch(["a good film"]))[0].astype(float)
+    (explanation,) = ar.explain(classifier, "a good film")
+    assert explanation.prediction.probability == pytest.approx(1 / (1 + np.exp(-logits.max())), rel=1e-5)
+    assert explanation.target == classifier.config.labels[logits.argmax()]
+
+
+def test_warnings(classifier):
+    (empty,) = ar.explain(classifier, [" "])
+    assert "empty" in " ".join(empty.warnings)
+    (cut,) = ar.explain(classifier, ["good " * 30], max_length=10)
+    assert cut.truncated_tokens == 22
+    assert "22 word pieces beyond 10 tokens were cut off and not read" in cut.warnings
+    signs = {e.target: (e.target_logit < 0, " ".join(e.warnings)) for e in ar.explain(classifier, "bad", target="all")}
+    assert {negative for negative, _ in signs.values()} == {True, False}
+    assert all(negative == ("logit is negative" in text) for negative, text in signs.values())
+    original = ar.explain(classifier, "bad", target="all", method="bert_lrp")
+    assert any("flips the signs of bert_lrp" in " ".join(e.warnings) for e in original)
+
+
+def test_to_dict_is_json_and_whole(classifier):
+    (explanation,) = ar.explain(classifier, [TEXTS[0]], method="bert_lrp")
+    found = json.loads(json.dumps(explanation.to_dict(), allow_nan=False))
+    assert found["schema"] == 1
+    assert found["version"] == ar.__version__
+    assert found["model"] == {"name": classifier.name, "weights_sha256": classifier.fingerprint}
+    assert found["method"] == {"name": "bert_lrp", "parameters": {"read_at": "embeddings", "stabilizer": 1e-7}}
+    own = {field.name for field in dataclasses.fields(explanation)} - {"parameters", "weights_sha256"}
+    assert found.keys() == own | {"schema", "version"}
+    assert found["word_spans"] == [None, [0, 1], [2, 6], [7, 11], None]
+
+
+def test_not_a_number_is_null_and_warned_about(classifier):
+    broken = dataclasses.replace(classifier, params={**classifier.params, "classifier": nan_head(classifier)})
+    (explanation,) = ar.explain(broken, ["a good film"], target="neutral")
+    assert "some scores are not finite numbers" in explanation.warnings
+    assert json.loads(json.dumps(explanation.to_dict(), allow_nan=False))["explained"] is None
+
+
+def nan_head(classifier):
+    return {
+        "kernel": classifier.params["classifier"]["kernel"] * np.nan,
+        "bias": classifier.params["classifier"]["bias"],
+    }
+
+
+def test_a_stream_is_read_one_window_at_a_time(classifier, monkeypatch):
+    monkeypatch.setattr(explainer, "WINDOW", 2)
+    taken, done = [], []
+
+    def rows():
+        for number in range(7):
+            taken.append(number)
+            yield Row(number, "a good film", None, None)
+
+    stream = Explainer(classifier, ar.ExplainConfig(batch_size=2)).explain(rows(), done.append)
+    next(stream)
+    assert taken == [0, 1, 2, 3]
+    assert [explanation.id for explanation in stream] == [1, 2, 3, 4, 5, 6]
+    assert done == [2, 2, 2, 1]
+
+
+def test_shapes_are_few():
+    lengths = {padded_length(longest, 512) for longest in range(2, 513)}
+    assert lengths == set(LENGTHS)
+    assert [padded_length(longest, 40) for longest in (16, 17, 33, 40)] == [16, 32, 40, 40]
+    assert padded_length(600, 2048) == 1024
+    assert [batch_shape(rows, 32) for rows in (1, 2, 3, 5, 31, 32)] == [1, 2, 4, 8, 32, 32]
+    assert batch_shape(20, 24) == 24
+
+
+def test_no_compilation_for_a_second_list_of_the_same_shape(classifier):
+    ar.explain(classifier, TEXTS)
+    before = relevance.token_relevance._cache_size()
+    ar.explain(classifier, TEXTS[::-1])
+    assert relevance.token_relevance._cache_size() == before
+
+
+def test_no_texts_give_no_explanations(classifier):
+    assert ar.explain(classifier, []) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"methd": "attnlrp"}, "Unknown option methd. Available: method, target, read_at"),
+        ({"method": "lime"}, "Unknown method 'lime'. Available: attnlrp, cp_lrp, gradient_x_input, bert_lrp."),
+        ({"method": "bert_lrp", "read_at": "word_embeddings"}, "cannot be read at 'word_embeddings'"),
+        ({"target": "happy"}, "Unknown label 'happy'. The labels of"),
+        ({"target": 3}, "negative (0), neutral (1), positive (2)"),
+        ({"target": "given"}, "Text 1 has no label, which target 'given' needs"),
+        ({"target": "given", "labels": ["happy"]}, "Text 1: Unknown label 'happy'"),
+        ({"target": ("positive", "positive")}, "A contrast needs two labels; 'positive' was given twice."),
+        ({"target": ("positive", "neutral", "negative")}, "A contrast needs two labels, got 3"),
+        ({"labels": ["positive", "negative"]}, "1 texts but 2 labels; give one for each text."),
+        ({"pairs": ["a", "b"]}, "1 texts but 2 pairs; give one for each text."),
+        ({"batch_size": 0}, "batch_size=0: expected at least 1."),
+        ({"max_length": 65}, "max_length=65 exceeds the model's 64 positions; use at most 64."),
+        ({"max_length": 2}, "max_length=2 leaves no room for text"),
+    ],
+)
+def test_bad_input_is_refused(classifier, options, said):
+    assert said in refusal(ar.explain, classifier, ["a good film"], **options)
+
+
+def test_models_that_cannot_be_explained(tmp_path):
+    write_model(tmp_path / "encoder", labels=())
+    assert "has no classification head" in refusal(ar.load, tmp_path / "encoder")
+    assert "no such directory" in refusal(ar.load, tmp_path / "absent")
+    assert "Unknown dtype 'int8'. Available: float32, bfloat16, float64." in refusal(ar.load, tmp_path, dtype="int8")
+    assert "needs jax.config.update" in refusal(ar.load, tmp_path, dtype="float64")
+    write_model(tmp_path / "other")
+    (tmp_path / "vocab.txt").write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", *map(str, range(400))]))
+    assert "token ids up to 403 but the model embeds" in refusal(
+        ar.load, tmp_path / "other", vocab=tmp_path / "vocab.txt"
+    )

@@ -1,0 +1,85 @@
+"""The structure of the package: imports point one way, and nothing slow is imported before it is needed."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import autorel_jax
+
+PACKAGE = Path(autorel_jax.__file__).parent
+LEVELS = (  # a module imports from its own level or one before; a package stands for all that is in it
+    {"autorel_jax", "errors"},
+    {"ops", "config"},
+    {"tokenizer", "tokens", "bert", "lrp", "weights"},
+    {"relevance", "words", "data", "targets"},
+    {"classifier"},
+    {"report"},
+    {"explanation"},
+    {"explainer"},
+    {"cli"},
+)
+APART = ({"bert", "lrp"}, {"weights", "lrp"}, {"tokens", "bert"})  # they meet through the Ops table, or not at all
+LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
+ONLY_IMPORTERS = {"tokenizers": "tokenizer.py", "orbax": None, "tensorflow": None, "torch": None, "transformers": None}
+
+
+def imports():
+    """(importing file, importing unit, imported module) of every import statement in the package."""
+    for file in sorted(PACKAGE.rglob("*.py")):
+        unit = file.relative_to(PACKAGE).parts[0].removesuffix(".py")
+        unit = "autorel_jax" if unit == "__init__" else unit
+        tree = ast.parse(file.read_text())
+        for node in ast.walk(tree):
+            if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+                node.body = []
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import):
+                yield from ((file, unit, alias.name) for alias in node.names)
+            elif isinstance(node, ast.ImportFrom):
+                assert node.level == 0, f"{file}: a relative import"
+                if node.module == "autorel_jax":
+                    yield from ((file, unit, f"autorel_jax.{alias.name}") for alias in node.names)
+                else:
+                    yield file, unit, node.module
+
+
+def unit_of(module):
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 and parts[1] in LEVEL else "autorel_jax"
+
+
+def test_imports_point_one_way():
+    for file, unit, module in imports():
+        if module.split(".")[0] == "autorel_jax":
+            imported = unit_of(module)
+            assert LEVEL[imported] <= LEVEL[unit], f"{file} imports {module}"
+            assert {unit, imported} not in APART, f"{file} imports {module}"
+
+
+def test_each_library_has_its_one_importer():
+    for file, _, module in imports():
+        root = module.split(".")[0]
+        assert ONLY_IMPORTERS.get(root, file.name) == file.name, f"{file} imports {module}"
+
+
+def imported_by(code):
+    """The modules that a fresh interpreter has after the code."""
+    script = f"{code}; import sys; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def test_the_package_itself_costs_nothing():
+    assert not imported_by("import autorel_jax") & {"jax", "numpy", "flax"}
+
+
+def test_loading_needs_nothing_slow():
+    code = "from autorel_jax.explainer import explain; from autorel_jax.classifier import load"
+    slow = {"transformers", "orbax", "optax", "tensorflow", "torch", "matplotlib", "jinja2", "huggingface_hub"}
+    assert not imported_by(code) & slow
+
+
+def test_public_names_exist():
+    assert all(getattr(autorel_jax, name) is not None for name in autorel_jax.__all__)
+    assert set(autorel_jax.__all__) == set(dir(autorel_jax))
