@@ -157,6 +157,8 @@ class Explainer:
                 parameters=self.parameters,
                 tokens=tokens.pieces,
                 token_relevance=scores,
+                token_words=tuple(tokens.word_index.tolist()),
+                token_spans=tokens.spans,
                 words=tokens.words,
                 word_relevance=pool(scores, tokens),
                 word_spans=tokens.word_spans,

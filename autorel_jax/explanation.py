@@ -5,6 +5,7 @@ explainer.py makes them, report/ shows them.
 
 import dataclasses
 import math
+import reprlib
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ class Prediction:
     logit: float
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Explanation:
     """One text explained for one target. T tokens, W words; Σ token_relevance = Σ word_relevance = explained.
 
@@ -41,6 +42,8 @@ class Explanation:
     parameters: dict[str, Any]  # of the method
     tokens: tuple[str, ...]  # [T] word pieces, [CLS] and [SEP] among them
     token_relevance: np.ndarray  # [T] float32
+    token_words: tuple[int, ...]  # [T] the place in `words`
+    token_spans: tuple[tuple[int, int] | None, ...]  # [T] as word_spans
     words: tuple[str, ...]  # [W] special tokens are words of their own
     word_relevance: np.ndarray  # [W] float32
     word_spans: tuple[tuple[int, int] | None, ...]  # [W] characters (start, end); None for a special token
@@ -50,8 +53,6 @@ class Explanation:
     warnings: tuple[str, ...]
     model: str
     weights_sha256: str
-    token_words: tuple[int, ...] = ()  # [T] the place in `words`
-    token_spans: tuple[tuple[int, int] | None, ...] = ()  # [T] as word_spans
 
     def to_dict(self) -> dict[str, Any]:
         """The explanation as JSON types; the fields of a line of `.jsonl`, documented in docs/output.md."""
@@ -66,14 +67,24 @@ class Explanation:
         prediction = plain(dataclasses.asdict(self.prediction))
         return {**head, **own, "prediction": prediction, "method": plain(method)}
 
+    def __repr__(self) -> str:
+        text = reprlib.repr(self.text)
+        return (
+            f"Explanation({text}, target={self.target}, logit={self.target_logit:.3f}, explained={self.explained:.3f})"
+        )
+
     def _repr_html_(self) -> str:
         from autorel_jax.report.html import fragment
 
         return fragment([self])
 
 
-class Explanations(list):
-    """A list of Explanation that a notebook shows as coloured text."""
+class Explanations(list[Explanation]):
+    """A list of Explanation that a notebook shows as coloured text; so is a slice of it."""
+
+    def __getitem__(self, place):
+        found = super().__getitem__(place)
+        return Explanations(found) if isinstance(place, slice) else found
 
     def _repr_html_(self) -> str:
         from autorel_jax.report.html import fragment

@@ -166,6 +166,13 @@ def test_no_compilation_for_a_second_list_of_the_same_shape(classifier):
     assert relevance.token_relevance._cache_size() == before
 
 
+def test_a_list_of_explanations_shows_itself(classifier):
+    found = ar.explain(classifier, TEXTS)
+    assert "film" in found._repr_html_()
+    assert "film" in found[:1]._repr_html_()
+    assert repr(found[0]).startswith("Explanation('a good film', target=")
+
+
 def test_no_texts_give_no_explanations(classifier):
     assert ar.explain(classifier, []) == []
 

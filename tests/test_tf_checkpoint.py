@@ -78,11 +78,7 @@ def block(items, share=True):
     """Keys and values -> a block; with shared prefixes, as TensorFlow writes them."""
     body, last = b"", b""
     for key, value in items:
-        shared = (
-            next((i for i, (a, b) in enumerate(zip(key, last, strict=False)) if a != b), len(last))
-            if share
-            else 0
-        )
+        shared = next((i for i, (a, b) in enumerate(zip(key, last, strict=False)) if a != b), len(last)) if share else 0
         body += varint(shared) + varint(len(key) - shared) + varint(len(value)) + key[shared:] + value
         last = key
     return body + struct.pack("<II", 0, 1)
@@ -365,9 +361,7 @@ def test_blocks_that_are_used_twice_or_of_unknown_compression(tmp_path):
     twice = block([(b"a", varint(0) + varint(len(content))), (b"b", varint(0) + varint(len(content)))])
     write_root(tmp_path / "x.ckpt.index", stored(content), twice)
     assert "its blocks overlap" in refusal(tmp_path / "x.ckpt", ".index")
-    write_root(
-        tmp_path / "x.ckpt.index", stored(content, 4), block([(b"", varint(0) + varint(len(content)))])
-    )
+    write_root(tmp_path / "x.ckpt.index", stored(content, 4), block([(b"", varint(0) + varint(len(content)))]))
     assert "compression 4 is unknown" in refusal(tmp_path / "x.ckpt", ".index")
 
 
@@ -383,9 +377,7 @@ def test_long_names_that_share_all_but_a_byte(tmp_path):
 # ---- damage ----
 
 
-@pytest.mark.parametrize(
-    "file", ["tf_bert.ckpt.index", "tf_bert.ckpt.data-00000-of-00001", "tf_shards.ckpt.index"]
-)
+@pytest.mark.parametrize("file", ["tf_bert.ckpt.index", "tf_bert.ckpt.data-00000-of-00001", "tf_shards.ckpt.index"])
 def test_a_file_cut_anywhere_is_refused(file, tmp_path):
     prefix = copied(file.partition(".ckpt")[0] + ".ckpt", tmp_path)
     content = (tmp_path / file).read_bytes()

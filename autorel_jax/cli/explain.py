@@ -13,10 +13,10 @@ from autorel_jax.config import ExplainConfig
 from autorel_jax.data import READERS, STDIN, Row, read_rows
 from autorel_jax.errors import InputError
 from autorel_jax.explanation import Explanation
+from autorel_jax.report.view import LEVELS
 from autorel_jax.targets import KINDS
 
 PROG = "autorel-explain"
-LEVELS = ("word", "token")
 DTYPES = ("float32", "bfloat16")
 EXAMPLES = """examples:
   autorel-explain "a gorgeous, witty, seductive movie." --model sst2

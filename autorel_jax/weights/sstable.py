@@ -66,9 +66,7 @@ def unsnapped(block: bytes) -> bytes:
     try:
         import cramjam
     except ImportError:
-        raise Refused(
-            "is compressed with snappy; run `pip install 'autorel-jax[snappy]'` and try again."
-        ) from None
+        raise Refused("is compressed with snappy; run `pip install 'autorel-jax[snappy]'` and try again.") from None
     size, _ = varint_at(block, 0)
     if size > SNAPPY_RATIO * len(block):
         raise damaged("a snappy block claims more than it can hold")

@@ -61,9 +61,7 @@ def read_tf(prefix: Path) -> dict[str, np.ndarray]:
     """
     index = prefix.with_name(f"{prefix.name}.index")
     if not index.exists():
-        raise InputError(
-            f"{index} does not exist; give the prefix of a TensorFlow checkpoint{example(prefix)}."
-        )
+        raise InputError(f"{index} does not exist; give the prefix of a TensorFlow checkpoint{example(prefix)}.")
     table = read_table(index)
     with naming(index):
         shards = shard_count(table)
@@ -102,9 +100,7 @@ def tensor_entries(table: dict[bytes, bytes], shards: int) -> Iterator[tuple[str
             name = key.decode(errors="backslashreplace")
             message = list(fields(value))
             if any(tag == 7 for tag, _ in message):
-                raise Refused(
-                    f"has {shown(name)} in slices; save the checkpoint with partitioning switched off."
-                )
+                raise Refused(f"has {shown(name)} in slices; save the checkpoint with partitioning switched off.")
             if dict(message).get(1) != STRING:
                 yield name, tensor_entry(name, dict(message), shards)
 
@@ -119,11 +115,7 @@ def tensor_entry(name: str, message: dict[int, Any], shards: int) -> Entry:
         )
     shard, offset, size = (number(message.get(tag, 0)) for tag in (3, 4, 5))
     entry = Entry(DTYPES[kind], shape_of(message.get(2, b"")), shard, offset, size, number(message.get(6, 0)))
-    if (
-        shard >= shards
-        or len(entry.shape) > MAX_DIMS
-        or math.prod(entry.shape) * entry.dtype.itemsize != size
-    ):
+    if shard >= shards or len(entry.shape) > MAX_DIMS or math.prod(entry.shape) * entry.dtype.itemsize != size:
         raise damaged(f"the shape, size and shard of tensor {shown(name)} do not fit together")
     return entry
 

@@ -17,10 +17,7 @@ MAX_DIMS = 32  # more axes than any weight has; NumPy allows 64
 # torch's name of a dtype -> ours; the storage classes below are older and have names of their own.
 DTYPES = {
     **{name: np.dtype(name) for name in ("float16", "float32", "float64", "complex64", "complex128", "bool")},
-    **{
-        name: np.dtype(name)
-        for name in ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
-    },
+    **{name: np.dtype(name) for name in ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")},
     "bfloat16": np.dtype(ml_dtypes.bfloat16),
     "float8_e4m3fn": np.dtype(ml_dtypes.float8_e4m3fn),
     "float8_e4m3fnuz": np.dtype(ml_dtypes.float8_e4m3fnuz),
@@ -89,9 +86,7 @@ def resolve(module: str, name: str) -> Global:
         return Global("storage", name)
     if module == "torch" and name in DTYPES:
         return Global("dtype", name)
-    raise Refused(
-        f"refers to {shown(f'{module}.{name}')[1:-1]}, which is not part of a state dict; {NOTHING}"
-    )
+    raise Refused(f"refers to {shown(f'{module}.{name}')[1:-1]}, which is not part of a state dict; {NOTHING}")
 
 
 def ordered_dict(pairs: list[Any] | None = None) -> dict[Any, Any]:
@@ -112,16 +107,12 @@ def tensor(storage, offset, shape, strides, _grad=False, _hooks=None, metadata=N
     flags = expect(metadata or {}, dict)
     lazy = next((name for name in ("conj", "neg") if flags.get(name)), "")
     (offset,) = whole_numbers(offset)
-    return Tensor(
-        expect(storage, Storage), offset, whole_numbers(*shape), whole_numbers(*strides), dtype, lazy
-    )
+    return Tensor(expect(storage, Storage), offset, whole_numbers(*shape), whole_numbers(*strides), dtype, lazy)
 
 
 def tensor_v3(storage, offset, shape, strides, grad, hooks, dtype, metadata=None) -> Tensor:
     """torch._utils._rebuild_tensor_v3: a typed view of untyped bytes."""
-    return tensor(
-        storage, offset, shape, strides, grad, hooks, metadata, dtype=DTYPES[expect(dtype, Global).name]
-    )
+    return tensor(storage, offset, shape, strides, grad, hooks, metadata, dtype=DTYPES[expect(dtype, Global).name])
 
 
 def parameter(data, *_grad_hooks_state) -> Tensor:

@@ -54,12 +54,8 @@ class Stream:
     def overrun(self) -> str:
         """The message for a read beyond the end."""
         if self.limit < self.end:
-            return (
-                f"has a pickle of more than {PICKLE_LIMIT} bytes, which no state dict needs; it was not read."
-            )
-        return (
-            f"is cut short or damaged: its pickle reaches beyond byte {self.end}; copy or download it again."
-        )
+            return f"has a pickle of more than {PICKLE_LIMIT} bytes, which no state dict needs; it was not read."
+        return f"is cut short or damaged: its pickle reaches beyond byte {self.end}; copy or download it again."
 
 
 class Machine:
@@ -76,9 +72,7 @@ class Machine:
         """The pickled object."""
         while (code := self.stream.read(1)) != b".":
             if code not in STEPS:
-                raise Refused(
-                    f"uses the pickle instruction {instruction(code)}, which no state dict needs; {NOTHING}"
-                )
+                raise Refused(f"uses the pickle instruction {instruction(code)}, which no state dict needs; {NOTHING}")
             step, *extra = STEPS[code]
             try:
                 step(self, *extra)

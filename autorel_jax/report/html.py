@@ -1,0 +1,134 @@
+"""HTML: Explanations -> coloured text, as a fragment for notebooks or piece by piece as a page (page.html).
+
+No script, nothing loaded from elsewhere, every text escaped. Used by explanation.py (`_repr_html_`) and output.py.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from autorel_jax import __version__
+from autorel_jax.report import colour, view
+
+if TYPE_CHECKING:
+    from autorel_jax.explanation import Explanation
+
+Look = Callable[..., Markup]  # (a name in STYLES, more CSS) -> attributes of an element
+
+SHOWN = 100  # explanations in a notebook's cell, which has no room for more
+# How one explanation is laid out. A page has these as classes, a fragment has them in every element, since notebooks
+# may drop <style>. Colours come from the score; text has the colour of the page around it.
+STYLES = {
+    "entry": "max-width:60em;padding:1.2em 0",
+    "head": "margin:0;font-size:1.1em;font-weight:600;line-height:1.5",
+    "id": "margin-right:.6em;font-weight:400;opacity:.7",
+    "facts": "margin:0;font-size:.85em;line-height:1.6",
+    "fact": "margin-right:1.4em",
+    "quiet": "opacity:.7",
+    "text": "margin:.6em 0;font-size:1.1em;line-height:1.8;white-space:pre-wrap;overflow-wrap:anywhere",
+    "unit": "padding:.15em 0;border-radius:.2em",
+    "special": "padding:.15em .2em;border-radius:.2em;font-size:.75em;opacity:.75",
+    "warning": "margin:.6em 0;padding-left:.6em;border-left:.2em solid;font-size:.85em",
+    "sides": "display:flex;flex-wrap:wrap;gap:.8em 3em;font-size:.85em;line-height:1.6",
+    "side": "flex:0 1 22em;min-width:0",
+    "row": "display:grid;grid-template-columns:minmax(0,1fr) 5em 7em;gap:.8em;align-items:center",
+    "word": "text-align:left;overflow:hidden;text-overflow:ellipsis;white-space:nowrap",
+    "score": "text-align:right;font-variant-numeric:tabular-nums",
+    "bar": "display:block;height:.55em;border-radius:.15em",
+    "scores": "margin-top:.6em;font-size:.85em;line-height:1.8",
+    "each": "margin-right:1.2em;white-space:nowrap",
+    "chip": "display:inline-block;width:.8em;height:.8em;margin-right:.4em;border-radius:.15em",
+}
+
+
+def fragment(explanations: Sequence[Explanation], level: str = view.WORD) -> str:
+    """Explanations as one piece of HTML for a notebook's cell; the first SHOWN of them.
+
+    Args:
+      explanations: of any texts and targets.
+      level: "word" or "token".
+    """
+    view.check_level(level)
+    entries = [entry(explanation, level, in_element) for explanation in explanations[:SHOWN]]
+    return str(parts().fragment(entries, len(explanations) - len(entries), in_element, solid))
+
+
+def head(first: Explanation | None) -> str:
+    """The beginning of a page; the model and the method are those of its first explanation, if it has any."""
+    css = Markup("\n".join(f".{name} {{ {style} }}" for name, style in STYLES.items()))
+    return str(parts().head(None if first is None else origin(first), css, by_class, solid))
+
+
+def origin(explanation: Explanation) -> dict[str, str]:
+    """Where the scores of a page come from."""
+    parameters = ", ".join(f"{name} = {value}" for name, value in explanation.parameters.items())
+    return {
+        "model": view.visible(explanation.model),
+        "weights": view.visible(explanation.weights_sha256),
+        "method": view.visible(f"{explanation.method} ({parameters})" if parameters else explanation.method),
+        "version": __version__,
+    }
+
+
+def entry(explanation: Explanation, level: str, look: Look | None = None) -> Markup:
+    """One explanation, laid out by the classes of a page unless `look` says otherwise."""
+    found = view.units(explanation, level)
+    strength = dict(zip(found, colour.strengths(unit.score for unit in found), strict=True))
+    number = view.number_format(found)
+    shown = {
+        "id": view.visible(str(explanation.id)),
+        "decision": view.decision(explanation),
+        "facts": view.facts(explanation),
+        "warnings": [view.visible(warning) for warning in explanation.warnings],
+        "passages": view.passages(explanation, found),
+        "units": found,
+        "sides": zip(("speaks for the target", "speaks against it"), view.strongest(found), strict=True),
+    }
+    return parts().entry(
+        shown,
+        look or by_class,
+        fill=lambda unit: colour.css(strength[unit]),
+        bar=lambda unit: f"width:{abs(strength[unit]):.0%};{solid(strength[unit])}",
+        score=lambda unit: number(unit.score),
+    )
+
+
+def tail(count: int) -> str:
+    """The end of a page of `count` explanations."""
+    return str(parts().tail(count))
+
+
+@functools.lru_cache(maxsize=1024)
+def by_class(name: str, more: str = "") -> Markup:
+    """The attributes of an element of a page."""
+    return Markup('class="{}" style="{}"' if more else 'class="{}"').format(name, more)
+
+
+@functools.lru_cache(maxsize=1024)
+def in_element(name: str, more: str = "") -> Markup:
+    """The attributes of an element of a fragment."""
+    return Markup('style="{}"').format(";".join(filter(None, (STYLES[name], more))))
+
+
+def solid(strength: float) -> str:
+    """The background of a bar."""
+    return "background:rgb({},{},{})".format(*(colour.FOR if strength > 0 else colour.AGAINST))
+
+
+@functools.cache
+def parts() -> Any:
+    """The macros of page.html."""
+    environment = Environment(
+        loader=PackageLoader("autorel_jax", "report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["visible"] = view.visible
+    return environment.get_template("page.html").module

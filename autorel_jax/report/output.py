@@ -1,0 +1,184 @@
+"""Output: Explanations, one by one -> a .jsonl, .csv or .html file that is there as a whole or not at all.
+
+What the files hold is in docs/output.md. Used by cli/explain.py.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import json
+import math
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from autorel_jax.errors import InputError
+from autorel_jax.report import view
+
+if TYPE_CHECKING:
+    from autorel_jax.explanation import Explanation
+
+FORMULA = tuple("=+-@\t\r\n＝＋－＠")  # a spreadsheet may run a cell that begins so (OWASP, "CSV injection")
+# A lone surrogate, which UTF-8 cannot hold, becomes \udXXX: inside a JSON string that is its very escape.
+TEXT = {"encoding": "utf-8", "errors": "backslashreplace", "newline": ""}
+
+
+@contextlib.contextmanager
+def open_writer(path: Path, level: str) -> Iterator[Callable[[Explanation], None]]:
+    """The function that writes an explanation to a file, whose suffix decides the format.
+
+        with open_writer(Path("out.jsonl"), "word") as write:
+            write(explanation)
+
+    The file appears, or is replaced, when the block ends; after an exception everything is as it was. A link stays,
+    and the file it leads to is replaced; a pipe or a device is written to directly.
+
+    Args:
+      path: of a .jsonl, .csv or .html file in a directory that exists.
+      level: "word" or "token", of .csv and .html; .jsonl holds both.
+
+    Raises:
+      InputError: the path cannot be written, as far as possible on entry, or there is no such level.
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix not in WRITERS:
+        raise InputError(f"{path}: cannot write {suffix or 'a file without suffix'}; accepted: {', '.join(WRITERS)}.")
+    view.check_level(level)
+    with replacing(path) as stream:
+        writer = WRITERS[suffix](stream, level)
+
+        def write(explanation: Explanation) -> None:
+            with refused(path):
+                writer.write(explanation)
+
+        yield write
+        with refused(path):
+            writer.end()
+
+
+class Jsonl:
+    """One object a line."""
+
+    def __init__(self, stream: TextIO, level: str):
+        self.stream = stream
+
+    def write(self, explanation: Explanation) -> None:
+        """Writes a line."""
+        line = json.dumps(explanation.to_dict(), ensure_ascii=False, allow_nan=False)
+        self.stream.write(f"{line}\n")
+
+    def end(self) -> None:
+        """Nothing follows the last line."""
+
+
+class Csv:
+    """One row for each word or word piece of each explanation."""
+
+    def __init__(self, stream: TextIO, level: str):
+        self.rows, self.level = csv.writer(stream, lineterminator="\n"), level
+        head = ("id", "target", "target_logit", "prediction", "probability", "index", "segment", level)
+        self.rows.writerow((*head, "start", "end", "relevance"))
+
+    def write(self, explanation: Explanation) -> None:
+        """Writes the rows of an explanation."""
+        made = explanation.prediction
+        whole = (explanation.id, explanation.target, explanation.target_logit, made.label, made.probability)
+        for index, unit in enumerate(view.units(explanation, self.level)):
+            start, end = unit.span or (None, None)
+            row = (*whole, index, unit.segment, unit.text, start, end, unit.score)
+            self.rows.writerow(map(cell, row))
+
+    def end(self) -> None:
+        """Nothing follows the last row."""
+
+
+class Html:
+    """A page, written piece by piece."""
+
+    def __init__(self, stream: TextIO, level: str):
+        self.stream, self.level, self.count = stream, level, 0
+
+    def write(self, explanation: Explanation) -> None:
+        """Writes an explanation, and before the first one the beginning of the page."""
+        from autorel_jax.report import html
+
+        if not self.count:
+            self.stream.write(html.head(explanation))
+        self.stream.write(html.entry(explanation, self.level))
+        self.count += 1
+
+    def end(self) -> None:
+        """Writes the end of the page."""
+        from autorel_jax.report import html
+
+        if not self.count:
+            self.stream.write(html.head(None))
+        self.stream.write(html.tail(self.count))
+
+
+WRITERS = {".jsonl": Jsonl, ".csv": Csv, ".html": Html}
+
+
+def cell(value: Any) -> Any:
+    """A value as a cell of .csv: text that a spreadsheet would run gets a ' in front, what is no number is empty."""
+    if isinstance(value, str):
+        return f"'{value}" if value.startswith(FORMULA) else value
+    return None if value is None or not math.isfinite(value) else value
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[TextIO]:
+    """A stream whose text becomes the file at `path` when the block ends without an exception."""
+    with refused(path):
+        if path.exists() and not path.is_file() and not path.is_dir():
+            target = temporary = path  # a pipe or a device
+        else:
+            target, temporary = checked(path)
+        stream = open(temporary, "w" if temporary is target else "x", **TEXT)  # noqa: SIM115 - closed below
+    try:
+        yield stream
+        with refused(path):
+            stream.close()
+            if temporary is not target:
+                put(temporary, target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            stream.close()
+        if temporary is not target:
+            temporary.unlink(missing_ok=True)
+        raise
+
+
+def checked(path: Path) -> tuple[Path, Path]:
+    """The file that `path` leads to, and a name beside it for the file in the making."""
+    target = Path(os.path.realpath(path))
+    if target.is_dir():
+        raise InputError(f"{path} is a directory; give the name of a file in it.")
+    if not target.parent.is_dir():
+        raise InputError(f"{path}: there is no directory {target.parent}; make it first.")
+    if target.exists() and not os.access(target, os.W_OK):
+        raise InputError(f"{path} is write-protected; give another name.")
+    return target, target.with_name(f".{secrets.token_hex(6)}{target.suffix}.tmp")
+
+
+def put(temporary: Path, target: Path) -> None:
+    """Gives the finished file its name, and the permissions of the one that it replaces."""
+    if target.exists():
+        shutil.copymode(target, temporary)
+    os.replace(temporary, target)
+
+
+@contextlib.contextmanager
+def refused(path: Path) -> Iterator[None]:
+    """Makes a fault of the file, for instance a full disk, an InputError; a reader who has left is none."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror or error}.") from None

@@ -1,0 +1,143 @@
+"""View: an Explanation -> what every report shows of it: words with scores in reading order, and numbers in print.
+
+Used by terminal.py, html.py and output.py, which differ in how they draw it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from autorel_jax.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from autorel_jax.explanation import Explanation
+    from autorel_jax.tokens import Text
+
+WORD, TOKEN = LEVELS = ("word", "token")
+TOP = 8  # words for and against the target in a table of the strongest
+NEGLIGIBLE = 0.02  # of the strongest |score|; not listed among the strongest
+REPLACED = "\N{REPLACEMENT CHARACTER}"
+# What must not reach a terminal or a page as it is: C0 controls have pictures (␛), C1 controls, lone surrogates and
+# the marks that reverse the direction of what follows do not.
+PICTURES = (
+    {code: 0x2400 + code for code in range(0x20)}
+    | {0x7F: 0x2421}
+    | dict.fromkeys([*range(0x80, 0xA0), *range(0xD800, 0xE000)], REPLACED)
+    | dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A)], REPLACED)
+)
+LAYOUT = PICTURES | {ord("\n"): "\n", ord("\t"): " ", ord("\r"): " "}  # of text between words
+
+
+class Unit(NamedTuple):
+    """A word or a word piece with its score."""
+
+    text: str
+    score: np.floating  # as precise as it is in the explanation
+    segment: int  # 0 the text, 1 its pair
+    span: tuple[int, int] | None  # characters (start, end) of its text; None: [CLS] or [SEP]
+
+
+class Run(NamedTuple):
+    """A stretch of text as it is shown: a unit's, or what lies between units."""
+
+    text: str
+    unit: Unit | None
+
+
+def check_level(level: str) -> None:
+    """Raises InputError for a level that there is not."""
+    if level not in LEVELS:
+        raise InputError(f"Unknown level {level!r}; accepted: {', '.join(LEVELS)}.")
+
+
+def units(explanation: Explanation, level: str) -> list[Unit]:
+    """The words or word pieces, [CLS] and [SEP] among them; Σ score = explained."""
+    check_level(level)
+    if level == WORD:
+        columns = (explanation.words, explanation.word_relevance, explanation.word_segments, explanation.word_spans)
+    else:
+        segments = [explanation.word_segments[word] for word in explanation.token_words]
+        columns = (explanation.tokens, explanation.token_relevance, segments, explanation.token_spans)
+    return [Unit(*unit) for unit in zip(*columns, strict=True)]
+
+
+def passages(explanation: Explanation, found: Sequence[Unit]) -> list[list[Run]]:
+    """The text, and its pair if there is one, each as runs of its units in reading order."""
+    texts = [text for text in (explanation.text, explanation.text_pair) if text is not None]
+    cut = explanation.truncated_tokens > 0
+    return [list(runs(joined(text), [u for u in found if u.segment == i], cut)) for i, text in enumerate(texts)]
+
+
+def joined(text: Text) -> str:
+    """The string that the spans count characters of."""
+    return text if isinstance(text, str) else " ".join(text)
+
+
+def runs(text: str, found: Sequence[Unit], cut: bool) -> Iterator[Run]:
+    """One text as runs; `cut`: what follows the last unit was not read and is shown as an ellipsis."""
+    placed = [place for place, unit in enumerate(found) if unit.span]
+    head, foot = (placed[0], placed[-1] + 1) if placed else (len(found) - 1, len(found) - 1)
+    for unit in found[:head]:
+        yield from (Run(visible(unit.text), unit), Run(" ", None))
+    position = 0
+    for unit in found[head:foot]:
+        start, end = unit.span or (position, position)
+        if start > position:
+            yield Run(visible(text[position:start], LAYOUT), None)
+        # Two units may share a character (Hangul in parts): the second shows its own name.
+        yield Run(visible(text[max(start, position) : end] or unit.text.removeprefix("##")), unit)
+        position = max(position, end)
+    if rest := text[position:].rstrip():
+        yield Run(" …" if cut else visible(rest, LAYOUT), None)
+    for unit in found[foot:]:
+        yield from (Run(" ", None), Run(visible(unit.text), unit))
+
+
+def strongest(found: Sequence[Unit], count: int = TOP) -> tuple[list[Unit], list[Unit]]:
+    """The units that speak for the target and those against it, at most `count` of each, strongest first."""
+    finite = sorted((unit for unit in found if math.isfinite(unit.score)), key=lambda unit: -abs(unit.score))
+    least = NEGLIGIBLE * abs(finite[0].score) if finite else 0.0
+    sides = ((unit for unit in finite if unit.score * sign > least) for sign in (1, -1))
+    return tuple(list(itertools.islice(side, count)) for side in sides)
+
+
+def visible(text: str, pictures: dict[int, int | str] = PICTURES) -> str:
+    """Text without control characters: each is replaced by a symbol that can be seen."""
+    return text if text.isascii() and text.isprintable() else text.translate(pictures)
+
+
+def number_format(found: Sequence[Unit]) -> Callable[[float], str]:
+    """How the scores of one explanation are printed: 3 decimals where they suit the largest, else an exponent."""
+    largest = max((abs(unit.score) for unit in found if math.isfinite(unit.score)), default=0.0)
+    form = "+.3f" if largest == 0 or 0.05 <= largest < 1e4 else "+.2e"
+    return lambda score: format(score, form) if score else "0"
+
+
+def percent(probability: float) -> str:
+    """A probability; what is not certain is not printed as 100 %."""
+    text = f"{probability:.1%}"
+    if text == "100.0%" and probability < 1:
+        text = ">99.9%"
+    return text.replace("%", " %")
+
+
+def decision(explanation: Explanation) -> tuple[str, str]:
+    """The predicted label, and its probability or, for a regression, its value."""
+    made = explanation.prediction
+    value = f"= {made.logit:.3f}" if made.probability is None else percent(made.probability)
+    return visible(made.label), value
+
+
+def facts(explanation: Explanation) -> list[tuple[str, str]]:
+    """What was explained, beside how much of it the scores account for: (name, value)."""
+    return [
+        ("target", visible(explanation.target)),
+        ("logit", f"{explanation.target_logit:.3f}"),
+        ("explained", f"{explanation.explained:.3f}"),
+        ("method", visible(explanation.method)),
+    ]
