@@ -236,14 +236,17 @@ class Bert(nn.Module):
         stack_keys, last_key = (None, None) if keys is None else (keys[:-1], keys[-1])
         mask = mask.astype(bool)
 
-        def step(x, layer):
+        def step(x, layer, queries=None):
             params, key = layer
-            return self.layer(params, mask, key, x), None
+            return self.layer(params, mask, key, x, queries), None
+
+        def last(x, layer):
+            return step(x, layer, queries=1)[0]
 
         if self.remat:
-            step = jax.checkpoint(step, prevent_cse=False)
+            step, last = jax.checkpoint(step, prevent_cse=False), jax.checkpoint(last)
         x, _ = jax.lax.scan(step, x, (self.layers(), stack_keys))
-        return self.layer(self.last_layer(), mask, last_key, x, queries=1)[:, 0]
+        return last(x, (self.last_layer(), last_key))[:, 0]
 
     def layer(self, params: Params, mask: Array, key: Array | None, x: Array, queries: int | None = None) -> Array:
         """One layer: x [B, S, D] -> [B, T, D] for the first `queries` tokens (None: all)."""

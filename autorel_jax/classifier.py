@@ -11,13 +11,11 @@ import numpy as np
 
 from autorel_jax import relevance, weights
 from autorel_jax.bert import Bert, Params
-from autorel_jax.config import REGRESSION, SINGLE, BertConfig, ExplainConfig
+from autorel_jax.config import COMPUTE_DTYPES, FLOAT64, REGRESSION, SINGLE, BertConfig
 from autorel_jax.errors import InputError
 from autorel_jax.lrp import composites
 from autorel_jax.ops import Array
 from autorel_jax.tokens import Batch, Tokenizer, Tokens, load_tokenizer, pad
-
-DTYPES = ("float32", "bfloat16", "float64")  # of the matrix products; float64 needs jax_enable_x64
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -29,7 +27,7 @@ class Classifier:
       config: the architecture, with the label names.
       params: the params tree of bert.py, float32 (float64 where dtype is).
       tokenizer: of the same vocabulary.
-      dtype: of the matrix products; a value of DTYPES.
+      dtype: of the matrix products; a value of COMPUTE_DTYPES.
       warnings: what the user should know of the checkpoint, for instance weights that are not finite.
     """
 
@@ -37,7 +35,7 @@ class Classifier:
     config: BertConfig
     params: Params
     tokenizer: Tokenizer
-    dtype: str = DTYPES[0]
+    dtype: str = COMPUTE_DTYPES[0]
     warnings: tuple[str, ...] = ()
 
     @functools.cached_property
@@ -73,26 +71,22 @@ class Classifier:
     def batch(self, texts: Sequence[str | Sequence[str]], pairs: Sequence[str] | None = None) -> Batch:
         """Token ids, mask and segment ids [B, T] of texts, padded to the longest."""
         rows = self.tokens(texts, pairs)
-        return pad(rows, length=max(len(row.ids) for row in rows), batch=len(rows), pad_id=self.config.pad_token_id)
+        return pad(rows, length=max(len(row.ids) for row in rows), batch=len(rows), pad_id=self.tokenizer.pad_id)
 
-    def settings(self, method: str = ExplainConfig.method, read_at: str | None = None) -> relevance.Settings:
-        """What a compiled explanation depends on: a method's name, and where relevance is read (None: its default)."""
+    def settings(self, method: str, read_at: str | None = None) -> relevance.Settings:
+        """What a compiled explanation depends on; `read_at` None is the method's default."""
         composite = composites.composite(method)
-        return relevance.Settings(self.config, composite, read_at or composite.reads[0], self.compute_dtype)
+        return relevance.Settings(self.config, composite, read_at or composite.reads[0], jnp.dtype(self.dtype))
 
-    @property
-    def compute_dtype(self) -> jnp.dtype:
-        """`dtype` as JAX's."""
-        return jnp.dtype(self.dtype)
-
-    def embeddings(self, batch: Batch, method: str = ExplainConfig.method, read_at: str | None = None) -> Array:
-        """What `logits_of` takes: the activations [B, T, D] where the method's relevance is read."""
+    def embeddings(self, method: str, batch: Batch, read_at: str | None = None) -> Array:
+        """What `logits_of` takes for the same arguments: the activations [B, T, D] where relevance is read."""
         return relevance.embeddings(self.settings(method, read_at), self.params, batch.ids, batch.types)
 
     def logits_of(self, method: str, batch: Batch, read_at: str | None = None) -> relevance.Logits:
         """The function embeddings [B, T, D] -> logits [B, C] whose vjp maps relevance at the logits to relevance.
 
-        logits, vjp = jax.vjp(classifier.logits_of("attnlrp", batch), classifier.embeddings(batch))
+        embeddings = classifier.embeddings("attnlrp", batch)
+        logits, vjp = jax.vjp(classifier.logits_of("attnlrp", batch), embeddings)
         (relevance,) = vjp(relevance_at_the_logits)
         """
         settings = self.settings(method, read_at)
@@ -101,7 +95,7 @@ class Classifier:
 
     def logits(self, batch: Batch) -> np.ndarray:
         """The plain model's logits [B, C]."""
-        return np.asarray(forward(self.config, self.compute_dtype, self.params, batch.ids, batch.mask, batch.types))
+        return np.asarray(forward(self.config, jnp.dtype(self.dtype), self.params, batch.ids, batch.mask, batch.types))
 
     def probabilities(self, logits: np.ndarray) -> np.ndarray | None:
         """Logits [..., C] -> probabilities: softmax, or sigmoid for multi-label; None for a regression."""
@@ -114,7 +108,7 @@ class Classifier:
         return np.exp(-np.logaddexp(0, -logits))
 
     def label_id(self, label: str | int) -> int:
-        """The index of a label given by name or by id.
+        """The index of a label given by name or, where no label has that name, by id.
 
         Raises:
           InputError: there is no such label; the message lists those there are.
@@ -141,7 +135,7 @@ def load(
     vocab: Path | None = None,
     cased: bool | None = None,
     revision: str | None = None,
-    dtype: str = DTYPES[0],
+    dtype: str = COMPUTE_DTYPES[0],
 ) -> Classifier:
     """Loads a classifier from a directory, a weights file, a TensorFlow checkpoint or a hub id.
 
@@ -151,14 +145,14 @@ def load(
       vocab: the vocabulary or tokenizer, likewise.
       cased: overrides what the vocabulary says of upper case.
       revision: of a hub id.
-      dtype: of the matrix products, a value of DTYPES.
+      dtype: of the matrix products, a value of COMPUTE_DTYPES.
 
     Raises:
       InputError: it cannot be read, does not fit its config, or has no classification head.
     """
-    if dtype not in DTYPES:
-        raise InputError(f"Unknown dtype {dtype!r}. Available: {', '.join(DTYPES)}.")
-    if dtype == "float64" and not jax.config.jax_enable_x64:
+    if dtype not in (*COMPUTE_DTYPES, FLOAT64):
+        raise InputError(f"Unknown dtype {dtype!r}. Available: {', '.join((*COMPUTE_DTYPES, FLOAT64))}.")
+    if dtype == FLOAT64 and not jax.config.jax_enable_x64:
         raise InputError("dtype='float64' needs jax.config.update('jax_enable_x64', True) first.")
     checkpoint = weights.read(path, config=config, revision=revision)
     if not checkpoint.config.labels:
@@ -167,12 +161,8 @@ def load(
             "BertForSequenceClassification."
         )
     tokenizer = load_tokenizer(vocab or checkpoint.directory, cased)
-    if tokenizer.max_id >= checkpoint.config.vocab_size:
-        raise InputError(
-            f"The tokenizer of {path} has token ids up to {tokenizer.max_id} but the model embeds "
-            f"{checkpoint.config.vocab_size} tokens; give the model's own vocabulary."
-        )
-    params, warnings = checkpoint.params, (*checkpoint.warnings, *tokenizer.warnings)
-    if dtype == "float64":
+    params = checkpoint.params
+    warnings = (*checkpoint.warnings, *tokenizer.warnings, *tokenizer.misfits(checkpoint.config.vocab_size))
+    if dtype == FLOAT64:
         params = jax.tree.map(np.float64, params)
     return Classifier(str(path), checkpoint.config, jax.device_put(params), tokenizer, dtype, warnings)

@@ -1,4 +1,4 @@
-"""Configs: `config.json` of a checkpoint <-> BertConfig. Used by weights/ and bert.py."""
+"""Configs: `config.json` of a checkpoint <-> BertConfig, and ExplainConfig, the home of explain's defaults."""
 
 import dataclasses
 import json
@@ -102,6 +102,10 @@ class BertConfig:
         return ACTIVATIONS[self.hidden_act]
 
 
+COMPUTE_DTYPES = ("float32", "bfloat16")  # of the matrix products
+FLOAT64 = "float64"  # likewise, for checks: parameters too; needs jax_enable_x64
+
+
 @dataclasses.dataclass(frozen=True)
 class ExplainConfig:
     """How texts are explained: the one home of the defaults of `explain` and of the explain command."""
@@ -111,6 +115,7 @@ class ExplainConfig:
     read_at: str | None = None  # None: the first point that the method can be read at
     max_length: int | None = None  # tokens per text incl. [CLS] and [SEP]; None: as many as the model has positions
     batch_size: int = 32  # texts; 16 to 64 differ by less than 10 % on two CPU cores
+    window: int = 64  # batches that are tokenized, sorted by length and held in memory together
     split_punctuation: bool = False  # True: punctuation marks are words of their own
 
 

@@ -1,6 +1,6 @@
 """Rows to explain: a .txt, .tsv, .csv or .jsonl file, or standard input ("-") -> Row after Row.
 
-A generator: the file is never in memory as a whole. Used by explain.py.
+A generator: the file is never in memory as a whole. Used by cli/explain.py and explainer.py.
 """
 
 import codecs
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from autorel_jax.errors import InputError
+from autorel_jax.errors import InputError, one_line
 
 Lines = Iterable[tuple[int, str]]  # (line number from 1, line with its line end)
 Records = Iterator[tuple[int, list[str]]]  # (number of the first line, fields)
@@ -65,7 +65,7 @@ def read_rows(
     suffix = ".txt" if str(source) == STDIN else Path(source).suffix.lower()
     if suffix not in READERS:
         raise InputError(
-            f"{_short(source)} is no kind of file that can be read; accepted: {', '.join(READERS)}, or - "
+            f"{one_line(source)} is no kind of file that can be read; accepted: {', '.join(READERS)}, or - "
             "for standard input."
         )
     _check_encoding(encoding)
@@ -109,7 +109,7 @@ def _lines(stream: BinaryIO, name: str, encoding: str) -> Lines:
             line = next(lines, None)
         except UnicodeError as error:
             raise InputError(
-                f"{name}, line {number + 1}: not {encoding} ({_short(error)}). Convert the file or give its encoding."
+                f"{name}, line {number + 1}: not {encoding} ({one_line(error)}). Convert the file or give its encoding."
             ) from None
         if line is None:
             return
@@ -161,7 +161,7 @@ def _csv_records(lines: Lines, name: str) -> Records:
         try:
             fields = next(reader, None)
         except csv.Error as error:
-            raise InputError(f"{name}, row from line {first}: not valid CSV ({_short(error)}).") from None
+            raise InputError(f"{name}, row from line {first}: not valid CSV ({one_line(error)}).") from None
         if fields is None:
             return
         if fields:  # [] is a blank line
@@ -237,7 +237,7 @@ def _jsonl(lines: Lines, name: str, columns: Columns) -> Iterator[Row]:
         label = None if columns.label is None else _value(item, columns.label, where)
         row = number if columns.id is None else _value(item, columns.id, where)
         if isinstance(row, bool) or not isinstance(row, str | int):
-            raise InputError(f"{where}: the id {_short(row)} is neither a string nor a whole number.")
+            raise InputError(f"{where}: the id {one_line(row)} is neither a string nor a whole number.")
         yield Row(row, _text(item, columns.text, where), pair, _label(label))
 
 
@@ -245,7 +245,7 @@ def _object(line: str, where: str) -> dict[str, Any]:
     try:
         item = json.loads(line)
     except (ValueError, RecursionError) as error:  # ValueError: also a number of more than 4,300 digits
-        raise InputError(f"{where}: not valid JSON ({_short(error)}); .jsonl has one object a line.") from None
+        raise InputError(f"{where}: not valid JSON ({one_line(error)}); .jsonl has one object a line.") from None
     if not isinstance(item, dict):
         raise InputError(f"{where}: a JSON {type(item).__name__}; .jsonl has one object ({{...}}) a line.")
     return item
@@ -261,16 +261,11 @@ def _text(item: dict[str, Any], column: str, where: str) -> str | list[str]:
     value = _value(item, column, where)
     if isinstance(value, str) or (isinstance(value, list) and all(isinstance(word, str) for word in value)):
         return value
-    raise InputError(f"{where}: {column!r} is {_short(json.dumps(value))}; a text is a string or a list of strings.")
+    raise InputError(f"{where}: {column!r} is {one_line(json.dumps(value))}; a text is a string or a list of strings.")
 
 
 def _label(value: Any) -> str | None:
     return value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _short(value: object) -> str:
-    text = " ".join(str(value).split())
-    return text if len(text) <= 100 else f"{text[:100]}…"
 
 
 READERS = {".txt": _plain, ".tsv": _tsv, ".csv": _csv, ".jsonl": _jsonl}

@@ -6,3 +6,10 @@ The text says what was received, what is accepted and what to do next, in one li
 
 class InputError(ValueError):
     """A fault of the input (a file, a flag, a text), never of the program."""
+
+
+def one_line(value: object, limit: int = 200) -> str:
+    """An error's or a value's text for use in a message: its first line, no final full stop, cut at `limit`."""
+    lines = str(value).strip().splitlines() or [type(value).__name__]
+    text = " ".join(lines[0].split())
+    return text.rstrip(".") if len(text) <= limit else f"{text[:limit]}…"

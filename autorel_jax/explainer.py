@@ -6,7 +6,7 @@ compiled and little is padded), and come back in the order they went in. Used by
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,6 @@ from autorel_jax.targets import Targets
 from autorel_jax.tokens import Text, Tokens, pad
 from autorel_jax.words import pool
 
-WINDOW = 64  # batches that are tokenized and sorted together
 LENGTHS = (
     16,
     32,
@@ -40,10 +39,10 @@ LENGTHS = (
 
 def explain(
     classifier: Classifier,
-    texts: Sequence[Text] | str,
-    pairs: Sequence[Text] | str | None = None,
+    texts: Iterable[Text] | str,
+    pairs: Iterable[Text] | str | None = None,
     *,
-    labels: Sequence[str | int] | None = None,
+    labels: Iterable[str | int] | None = None,
     **options: Any,
 ) -> Explanations:
     """Which tokens and words made the classifier decide.
@@ -53,7 +52,7 @@ def explain(
       texts: N texts, each a string or a list of words; one string is one text.
       pairs: N second texts, for a classifier of pairs.
       labels: N labels (names or ids), for target="given".
-      **options: fields of ExplainConfig: method, target, read_at, max_length, batch_size, split_punctuation.
+      **options: fields of ExplainConfig: method, target, read_at, max_length, batch_size, window, split_punctuation.
 
     Returns:
       One Explanation for each text and target, in the order of the texts.
@@ -64,22 +63,33 @@ def explain(
     fields = [field.name for field in dataclasses.fields(ExplainConfig)]
     if unknown := sorted(options.keys() - set(fields)):
         raise InputError(f"Unknown option {', '.join(unknown)}. Available: {', '.join(fields)}.")
-    texts = [texts] if isinstance(texts, str) else list(texts)
-    pairs = [pairs] if isinstance(pairs, str) else pairs
-    for name, column in (("pairs", pairs), ("labels", labels)):
-        if column is not None and len(column) != len(texts):
-            raise InputError(f"{len(texts)} texts but {len(column)} {name}; give one for each text.")
-    columns = (texts, pairs or [None] * len(texts), [None] * len(texts) if labels is None else labels)
-    rows = [Row(number, *row) for number, row in enumerate(zip(*columns, strict=True), start=1)]
+    given = {"texts": texts, "pairs": pairs, "labels": labels}
+    columns = {name: column_of(values, name) for name, values in given.items()}
+    count = len(columns["texts"] or ())
+    for name, column in columns.items():
+        if column is not None and len(column) != count:
+            raise InputError(f"{count} texts but {len(column)} {name}; give one for each text.")
+    numbered = enumerate(zip(*(column or [None] * count for column in columns.values()), strict=True), start=1)
+    rows = [Row(number, *row) for number, row in numbered]
     return Explanations(Explainer(classifier, ExplainConfig(**options)).explain(rows))
+
+
+def column_of(values: Iterable[Any] | str | None, name: str) -> list[Any] | None:
+    """Texts, pairs or labels as a list; one string is a list of one."""
+    if values is None or isinstance(values, str):
+        return None if values is None else [values]
+    if isinstance(values, Mapping) or not isinstance(values, Iterable):
+        raise InputError(f"{name} is a {type(values).__name__}; expected a string or a list with one for each text.")
+    return list(values)
 
 
 class Explainer:
     """Explains rows of text with one classifier, method and target; compiled programs are shared between calls."""
 
     def __init__(self, classifier: Classifier, config: ExplainConfig):
-        if config.batch_size < 1:
-            raise InputError(f"batch_size={config.batch_size}: expected at least 1.")
+        for name in ("batch_size", "window"):
+            if getattr(config, name) < 1:
+                raise InputError(f"{name}={getattr(config, name)}: expected at least 1.")
         self.classifier = classifier
         self.config = config
         self.settings = classifier.settings(config.method, config.read_at)
@@ -93,7 +103,7 @@ class Explainer:
         `progress` is called with the number of rows that were finished since its last call.
         """
         rows = iter(rows)
-        while window := list(itertools.islice(rows, WINDOW * self.config.batch_size)):
+        while window := list(itertools.islice(rows, self.config.window * self.config.batch_size)):
             yield from self.explain_window(window, progress)
 
     def explain_window(self, rows: Sequence[Row], progress: Callable[[int], object]) -> Iterator[Explanation]:
@@ -152,7 +162,7 @@ class Explainer:
                 text_pair=row.pair,
                 prediction=Prediction(labels[best], probability, float(logits[best])),
                 target=name,
-                target_logit=target_logit,
+                target_logit=float(row_weights @ logits),
                 method=self.config.method,
                 parameters=self.parameters,
                 tokens=tokens.pieces,
@@ -165,21 +175,22 @@ class Explainer:
                 word_segments=tokens.word_segments,
                 explained=float(scores.sum(dtype=np.float64)),
                 truncated_tokens=tokens.truncated,
-                warnings=(*tokens.warnings, *self.doubts(tokens, scores, target_logit)),
+                warnings=(*tokens.warnings, *self.doubts(tokens, scores, logits, row_weights)),
                 model=classifier.name,
                 weights_sha256=classifier.fingerprint,
             )
-            for name, scores, target_logit in zip(names, relevance, (weights @ logits).tolist(), strict=True)
+            for name, scores, row_weights in zip(names, relevance, weights, strict=True)
         ]
 
-    def doubts(self, tokens: Tokens, scores: np.ndarray, target_logit: float) -> Iterator[str]:
-        """What a reader should know before trusting the scores."""
+    def doubts(self, tokens: Tokens, scores: np.ndarray, logits: np.ndarray, weights: np.ndarray) -> Iterator[str]:
+        """What a reader should know before trusting the scores of the target weights · logits, both [C]."""
         if tokens.truncated:
             yield f"{tokens.truncated} word pieces beyond {len(tokens.ids)} tokens were cut off and not read"
         if not np.isfinite(scores).all():
             yield "some scores are not finite numbers"
-        if target_logit < 0 and self.settings.composite.boundary is RELEVANCE:
-            yield f"the target's logit is negative ({target_logit:.3g}), which flips the signs of {self.config.method}"
+        lowest, target_logit = logits[weights != 0].min(), weights @ logits
+        if self.settings.composite.boundary is RELEVANCE and lowest < 0:  # its rules start from R = logit, sign and all
+            yield f"a logit of the target is negative ({lowest:.3g}), which flips the signs of {self.config.method}"
         elif target_logit < 0:
             yield f"the target's logit is negative ({target_logit:.3g}): the scores sum towards a number below 0"
 

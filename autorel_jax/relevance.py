@@ -1,6 +1,6 @@
 """Relevance: a function from embeddings to logits, and a target -> relevance of every token. One jax.vjp.
 
-Used by explain.py, and by `Classifier.logits_of`, the raw form for one's own vjp.
+Used by explainer.py, and by `Classifier.logits_of`, the raw form for one's own vjp.
 """
 
 import dataclasses
@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from autorel_jax.bert import Bert, Params
 from autorel_jax.config import BertConfig
 from autorel_jax.errors import InputError
-from autorel_jax.lrp.composites import WORD_EMBEDDINGS, Composite
+from autorel_jax.lrp.composites import MULTIPLIER, WORD_EMBEDDINGS, Boundary, Composite
 from autorel_jax.ops import Array
 
 Logits = Callable[[Array], Array]  # embeddings [B, T, D] -> logits [B, C]
@@ -70,14 +70,14 @@ def from_embeddings(settings: Settings, params: Params, mask: Array, types: Arra
     return f
 
 
-def attribute(f: Logits, x: Array, weights: Array | None, seed: Callable[[Array, Array], Array]) -> tuple[Array, Array]:
+def attribute(f: Logits, x: Array, weights: Array | None, boundary: Boundary = MULTIPLIER) -> tuple[Array, Array]:
     """Logits and the relevance at x of targets that are weighted sums of the logits, from one forward pass.
 
     Args:
       f: embeddings [B, T, D] -> logits [B, C], as `from_embeddings` makes it.
       x: [B, T, D].
       weights: [B, N, C], N targets for each row; None explains the class with the highest logit.
-      seed: `Boundary.seed` of the composite that f computes with.
+      boundary: that of the composite that f computes with.
 
     Returns:
       logits [B, C] and relevance [B, N, T, D].
@@ -85,7 +85,7 @@ def attribute(f: Logits, x: Array, weights: Array | None, seed: Callable[[Array,
     logits, pull = jax.vjp(f, x)
     if weights is None:
         weights = jax.nn.one_hot(logits.argmax(axis=-1), logits.shape[-1], dtype=logits.dtype)[:, None]
-    seeds = seed(logits[:, None], weights.astype(logits.dtype))
+    seeds = boundary.seed(logits[:, None], weights.astype(logits.dtype))
     if seeds.shape[1] == 1:
         return logits, pull(seeds[:, 0])[0][:, None]
     (relevance,) = jax.vmap(pull, in_axes=1, out_axes=1)(seeds)
@@ -102,5 +102,5 @@ def token_relevance(
     """
     x = embeddings(settings, params, ids, types)
     f = from_embeddings(settings, params, mask, types)
-    logits, relevance = attribute(f, x, weights, settings.composite.boundary.seed)
+    logits, relevance = attribute(f, x, weights, settings.composite.boundary)
     return logits, relevance.sum(axis=-1)

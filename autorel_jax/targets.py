@@ -1,9 +1,10 @@
-"""Targets: what is explained, a label's name or "predicted" -> weights over the logits. Used by explanation.py.
+"""Targets: what is explained, a label's name or "predicted" -> weights over the logits. Used by explainer.py.
 
 A target is a weighted sum of the logits: one label, or a label minus another (a contrast).
 """
 
 import dataclasses
+import numbers
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -57,7 +58,7 @@ def resolve(
         return Targets(one_hot[ids][:, None], tuple((labels[i],) for i in ids))
     if target == ALL:
         weights, names = one_hot, tuple(labels)
-    elif isinstance(target, str | int):
+    elif isinstance(target, str | numbers.Integral):
         index = label_id(target)
         weights, names = one_hot[[index]], (labels[index],)
     else:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from autorel_jax.errors import InputError
+from autorel_jax.errors import InputError, one_line
 
 # The role of a special token -> BERT's own name for it; tokenizer_config.json may give another.
 SPECIAL = {
@@ -106,7 +106,7 @@ def _object(path: Path) -> dict[str, Any]:
     try:
         value = json.loads(path.read_bytes())
     except (ValueError, RecursionError, OSError) as error:
-        raise InputError(f"{path} is not readable as JSON: {_line(error)}. Repair it or remove it.") from None
+        raise InputError(f"{path} is not readable as JSON: {one_line(error)}. Repair it or remove it.") from None
     if not isinstance(value, dict):
         raise InputError(f"{path} holds a JSON {type(value).__name__}, not an object. Repair it or remove it.")
     return value
@@ -132,7 +132,7 @@ def _from_json(path: Path) -> Any:
     try:
         model = Tokenizer.from_file(str(path))
     except Exception as error:  # the library raises bare Exception
-        raise InputError(f"{path} is not a tokenizer.json: {_line(error)}.") from None
+        raise InputError(f"{path} is not a tokenizer.json: {one_line(error)}.") from None
     kind = type(model.model).__name__
     if kind != "WordPiece":
         raise InputError(f"{path} holds a {kind} tokenizer; BERT's is WordPiece. Is this a BERT checkpoint?")
@@ -205,7 +205,7 @@ def _add_tokens(model: Any, source: Path, special: dict[str, str], settings: dic
     try:
         declared = list(_declared(settings))
     except (AttributeError, TypeError, ValueError) as error:
-        raise InputError(f"The added tokens that {source.parent} declares are malformed: {_line(error)}.") from None
+        raise InputError(f"The added tokens that {source.parent} declares are malformed: {one_line(error)}.") from None
     for token, number in declared:
         model.add_tokens([token])
         if number is not None and model.token_to_id(token.content) != number:
@@ -283,7 +283,3 @@ def _vocab_lines(model: Any) -> list[str]:
     """One piece a line, in order of id; an id without a piece gets a line that no text can produce."""
     pieces = {number: piece for piece, number in model.get_vocab(with_added_tokens=False).items()}
     return [pieces.get(number, f"[unused line {number + 1}]") for number in range(max(pieces) + 1)]
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200].rstrip(".")

@@ -1,7 +1,7 @@
 """Tokens: a text, or a pair of texts, -> token ids with the word and the characters of each.
 
 `load_tokenizer` reads a vocabulary, Tokenizer maps texts to Tokens, `pad` lays rows side by side in a Batch.
-Used by explain.py and words.py. B batch, T tokens, W words.
+Used by classifier.py, explainer.py and words.py. B batch, T tokens, W words.
 """
 
 import re
@@ -128,6 +128,24 @@ class Tokenizer:
             raise InputError(f"max_length={max_length} leaves no room for text; use at least {2 + len(columns)}.")
         encoded = [self._segments(column, split_punctuation) for column in columns]
         return [self._row(segments, room) for segments in zip(*encoded, strict=True)]
+
+    def misfits(self, rows: int) -> tuple[str, ...]:
+        """Warnings about this vocabulary beside an embedding table of so many rows.
+
+        Raises:
+          InputError: a token id lies beyond the table.
+        """
+        if self.max_id >= rows:
+            raise InputError(
+                f"the tokenizer has token ids up to {self.max_id} but the model embeds {rows} tokens (vocab_size); "
+                "give the vocabulary that the model was trained with."
+            )
+        if self.max_id + 1 == rows:
+            return ()
+        return (
+            f"the tokenizer has {self.max_id + 1} tokens but the model embeds {rows}: unless its table was padded, "
+            "this is not the vocabulary that it was trained with",
+        )
 
     def save(self, directory: Path) -> None:
         """Writes tokenizer.json, tokenizer_config.json and vocab.txt, for transformers and load_tokenizer."""

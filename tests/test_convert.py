@@ -102,7 +102,7 @@ BAD = {
     "no vocabulary": (["{tmp}/bare"], "tokenizer.json nor vocab.txt"),
     "no config": (["{source}/model.safetensors", "--config", "{tmp}/none.json"], "none.json does not exist"),
     "vocab": (["{source}", "--vocab", "{tmp}/none.txt"], "none.txt does not exist"),
-    "large vocab": (["{source}", "--vocab", "{tmp}/large.txt"], "vocab_size=60"),
+    "large vocab": (["{source}", "--vocab", "{tmp}/large.txt"], "embeds 60 tokens (vocab_size)"),
     "dtype": (["{source}", "--dtype", "int8"], "invalid choice: 'int8'"),
     "labels": (["{source}", "--labels", "a,b,c"], "expected 2 different names"),
     "same labels": (["{source}", "--labels", "a,a"], "expected 2 different names"),

@@ -9,6 +9,7 @@ import pytest
 from models import random_params, refusal, save, tiny_config
 
 from autorel_jax.errors import InputError
+from autorel_jax.tokens import Tokenizer
 from autorel_jax.weights import fingerprint, read, write
 
 CONFIG = tiny_config()
@@ -46,6 +47,7 @@ def test_jax_arrays_are_written_too(tmp_path):
 
 class FakeTokenizer:
     max_id = 59
+    misfits = Tokenizer.misfits
 
     def save(self, directory):
         (directory / "vocab.txt").write_text("[PAD]\n")
@@ -146,5 +148,5 @@ def test_what_cannot_be_written_is_refused(tmp_path):
     assert "bert.pooler.dense.weight" in refusal(write, tmp_path / "out", CONFIG, params, dtype="float16")
     large = FakeTokenizer()
     large.max_id = 60
-    assert "vocab_size=60" in refusal(write, tmp_path / "out", CONFIG, params, large)
+    assert "embeds 60 tokens (vocab_size)" in refusal(write, tmp_path / "out", CONFIG, params, large)
     assert list(tmp_path.iterdir()) == []

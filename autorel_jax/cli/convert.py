@@ -66,7 +66,7 @@ def convert(argv: Sequence[str] | None) -> None:
     checkpoint = read(args.source, config=args.config, revision=args.revision)
     config = with_head_flags(checkpoint.config, args.labels, args.problem_type)
     tokenizer = load_tokenizer(args.vocab or checkpoint.directory, args.cased)
-    for warning in (*checkpoint.warnings, *tokenizer.warnings):
+    for warning in (*checkpoint.warnings, *tokenizer.warnings, *tokenizer.misfits(config.vocab_size)):
         print(f"{PROG}: warning: {warning}", file=sys.stderr)
     write(target, config, checkpoint.params, tokenizer, dtype=args.dtype, force=args.force)
     print(summary(checkpoint, config))

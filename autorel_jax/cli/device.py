@@ -31,10 +31,17 @@ def keep_compiled_programs() -> None:
     """Keeps compiled programs on disk between runs, unless JAX_COMPILATION_CACHE_DIR says where to.
 
     The folder is named after jaxlib's version, as another version cannot use what is in it. Where it cannot be
-    written to, JAX compiles as if there were none.
+    written to, everything is compiled anew and nothing is said.
     """
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        jax.config.update("jax_compilation_cache_dir", str(home / "autorel_jax" / f"jaxlib-{jaxlib.__version__}"))
+        try:
+            home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+            folder = home / "autorel_jax" / f"jaxlib-{jaxlib.__version__}"
+            folder.mkdir(parents=True, exist_ok=True)
+        except (OSError, RuntimeError):  # RuntimeError: there is no home
+            return
+        if not os.access(folder, os.W_OK):
+            return
+        jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)

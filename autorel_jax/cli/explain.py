@@ -9,7 +9,7 @@ from pathlib import Path
 
 from autorel_jax.cli import Parser, run
 from autorel_jax.cli.flags import add_model_flags
-from autorel_jax.config import ExplainConfig
+from autorel_jax.config import COMPUTE_DTYPES, ExplainConfig
 from autorel_jax.data import READERS, STDIN, Row, read_rows
 from autorel_jax.errors import InputError
 from autorel_jax.explanation import Explanation
@@ -17,7 +17,6 @@ from autorel_jax.report.view import LEVELS
 from autorel_jax.targets import KINDS
 
 PROG = "autorel-explain"
-DTYPES = ("float32", "bfloat16")
 EXAMPLES = """examples:
   autorel-explain "a gorgeous, witty, seductive movie." --model sst2
   autorel-explain reviews.csv --text-column review --model sst2 --output reviews.html
@@ -44,7 +43,7 @@ def parser() -> Parser:
         nargs="+",
         metavar="TEXT",
         help="one or more texts; or one file, known by its suffix "
-        f"({', '.join(READERS)}); or {STDIN} for standard input, one text a line",
+        f"({', '.join(READERS)}); or {STDIN} for standard input, one text a line, answered --batch-size at a time",
     )
     made.add_argument("--pair", action="append", metavar="TEXT", help="the second text of each TEXT; repeat it")
     model = made.add_argument_group("model")
@@ -72,8 +71,8 @@ def add_method_flags(group: argparse._ArgumentGroup) -> None:
         "--target",
         default=ExplainConfig.target,
         metavar="LABEL",
-        help=f"what is explained: a label's name or id, or one of {', '.join(KINDS)} (default: %(default)s; given is "
-        "the row's own label, see --label-column; all is each label in turn)",
+        help=f"what is explained: a label's name, else its id, or one of {', '.join(KINDS)} (default: %(default)s; "
+        "given is the row's own label, see --label-column; all is each label in turn)",
     )
     goal.add_argument("--contrast", nargs=2, metavar="LABEL", help="explain label 1 minus label 2")
     add(
@@ -122,7 +121,12 @@ def add_run_flags(group: argparse._ArgumentGroup) -> None:
         metavar="N",
         help="texts (default: %(default)s)",
     )
-    add("--dtype", choices=DTYPES, default=DTYPES[0], help="of the matrix products (default: %(default)s)")
+    add(
+        "--dtype",
+        choices=COMPUTE_DTYPES,
+        default=COMPUTE_DTYPES[0],
+        help="of the matrix products (default: %(default)s)",
+    )
     add("--device", metavar="NAME", help="cpu, gpu, gpu:1, … (default: the best there is)")
 
 
@@ -147,7 +151,7 @@ def explain(argv: Sequence[str] | None) -> None:
 
 
 def input_rows(args: argparse.Namespace) -> Iterator[Row]:
-    """The rows of the file, of standard input, or of the texts on the command line; at least one."""
+    """The rows of the file, of standard input, or of the texts on the command line."""
     sources = [text for text in args.texts if is_source(text)]
     if not sources:
         rows = text_rows(args.texts, args.pair)
@@ -156,10 +160,7 @@ def input_rows(args: argparse.Namespace) -> Iterator[Row]:
     else:
         columns = {name: getattr(args, name) for name in ("text_column", "pair_column", "label_column", "id_column")}
         rows = read_rows(sources[0], encoding=args.encoding, **columns)
-    first = next(rows, None)
-    if first is None:
-        raise InputError(f"{sources[0]} has no texts.")
-    return itertools.chain([first], rows)
+    return itertools.chain([next(rows)], rows)  # a file that cannot be read, or is empty, is refused now
 
 
 def is_source(text: str) -> bool:
@@ -221,6 +222,7 @@ def explain_config(args: argparse.Namespace) -> ExplainConfig:
         read_at=args.read_at,
         max_length=args.max_length,
         batch_size=args.batch_size,
+        window=1 if args.texts == [STDIN] else ExplainConfig.window,  # answer a slow pipe batch by batch
         split_punctuation=args.split_punctuation,
     )
 

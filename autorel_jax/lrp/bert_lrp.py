@@ -27,7 +27,7 @@ def signed_weights(x: Array, kernel: Array, bias: Array) -> Array:
 
     Shapes: x [..., D], kernel [D, F], bias [F] -> [..., F]; R [..., F] -> R_in [..., D].
     Source: Wu & Ong 2021 and its code; ε is STABILIZER.
-    Conserves: Σ R_in = Σ R up to ε, in the signed sum.
+    Conserves: Σ R_in = (ΣR + ε) S / (S + ε) with S = Σ|R'|, so Σ R where ΣR and S are far above ε.
     """
     return ops.linear(x, kernel, bias)
 
@@ -42,8 +42,8 @@ def _signed_weights_backward(saved, relevance):
     raw = 0
     for part, epsilon in ((jnp.maximum, STABILIZER), (jnp.minimum, -STABILIZER)):
         weights = part(kernel, 0)
-        z = x @ weights + part(bias, 0) + epsilon
-        raw += x * ((relevance / z) @ weights.T) / 2
+        z = ops.matmul(x, weights) + part(bias, 0) + epsilon
+        raw += x * ops.matmul(relevance / z, weights.T) / 2
     raw = jnp.abs(raw)
     total = relevance.sum(axis=-1, keepdims=True) + STABILIZER
     return (raw * total / (raw.sum(axis=-1, keepdims=True) + STABILIZER)).astype(dtype), None, None
@@ -54,7 +54,14 @@ signed_weights.defvjp(_signed_weights_forward, _signed_weights_backward)
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
 def skipped(name: str, x: Array) -> Array:
-    """The original's rule for GELU and tanh: R_in = R_out. Shapes: x [...] -> [...]."""
+    """The original's rule for GELU and tanh: relevance passes.
+
+        R_in = R_out
+
+    Shapes: x [...] -> [...].
+    Source: the code of Wu & Ong 2021.
+    Conserves: R_in = R_out for each element.
+    """
     return ops.activation(name, x)
 
 

@@ -125,9 +125,7 @@ def frozen(x: Array, scale: Array, bias: Array, epsilon: float) -> Array:
     Source: Ali et al. 2022 (the LN rule); AttnLRP (Achtibat et al. 2024) for normalisation layers.
     Conserves: Σ R_in + Σ bias c_out = Σ R_out.
     """
-    centred = x - x.mean(axis=-1, keepdims=True)
-    variance = jnp.square(centred).mean(axis=-1, keepdims=True)
-    return centred * jax.lax.stop_gradient(jax.lax.rsqrt(variance + epsilon)) * scale + bias
+    return ops.layer_norm(x, scale, bias, epsilon, of_deviation=jax.lax.stop_gradient)
 
 
 # ---------------------------------------------------------------- the boundaries, in multiplier form
@@ -142,7 +140,8 @@ def to_multiplier(logits: Array) -> Array:
     so that c is exact wherever R = logit · c and the logit is not 0.
 
     Shapes: logits [..., C] -> [..., C].
-    Conserves: R = logit · c.
+    Source: the definition of the multiplier.
+    Conserves: logit · c = R, except at a logit of exactly 0.
     """
     return logits
 
@@ -156,9 +155,13 @@ to_multiplier.defvjp(lambda logits: (logits, logits), _to_multiplier_backward)
 
 @jax.custom_vjp
 def to_relevance(x: Array) -> Array:
-    """At the input: the identity forward; backward, the multiplier becomes relevance, R = x c.
+    """At the input: the identity forward; backward, the multiplier becomes relevance.
+
+        R = x c
 
     Shapes: x [..., D] -> [..., D].
+    Source: the definition of the multiplier.
+    Conserves: nothing is lost; this only names what arrives.
     """
     return x
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from autorel_jax.config import BertConfig, read_config
-from autorel_jax.errors import InputError
+from autorel_jax.errors import InputError, one_line
 from autorel_jax.weights import hub
-from autorel_jax.weights.files import Source, locate, one_line, read_tensors
+from autorel_jax.weights.files import Source, locate, read_tensors
 from autorel_jax.weights.params import to_params
 
 

@@ -5,7 +5,6 @@ It appears whole or not at all: everything is written beside the target, then re
 
 import contextlib
 import json
-import os
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -15,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from autorel_jax.config import BertConfig, config_json
-from autorel_jax.errors import InputError
-from autorel_jax.weights.files import CONFIGS, one_line
+from autorel_jax.errors import InputError, one_line
+from autorel_jax.weights.files import CONFIGS
 from autorel_jax.weights.params import to_tensors
 
 DTYPES = ("float32", "float16", "bfloat16")
@@ -47,11 +46,8 @@ def write(
     directory = check_target(directory, force)
     if dtype not in DTYPES:
         raise InputError(f"dtype={dtype!r} is unknown; accepted: {', '.join(DTYPES)}.")
-    if tokenizer is not None and tokenizer.max_id >= config.vocab_size:
-        raise InputError(
-            f"the tokenizer's ids go up to {tokenizer.max_id}, but there are vocab_size={config.vocab_size} "
-            "word embeddings; give the vocabulary that the model was trained with."
-        )
+    if tokenizer is not None:
+        tokenizer.misfits(config.vocab_size)
     with _failures(directory), _beside(directory) as new:
         settings = {**config_json(config), "dtype": dtype}
         text = json.dumps(settings, indent=2, sort_keys=True, ensure_ascii=False)
@@ -92,13 +88,7 @@ def _write_weights(path: Path, config: BertConfig, params: dict[str, Any], dtype
         if dtype == "float16" and np.isinf(tensors[name]).sum() > np.isinf(values).sum():
             raise InputError(f"tensor {name} exceeds float16's 65504; use bfloat16 or float32.")
     save_file(tensors, path, metadata={"format": "pt"})
-    path.chmod(0o666 & ~_umask())  # the library makes it 0600
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+    shutil.copymode(path.with_name("config.json"), path)  # the library makes it 0600
 
 
 @contextlib.contextmanager

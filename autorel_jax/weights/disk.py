@@ -1,6 +1,6 @@
 """Disk: the path of a weight file -> an open file or its bytes, with one InputError for each usual mishap.
 
-Used by torch_file.py, tf_checkpoint.py and sstable.py.
+Used by files.py, torch_file.py, tf_checkpoint.py and sstable.py.
 """
 
 import contextlib
@@ -13,6 +13,8 @@ import numpy as np
 
 from autorel_jax.errors import InputError
 
+Tensors = dict[str, np.ndarray]  # what every reader returns, by the names in the file
+MAX_DIMS = 32  # more axes than any weight has; NumPy allows 64
 GIT_LFS = b"version https://git-lfs"
 AGAIN = "copy or download it again."
 

@@ -12,10 +12,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from autorel_jax.errors import InputError
-from autorel_jax.weights.disk import AGAIN, Refused, open_weights
+from autorel_jax.errors import InputError, one_line
+from autorel_jax.weights.disk import AGAIN, Refused, Tensors, open_weights
 
-Tensors = dict[str, np.ndarray]
 # What a directory is read from: the first of these that it holds; for a pattern, the only file that matches.
 ORDER = (
     "model.safetensors",
@@ -91,12 +90,6 @@ def read_tensors(weights: Path) -> Tensors:
     return read_torch(weights)
 
 
-def one_line(error: Exception) -> str:
-    """An error's text for the end of a message: its first line, or its kind where it has none."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0][:200].rstrip(".")
-
-
 def _index(prefix: Path) -> Path:
     return prefix.with_name(f"{prefix.name}.index")
 
@@ -127,6 +120,7 @@ def _read_safetensors(path: Path) -> Tensors:
 
 def _read_msgpack(path: Path) -> Tensors:
     from flax.serialization import msgpack_restore
+    from flax.traverse_util import flatten_dict
 
     with open_weights(path) as file:
         raw = file.read()
@@ -134,15 +128,10 @@ def _read_msgpack(path: Path) -> Tensors:
         tree = msgpack_restore(raw)
     except Exception as error:  # msgpack's, NumPy's and Flax's own, of many kinds
         raise InputError(f"{path} is no complete Flax msgpack file: {one_line(error)}; {AGAIN}") from None
-    tensors, pending = {}, [("", tree)]
-    while pending:
-        name, value = pending.pop()
-        if isinstance(value, dict):
-            pending += [(f"{name}/{key}" if name else str(key), part) for key, part in value.items()]
-        elif isinstance(value, np.ndarray):
-            tensors[name] = value
-        else:
-            raise InputError(f"{path}: {name or 'the file'} is a {type(value).__name__}; expected a tree of arrays.")
+    tensors = flatten_dict(tree, sep="/") if isinstance(tree, dict) else {"the file": tree}
+    for name, value in tensors.items():
+        if not isinstance(value, np.ndarray):
+            raise InputError(f"{path}: {name} is a {type(value).__name__}; expected a tree of arrays.")
     return tensors
 
 

@@ -7,8 +7,8 @@ huggingface_hub; used by checkpoint.py.
 import re
 from pathlib import Path
 
-from autorel_jax.errors import InputError
-from autorel_jax.weights.files import CONFIGS, VOCABULARIES, choose, one_line
+from autorel_jax.errors import InputError, one_line
+from autorel_jax.weights.files import CONFIGS, VOCABULARIES, choose
 
 TIMEOUT = 10  # seconds for the first answer of the hub
 SMALL_FILES = (

@@ -13,9 +13,9 @@ import numpy as np
 
 from autorel_jax.config import BertConfig, with_outputs
 from autorel_jax.errors import InputError
+from autorel_jax.weights.disk import Tensors
 from autorel_jax.weights.names import FOREIGN, IGNORED, LAYER_NUMBER, canonical, is_in_out, leaf_shapes, slots
 
-Tensors = dict[str, np.ndarray]
 FLOATS = ("float16", "bfloat16", "float32", "float64")
 SHOWN = 5  # names listed in a message
 

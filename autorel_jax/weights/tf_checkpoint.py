@@ -15,7 +15,7 @@ import numpy as np
 
 from autorel_jax.errors import InputError
 from autorel_jax.weights.crc32c import crc32c, masked
-from autorel_jax.weights.disk import AGAIN, Refused, naming, open_weights, read_span, shown, size_of
+from autorel_jax.weights.disk import AGAIN, MAX_DIMS, Refused, naming, open_weights, read_span, shown, size_of
 from autorel_jax.weights.sstable import damaged, read_table, varint_at
 
 STRING = 7  # TensorFlow's number of the type of text: object graphs and the like, never a weight
@@ -36,7 +36,6 @@ DTYPES = {  # TensorFlow's numbers (types.proto)
     22: np.dtype("uint32"),
     23: np.dtype("uint64"),
 }
-MAX_DIMS = 32  # more axes than any weight has; NumPy allows 64
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,10 +9,9 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from autorel_jax.weights.disk import Refused, shown
+from autorel_jax.weights.disk import MAX_DIMS, Refused, shown
 
 NOTHING = "nothing was run. Save model.state_dict() and give that file."
-MAX_DIMS = 32  # more axes than any weight has; NumPy allows 64
 
 # torch's name of a dtype -> ours; the storage classes below are older and have names of their own.
 DTYPES = {

@@ -179,7 +179,7 @@ def push_global(machine: Machine, on_stack: bool) -> None:
 
 
 def call(machine: Machine) -> None:
-    """REDUCE: the only calls are those of CALLS, all written below."""
+    """REDUCE: the only calls are those of CALLS, all written in torch_names.py."""
     arguments = expect(machine.stack.pop(), tuple)
     function = expect(machine.stack.pop(), Global)
     machine.stack.append(CALLS[function.name](*arguments))
