@@ -236,12 +236,13 @@ class Bert(nn.Module):
         stack_keys, last_key = (None, None) if keys is None else (keys[:-1], keys[-1])
         mask = mask.astype(bool)
 
-        def step(x, layer, queries=None):
+        def step(x, layer):
             params, key = layer
-            return self.layer(params, mask, key, x, queries), None
+            return self.layer(params, mask, key, x), None
 
         def last(x, layer):
-            return step(x, layer, queries=1)[0]
+            params, key = layer
+            return self.layer(params, mask, key, x, queries=1)
 
         if self.remat:
             step, last = jax.checkpoint(step, prevent_cse=False), jax.checkpoint(last)

@@ -71,6 +71,8 @@ class Classifier:
     def batch(self, texts: Sequence[str | Sequence[str]], pairs: Sequence[str] | None = None) -> Batch:
         """Token ids, mask and segment ids [B, T] of texts, padded to the longest."""
         rows = self.tokens(texts, pairs)
+        if not rows:
+            raise InputError("There are no texts; a batch needs at least one.")
         return pad(rows, length=max(len(row.ids) for row in rows), batch=len(rows), pad_id=self.tokenizer.pad_id)
 
     def settings(self, method: str, read_at: str | None = None) -> relevance.Settings:
@@ -108,7 +110,7 @@ class Classifier:
         return np.exp(-np.logaddexp(0, -logits))
 
     def label_id(self, label: str | int) -> int:
-        """The index of a label given by name or, where no label has that name, by id.
+        """The index of a label: an int is an id; a string is a name or, where no label has that name, an id.
 
         Raises:
           InputError: there is no such label; the message lists those there are.
@@ -163,6 +165,9 @@ def load(
     tokenizer = load_tokenizer(vocab or checkpoint.directory, cased)
     params = checkpoint.params
     warnings = (*checkpoint.warnings, *tokenizer.warnings, *tokenizer.misfits(checkpoint.config.vocab_size))
+    labels = checkpoint.config.labels
+    if len(set(labels)) < len(labels):
+        warnings += (f"labels share a name ({', '.join(labels)}): tell them apart by id",)
     if dtype == FLOAT64:
         params = jax.tree.map(np.float64, params)
     return Classifier(str(path), checkpoint.config, jax.device_put(params), tokenizer, dtype, warnings)

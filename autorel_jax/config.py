@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import numbers
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -117,6 +118,13 @@ class ExplainConfig:
     batch_size: int = 32  # texts; 16 to 64 differ by less than 10 % on two CPU cores
     window: int = 64  # batches that are tokenized, sorted by length and held in memory together
     split_punctuation: bool = False  # True: punctuation marks are words of their own
+
+    def __post_init__(self):
+        for name in ("batch_size", "window", "max_length"):
+            value = getattr(self, name)
+            optional = name == "max_length" and value is None
+            if not optional and (not isinstance(value, numbers.Integral) or value < 1):
+                raise InputError(f"{name}={value!r}: expected a whole number of at least 1.")
 
 
 def read_config(path: Path) -> BertConfig:

@@ -9,13 +9,14 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+import jax
 import numpy as np
 
 from autorel_jax import targets
 from autorel_jax.classifier import Classifier
 from autorel_jax.config import ExplainConfig
 from autorel_jax.data import Row
-from autorel_jax.errors import InputError
+from autorel_jax.errors import InputError, one_line
 from autorel_jax.explanation import Explanation, Explanations, Prediction
 from autorel_jax.lrp.composites import RELEVANCE
 from autorel_jax.relevance import token_relevance
@@ -64,8 +65,10 @@ def explain(
     if unknown := sorted(options.keys() - set(fields)):
         raise InputError(f"Unknown option {', '.join(unknown)}. Available: {', '.join(fields)}.")
     given = {"texts": texts, "pairs": pairs, "labels": labels}
+    if texts is None:
+        raise InputError("texts is None; expected a string or a list of texts.")
     columns = {name: column_of(values, name) for name, values in given.items()}
-    count = len(columns["texts"] or ())
+    count = len(columns["texts"])
     for name, column in columns.items():
         if column is not None and len(column) != count:
             raise InputError(f"{count} texts but {len(column)} {name}; give one for each text.")
@@ -78,7 +81,7 @@ def column_of(values: Iterable[Any] | str | None, name: str) -> list[Any] | None
     """Texts, pairs or labels as a list; one string is a list of one."""
     if values is None or isinstance(values, str):
         return None if values is None else [values]
-    if isinstance(values, Mapping) or not isinstance(values, Iterable):
+    if isinstance(values, Mapping) or hasattr(values, "columns") or not isinstance(values, Iterable):
         raise InputError(f"{name} is a {type(values).__name__}; expected a string or a list with one for each text.")
     return list(values)
 
@@ -87,9 +90,11 @@ class Explainer:
     """Explains rows of text with one classifier, method and target; compiled programs are shared between calls."""
 
     def __init__(self, classifier: Classifier, config: ExplainConfig):
-        for name in ("batch_size", "window"):
-            if getattr(config, name) < 1:
-                raise InputError(f"{name}={getattr(config, name)}: expected at least 1.")
+        if not isinstance(classifier, Classifier):
+            raise InputError(
+                f"The classifier is a {type(classifier).__name__}; expected what autorel_jax.load returns."
+            )
+        classifier.tokens([], max_length=config.max_length)  # refuses a length that cannot be
         self.classifier = classifier
         self.config = config
         self.settings = classifier.settings(config.method, config.read_at)
@@ -102,9 +107,10 @@ class Explainer:
 
         `progress` is called with the number of rows that were finished since its last call.
         """
-        rows = iter(rows)
-        while window := list(itertools.islice(rows, self.config.window * self.config.batch_size)):
+        rows, batches = iter(rows), 1  # windows grow, so that the first result comes soon
+        while window := list(itertools.islice(rows, batches * self.config.batch_size)):
             yield from self.explain_window(window, progress)
+            batches = min(2 * batches, self.config.window)
 
     def explain_window(self, rows: Sequence[Row], progress: Callable[[int], object]) -> Iterator[Explanation]:
         """As `explain`; every row is tokenized and its target resolved before the first is computed."""
@@ -114,35 +120,43 @@ class Explainer:
         by_length = sorted(range(len(rows)), key=lambda place: -len(tokens[place].ids))
         size = self.config.batch_size
         batches = [by_length[start : start + size] for start in range(0, len(rows), size)]
-        # Dispatch runs ahead of the device: the loop below waits for one batch while the next are computed.
-        pending = [(places, self.compute([tokens[i] for i in places], goal, places)) for places in batches]
         found: dict[int, list[Explanation]] = {}
-        for places, arrays in pending:
-            for place, logits, relevance in zip(places, *map(np.asarray, arrays), strict=False):  # padded rows last
+        for places, arrays in one_ahead((places, self.compute(tokens, goal, places)) for places in batches):
+            for place, logits, relevance in zip(places, *fetched(arrays), strict=False):  # padded rows last
                 found[place] = self.describe(rows[place], tokens[place], logits, relevance, goal, place)
             progress(len(places))
         yield from itertools.chain.from_iterable(found[place] for place in range(len(rows)))
 
     def tokenize(self, rows: Sequence[Row]) -> list[Tokens]:
-        """The rows' texts, or pairs of texts, as Tokens."""
+        """The rows' texts, or pairs of texts, as Tokens; an InputError names the row that has none."""
         pairs = [row.pair for row in rows]
-        return self.classifier.tokens(
-            [row.text for row in rows],
-            None if all(pair is None for pair in pairs) else pairs,
-            max_length=self.config.max_length,
-            split_punctuation=self.config.split_punctuation,
-        )
+        try:
+            return self.classifier.tokens(
+                [row.text for row in rows],
+                None if all(pair is None for pair in pairs) else pairs,
+                max_length=self.config.max_length,
+                split_punctuation=self.config.split_punctuation,
+            )
+        except InputError as error:
+            if len(rows) == 1:
+                raise InputError(f"Text {rows[0].id}: {error}") from None
+            for row in rows:
+                self.tokenize([row])
+            raise
 
     def compute(self, tokens: Sequence[Tokens], goal: Targets, places: Sequence[int]) -> tuple[Any, Any]:
-        """Logits [B, C] and relevance [B, N, T] on the device, B >= len(tokens) and T a length of LENGTHS."""
-        classifier = self.classifier
+        """Logits [B, C] and relevance [B, N, T] of the rows at `places`, not waited for; padding comes last."""
+        classifier, tokens = self.classifier, [tokens[place] for place in places]
         size = batch_shape(len(tokens), self.config.batch_size)
         length = padded_length(max(len(row.ids) for row in tokens), classifier.config.max_position_embeddings)
         batch = pad(tokens, length, size, classifier.tokenizer.pad_id)
         weights = goal.weights
         if weights is not None:
             weights = weights[[*places, *[places[0]] * (size - len(places))]]
-        return token_relevance(self.settings, classifier.params, batch.ids, batch.mask, batch.types, weights)
+        try:
+            return token_relevance(self.settings, classifier.params, batch.ids, batch.mask, batch.types, weights)
+        except jax.errors.JaxRuntimeError as error:
+            raise out_of_memory(error) from None
 
     def describe(
         self, row: Row, tokens: Tokens, logits: np.ndarray, relevance: np.ndarray, goal: Targets, place: int
@@ -193,6 +207,33 @@ class Explainer:
             yield f"a logit of the target is negative ({lowest:.3g}), which flips the signs of {self.config.method}"
         elif target_logit < 0:
             yield f"the target's logit is negative ({target_logit:.3g}): the scores sum towards a number below 0"
+
+
+def one_ahead(items: Iterable[Any]) -> Iterator[Any]:
+    """The items, each made just before the one ahead of it is handed out: the device computes while we describe."""
+    items = iter(items)
+    for last in itertools.islice(items, 1):
+        for item in items:
+            yield last
+            last = item
+        yield last
+
+
+def fetched(arrays: Iterable[Any]) -> list[np.ndarray]:
+    """Arrays on the device -> arrays here; an InputError says what to do where they do not fit its memory."""
+    try:
+        return [np.asarray(array) for array in arrays]
+    except jax.errors.JaxRuntimeError as error:
+        raise out_of_memory(error) from None
+
+
+def out_of_memory(error: jax.errors.JaxRuntimeError) -> Exception:
+    """What to raise for an error of the device: advice where memory ran out, else the error itself."""
+    if "RESOURCE_EXHAUSTED" not in str(error):
+        return error
+    return InputError(
+        f"A batch does not fit the device's memory; use a smaller batch size or length ({one_line(error)})."
+    )
 
 
 def batch_shape(rows: int, batch_size: int) -> int:

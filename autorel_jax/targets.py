@@ -50,6 +50,8 @@ def resolve(
     Raises:
       InputError: an unknown label, a row without the label it needs, or a contrast of a label with itself.
     """
+    if not isinstance(target, str | numbers.Integral | list | tuple):
+        raise InputError(f"The target is {target!r}; expected {', '.join(KINDS)}, a label's name or id, or two labels.")
     if target == PREDICTED:
         return Targets(None, None)
     one_hot = np.eye(len(labels), dtype=np.float32)

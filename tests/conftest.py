@@ -1,14 +1,43 @@
-"""What every test shares: the real model of the development machines, where it is."""
+"""What every test shares: a CPU, caches of its own, a tiny model, and the folder of real models where there is one."""
 
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
+
+if "PYTEST_XDIST_WORKER" not in os.environ:  # the controller; its workers and their subprocesses inherit all this
+    SCRATCH = tempfile.mkdtemp(prefix="autorel-tests-")
+    os.environ |= {
+        "JAX_PLATFORMS": "cpu",
+        "JAX_COMPILATION_CACHE_DIR": f"{SCRATCH}/jax",  # so that each program is compiled once for all of them
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+        "XDG_CACHE_HOME": f"{SCRATCH}/cache",
+        "XDG_CONFIG_HOME": f"{SCRATCH}/config",  # chromium's
+        "IPYTHONDIR": f"{SCRATCH}/ipython",  # the notebook's kernel writes its history there,
+        "JUPYTER_DATA_DIR": f"{SCRATCH}/jupyter",  # its connection file there,
+        "JUPYTER_CONFIG_DIR": f"{SCRATCH}/jupyter",  # and obeys what the user configured
+        "HF_HOME": f"{SCRATCH}/huggingface",
+        "HF_HUB_OFFLINE": "1",
+    }
+
+# Only now, since jax and huggingface_hub read the environment when they are imported.
 from models import write_model
 
 from autorel_jax.classifier import load
 
-os.environ["HF_HUB_OFFLINE"] = "1"  # read by huggingface_hub when it is imported
+
+def pytest_configure(config):
+    """Two workers may write one program at once; who reads half of it warns and compiles by itself."""
+    config.addinivalue_line("filterwarnings", "ignore:Error reading persistent compilation cache:UserWarning")
+
+
+def pytest_unconfigure(config):
+    """The controller leaves nothing behind; its workers have ended."""
+    if not hasattr(config, "workerinput"):
+        shutil.rmtree(SCRATCH, ignore_errors=True)
 
 
 @pytest.fixture

@@ -1,11 +1,13 @@
-"""Tiny models with random weights, for tests: params, state dicts and directories.
+"""Tiny models with random weights, for tests: params, state dicts and directories; and how bad ones are refused.
 
 NumPy draws them: jit(init) takes seconds.
 """
 
+import contextlib
 import functools
 import json
-from collections.abc import Callable
+import tracemalloc
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from autorel_jax.errors import InputError
 from autorel_jax.tokens import load_tokenizer
 from autorel_jax.weights import write
 
+LITTLE_MEMORY = 2**25  # bytes, for files of at most 200 kB; Python objects are bigger than their pickles
 VOCAB = Path(__file__).parent / "fixtures" / "vocab.txt"
 
 
@@ -102,8 +105,20 @@ def refusal(call: Callable[..., Any], *args: Any, **kwargs: Any) -> str:
     """The one line with which the call refuses its arguments."""
     with pytest.raises(InputError) as caught:
         call(*args, **kwargs)
-    assert len(str(caught.value).splitlines()) == 1
-    return str(caught.value)
+    message = str(caught.value)
+    assert len(message.splitlines()) == 1
+    return message
+
+
+@contextlib.contextmanager
+def little_memory() -> Iterator[None]:
+    """Fails where more is allocated than small files can need."""
+    tracemalloc.start()
+    try:
+        yield
+        assert tracemalloc.get_traced_memory()[1] < LITTLE_MEMORY
+    finally:
+        tracemalloc.stop()
 
 
 def write_model(directory: Path, **changes: Any) -> None:

@@ -70,6 +70,29 @@ def frozen(x, scale, bias, epsilon, c):
     return found
 
 
+def to_multiplier(logits, relevance):
+    epsilon = np.finfo(logits.dtype).eps
+    pairs = zip(logits.ravel(), relevance.ravel(), strict=True)
+    return np.array([r / (epsilon if z == 0 else z) for z, r in pairs]).reshape(logits.shape)
+
+
+def to_relevance(x, c):
+    return np.array([[x[i, j] * c[i, j] for j in range(x.shape[1])] for i in range(x.shape[0])])
+
+
+def whole_block(x, kernel, bias, relevance):
+    """For the block tanh(x W + b) of the first token: relevance + its plain gradient + its rules."""
+    found = np.zeros_like(x)
+    for row in range(x.shape[0]):
+        first, above = x[row, 0], relevance[row, 0]
+        found[row, 0] = above + signed_weights(first[None], kernel, bias, above[None])[0]
+        for k in range(len(bias)):
+            y = math.tanh(bias[k] + sum(first[j] * kernel[j, k] for j in range(len(first))))
+            for j in range(len(first)):
+                found[row, 0, j] += kernel[j, k] * (1 - y * y) * above[k]
+    return found
+
+
 def signed_weights(x, kernel, bias, relevance, stabilizer=1e-7):
     rows, inputs, outputs = x.shape[0], *kernel.shape
     found = np.zeros_like(x)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from models import write_model
+from tolerances import SUM_FLOAT32
 
 from autorel_jax.cli.explain import main, parser
 
@@ -46,7 +47,7 @@ def test_jsonl_holds_words_and_tokens(run, tmp_path):
     found = lines(tmp_path / "out.jsonl")
     assert [row["target"] for row in found] == ["negative", "neutral", "positive"]
     assert found[0]["words"] == ["[CLS]", "a", "good", "film", "[SEP]"]
-    assert sum(found[0]["word_relevance"]) == pytest.approx(found[0]["explained"], abs=1e-6)
+    assert sum(found[0]["word_relevance"]) == pytest.approx(found[0]["explained"], abs=SUM_FLOAT32)
 
 
 @pytest.mark.parametrize(("level", "unit"), [("word", "film,"), ("token", "film")])
@@ -161,7 +162,7 @@ def test_the_script_reads_standard_input(model_folder):
     assert "film" in done.stdout
 
 
-def test_help_is_quick_to_read():
+def test_help_lists_flags_and_examples():
     done = script("--help")
     assert done.returncode == 0
     assert all(flag in done.stdout for flag in ("--contrast", "--read-at", "--label-column", "--device", "examples:"))

@@ -5,10 +5,12 @@ import json
 
 import numpy as np
 import pytest
+from measures import relative_error
 from models import refusal, write_model
+from tolerances import BATCH, SAME_TEXT, SUM_FLOAT32
 
 import autorel_jax as ar
-from autorel_jax import explainer, relevance
+from autorel_jax import relevance
 from autorel_jax.config import MULTI
 from autorel_jax.data import Row
 from autorel_jax.explainer import LENGTHS, Explainer, batch_shape, padded_length
@@ -21,11 +23,11 @@ def test_scores_are_those_of_token_relevance(classifier):
     (explanation,) = ar.explain(classifier, TEXTS[0])
     batch = classifier.batch([TEXTS[0]])
     logits, scores = relevance.token_relevance(
-        classifier.settings(), classifier.params, batch.ids, batch.mask, batch.types, None
+        classifier.settings("attnlrp"), classifier.params, batch.ids, batch.mask, batch.types, None
     )
-    np.testing.assert_allclose(explanation.token_relevance, scores[0, 0], rtol=1e-4, atol=1e-6)
-    assert explanation.target_logit == pytest.approx(float(logits.max()), rel=1e-5)
-    assert explanation.explained == pytest.approx(float(scores.sum()), rel=1e-4)
+    assert relative_error(explanation.token_relevance, scores[0, 0]) <= SAME_TEXT
+    assert explanation.target_logit == pytest.approx(float(logits.max()), rel=BATCH)
+    assert explanation.explained == pytest.approx(float(scores.sum()), rel=BATCH)
 
 
 @pytest.mark.parametrize("method", ar.COMPOSITES)
@@ -36,8 +38,8 @@ def test_order_sums_and_independence_of_the_batch(classifier, method):
     largest = max(np.abs(explanation.token_relevance).max() for explanation in together)
     for explanation in together:
         (alone,) = ar.explain(classifier, [explanation.text], method=method)
-        np.testing.assert_allclose(explanation.token_relevance, alone.token_relevance, atol=1e-5 * largest)
-        assert explanation.word_relevance.sum() == pytest.approx(explanation.explained, abs=1e-6)
+        assert np.abs(explanation.token_relevance - alone.token_relevance).max() <= BATCH * largest
+        assert explanation.word_relevance.sum() == pytest.approx(explanation.explained, abs=SUM_FLOAT32)
         assert len(explanation.tokens) == len(explanation.token_relevance)
         assert len(explanation.words) == len(explanation.word_relevance) == len(explanation.word_spans)
         assert explanation.method == method
@@ -49,8 +51,8 @@ def test_the_prediction_is_the_plain_models(classifier):
     for row, explanation in enumerate(ar.explain(classifier, TEXTS)):
         best = logits[row].argmax()
         assert explanation.prediction.label == explanation.target == classifier.config.labels[best]
-        assert explanation.prediction.probability == pytest.approx(probabilities[row, best], rel=1e-4)
-        assert explanation.prediction.logit == pytest.approx(logits[row, best], rel=1e-4)
+        assert explanation.prediction.probability == pytest.approx(probabilities[row, best], rel=BATCH)
+        assert explanation.prediction.logit == pytest.approx(logits[row, best], rel=BATCH)
 
 
 def test_targets(classifier):
@@ -59,15 +61,15 @@ def test_targets(classifier):
     for target in ("neutral", 1, "1"):
         named = ar.explain(classifier, TEXTS[:2], target=target)
         assert [e.target for e in named] == ["neutral", "neutral"]
-        np.testing.assert_allclose(named[0].token_relevance, every[1].token_relevance, rtol=1e-4, atol=1e-7)
+        assert relative_error(named[0].token_relevance, every[1].token_relevance) <= SAME_TEXT
     given = ar.explain(classifier, TEXTS[:2], labels=["positive", 0], target="given")
     assert [e.target for e in given] == ["positive", "negative"]
-    np.testing.assert_allclose(given[1].token_relevance, every[3].token_relevance, rtol=1e-4, atol=1e-7)
+    assert relative_error(given[1].token_relevance, every[3].token_relevance) <= SAME_TEXT
     (contrast,) = ar.explain(classifier, TEXTS[:1], target=("positive", "negative"))
     assert contrast.target == "positive - negative"
-    assert contrast.target_logit == pytest.approx(every[2].target_logit - every[0].target_logit, rel=1e-5)
+    assert contrast.target_logit == pytest.approx(every[2].target_logit - every[0].target_logit, rel=BATCH)
     difference = every[2].token_relevance - every[0].token_relevance
-    np.testing.assert_allclose(contrast.token_relevance, difference, atol=1e-6)
+    assert np.abs(contrast.token_relevance - difference).max() <= SUM_FLOAT32
 
 
 def test_pairs_and_texts_given_as_words(classifier):
@@ -91,7 +93,7 @@ def test_multi_label_probabilities_are_sigmoids(tmp_path):
     classifier = ar.load(tmp_path / "model")
     logits = classifier.logits(classifier.batch(["a good film"]))[0].astype(float)
     (explanation,) = ar.explain(classifier, "a good film")
-    assert explanation.prediction.probability == pytest.approx(1 / (1 + np.exp(-logits.max())), rel=1e-5)
+    assert explanation.prediction.probability == pytest.approx(1 / (1 + np.exp(-logits.max())), rel=BATCH)
     assert explanation.target == classifier.config.labels[logits.argmax()]
 
 
@@ -104,8 +106,38 @@ def test_warnings(classifier):
     signs = {e.target: (e.target_logit < 0, " ".join(e.warnings)) for e in ar.explain(classifier, "bad", target="all")}
     assert {negative for negative, _ in signs.values()} == {True, False}
     assert all(negative == ("logit is negative" in text) for negative, text in signs.values())
-    original = ar.explain(classifier, "bad", target="all", method="bert_lrp")
-    assert any("flips the signs of bert_lrp" in " ".join(e.warnings) for e in original)
+
+
+def test_bert_lrp_warns_of_every_negative_logit(classifier):
+    """Also in a contrast whose own value is positive: each label's relevance starts from its logit."""
+    every = ar.explain(classifier, "bad", target="all", method="bert_lrp")
+    flipped = {e.target: any("which flips the signs of bert_lrp" in text for text in e.warnings) for e in every}
+    assert flipped == {e.target: e.target_logit < 0 for e in every}
+    worst, *_, best = sorted(every, key=lambda e: e.target_logit)
+    for method in ("bert_lrp", "attnlrp"):
+        (contrast,) = ar.explain(classifier, "bad", target=(best.target, worst.target), method=method)
+        assert contrast.target_logit > 0 > worst.target_logit
+        assert any("flips the signs" in text for text in contrast.warnings) == (method == "bert_lrp")
+
+
+def test_texts_pairs_and_labels_may_be_generators_and_numpys_numbers(classifier):
+    columns = TEXTS[:2], TEXTS[2:4]
+    plain = ar.explain(classifier, *columns, labels=[2, 0], target="given")
+    found = ar.explain(classifier, *map(iter, columns), labels=iter(np.array([2, 0])), target="given")
+    assert [e.target for e in found] == [e.target for e in plain] == ["positive", "negative"]
+    assert [(e.text, e.text_pair) for e in found] == list(zip(*columns, strict=True))
+    (contrast,) = ar.explain(classifier, np.array(TEXTS[:1]), target=(np.int64(2), np.int32(0)))
+    assert contrast.target == "positive - negative"
+    assert ar.explain(classifier, (text for text in TEXTS), target=np.int64(1))[4].target == "neutral"
+
+
+def test_a_vocabulary_smaller_than_the_table_is_warned_about(tmp_path, classifier):
+    size = classifier.config.vocab_size
+    assert not classifier.warnings
+    write_model(tmp_path / "model", vocab_size=size + 8)
+    (warning,) = ar.load(tmp_path / "model").warnings
+    assert f"the tokenizer has {size} tokens" in warning
+    assert f"the model embeds {size + 8}" in warning
 
 
 def test_to_dict_is_json_and_whole(classifier):
@@ -134,8 +166,7 @@ def nan_head(classifier):
     }
 
 
-def test_a_stream_is_read_one_window_at_a_time(classifier, monkeypatch):
-    monkeypatch.setattr(explainer, "WINDOW", 2)
+def test_a_stream_is_read_one_window_at_a_time(classifier):
     taken, done = [], []
 
     def rows():
@@ -143,10 +174,12 @@ def test_a_stream_is_read_one_window_at_a_time(classifier, monkeypatch):
             taken.append(number)
             yield Row(number, "a good film", None, None)
 
-    stream = Explainer(classifier, ar.ExplainConfig(batch_size=2)).explain(rows(), done.append)
+    stream = Explainer(classifier, ar.ExplainConfig(batch_size=2, window=2)).explain(rows(), done.append)
     next(stream)
-    assert taken == [0, 1, 2, 3]
-    assert [explanation.id for explanation in stream] == [1, 2, 3, 4, 5, 6]
+    assert taken == [0, 1]  # the first window is one batch, so that the first result comes soon
+    next(stream), next(stream)
+    assert taken == [0, 1, 2, 3, 4, 5]
+    assert [explanation.id for explanation in stream] == [3, 4, 5, 6]
     assert done == [2, 2, 2, 1]
 
 
@@ -191,7 +224,9 @@ def test_no_texts_give_no_explanations(classifier):
         ({"target": ("positive", "neutral", "negative")}, "A contrast needs two labels, got 3"),
         ({"labels": ["positive", "negative"]}, "1 texts but 2 labels; give one for each text."),
         ({"pairs": ["a", "b"]}, "1 texts but 2 pairs; give one for each text."),
-        ({"batch_size": 0}, "batch_size=0: expected at least 1."),
+        ({"batch_size": 0}, "batch_size=0: expected a whole number of at least 1."),
+        ({"window": 0}, "window=0: expected a whole number of at least 1."),
+        ({"target": np.int64(3)}, "negative (0), neutral (1), positive (2)"),
         ({"max_length": 65}, "max_length=65 exceeds the model's 64 positions; use at most 64."),
         ({"max_length": 2}, "max_length=2 leaves no room for text"),
     ],

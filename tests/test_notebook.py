@@ -5,11 +5,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from models import random_params, tiny_config
 from nbclient import NotebookClient
-
-from autorel_jax import weights
-from autorel_jax.tokens import load_tokenizer
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOK = ROOT / "notebooks" / "quickstart.ipynb"
@@ -20,15 +16,6 @@ def notebook():
     return nbformat.read(NOTEBOOK, as_version=4)
 
 
-@pytest.fixture
-def model(tmp_path):
-    """A tiny classifier with random weights and the vocabulary of the tests."""
-    tokenizer = load_tokenizer(ROOT / "tests" / "fixtures" / "vocab.txt")
-    config = tiny_config(vocab_size=tokenizer.vocab_size, max_position_embeddings=64)
-    weights.write(tmp_path / "model", config, random_params(config), tokenizer)
-    return tmp_path / "model"
-
-
 def code(notebook):
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
@@ -37,8 +24,8 @@ def test_it_is_committed_without_outputs(notebook):
     assert not any(cell.outputs or cell.execution_count for cell in code(notebook))
 
 
-def test_it_runs_and_shows_coloured_words(notebook, model, monkeypatch):
-    monkeypatch.setenv("AUTOREL_MODEL", str(model))
+def test_it_runs_and_shows_coloured_words(notebook, model_folder, monkeypatch):
+    monkeypatch.setenv("AUTOREL_MODEL", str(model_folder))
     monkeypatch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")  # compiling is most of the time
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])))
     NotebookClient(notebook, timeout=300, kernel_name="python3").execute()  # raises what a cell raises

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from explanations import explanation
 from models import refusal
+from tolerances import SUM_FLOAT32
 
 from autorel_jax.explanation import Prediction
 from autorel_jax.report import output
@@ -56,7 +57,7 @@ def test_jsonl(tmp_path):
     assert first["tokens"][:3] == ["[CLS]", "n", "##ot"]
     assert first["word_spans"][:2] == [None, [0, 3]]
     assert first["token_words"][:3] == [0, 1, 1]
-    assert sum(first["word_relevance"]) == pytest.approx(first["explained"])
+    assert sum(first["word_relevance"]) == pytest.approx(first["explained"], abs=SUM_FLOAT32)
     assert second["word_segments"] == [0, 0, 0, 0, 1, 1]
     assert "🎬" in lines[1]
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from explanations import SHORT, explanation
 from models import refusal
+from tolerances import SUM_FLOAT32
 
 from autorel_jax.explanation import Explanations, Prediction
 from autorel_jax.report import colour, terminal, view
@@ -104,7 +105,7 @@ def test_terminal_colours_are_readable_on_black_and_on_white(positive):
 @pytest.mark.parametrize("level", view.LEVELS)
 def test_scores_of_the_units_sum_to_what_is_explained(level):
     made = explanation()
-    assert sum(unit.score for unit in view.units(made, level)) == pytest.approx(made.explained, abs=1e-6)
+    assert sum(unit.score for unit in view.units(made, level)) == pytest.approx(made.explained, abs=SUM_FLOAT32)
 
 
 def test_an_unknown_level_is_refused():

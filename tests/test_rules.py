@@ -11,7 +11,7 @@ import numpy as np
 import oracles
 import pytest
 from measures import relative_error
-from tolerances import CONSERVATION, FORWARD, RULE
+from tolerances import CONSERVATION, FORWARD, NEAR_ZERO, RULE, STABILIZED
 
 from autorel_jax import ops
 from autorel_jax.lrp import bert_lrp, rules
@@ -60,6 +60,18 @@ def activation_case(rule, oracle, name):
     )
 
 
+@dataclasses.dataclass(frozen=True)
+class First:
+    """A block as whole_block takes it: the tanh of a linear map, of the first token alone."""
+
+    ops: Ops
+
+    def __call__(self, params, x):
+        return self.ops.activation("tanh", self.ops.linear(x[:, :1], *params))
+
+
+BERT_LRP = dataclasses.replace(PLAIN, linear=bert_lrp.signed_weights, activation=bert_lrp.skipped)
+SQUARE, OFFSET = drawn(4, 4, seed=10), drawn(4, seed=11)
 A, B = drawn(3, 4, seed=1), drawn(4, 5, seed=2)
 MASK = np.array([[1, 1, 1, 1, 0], [1, 0, 0, 0, 0], [0, 0, 0, 0, 0]], bool)
 SCALE, SHIFT, EPSILON = drawn(5, seed=3), drawn(5, seed=4), 1e-3
@@ -109,6 +121,15 @@ CASES = [
         (3, 4),
         lambda x, r: oracles.signed_weights(x, KERNEL, BIAS, r),
     ),
+    Case(
+        "whole_block",
+        lambda x: bert_lrp.whole_block(First(BERT_LRP), (jnp.asarray(SQUARE), jnp.asarray(OFFSET)), x),
+        lambda x: ops.residual(First(PLAIN), (jnp.asarray(SQUARE), jnp.asarray(OFFSET)), x),
+        (2, 3, 4),
+        lambda x, r: oracles.whole_block(x, SQUARE, OFFSET, r),
+    ),
+    Case("to_multiplier", rules.to_multiplier, lambda x: x, (3, 5), oracles.to_multiplier),
+    Case("to_relevance", rules.to_relevance, lambda x: x, (3, 5), oracles.to_relevance),
 ]
 every_case = pytest.mark.parametrize("case", CASES, ids=str)
 
@@ -147,7 +168,7 @@ def test_secant_near_zero(name):
     tiny = np.array([-1e-3 - 1e-9, -1e-3 + 1e-9, -1e-300, 1e-300, 1e-3 - 1e-9, 1e-3 + 1e-9])
     found = pulled(functools.partial(rules.secant, name), tiny, np.ones(6))
     limits = {"relu": [0, 0, 0, 1, 1, 1], "tanh": [1] * 6}
-    np.testing.assert_allclose(found, limits.get(name, [0.5] * 6), atol=5e-4)
+    np.testing.assert_allclose(found, limits.get(name, [0.5] * 6), rtol=0, atol=NEAR_ZERO)
     np.testing.assert_allclose(found[[0, 1, 4, 5]], [oracles.quotient(name, x) for x in tiny[[0, 1, 4, 5]]], rtol=RULE)
 
 
@@ -184,7 +205,7 @@ def test_signed_weights_by_hand():
     # z⁺ = [5, 6], z⁻ = [0, -1]; R' = [1 + 3, 7]; ΣR = 16
     found = pulled(lambda x: bert_lrp.signed_weights(x, kernel, jnp.zeros(2)), x, [[10.0, 6.0]])
     expected = [[float(Fraction(4 * 16, 11)), float(Fraction(7 * 16, 11))]]
-    np.testing.assert_allclose(found, expected, rtol=10 * bert_lrp.STABILIZER)
+    np.testing.assert_allclose(found, expected, rtol=STABILIZED)
 
 
 def test_to_multiplier_by_hand():
@@ -216,7 +237,7 @@ def test_whole_block_by_hand():
         return bert_lrp.whole_block(block, jnp.full((1, 1), 3.0), x)
 
     assert f(jnp.asarray(x)).tolist() == [[[8.0]]]
-    np.testing.assert_allclose(pulled(f, x, [[[7.0]]]), [[[7 + 21 + 7], [0]]], rtol=1e-6)  # the stabilizer's 1e-7
+    np.testing.assert_allclose(pulled(f, x, [[[7.0]]]), [[[7 + 21 + 7], [0]]], rtol=STABILIZED)
 
 
 # ---------------------------------------------------------------- by identity
@@ -225,6 +246,27 @@ def test_whole_block_by_hand():
 def test_secant_of_relu_is_its_gradient():
     x, c = drawn(3, 5), drawn(3, 5, seed=1)
     np.testing.assert_array_equal(pulled(functools.partial(rules.secant, "relu"), x, c), pulled(jax.nn.relu, x, c))
+
+
+def test_skipped_is_the_gradient_of_the_identity():
+    x, c = drawn(3, 5), drawn(3, 5, seed=1)
+    for name in ACTIVATIONS:
+        found = pulled(functools.partial(bert_lrp.skipped, name), x, c)
+        np.testing.assert_array_equal(found, pulled(lambda x: x, x, c))
+
+
+def test_detached_is_softmax_without_a_cotangent():
+    """As in CP-LRP: with a plain context product, the values get all relevance of the context."""
+    scores, values, c = drawn(3, 5), drawn(5, 4, seed=1), drawn(3, 4, seed=2)
+
+    def context(scores, values):
+        return ops.contract(MATMUL, rules.detached(scores, MASK), values)
+
+    y, pull = jax.vjp(context, jnp.asarray(scores), jnp.asarray(values))
+    to_scores, to_values = pull(jnp.asarray(c))
+    plain = pulled(lambda x: ops.softmax(x, MASK), scores, np.zeros((3, 5)))
+    np.testing.assert_array_equal(to_scores, plain)
+    assert abs((values * to_values).sum() - (y * c).sum()) <= CONSERVATION
 
 
 def test_halved_is_half_the_gradient():
@@ -247,7 +289,7 @@ def test_signed_weights_on_positive_numbers_is_lrp_0():
     x, kernel, relevance = np.abs(drawn(3, 4)), np.abs(KERNEL), np.abs(drawn(3, 5, seed=1))
     found = pulled(lambda x: bert_lrp.signed_weights(x, jnp.asarray(kernel), jnp.zeros(5)), x, relevance)
     lrp_0 = x * ((relevance / (x @ kernel)) @ kernel.T)
-    assert relative_error(found, lrp_0) <= 10 * bert_lrp.STABILIZER
+    assert relative_error(found, lrp_0) <= STABILIZED
 
 
 # ---------------------------------------------------------------- by contract
@@ -268,20 +310,11 @@ def test_jit_and_vmap_change_nothing(case):
     assert np.abs(jax.jit(back)(x, c) - expected).max() <= bound
     stacked = jax.vmap(back)(np.stack([x, 2 * x]), np.stack([c, c]))
     assert np.abs(stacked[0] - expected).max() <= bound
-    assert np.abs(stacked[1] - pulled(case.rule, 2 * x, c)).max() <= 10 * bound
+    assert np.abs(stacked[1] - pulled(case.rule, 2 * x, c)).max() <= bound
 
 
 def pull_back(rule, x, c):
     return jax.vjp(rule, x)[1](c)[0]
-
-
-@every_case
-def test_no_recompilation(case):
-    x, c = inputs(case)
-    compiled = jax.jit(functools.partial(pull_back, case.rule))
-    compiled(x, c)
-    compiled(2 * x, 3 * c)
-    assert compiled._cache_size() == 1
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
@@ -305,13 +338,13 @@ def test_frozen_conserves_up_to_the_bias():
     x, c = drawn(3, 5), drawn(3, 5, seed=1)
     into = x * pulled(lambda x: rules.frozen(x, SCALE, SHIFT, EPSILON), x, c)
     out = np.asarray(ops.layer_norm(jnp.asarray(x), SCALE, SHIFT, EPSILON)) * c
-    np.testing.assert_allclose(into.sum(axis=1) + (SHIFT * c).sum(axis=1), out.sum(axis=1), atol=CONSERVATION)
+    np.testing.assert_allclose(into.sum(axis=1) + (SHIFT * c).sum(axis=1), out.sum(axis=1), rtol=0, atol=CONSERVATION)
 
 
 def test_signed_weights_conserves():
     x, relevance = drawn(3, 4), drawn(3, 5, seed=1)
     found = pulled(lambda x: bert_lrp.signed_weights(x, jnp.asarray(KERNEL), jnp.asarray(BIAS)), x, relevance)
-    np.testing.assert_allclose(found.sum(axis=1), relevance.sum(axis=1), atol=5 * bert_lrp.STABILIZER)
+    np.testing.assert_allclose(found.sum(axis=1), relevance.sum(axis=1), rtol=0, atol=STABILIZED)
 
 
 def test_softmax_of_masked_entries_is_exactly_zero():

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tolerances import SUM_FLOAT64
 
 from autorel_jax.tokens import load_tokenizer
 from autorel_jax.words import pool
@@ -43,9 +44,9 @@ def test_leading_axes_and_totals(tokens, shape):
     relevance = np.random.default_rng(0).normal(size=(*shape, 13))
     words = pool(relevance, tokens)
     assert words.shape == (*shape, 7)
-    np.testing.assert_allclose(words.sum(-1), relevance.sum(-1), rtol=0, atol=1e-13)
+    np.testing.assert_allclose(words.sum(-1), relevance.sum(-1), rtol=0, atol=SUM_FLOAT64)
     matrix = (np.arange(7)[:, None] == tokens.word_index).astype(float)  # [W, T]
-    np.testing.assert_allclose(words, relevance @ matrix.T, rtol=0, atol=1e-13)
+    np.testing.assert_allclose(words, relevance @ matrix.T, rtol=0, atol=SUM_FLOAT64)
 
 
 @pytest.mark.parametrize(

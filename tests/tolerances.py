@@ -1,5 +1,7 @@
 """Every tolerance of the tests, with its reason. Relative error is max|a - b| / max|b| over an array."""
 
+from autorel_jax.lrp import bert_lrp
+
 GOLDEN_LOGITS = 1e-12  # float64, whole models of up to 12 layers; measured 3e-15
 GOLDEN_GRADIENT = 1e-12  # likewise; measured 3e-15
 GOLDEN_BERT_LRP = 1e-12  # likewise; measured 1.4e-13. The plain gradient comes within 1e-5, so looser shows nothing
@@ -7,9 +9,18 @@ GOLDEN_ATTNLRP_TWIN = 1e-12  # with LXT's own f(x) / (x + 1e-10); measured 2e-15
 GOLDEN_ATTNLRP = 1e-7  # with the closed form that ships; measured 3e-8, all of it LXT's 1e-10
 RULE = 1e-9  # float64, one op against an oracle or by hand: only rounding
 FORWARD = 1e-12  # float64, logits under a composite against the plain model; measured 2e-15
-BATCH = 1e-5  # float32, one row alone against in a padded batch; measured 1e-6
+STABILIZED = 5 * bert_lrp.STABILIZER  # its share of sums and quotients of order 1; measured 1.5 * STABILIZER
+NEAR_ZERO = 5e-4  # f(x) / x at |x| = 1e-3 against its limit, from which GELU's moves by 0.4 |x|; measured 4e-4
+BATCH = 1e-5  # float32, one row alone against in a padded batch; measured 6e-6 for bert_lrp, 5e-7 for the others,
+#               3e-6 for logits near 0 and 1e-7 for probabilities, each relative to itself
+SAME_TEXT = 1e-6  # float32, scores of one text from two calls, one target alone or among others; measured 1e-7
+REMATERIALISED = 1e-6  # float32, the loss relatively, gradients of up to 3 absolutely; measured 0 and 6e-8
+DROPPED = 1e-3  # absolute, what dropout of one half must move logits of order 1 by; measured 0.2
+INIT_DEVIATION = 0.05  # relative, deviation of 3,840 truncated normals, whose own error is 0.01; measured 0.001
+SUM_FLOAT32 = 1e-6  # absolute, sums and differences of float32 scores of order 1; measured 1.2e-7
+SUM_FLOAT64 = 1e-13  # absolute, sums of up to 512 float64 scores of order 1 in two orders; measured 3e-15
 CONSERVATION = 1e-9  # float64, sums of relevance over one op or a bias-free model
-BFLOAT16 = 0.05  # of the largest score: 8 bits of mantissa over a few layers; measured 0.01
+BFLOAT16 = 0.05  # of the largest score: 8 bits of mantissa over a few layers; measured 0.013 (bert_lrp)
 PARITY_FLOAT64 = 1e-9  # absolute, logits of order 1 against transformers; measured 7e-16
 PARITY_FLOAT32 = 1e-5  # absolute, likewise, 3 layers of width 16; measured 3e-7
 PARITY_REAL_MODEL = 1e-4  # absolute, float32, 6 layers of width 384; measured 2e-6

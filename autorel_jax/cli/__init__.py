@@ -4,12 +4,14 @@
 """
 
 import argparse
+import contextlib
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
-from autorel_jax.errors import InputError
+from autorel_jax.errors import InputError, one_line
 
 BAD_INPUT, INTERRUPTED = 2, 130  # 130 = 128 + SIGINT
 
@@ -25,19 +27,46 @@ class Parser(argparse.ArgumentParser):
 def run(command: Callable[[Sequence[str] | None], object], argv: Sequence[str] | None, prog: str) -> int:
     """Runs command(argv) and returns the exit code of the command named `prog`.
 
-    0 after a normal return; 2 with one line on stderr for an InputError, and silently where the reader of our
-    output has gone; 130 when interrupted.
+    0 after a normal return; 2 with one line on stderr for an InputError or where the output cannot be written, and
+    silently where its reader has gone; 130 when interrupted, 143 when terminated (files in progress are removed).
     """
+    open_closed_streams()
+    with contextlib.suppress(ValueError):  # only the main thread may say what a signal does
+        signal.signal(signal.SIGTERM, stop)
     try:
         command(argv)
         sys.stdout.flush()
     except InputError as error:
-        print(f"{prog}: error: {' '.join(str(error).splitlines())}", file=sys.stderr)
-        return BAD_INPUT
+        return complain(prog, error)
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        # Python flushes stdout once more on its way out, and would complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        drop_output()
         return BAD_INPUT
+    except OSError as error:  # a full disk behind standard output; files of ours raise InputError
+        drop_output()
+        return complain(prog, one_line(error))
     return 0
+
+
+def complain(prog: str, error: object) -> int:
+    """Prints one line on stderr; the exit code of bad input."""
+    print(f"{prog}: error: {' '.join(str(error).splitlines())}", file=sys.stderr)
+    return BAD_INPUT
+
+
+def stop(number: int, frame: object) -> NoReturn:
+    """A signal as an exception, so that files in progress are removed on the way out."""
+    raise SystemExit(128 + number)
+
+
+def open_closed_streams() -> None:
+    """Gives the null device to a standard stream that the caller closed, where Python has None."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115 - stays open as long as the process
+
+
+def drop_output() -> None:
+    """Sends what is left for stdout nowhere: Python flushes it once more on its way out, and would complain."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

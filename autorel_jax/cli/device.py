@@ -6,7 +6,7 @@ from pathlib import Path
 import jax
 import jaxlib
 
-from autorel_jax.errors import InputError
+from autorel_jax.errors import InputError, one_line
 
 
 def choose_device(name: str | None) -> jax.Device | None:
@@ -15,15 +15,19 @@ def choose_device(name: str | None) -> jax.Device | None:
     Raises:
       InputError: there is no such device here.
     """
-    if name is None:
-        return None
-    platform, _, index = name.partition(":")
+    platform, _, index = (name or "").partition(":")
     if platform == "cpu":
         jax.config.update("jax_platforms", "cpu")  # else JAX would take a GPU's memory too
     try:
-        return jax.devices(platform)[int(index or 0)]
-    except (RuntimeError, IndexError, ValueError):
-        found = ", ".join(f"{device.platform}:{device.id}" for device in jax.devices())
+        available = jax.devices()
+    except RuntimeError as error:
+        raise InputError(f"JAX finds no device ({one_line(error)}); look at JAX_PLATFORMS.") from None
+    if name is None:
+        return None
+    try:
+        return dict(enumerate(jax.devices(platform)))[int(index or 0)]
+    except (RuntimeError, KeyError, ValueError):
+        found = ", ".join(f"{device.platform}:{device.id}" for device in available)
         raise InputError(f"--device {name}: there is no such device here; available: {found}.") from None
 
 
@@ -35,7 +39,10 @@ def keep_compiled_programs() -> None:
     """
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         try:
-            home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+            home = Path(os.environ.get("XDG_CACHE_HOME", ""))
+            home = (
+                home if home.is_absolute() else Path.home() / ".cache"
+            )  # a relative one is void, says the XDG standard
             folder = home / "autorel_jax" / f"jaxlib-{jaxlib.__version__}"
             folder.mkdir(parents=True, exist_ok=True)
         except (OSError, RuntimeError):  # RuntimeError: there is no home

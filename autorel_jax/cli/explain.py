@@ -133,6 +133,7 @@ def add_run_flags(group: argparse._ArgumentGroup) -> None:
 def explain(argv: Sequence[str] | None) -> None:
     """Parses, loads, explains, writes. Whatever can be checked early is checked before the model is loaded."""
     args = parser().parse_args(argv)
+    config = explain_config(args)
     rows = input_rows(args)
     with opened(args) as write:
         import jax
@@ -142,7 +143,7 @@ def explain(argv: Sequence[str] | None) -> None:
 
         keep_compiled_programs()
         with jax.default_device(choose_device(args.device)):
-            explainer = Explainer(loaded(args), explain_config(args))
+            explainer = Explainer(loaded(args), config)
             with progress_bar(args) as progress:
                 for explanation in explainer.explain(rows, progress):
                     write(explanation)
@@ -157,6 +158,8 @@ def input_rows(args: argparse.Namespace) -> Iterator[Row]:
         rows = text_rows(args.texts, args.pair)
     elif len(args.texts) > 1 or args.pair:
         raise InputError(f"{sources[0]} is a source of its own; give it alone, without other texts and --pair.")
+    elif args.output and args.output.exists() and Path(sources[0]).exists() and args.output.samefile(sources[0]):
+        raise InputError(f"--output {args.output} is the input itself; give another file.")
     else:
         columns = {name: getattr(args, name) for name in ("text_column", "pair_column", "label_column", "id_column")}
         rows = read_rows(sources[0], encoding=args.encoding, **columns)
@@ -229,9 +232,9 @@ def explain_config(args: argparse.Namespace) -> ExplainConfig:
 
 @contextlib.contextmanager
 def progress_bar(args: argparse.Namespace) -> Iterator[Callable[[int], object]]:
-    """Counts texts on stderr where that is a terminal and the result goes elsewhere."""
+    """Counts texts on stderr where that is a terminal; gone at the end where the result is on the terminal too."""
     from tqdm import tqdm
 
-    shown = sys.stderr.isatty() and (args.output or not sys.stdout.isatty())
-    with tqdm(unit=" texts", disable=not shown, file=sys.stderr) as bar:
+    shared = not args.output and sys.stdout.isatty()
+    with tqdm(unit=" texts", disable=not sys.stderr.isatty(), file=sys.stderr, leave=not shared) as bar:
         yield bar.update

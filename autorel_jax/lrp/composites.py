@@ -89,6 +89,6 @@ COMPOSITES = {
 
 def composite(name: str) -> Composite:
     """The composite of that name; an InputError lists the names there are."""
-    if name not in COMPOSITES:
+    if not isinstance(name, str) or name not in COMPOSITES:
         raise InputError(f"Unknown method {name!r}. Available: {', '.join(COMPOSITES)}.")
     return COMPOSITES[name]

@@ -114,7 +114,7 @@ def _read_safetensors(path: Path) -> Tensors:
         try:
             with safe_open(path, framework="numpy") as file:
                 return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-        except (SafetensorError, TypeError, ValueError) as error:
+        except (SafetensorError, AttributeError, TypeError, ValueError) as error:
             raise Refused(f"is no complete safetensors file: {one_line(error)}; {AGAIN}") from None
 
 
