@@ -2,6 +2,7 @@
 
 import csv
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -178,3 +179,46 @@ def test_a_reader_that_goes_away(model_folder):
     assert process.returncode == 2
     assert "Traceback" not in said
     assert "BrokenPipe" not in said
+
+
+def test_the_output_may_not_be_the_input(run, tmp_path):
+    (tmp_path / "in.csv").write_text("text\na good film\n")
+    (tmp_path / "link.csv").symlink_to(tmp_path / "in.csv")
+    for output in ("in.csv", "link.csv"):
+        code, _, err = run(tmp_path / "in.csv", "--output", tmp_path / output)
+        assert code == 2
+        assert "is the input itself" in err
+    assert (tmp_path / "in.csv").read_text() == "text\na good film\n"
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_leaves_nothing_half_written(model_folder, tmp_path, number, code):
+    """The command waits for standard input, with the output begun, when the signal comes."""
+    command = [sys.executable, str(ROOT / "explain.py"), "-", "--model", str(model_folder)]
+    command += ["--batch-size", "1", "--output", str(tmp_path / "out.jsonl")]
+    streams = {"stdin": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, **streams, preexec_fn=own_interrupts) as process:
+        process.stdin.write("a good film\n")
+        process.stdin.flush()
+        assert "labels negative" in process.stderr.readline()
+        process.send_signal(number)
+        said = process.stderr.read()
+    assert process.returncode == code
+    assert "Traceback" not in said
+    assert not list(tmp_path.iterdir())
+
+
+def own_interrupts():
+    """A shell that starts jobs in the background has them ignore SIGINT; this one may not."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def test_a_full_disk_behind_standard_output(model_folder):
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("there is no /dev/full on this system")
+    with full.open("w") as stdout:
+        command = [sys.executable, str(ROOT / "explain.py"), "a good film", "--model", str(model_folder)]
+        done = subprocess.run(command, stdout=stdout, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith("autorel-explain: error: ")

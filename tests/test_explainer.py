@@ -3,6 +3,7 @@
 import dataclasses
 import json
 
+import jax
 import numpy as np
 import pytest
 from measures import relative_error
@@ -246,3 +247,40 @@ def test_models_that_cannot_be_explained(tmp_path):
     assert "token ids up to 403 but the model embeds" in refusal(
         ar.load, tmp_path / "other", vocab=tmp_path / "vocab.txt"
     )
+
+
+@pytest.mark.parametrize(
+    ("texts", "options", "said"),
+    [
+        (None, {}, "texts is None"),
+        (5, {}, "texts is a int; expected a string or a list"),
+        ({"text": ["a"]}, {}, "texts is a dict"),
+        (["a"], {"labels": 1}, "labels is a int"),
+        (["a"], {"target": None}, "The target is None; expected predicted, given, all"),
+        (["a"], {"target": 1.0}, "The target is 1.0"),
+        (["a"], {"method": ["attnlrp"]}, "Unknown method ['attnlrp']"),
+        (["a"], {"max_length": "5"}, "max_length='5': expected a whole number"),
+        (["fine", "b \ud800"], {}, "Text 2: "),
+    ],
+)
+def test_wrong_types_are_refused(classifier, texts, options, said):
+    assert said in refusal(ar.explain, classifier, texts, **options)
+
+
+def test_what_is_no_classifier_is_refused():
+    assert "expected what autorel_jax.load returns" in refusal(ar.explain, "path", ["a"])
+
+
+def test_generators_and_numpy_values_are_taken(classifier):
+    (made,) = ar.explain(classifier, (text for text in ["a"]), np.array(["bad"]), target=np.int64(1))
+    assert (made.text_pair, made.target) == ("bad", classifier.config.labels[1])
+    (given,) = ar.explain(classifier, ["a"], labels=iter([np.int32(0)]), target="given")
+    assert given.target == classifier.config.labels[0]
+
+
+def test_memory_that_runs_out_is_told_with_advice(classifier, monkeypatch):
+    def full(*arguments):
+        raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 1 byte.")
+
+    monkeypatch.setattr("autorel_jax.explainer.token_relevance", full)
+    assert "use a smaller batch size or length" in refusal(ar.explain, classifier, ["a"])
