@@ -56,7 +56,8 @@ def complain(prog: str, error: object) -> int:
 
 
 def stop(number: int, frame: object) -> NoReturn:
-    """A signal as an exception, so that files in progress are removed on the way out."""
+    """A signal as an exception, so that files in progress are removed on the way out; a second one ends at once."""
+    signal.signal(number, signal.SIG_DFL)  # an exception inside a callback of JAX's can be lost
     raise SystemExit(128 + number)
 
 
