@@ -24,18 +24,8 @@ from autorel_jax.targets import Targets
 from autorel_jax.tokens import Text, Tokens, pad
 from autorel_jax.words import pool
 
-LENGTHS = (
-    16,
-    32,
-    48,
-    64,
-    96,
-    128,
-    192,
-    256,
-    384,
-    512,
-)  # tokens that a batch is padded to; beyond, multiples of 512
+# Tokens that a batch is padded to; beyond, multiples of 512.
+LENGTHS = (16, 32, 48, 64, 96, 128, 192, 256, 384, 512)
 
 
 def explain(

@@ -40,9 +40,8 @@ def keep_compiled_programs() -> None:
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         try:
             home = Path(os.environ.get("XDG_CACHE_HOME", ""))
-            home = (
-                home if home.is_absolute() else Path.home() / ".cache"
-            )  # a relative one is void, says the XDG standard
+            if not home.is_absolute():  # unset, or relative, which the XDG standard calls void
+                home = Path.home() / ".cache"
             folder = home / "autorel_jax" / f"jaxlib-{jaxlib.__version__}"
             folder.mkdir(parents=True, exist_ok=True)
         except (OSError, RuntimeError):  # RuntimeError: there is no home
