@@ -1,0 +1,58 @@
+"""Summary: a split and its token counts -> lines that say what there is to learn from. Printed before training.
+
+N rows, C labels.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from autorel_jax.data.tasks import Split
+
+PERCENTILES = (50, 90, 99)
+MOST = 20  # classes that are listed
+
+
+def summary(split: Split, lengths: Sequence[int], max_length: int, labels: Sequence[str]) -> list[str]:
+    """Lines with the number of rows, the labels, the token lengths, and what is cut or empty.
+
+    `lengths` [N] are the tokens of each row, [CLS] and [SEP] included, before any is cut; `labels` [C] their names.
+    """
+    lengths = np.asarray(lengths)
+    cut = int((lengths > max_length).sum())
+    empty = sum(not text.strip() for text in split.texts)
+    empty += sum(not text.strip() for text in split.pairs or ())
+    at = ", ".join(f"{percent} % of rows {_percentile(lengths, percent)}" for percent in PERCENTILES)
+    return [
+        f"{split.name}: {_count(len(split), 'row')}",
+        f"  {_targets(split.labels, labels)}",
+        f"  tokens: at most {at}, all {lengths.max()}",
+        f"  {_count(cut, 'row')} ({_percent(cut, len(split))}) longer than max_length={max_length} and cut; "
+        f"{_count(empty, 'empty text')}",
+    ]
+
+
+def _targets(targets: np.ndarray, labels: Sequence[str]) -> str:
+    """Rows with each label, or the distribution of a regression's numbers."""
+    if targets.ndim == 1 and targets.dtype.kind == "f":
+        values = targets.astype(np.float64)
+        numbers = f"mean {values.mean():.4g}, std {values.std():.4g}, min {values.min():.4g}, max {values.max():.4g}"
+        return f"{labels[0]}: {numbers}" if labels else numbers
+    counts = targets.sum(0).astype(int) if targets.ndim == 2 else np.bincount(targets, minlength=len(labels))
+    parts = [f"{name} {n:,} ({_percent(n, len(targets))})" for name, n in zip(labels, counts.tolist(), strict=True)]
+    if targets.ndim == 2:
+        none = int((targets.sum(1) == 0).sum())
+        parts.append(f"without any {none:,} ({_percent(none, len(targets))})")
+    return ", ".join(parts if len(labels) <= MOST else [*parts[:MOST], f"and {len(labels) - MOST} more labels"])
+
+
+def _percentile(lengths: np.ndarray, percent: int) -> int:
+    return int(np.percentile(lengths, percent, method="higher"))
+
+
+def _percent(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.1f} %"
+
+
+def _count(number: int, name: str) -> str:
+    return f"{number:,} {name}{'' if number == 1 else 's'}"

@@ -1,0 +1,227 @@
+"""Tables: the lines of a .csv, .tsv or .jsonl file, or a .parquet file -> Record after Record.
+
+A reader is called with the lines, the file's name for messages, the names of the columns that are wanted (None:
+not this one) and, for a table without a header, the names of all columns. Used by rows.py and tasks.py.
+"""
+
+import csv
+import difflib
+import json
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from autorel_jax.data.lines import Lines, read_lines, without_end
+from autorel_jax.errors import InputError, one_line
+
+Fields = Iterator[tuple[int, list[str]]]  # (number of the first line, fields)
+Wanted = Sequence[str | None]
+
+LARGEST_FIELD = 2**27  # characters in a .csv field; csv's own limit, 131,072, is less than a book
+TSV_FIELD = re.compile(r'"((?:[^"]|"")*)"(?=\t|\Z)|([^\t]*)')  # quoted as a whole, or as it stands
+
+
+class Record(NamedTuple):
+    """One row of a table."""
+
+    where: str  # for messages: the file and the line, or the row where there are no lines
+    number: int  # from 1, of the row; in .jsonl of the line
+    values: tuple[Any, ...]  # of the wanted columns; None for one that is not wanted
+
+
+def csv_table(lines: Lines, name: str, wanted: Wanted, header: Sequence[str] = ()) -> Iterator[Record]:
+    """Quoted as RFC 4180 says, newlines in quotes included."""
+    return _table(_csv_fields(lines, name, ","), name, wanted, header)
+
+
+def tsv_quoted(lines: Lines, name: str, wanted: Wanted, header: Sequence[str] = ()) -> Iterator[Record]:
+    """Likewise, with tabs: what a csv writer makes of the dialect excel-tab."""
+    return _table(_csv_fields(lines, name, "\t"), name, wanted, header)
+
+
+def tsv_table(lines: Lines, name: str, wanted: Wanted, header: Sequence[str] = ()) -> Iterator[Record]:
+    """A row is one line, and a field is unquoted only if it is properly quoted as a whole."""
+    return _table(_tsv_fields(lines), name, wanted, header)
+
+
+def tsv_raw(lines: Lines, name: str, wanted: Wanted, header: Sequence[str] = ()) -> Iterator[Record]:
+    """A row is one line, and a quote is a character like any other: GLUE's way."""
+    return _table(_raw_fields(lines), name, wanted, header)
+
+
+def labelled(lines: Lines, name: str, wanted: Wanted, header: Sequence[str] = ()) -> Iterator[Record]:
+    """A line is a label, a space and the text: the way of SST-5's stsa.fine.* files. No header."""
+    return _table(_labelled_fields(lines, name), name, wanted, header or ("label", "text"))
+
+
+def jsonl(lines: Lines, name: str, wanted: Wanted, header: Sequence[str] = ()) -> Iterator[Record]:
+    """A JSON object a line; blank lines are skipped."""
+    _no_header(name, header)
+    for number, line in lines:
+        if line.strip():
+            where = f"{name}, line {number}"
+            item = _object(line, where)
+            yield Record(where, number, tuple(_value(item, column, where) for column in wanted))
+
+
+def parquet(path: Path, wanted: Wanted, header: Sequence[str] = ()) -> Iterator[Record]:
+    """A .parquet file, read with pyarrow, a block of rows at a time."""
+    try:
+        import pyarrow
+        from pyarrow import parquet as reader
+    except ImportError:
+        raise InputError(f"{path} needs pyarrow, which is not installed: pip install 'autorel-jax[train]'.") from None
+    _no_header(str(path), header)
+    columns = list(dict.fromkeys(column for column in wanted if column is not None))
+    number = 0
+    try:
+        with reader.ParquetFile(path) as file:
+            for column in columns:
+                place(file.schema_arrow.names, column, str(path))
+            for batch in file.iter_batches(columns=columns):
+                found = dict(zip(batch.schema.names, (column.to_pylist() for column in batch.columns), strict=True))
+                for row in range(batch.num_rows):
+                    number += 1
+                    values = tuple(None if column is None else found[column][row] for column in wanted)
+                    yield Record(f"{path}, row {number}", number, values)
+    except pyarrow.ArrowException as error:
+        raise InputError(f"{path} is not a .parquet file that can be read: {one_line(error)}.") from None
+
+
+TEXT_FORMATS = {
+    "tsv": tsv_table,
+    "tsv_quoted": tsv_quoted,
+    "tsv_raw": tsv_raw,
+    "csv": csv_table,
+    "jsonl": jsonl,
+    "labelled": labelled,
+}
+FORMATS = (*TEXT_FORMATS, "parquet")
+
+
+def read_table(path: Path, kind: str, wanted: Wanted, header: Sequence[str], encoding: str) -> Iterator[Record]:
+    """The records of a file of one of FORMATS.
+
+    Raises:
+      InputError: the file cannot be read, is not of its format, or lacks a column; with the line.
+    """
+    try:
+        if kind == "parquet":
+            yield from parquet(path, wanted, header)
+            return
+        with open(path, "rb") as stream:
+            yield from TEXT_FORMATS[kind](read_lines(stream, str(path), encoding), str(path), wanted, header)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or one_line(error)}.") from None
+
+
+def place(header: Sequence[str], column: str, name: str) -> int:
+    """Where the column stands in the header; InputError where it is not there once."""
+    if header.count(column) == 1:
+        return header.index(column)
+    problem = f"has no column {column!r}" if column not in header else f"has more than one column {column!r}"
+    close = difflib.get_close_matches(column, header, n=1)
+    hint = f" Did you mean {close[0]!r}?" if close and close[0] != column else ""
+    raise InputError(f"{name} {problem}; its columns: {', '.join(map(repr, header))}.{hint}")
+
+
+def _table(rows: Fields, name: str, wanted: Wanted, header: Sequence[str]) -> Iterator[Record]:
+    """Records of a table whose first row is the header, unless that is given; blank lines do not count."""
+    expected = f"columns names {len(header)}"
+    if not header:
+        _, header = next(rows, (0, None))
+        if header is None:
+            return
+        expected = f"the header has {len(header)}"
+    places = [None if column is None else place(header, column, name) for column in wanted]
+    for number, (line, fields) in enumerate(rows, 1):
+        where = f"{name}, row from line {line}"
+        if len(fields) != len(header):
+            raise InputError(
+                f"{where}: {len(fields)} fields, but {expected}. "
+                "Texts with tabs or newlines inside belong in .csv (quoted) or .jsonl."
+            )
+        yield Record(where, number, tuple(None if at is None else fields[at] for at in places))
+
+
+def _csv_fields(lines: Lines, name: str, delimiter: str) -> Fields:
+    csv.field_size_limit(max(csv.field_size_limit(), LARGEST_FIELD))
+    # strict: a quote that is never closed is an error, not a field as long as the rest of the file.
+    reader = csv.reader((line for _, line in lines), delimiter=delimiter, strict=True)
+    while True:
+        first = reader.line_num + 1
+        try:
+            fields = next(reader, None)
+        except csv.Error as error:
+            raise InputError(f"{name}, row from line {first}: not valid CSV ({one_line(error)}).") from None
+        if fields is None:
+            return
+        if fields:  # [] is a blank line
+            yield first, fields
+
+
+def _raw_fields(lines: Lines) -> Fields:
+    for number, line in lines:
+        if line := without_end(line):
+            yield number, line.split("\t")
+
+
+def _labelled_fields(lines: Lines, name: str) -> Fields:
+    for number, line in lines:
+        if line := without_end(line):
+            label, space, text = line.partition(" ")
+            if not space:
+                raise InputError(f"{name}, line {number}: {one_line(line)!r} has no space; expected LABEL TEXT.")
+            yield number, [label, text]
+
+
+def _tsv_fields(lines: Lines) -> Fields:
+    width = None
+    for number, line in lines:
+        if line := without_end(line):
+            fields = _unquoted(line, width)
+            width = width or len(fields)
+            yield number, fields
+
+
+def _unquoted(line: str, width: int | None) -> list[str]:
+    """The fields of one line, unquoted where a quote opens and closes the field and those inside are doubled.
+
+    The .tsv files in use come in both kinds: GLUE's raw lines, where a quote is a character like any other
+    (and often alone), and files that a csv writer quoted. Such a writer doubles every quote inside, which raw
+    text hardly ever does. A raw field that is one quotation from end to end loses its outer quotes. Where
+    unquoting gives a number of fields other than the header's `width`, the line is raw.
+    """
+    if '"' not in line:
+        return line.split("\t")
+    fields, at = [], 0
+    while at <= len(line):
+        match = TSV_FIELD.match(line, at)
+        quoted, raw = match.groups()
+        fields.append(raw if quoted is None else quoted.replace('""', '"'))
+        at = match.end() + 1
+    return fields if width in (None, len(fields)) else line.split("\t")
+
+
+def _object(line: str, where: str) -> dict[str, Any]:
+    try:
+        item = json.loads(line)
+    except (ValueError, RecursionError) as error:  # ValueError: also a number of more than 4,300 digits
+        raise InputError(f"{where}: not valid JSON ({one_line(error)}); .jsonl has one object a line.") from None
+    if not isinstance(item, dict):
+        raise InputError(f"{where}: a JSON {type(item).__name__}; .jsonl has one object ({{...}}) a line.")
+    return item
+
+
+def _value(item: dict[str, Any], column: str | None, where: str) -> Any:
+    if column is None:
+        return None
+    if column not in item:
+        place(list(item), column, where)  # raises
+    return item[column]
+
+
+def _no_header(name: str, header: Sequence[str]) -> None:
+    if header:
+        raise InputError(f"{name} names its columns itself; leave out [task] columns.")

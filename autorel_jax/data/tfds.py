@@ -1,0 +1,185 @@
+"""TensorFlow Datasets: a data set's name -> Record after Record, without TensorFlow.
+
+The only importer of tensorflow_datasets. Data are read where they have been prepared and never downloaded: without a
+network that takes minutes to fail. Used by tasks.py.
+"""
+
+import contextlib
+import difflib
+import itertools
+import logging
+import struct
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from autorel_jax.config import REGRESSION
+from autorel_jax.data.tables import Record, Wanted, place
+from autorel_jax.errors import InputError, one_line
+from autorel_jax.train_config import TaskConfig
+
+INSTALL = "pip install 'autorel-jax[tfds]'"
+PREPARE = (
+    'python -c "import tensorflow_datasets.text, tensorflow_datasets as t; '
+    "t.builder({name!r}, data_dir={folder!r}, file_format='array_record').download_and_prepare()\""
+)
+LENGTH = struct.Struct("<Q4x")  # before a TFRECORD: its bytes, and their checksum
+CHECKSUM = 4  # bytes after a TFRECORD
+
+
+def records(task: TaskConfig, split: str, wanted: Wanted, folder: Path) -> Iterator[Record]:
+    """The wanted features of each example of a split, such as `validation` or `train[:90%]`; text as str.
+
+    A ClassLabel is given by its name where the task has all its names, else by its number.
+
+    Raises:
+      InputError: the package, the data set, the split or a feature is not there; says how to get it.
+    """
+    builder = prepared(task.tfds, folder)
+    features = builder.info.features
+    for column in wanted:
+        if column is not None:
+            place(list(features), column, task.tfds)
+    names = _names_to_use(task, class_names(features[task.label]))
+    for number, example in enumerate(_examples(builder, task.tfds, split), 1):
+        where = f"{task.tfds} {split}, row {number}"
+        text, pair, label, row = (None if column is None else _plain(example[column], where) for column in wanted)
+        yield Record(where, number, (text, pair, _named(label, names), row))
+
+
+def label_names(task: TaskConfig, folder: Path) -> tuple[str, ...]:
+    """The names of the label's classes; empty where it is no ClassLabel."""
+    features = prepared(task.tfds, folder).info.features
+    place(list(features), task.label, task.tfds)
+    return class_names(features[task.label])
+
+
+def prepared(name: str, folder: Path) -> Any:
+    """The builder of a data set that is in the folder, or an InputError that says how to get it there."""
+    with _quiet():
+        tensorflow_datasets = _package(name)
+        try:
+            builder = tensorflow_datasets.builder(name, data_dir=str(folder))
+            there = builder.is_prepared()
+        except Exception as error:  # it raises ValueError, AssertionError, RuntimeError and more
+            raise InputError(f"tfds = {name!r}: {_complaint(tensorflow_datasets, name, error)}") from None
+    if not there:
+        raise InputError(
+            f"{name} is not in {folder}: there is no {builder.data_path}. Give the folder that it is in (--data-dir), "
+            f"or get it, once: {PREPARE.format(name=name, folder=str(folder))}"
+        )
+    return builder
+
+
+def _package(name: str) -> Any:
+    try:
+        import tensorflow_datasets
+
+        # Without it, glue and others are "not found"; and the first import hides that a dependency is missing.
+        import tensorflow_datasets.text
+    except ImportError as error:
+        raise InputError(f"tfds = {name!r} needs TensorFlow Datasets ({one_line(error)}): {INSTALL}.") from None
+    return tensorflow_datasets
+
+
+def class_names(feature: Any) -> tuple[str, ...]:
+    """The names of a ClassLabel, or of a sequence of them; empty for another feature."""
+    return tuple(getattr(getattr(feature, "feature", feature), "names", None) or ())
+
+
+def _names_to_use(task: TaskConfig, names: tuple[str, ...]) -> tuple[str, ...]:
+    if task.problem == REGRESSION or not names or not task.labels:
+        return ()
+    if set(names) <= set(task.values or task.labels):
+        return names
+    if len(names) != len(task.labels):
+        raise InputError(
+            f"{task.tfds} has {len(names)} labels ({one_line(', '.join(names))}), but the task {len(task.labels)}; "
+            "leave out [task] labels to use its own."
+        )
+    return ()
+
+
+def _named(label: Any, names: tuple[str, ...]) -> Any:
+    if isinstance(label, list):
+        return [_named(one, names) for one in label]
+    return names[label] if isinstance(label, int) and 0 <= label < len(names) else label
+
+
+def _complaint(tfds: Any, name: str, error: Exception) -> str:
+    """What is wrong with the name of a data set, in the place of TFDS's list of all of them."""
+    base = name.split(":")[0].split("/")[0]
+    if isinstance(error, tfds.core.DatasetNotFoundError):
+        close = difflib.get_close_matches(base, tfds.list_builders(with_community_datasets=False), n=3)
+        hint = f" Did you mean {' or '.join(close)}?" if close else ""
+        return f"there is no such data set, neither in TensorFlow Datasets nor in the data folder.{hint}"
+    configs = getattr(tfds.builder_cls(base), "builder_configs", {})
+    config = name.split(":")[0].partition("/")[2]
+    if config and config not in configs:
+        return f"{base} has no {config!r}; there are: {', '.join(configs) or 'none'}."
+    return f"{one_line(str(error).split(': ', 1)[-1])}."
+
+
+def _examples(builder: Any, name: str, split: str) -> Iterable[dict[str, Any]]:
+    """The decoded examples of a split; a split that is not there or cannot be read is an InputError."""
+    try:
+        instructions = builder.info.splits[split].file_instructions
+    except (ValueError, KeyError):
+        there = ", ".join(builder.info.splits)
+        raise InputError(f"{name} has no split {split!r}; there are: {there}, and parts such as train[:90%].") from None
+    if not instructions:
+        return ()
+    stored = builder.info.file_format.value
+    if stored == "tfrecord":  # what TFDS writes by default; its own reader of it needs TensorFlow
+        return map(builder.info.features.deserialize_example_np, _tfrecords(instructions))
+    if stored != "array_record":
+        again = PREPARE.format(name=name, folder="NEW FOLDER")
+        raise InputError(f"{name} is stored as {stored}, which is not read here. Prepare it again: {again}")
+    try:
+        return builder.as_data_source(split)
+    except ImportError as error:
+        raise InputError(f"{name} is stored as array_record ({one_line(error)}): {INSTALL}.") from None
+
+
+def _tfrecords(instructions: Iterable[Any]) -> Iterator[bytes]:
+    """The records of the shards; checksums are not checked."""
+    for part in instructions:
+        try:
+            with open(part.filename, "rb") as stream:
+                yield from itertools.islice(_shard(stream, part.filename), part.skip, part.skip + part.take)
+        except OSError as error:
+            raise InputError(f"{part.filename} cannot be read: {error.strerror}.") from None
+
+
+def _shard(stream: Any, name: str) -> Iterator[bytes]:
+    while head := stream.read(LENGTH.size):
+        size = LENGTH.unpack(head)[0] if len(head) == LENGTH.size else -1
+        record = stream.read(size + CHECKSUM) if 0 <= size < 2**31 else b""
+        if len(record) != size + CHECKSUM:
+            raise InputError(f"{name} is cut off or no TFRECORD file; prepare the data set again.")
+        yield record[:size]
+
+
+def _plain(value: Any, where: str) -> Any:
+    """A feature's value as Python's own types; bytes as the text that they are in UTF-8."""
+    if isinstance(value, bytes):
+        try:
+            return value.decode()
+        except UnicodeDecodeError as error:
+            raise InputError(f"{where}: not utf-8 ({one_line(error)}).") from None
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
+    return [_plain(one, where) for one in value] if isinstance(value, list) else value
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what TFDS logs of a package or a data set that is not there, of which our message tells."""
+    disabled = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(disabled)

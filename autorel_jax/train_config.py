@@ -1,0 +1,209 @@
+"""TrainConfig and TaskConfig: a TOML file and flags -> what is trained on what. The one home of train's defaults.
+
+A file holds TrainConfig's fields at its top and TaskConfig's in a table [task]. Used by cli/train.py and training.
+"""
+
+import dataclasses
+import math
+import tomllib
+import types
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from autorel_jax.config import COMPUTE_DTYPES, PROBLEMS, REGRESSION, SINGLE
+from autorel_jax.errors import InputError, one_line
+
+SCHEDULES = ("linear", "cosine", "constant")
+OPTIMIZERS = ("adamw", "bert_adam")
+LAYOUTS = ("replicate", "fsdp")
+EXPORT_DTYPES = ("float32", "float16")
+BALANCED = "balanced"
+SPLITS = TRAIN, DEV, TEST = ("train", "dev", "test")
+
+
+def option(default: Any, text: str, choices: tuple[str, ...] = (), least: float | None = None) -> Any:
+    """A field of TrainConfig: its default, what `--help` says of it, and what it may be."""
+    return dataclasses.field(default=default, metadata={"help": text, "choices": choices, "least": least})
+
+
+@dataclasses.dataclass(frozen=True)
+class TaskConfig:
+    """What is learnt, and where it stands in which files: the table [task] of a config.
+
+    `values` are the labels as the files write them, in the order of `labels`; without it a label may be written by
+    its name or its number from 0. Without `labels` they are what occurs in the training data, sorted.
+    """
+
+    name: str = "task"
+    train: str | None = None  # a file in the data folder, or a split of the TFDS data set
+    dev: str | None = None  # likewise; chooses the best checkpoint
+    test: str | None = None  # likewise; see --eval-test
+    dev_fraction: float = 0.0  # of train, held out as dev where there is no dev
+    tfds: str | None = None  # TensorFlow Datasets' name, such as glue/sst2, instead of files
+    format: str | None = None  # one of FORMATS in data/tables.py; None: by the file's suffix
+    columns: tuple[str, ...] = ()  # names of the columns of a file that has no header
+    text: str = "text"  # the name of the text's column
+    pair: str | None = None  # of the second text's
+    label: str = "label"
+    id: str | None = None  # two rows of a split with one id are an error
+    labels: tuple[str, ...] = ()  # names, in the order of the outputs
+    values: tuple[str, ...] = ()
+    problem: str = SINGLE
+    separator: str = ","  # between the labels of a multi-label row
+    clean: bool = False  # as the original's clean_str: see data/clean.py
+    encoding: str = "utf-8"
+
+    def __post_init__(self):
+        if self.problem not in PROBLEMS:
+            raise InputError(f"[task] problem={self.problem!r} is unknown; accepted: {', '.join(PROBLEMS)}.")
+        if not self.train:
+            raise InputError("[task] names no training data; set train to a file or, with tfds, to a split.")
+        for name in ("labels", "values", "columns"):
+            entries = getattr(self, name)
+            if len(set(entries)) < len(entries):
+                raise InputError(f"[task] {name} = {list(entries)}: expected different names.")
+        if self.values and len(self.values) != len(self.labels):
+            raise InputError(f"[task] has {len(self.values)} values but {len(self.labels)} labels; give one for each.")
+        if self.problem == REGRESSION and len(self.labels) > 1:
+            raise InputError(f"[task] is a regression with {len(self.labels)} labels; expected at most one.")
+        if self.problem == SINGLE and len(self.labels) == 1:
+            raise InputError("[task] has a single label; a classification needs at least two.")
+        if not 0 <= self.dev_fraction < 1:
+            raise InputError(f"[task] dev_fraction={self.dev_fraction}: expected at least 0 and less than 1.")
+        if self.dev and self.dev_fraction:
+            raise InputError("[task] has dev and dev_fraction; give one of them.")
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig:
+    """How a classifier is trained. Batch sizes are global: rows per optimizer step over devices and accumulation."""
+
+    task: TaskConfig
+    model: str = option("", "pretrained BERT: a directory, a weights file, a TensorFlow prefix, or a name on the hub")
+    model_config: Path | None = option(None, "its config.json or bert_config.json, if not beside the weights")
+    vocab: Path | None = option(None, "its vocab.txt or tokenizer.json, if not beside the weights")
+    cased: bool | None = option(None, "the tokenizer keeps capitals (default: as the files say)")
+    revision: str | None = option(None, "branch, tag or commit of a model on the hub")
+    data_dir: Path | None = option(None, "the folder of the task's files (default: that of the config file)")
+    output: Path | None = option(None, "the folder for checkpoints, metrics and the finished model")
+    max_length: int = option(128, "tokens per text, [CLS] and [SEP] included; longer ones are cut", least=3)
+    batch_size: int = option(32, "rows per optimizer step, over all devices", least=1)
+    accumulation: int = option(1, "parts that a step's rows are computed in, one after the other", least=1)
+    eval_batch_size: int = option(64, "rows per batch of an evaluation, over all devices", least=1)
+    epochs: float = option(3.0, "passes over the training data", least=0)
+    max_steps: int | None = option(None, "optimizer steps, instead of --epochs", least=1)
+    # Devlin et al. 2019 search 2e-5 to 5e-5 for BERT; smaller models want more.
+    learning_rate: float = option(3e-5, "the peak", least=0)
+    schedule: str = option("linear", "of the learning rate after the warm-up: to 0, or constant", SCHEDULES)
+    warmup: float = option(0.1, "part of all steps in which the learning rate rises from 0", least=0)
+    optimizer: str = option(
+        "adamw", "bert_adam is the original's: no bias correction, each tensor's gradient clipped", OPTIMIZERS
+    )
+    weight_decay: float = option(0.01, "decoupled; never on biases and LayerNorm", least=0)
+    beta1: float = option(0.9, "decay of Adam's first moment", least=0)
+    beta2: float = option(0.999, "decay of Adam's second moment", least=0)
+    epsilon: float = option(1e-6, "Adam's; BERT's own value", least=0)
+    clip: float = option(1.0, "norm that the gradient is clipped to; 0 clips nothing", least=0)
+    dropout: float | None = option(None, "probability (default: as the model's config says)", least=0)
+    label_smoothing: float = option(0.0, "part of the target spread evenly over all labels", least=0)
+    class_weights: tuple[str, ...] = option((), f"{BALANCED}, or a number for each label: weights of the loss")
+    freeze_embeddings: bool = option(False, "keep the embeddings as they are")
+    freeze_layers: int = option(0, "keep the embeddings and this many of the lower layers as they are", least=0)
+    dtype: str = option(COMPUTE_DTYPES[0], "of the matrix products", COMPUTE_DTYPES)
+    remat: bool = option(False, "recompute each layer in the backward pass: less memory, a third more time")
+    layout: str = option("replicate", "fsdp: parameters and moments are divided among the devices", LAYOUTS)
+    select: str | None = option(None, "the metric that chooses the best checkpoint (default: the problem's first)")
+    evaluate_every: int = option(0, "steps between evaluations on dev; 0: at the end of each epoch", least=0)
+    early_stopping: int = option(0, "stop after so many evaluations without a better one; 0: never", least=0)
+    checkpoint_every: int = option(500, "steps between checkpoints; one is also made at each evaluation", least=1)
+    log_every: int = option(10, "steps between lines of metrics", least=1)
+    eval_test: bool = option(False, "evaluate the best checkpoint on the test data too")
+    tensorboard: bool = option(True, "write TensorBoard event files")
+    export_dtype: str = option("float32", "of the finished model's weights", EXPORT_DTYPES)
+    seed: int = option(42, "of the new head, the order of rows, and dropout", least=0)
+
+    def __post_init__(self):
+        for field in dataclasses.fields(self):
+            check(field, getattr(self, field.name))
+        if self.batch_size % self.accumulation:
+            raise InputError(
+                f"accumulation={self.accumulation} does not divide batch_size={self.batch_size}; use a divisor."
+            )
+        for name in ("warmup", "beta1", "beta2", "dropout", "label_smoothing"):
+            value = getattr(self, name)
+            if value is not None and value >= 1:
+                raise InputError(f"{name}={value}: expected less than 1.")
+        if self.label_smoothing and self.task.problem != SINGLE:
+            raise InputError(f"label_smoothing is for {SINGLE}, but the task is {self.task.problem}; set it to 0.")
+        if not self.epochs and not self.max_steps:
+            raise InputError("epochs=0: expected more than 0, or max_steps.")
+
+
+def check(field: dataclasses.Field, value: Any) -> None:
+    """Raises InputError where a field's value is not what its `option` says."""
+    choices, least = field.metadata.get("choices"), field.metadata.get("least")
+    if choices and value not in choices:
+        raise InputError(f"{field.name}={value!r} is unknown; accepted: {', '.join(choices)}.")
+    if least is not None and value is not None and not (math.isfinite(value) and value >= least):
+        raise InputError(f"{field.name}={value}: expected a finite number of at least {least}.")
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """The values of a TOML file, checked and converted: fields of TrainConfig, `task` a dict of TaskConfig's.
+
+    Paths in it are relative to its folder, which is also where the data are unless it says otherwise.
+    """
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist; give a TOML file, or the name of a task.") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InputError(f"{path} is not a TOML file that can be read: {one_line(error)}.") from None
+    task = raw.pop("task", {})
+    if not isinstance(task, dict):
+        raise InputError(f"{path}: task is a {type(task).__name__}; expected a table [task].")
+    values = convert(TrainConfig, raw, str(path)) | {"task": convert(TaskConfig, task, f"{path} [task]")}
+    for name, value in values.items():
+        if isinstance(value, Path):
+            values[name] = path.parent / value.expanduser()
+    return {"data_dir": path.parent} | values
+
+
+def convert(kind: type, raw: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """A TOML table -> values of the types that the dataclass declares; an unknown key is an InputError."""
+    hints = typing.get_type_hints(kind)
+    unknown = [name for name in raw if name not in hints]
+    if unknown:
+        raise InputError(f"{where}: unknown key {unknown[0]!r}; accepted: {', '.join(hints)}.")
+    return {name: converted(hints[name], value, f"{where}: {name}") for name, value in raw.items()}
+
+
+def converted(hint: Any, value: Any, where: str) -> Any:
+    """One value as the type, or InputError."""
+    if isinstance(hint, types.UnionType):
+        hint = next(kind for kind in typing.get_args(hint) if kind is not types.NoneType)
+    if typing.get_origin(hint) is tuple:
+        entries = value if isinstance(value, list) else [value]
+        if all(isinstance(entry, str | int | float) and not isinstance(entry, bool) for entry in entries):
+            return tuple(map(str, entries))
+    elif hint is Path and isinstance(value, str):
+        return Path(value)
+    elif hint is float and isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    elif isinstance(value, hint) and (hint is bool or not isinstance(value, bool)):
+        return value
+    name = "list of strings" if typing.get_origin(hint) is tuple else hint.__name__
+    raise InputError(f"{where} = {value!r}: expected a {name}.")
+
+
+def as_toml(config: TrainConfig) -> dict[str, Any]:
+    """The config as plain values that a TOML file can hold; what is None is left out."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: plain(entry) for name, entry in value.items() if entry is not None}
+        return list(value) if isinstance(value, tuple) else str(value) if isinstance(value, Path) else value
+
+    return plain(dataclasses.asdict(config))
