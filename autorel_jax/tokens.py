@@ -48,6 +48,42 @@ class Tokens:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
+class Encoded:
+    """The token ids of N texts or pairs, one after the other: 4 bytes a token, for whole training sets."""
+
+    ids: np.ndarray  # [sum of lengths] int32
+    offsets: np.ndarray  # [N + 1] int64: row i is ids[offsets[i] : offsets[i + 1]]
+    first: np.ndarray  # [N] int32, tokens of segment 0: [CLS] A [SEP]; the rest are segment 1
+    whole: np.ndarray  # [N] int32, tokens before max_length cut any
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Tokens of each row [N]."""
+        return np.diff(self.offsets)
+
+    def batch(self, rows: np.ndarray, shape: tuple[int, ...], pad_id: int = 0) -> "Batch":
+        """The rows of those numbers, padded on the right: `shape` is [..., T] for as many rows as the rest holds.
+
+        Where `rows` are fewer, the batch ends with rows of mask 0.
+        """
+        length = shape[-1]
+        counts = np.zeros((int(np.prod(shape[:-1])), 1), np.int64)
+        counts[: len(rows), 0] = self.offsets[rows + 1] - self.offsets[rows]
+        firsts, starts = np.zeros_like(counts), np.zeros_like(counts)
+        firsts[: len(rows), 0], starts[: len(rows), 0] = self.first[rows], self.offsets[rows]
+        if counts.max(initial=0) > length:
+            raise ValueError(f"A row of {counts.max()} tokens does not fit a batch of length {length}.")
+        places = np.arange(length)
+        mask = places < counts
+        ids = np.where(mask, self.ids[np.where(mask, starts + places, 0)], pad_id)
+        types = mask & (places >= firsts)
+        return Batch(*(part.astype(np.int32).reshape(shape) for part in (ids, mask, types)))
+
+
+@dataclass(frozen=True, eq=False, slots=True)
 class Batch:
     """Rows padded on the right to one length; all [B, T] int32."""
 
@@ -128,6 +164,31 @@ class Tokenizer:
             raise InputError(f"max_length={max_length} leaves no room for text; use at least {2 + len(columns)}.")
         encoded = [self._segments(column, split_punctuation) for column in columns]
         return [self._row(segments, room) for segments in zip(*encoded, strict=True)]
+
+    def encode(self, texts: Sequence[str], pairs: Sequence[str] | None = None, *, max_length: int) -> "Encoded":
+        """The ids alone of texts (or pairs), as `__call__` gives them, without words and characters: for training."""
+        columns = [texts] if pairs is None else [texts, pairs]
+        room = max_length - 1 - len(columns)
+        if room < 1:
+            raise InputError(f"max_length={max_length} leaves no room for text; use at least {2 + len(columns)}.")
+        rows, first, whole = [], [], []
+        for start in range(0, len(texts), CHUNK):
+            parts = [
+                [encoding.ids for encoding in self._backend.model.encode_batch(chunk, add_special_tokens=False)]
+                for chunk in (list(column[start : start + CHUNK]) for column in columns)
+            ]
+            for segments in zip(*parts, strict=True):
+                lengths = [len(segment) for segment in segments]
+                kept = _kept(lengths, room)
+                row = [self.cls_id]
+                for segment, count in zip(segments, kept, strict=True):
+                    row += [*segment[:count], self.sep_id]
+                rows.append(np.array(row, np.int32))
+                first.append(kept[0] + 2)
+                whole.append(sum(lengths) + 1 + len(columns))
+        offsets = np.cumsum([0, *(len(row) for row in rows)])
+        ids = np.concatenate(rows) if rows else np.zeros(0, np.int32)
+        return Encoded(ids, offsets, np.array(first, np.int32), np.array(whole, np.int32))
 
     def misfits(self, rows: int) -> tuple[str, ...]:
         """Warnings about this vocabulary beside an embedding table of so many rows.

@@ -5,6 +5,7 @@ A file holds TrainConfig's fields at its top and TaskConfig's in a table [task].
 
 import dataclasses
 import math
+import os
 import tomllib
 import types
 import typing
@@ -167,7 +168,7 @@ def read_config(path: Path) -> dict[str, Any]:
     values = convert(TrainConfig, raw, str(path)) | {"task": convert(TaskConfig, task, f"{path} [task]")}
     for name, value in values.items():
         if isinstance(value, Path):
-            values[name] = path.parent / value.expanduser()
+            values[name] = path.parent / os.path.expanduser(value)  # pathlib's raises for ~nobody
     return {"data_dir": path.parent} | values
 
 

@@ -9,10 +9,13 @@ import autorel_jax
 
 PACKAGE = Path(autorel_jax.__file__).parent
 LEVELS = (  # a module imports from its own level or one before; a package stands for all that is in it
-    {"autorel_jax", "errors"},
+    {"autorel_jax", "builtin", "errors"},
     {"ops", "config"},
+    {"train_config", "sharding"},
     {"tokenizer", "tokens", "bert", "lrp", "weights"},
     {"relevance", "words", "data", "targets"},
+    {"batches", "checkpoint", "loss", "metrics", "optimizer", "pretrained"},
+    {"training"},
     {"classifier"},
     {"report"},
     {"explanation"},
@@ -21,7 +24,14 @@ LEVELS = (  # a module imports from its own level or one before; a package stand
 )
 APART = ({"bert", "lrp"}, {"weights", "lrp"}, {"tokens", "bert"})  # they meet through the Ops table, or not at all
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
-ONLY_IMPORTERS = {"tokenizers": "tokenizer.py", "orbax": None, "tensorflow": None, "torch": None, "transformers": None}
+ONLY_IMPORTERS = {
+    "tokenizers": "tokenizer.py",
+    "orbax": "checkpoint.py",
+    "tensorflow": None,
+    "tensorflow_datasets": "tfds.py",
+    "torch": None,
+    "transformers": None,
+}
 
 
 def imports():

@@ -26,7 +26,9 @@ class Checkpoint:
     warnings: tuple[str, ...]
 
 
-def read(path: str | Path, *, config: Path | None = None, revision: str | None = None) -> Checkpoint:
+def read(
+    path: str | Path, *, config: Path | None = None, revision: str | None = None, encoder: bool = False
+) -> Checkpoint:
     """Reads a model.
 
     Args:
@@ -34,13 +36,14 @@ def read(path: str | Path, *, config: Path | None = None, revision: str | None =
         (`…/bert_model.ckpt`), or the name of a model on the Hugging Face hub. A local path goes first.
       config: the config file, where it is not beside the weights.
       revision: branch, tag or commit, for a model on the hub.
+      encoder: whether the pooler may be missing, to be trained.
 
     Raises:
       InputError: what is there is not a whole BERT; the message names the file or the tensor.
     """
     source, label = find(str(path), config and Path(config), revision)
     parsed = read_config(source.config)
-    params, labelled, ignored, warnings = to_params(read_tensors(source.weights), parsed, label)
+    params, labelled, ignored, warnings = to_params(read_tensors(source.weights), parsed, label, encoder)
     return Checkpoint(labelled, params, label, source.directory, ignored, warnings)
 
 

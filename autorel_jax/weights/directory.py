@@ -7,7 +7,7 @@ import contextlib
 import json
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ def write(
     *,
     dtype: str = "float32",
     force: bool = False,
+    files: Mapping[str, str] | None = None,
 ) -> None:
     """Writes config.json, model.safetensors and the tokenizer's files.
 
@@ -39,6 +40,7 @@ def write(
       tokenizer: a `tokens.Tokenizer`; None writes none.
       dtype: of the weights in the file, one of DTYPES.
       force: replaces a model directory, after the new one is complete.
+      files: other texts to write there, by name, such as README.md.
 
     Raises:
       InputError: nothing was written, and the message says why.
@@ -55,6 +57,8 @@ def write(
         _write_weights(new / "model.safetensors", config, params, dtype)
         if tokenizer is not None:
             tokenizer.save(new)
+        for name, text in (files or {}).items():
+            (new / name).write_text(text, encoding="utf-8")
         _replace(directory, new)
 
 

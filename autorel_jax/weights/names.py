@@ -58,6 +58,7 @@ LAYER = {  # under encoder.layer.N; ours under layers (row N) or last_layer
     "output.LayerNorm": norm("output_norm"),
 }
 POOLER = {"pooler.dense": affine("pooler", WIDTH, WIDTH)}
+POOLER_TENSORS = tuple(f"{module}.{part}" for module, parts in POOLER.items() for part in parts)
 CLASSIFIER = {"classifier": affine("classifier", WIDTH, "num_labels")}
 
 # Other spellings of the parts. TensorFlow's and Flax's kernels are [in, out] like ours.

@@ -14,7 +14,17 @@ import numpy as np
 from autorel_jax.config import BertConfig, with_outputs
 from autorel_jax.errors import InputError
 from autorel_jax.weights.disk import Tensors
-from autorel_jax.weights.names import FOREIGN, IGNORED, LAYER_NUMBER, canonical, is_in_out, leaf_shapes, slots
+from autorel_jax.weights.names import (
+    FOREIGN,
+    IGNORED,
+    LAYER_NUMBER,
+    POOLER_TENSORS,
+    Slot,
+    canonical,
+    is_in_out,
+    leaf_shapes,
+    slots,
+)
 
 FLOATS = ("float16", "bfloat16", "float32", "float64")
 SHOWN = 5  # names listed in a message
@@ -29,17 +39,18 @@ class Converted(NamedTuple):
     warnings: tuple[str, ...]
 
 
-def to_params(tensors: Tensors, config: BertConfig, source: str) -> Converted:
+def to_params(tensors: Tensors, config: BertConfig, source: str, encoder: bool = False) -> Converted:
     """A checkpoint's tensors -> params; `source` names it in messages.
 
-    Empties `tensors` on the way, so that at most one copy of the weights is held beside the result.
+    Empties `tensors` on the way, so that at most one copy of the weights is held beside the result. With `encoder`
+    the pooler may be missing, as it is after pre-training on masked words alone; the params then lack it too.
 
     Raises:
       InputError: tensors that are missing, unknown, doubled, of the wrong shape or not floating-point.
     """
     names, ignored = identify(tensors, source)
     labelled = with_head(tensors, names, config, source)
-    check_names(names, labelled, source)
+    check_names(names, labelled, source, POOLER_TENSORS if encoder else ())
     check_arrays(tensors, names, labelled, source)
     params, damaged = fill(tensors, names, labelled)
     warnings = [f"{source}: NaN or inf in {listing(damaged)}."] if damaged else []
@@ -121,8 +132,8 @@ def with_head(tensors: Tensors, names: dict[str, str], config: BertConfig, sourc
         raise InputError(f"{source}: {error}") from None
 
 
-def check_names(names: dict[str, str], config: BertConfig, source: str) -> None:
-    """Raises InputError unless the file holds exactly what the config asks for."""
+def check_names(names: dict[str, str], config: BertConfig, source: str, optional: tuple[str, ...] = ()) -> None:
+    """Raises InputError unless the file holds exactly what the config asks for; all of `optional` may be missing."""
     found = {int(match[1]) for match in map(LAYER_NUMBER.match, names) if match}
     depth = config.num_hidden_layers
     if found and (len(found), max(found)) != (depth, depth - 1):
@@ -132,14 +143,19 @@ def check_names(names: dict[str, str], config: BertConfig, source: str) -> None:
     if unknown:
         raise InputError(f"{source}: tensors that a BERT classifier does not have: {listing(unknown)}.")
     missing = [name for name in wanted if name not in names]
-    if missing:
+    if missing and set(missing) != set(optional):
         raise InputError(f"{source} lacks {len(missing)} of BERT's tensors: {listing(missing)}.")
+
+
+def present(names: dict[str, str], config: BertConfig) -> list[tuple[str, Slot]]:
+    """The slots that the file has tensors for."""
+    return [(name, slot) for name, slot in slots(config).items() if name in names]
 
 
 def check_arrays(tensors: Tensors, names: dict[str, str], config: BertConfig, source: str) -> None:
     """Raises InputError for a shape that is not the config's, or for numbers that are no floats."""
     wrong = []
-    for name, slot in slots(config).items():
+    for name, slot in present(names, config):
         raw = names[name]
         values = tensors[raw]
         if values.dtype.name not in FLOATS:
@@ -164,9 +180,12 @@ def contradiction(raw: str, shape: tuple[int, ...], sizes: tuple[str, ...], conf
 
 def fill(tensors: Tensors, names: dict[str, str], config: BertConfig) -> tuple[dict[str, Any], list[str]]:
     """Moves the tensors into new params; also returns the names of those with NaN or inf."""
-    flat = {path: np.empty(shape, np.float32) for path, shape in leaf_shapes(config).items()}
+    shapes, held = leaf_shapes(config), present(names, config)
+    # A model of one layer has a stack without rows, which no tensor fills.
+    paths = [path for path in shapes if path.startswith("layers/")] + [slot.path for _, slot in held]
+    flat = {path: np.empty(shapes[path], np.float32) for path in dict.fromkeys(paths)}
     damaged = []
-    for name, slot in slots(config).items():
+    for name, slot in held:
         raw = names[name]
         values = tensors.pop(raw)
         target = flat[slot.path] if slot.row is None else flat[slot.path][slot.row]

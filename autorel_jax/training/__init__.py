@@ -1,0 +1,78 @@
+"""Training: a TrainConfig -> a fine-tuned classifier in a Hugging Face directory. `train` is the call.
+
+prepare.py reads, tokenizes and settles what is trained; loop.py takes the steps; finish.py writes the result.
+"""
+
+import contextlib
+import dataclasses
+import importlib.util
+import signal
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+from autorel_jax.errors import InputError
+from autorel_jax.train_config import TrainConfig
+
+PACKAGES = ("optax", "orbax", "sklearn", "tomli_w")  # of the extra "train"; pyarrow is asked for by .parquet alone
+
+
+@dataclasses.dataclass(frozen=True)
+class Trained:
+    """A finished run."""
+
+    model: Path  # the Hugging Face directory
+    steps: int
+    best_step: int  # whose parameters the model has
+    metrics: dict[str, dict[str, float]]  # by split: dev and test, as far as there are
+
+
+def train(
+    config: TrainConfig,
+    *,
+    resume: bool = False,
+    devices: Sequence[Any] | None = None,
+    listen: Callable[[], AbstractContextManager[Callable[[], int]]] = lambda: contextlib.nullcontext(lambda: 0),
+    show: Callable[[str], None] = print,
+    command: str = "",
+) -> Trained:
+    """Trains a classifier and writes it to `config.output / "model"`.
+
+    Args:
+      config: what is trained on what.
+      resume: goes on with the run in `config.output`, if there is one.
+      devices: that share the work; None is all there are.
+      listen: entered while steps are taken; what it yields is asked after each step, where a signal's number ends the
+        run after a checkpoint.
+      show: prints a line for the user; only the first of several processes calls it.
+      command: the command line, for the model card.
+
+    Raises:
+      InputError: the config, the data or the disk do not allow it; the loss is not finite; the last good checkpoint
+        stays.
+      SystemExit: a signal ended the run: 128 + its number.
+    """
+    missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
+    if missing:
+        raise InputError(f"training needs {', '.join(missing)}; run: pip install 'autorel-jax[train]'")
+    from autorel_jax import sharding
+    from autorel_jax.training import folder
+    from autorel_jax.training.finish import finish
+    from autorel_jax.training.loop import run
+    from autorel_jax.training.prepare import check_alike, prepare
+
+    def checked() -> Any:
+        folder.check(config, resume)
+        return prepare(config, devices, show)
+
+    prepared = sharding.together(checked)
+    check_alike(prepared)
+    command = sharding.together(lambda: folder.begin(config, command) if prepared.first else command)
+    with listen() as stop:
+        outcome = run(prepared, stop)
+    if outcome.stopped_by:
+        name = signal.Signals(outcome.stopped_by).name
+        prepared.show(f"{name}: stopped after step {outcome.step}; add --resume to go on.")
+        raise SystemExit(128 + outcome.stopped_by)
+    return finish(prepared, outcome, command)

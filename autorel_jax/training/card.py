@@ -1,0 +1,84 @@
+"""Card: a finished run -> README.md of the model, which says what it was made from and how good it is."""
+
+import dataclasses
+import platform
+from importlib import metadata
+
+import autorel_jax
+from autorel_jax.train_config import TEST, TRAIN, TrainConfig
+from autorel_jax.training.prepare import Prepared
+
+VERSIONS = ("jax", "flax", "optax", "orbax-checkpoint", "numpy", "tokenizers")
+WHERE = ("task", "model", "model_config", "vocab", "revision", "data_dir", "output")  # fields that say no how
+
+
+def card(prepared: Prepared, step: int, found: dict[str, dict[str, float]], command: str) -> str:
+    """A model card in the form that the Hugging Face hub reads: data, command, seed, metrics, versions."""
+    task, config = prepared.task, prepared.start.config
+    return "\n".join(
+        [
+            "---",
+            "library_name: transformers",
+            "pipeline_tag: text-classification",
+            "tags: [bert, autorel-jax]",
+            "---",
+            f"# {task.name}",
+            "",
+            f"A BERT classifier ({config.num_hidden_layers} layers of width {config.hidden_size}, {config.problem}), "
+            f"fine-tuned with autorel_jax. Labels: {', '.join(config.labels)}.",
+            "",
+            "## Training",
+            f"- Data: {source(prepared)}, {len(prepared.splits[TRAIN]):,} rows.",
+            f"- Parameters of step {step} of {prepared.steps}"
+            + (f", the best {prepared.select} on dev." if found.get("dev") else "."),
+            f"- Seed {prepared.config.seed}, {prepared.learner.mesh.size} device(s).",
+            f"- Command: `{command}`" if command else "- Called as a library.",
+            f"- Settings other than the defaults: {settings(prepared.config)}.",
+            "",
+            "## Metrics",
+            *metric_table(prepared, found),
+            "",
+            "## Versions",
+            ", ".join(versions()) + ".",
+            "",
+            "## Explain it",
+            "```",
+            'autorel-explain "some text" --model path/to/this/folder',
+            "```",
+            "",
+        ]
+    )
+
+
+def source(prepared: Prepared) -> str:
+    """What was trained on."""
+    task = prepared.task
+    return f"{task.name}, TFDS `{task.tfds}` split `{task.train}`" if task.tfds else f"{task.name}, `{task.train}`"
+
+
+def settings(config: TrainConfig) -> str:
+    """The fields that say how it was trained and are not the default."""
+    changed = {
+        field.name: getattr(config, field.name)
+        for field in dataclasses.fields(config)
+        if field.name not in WHERE and getattr(config, field.name) != field.default
+    }
+    return ", ".join(f"{name} {value}" for name, value in changed.items()) or "none"
+
+
+def metric_table(prepared: Prepared, found: dict[str, dict[str, float]]) -> list[str]:
+    """A line of a Markdown table for each metric."""
+    if not found:
+        return ["Not evaluated: the task names neither dev nor test data."]
+    lines = [f"| metric | {' | '.join(found)} |", "|---" * (len(found) + 1) + "|"]
+    names = next(iter(found.values()))
+    lines += [f"| {name} | {' | '.join(f'{values[name]:.4f}' for values in found.values())} |" for name in names]
+    rows = [str(len(prepared.splits[split])) for split in found]
+    note = "" if TEST in found else ["", "The dev data also chose the checkpoint: expect a little less on new data."]
+    return [*lines, f"| rows | {' | '.join(rows)} |", *note]
+
+
+def versions() -> list[str]:
+    """What it was made with."""
+    found = [f"{name} {metadata.version(name)}" for name in VERSIONS]
+    return [f"autorel_jax {autorel_jax.__version__}", f"Python {platform.python_version()}", *found]

@@ -1,0 +1,72 @@
+"""Finish: the best checkpoint of a run -> its metrics, a report, and a Hugging Face directory with a model card."""
+
+import json
+from typing import Any
+
+import jax
+import numpy as np
+
+from autorel_jax import metrics, sharding, weights
+from autorel_jax.checkpoint import Checkpoints
+from autorel_jax.train_config import DEV, TEST
+from autorel_jax.training import Trained
+from autorel_jax.training.card import card
+from autorel_jax.training.folder import CHECKPOINTS, MODEL, REPORT, failures, finite, write_aside
+from autorel_jax.training.loop import Outcome, evaluate
+from autorel_jax.training.prepare import Prepared
+
+
+def finish(prepared: Prepared, outcome: Outcome, command: str) -> Trained:
+    """Evaluates the best checkpoint, prints its reports and writes the model.
+
+    Raises:
+      InputError: the disk does not take it; the checkpoints stay, and --resume finishes again.
+    """
+    step, params = best(prepared, outcome)
+    _, function = prepared.learner.compiled(outcome.state)
+    found: dict[str, dict[str, float]] = {}
+    tables: dict[str, Any] = {}
+    for name in (DEV, TEST):
+        if name in prepared.splits:
+            found[name], tables[name] = judged(prepared, function, params, name)
+    whole = gathered(prepared, params)
+    trained = Trained(prepared.folder / MODEL, outcome.step, step, found)
+    sharding.together(lambda: write(prepared, trained, whole, tables, command) if prepared.first else None)
+    prepared.show(f"wrote {trained.model}, the parameters of step {step}")
+    return trained
+
+
+def write(prepared: Prepared, trained: Trained, params: Any, tables: dict[str, Any], command: str) -> None:
+    """Writes the model and the report."""
+    params = jax.tree.map(np.asarray, params)
+    text = card(prepared, trained.best_step, trained.metrics, command)
+    start, dtype, files = prepared.start, prepared.config.export_dtype, {"README.md": text}
+    # force: of a run that was finished before.
+    weights.write(trained.model, start.config, params, start.tokenizer, dtype=dtype, files=files, force=True)
+    report = {"steps": trained.steps, "best_step": trained.best_step, "metrics": finite(trained.metrics)}
+    with failures(prepared.folder):
+        write_aside(prepared.folder / REPORT, json.dumps(report | {"report": tables}, indent=2) + "\n")
+
+
+def best(prepared: Prepared, outcome: Outcome) -> tuple[int, Any]:
+    """The step and the parameters of the best checkpoint; without evaluations, those of the last step."""
+    if outcome.progress.best is None or outcome.progress.best_step == outcome.step:
+        return outcome.step, outcome.state.params
+    with Checkpoints(prepared.folder / CHECKPOINTS) as checkpoints:
+        found = checkpoints.best({"params": prepared.learner.shapes(prepared.start.params).params})
+    for warning in found.warnings:
+        prepared.show(warning)
+    return found.step, found.state["params"]
+
+
+def judged(prepared: Prepared, function: Any, params: Any, name: str) -> tuple[dict[str, float], dict[str, Any]]:
+    """The metrics of a split and the details of its report, which is shown."""
+    examples, problem, names = prepared.splits[name], prepared.task.problem, prepared.task.labels
+    values, logits = evaluate(prepared, function, params, examples)
+    prepared.show(f"\n{name}: {metrics.report(problem, logits, examples.labels, names)}")
+    return values, metrics.details(problem, logits, examples.labels, names)
+
+
+def gathered(prepared: Prepared, params: Any) -> Any:
+    """The parameters, whole on every device of every process."""
+    return jax.jit(lambda tree: tree, out_shardings=sharding.copied(prepared.learner.mesh))(params)

@@ -1,0 +1,150 @@
+"""The folder of a run: config.toml, metrics.jsonl, tensorboard/, checkpoints/, report.json, model/.
+
+A run is begun in an empty folder, or resumed with the config that it was begun with.
+"""
+
+import contextlib
+import dataclasses
+import io
+import json
+import math
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from autorel_jax.errors import InputError
+from autorel_jax.train_config import TrainConfig, as_toml
+
+CONFIG, METRICS, BOARD, CHECKPOINTS, REPORT, MODEL = (
+    "config.toml",
+    "metrics.jsonl",
+    "tensorboard",
+    "checkpoints",
+    "report.json",
+    "model",
+)
+LEFT = re.compile(rf"\.({'|'.join(map(re.escape, (CONFIG, METRICS, REPORT, MODEL)))})\.[0-9a-f]{{8}}(\.old)?")
+# What may change when a run is resumed: nothing that training itself depends on.
+FREE = ("output", "layout", "checkpoint_every", "log_every", "eval_test", "tensorboard", "export_dtype")
+
+
+def check(config: TrainConfig, resume: bool) -> None:
+    """Raises InputError where the run may not be begun or resumed in `config.output`: it holds another one."""
+    if config.output is None:
+        raise InputError("--output is missing; give a folder for checkpoints, metrics and the finished model.")
+    folder = config.output
+    with failures(folder):
+        entries = [entry.name for entry in folder.iterdir() if not is_left(entry)] if folder.exists() else []
+    if entries and not resume:
+        what = "holds a run; add --resume to go on with it, or give" if CONFIG in entries else "is not empty; give"
+        raise InputError(f"{folder} {what} another folder with --output.")
+    if entries and CONFIG not in entries:
+        raise InputError(f"{folder} is not empty and holds no run to resume; give another folder with --output.")
+    if entries:
+        check_same(folder / CONFIG, config)
+
+
+def begin(config: TrainConfig, command: str) -> str:
+    """Makes the folder and writes the config into it; the command that the run was begun with, which heads it."""
+    path, command = config.output / CONFIG, "".join(char if char.isprintable() else " " for char in command)
+    with failures(config.output):
+        config.output.mkdir(parents=True, exist_ok=True)
+        if path.exists():
+            line = path.read_text(encoding="utf-8").partition("\n")[0]
+            command = line.removeprefix("# ") if line.startswith("# ") else ""
+        for left in filter(is_left, list(config.output.iterdir())):
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
+        write_aside(path, (f"# {command}\n" if command else "") + to_toml(config))
+    return command
+
+
+def is_left(path: Path) -> bool:
+    """Whether a kill left it: what was being written beside its place."""
+    return LEFT.fullmatch(path.name) is not None
+
+
+def to_toml(config: TrainConfig) -> str:
+    """The config as a TOML file."""
+    import tomli_w
+
+    values = as_toml(config)
+    task = values.pop("task")
+    return tomli_w.dumps(values | {"task": task})
+
+
+def check_same(path: Path, config: TrainConfig) -> None:
+    """Raises InputError where the run that was begun with the config at `path` is another one."""
+    from autorel_jax.train_config import TaskConfig, read_config
+
+    values = read_config(path)
+    before = TrainConfig(**values | {"task": TaskConfig(**values["task"])})
+    for field in dataclasses.fields(TrainConfig):
+        old, new = getattr(before, field.name), getattr(config, field.name)
+        if field.name not in FREE and old != new:
+            if field.name == "task":
+                field, old, new = first_difference(old, new)
+            raise InputError(
+                f"{path.parent} holds a run with {field.name} = {old!r}, not {new!r}; resume it with the same "
+                "settings, or give another folder with --output."
+            )
+
+
+def first_difference(old: Any, new: Any) -> tuple[dataclasses.Field, Any, Any]:
+    """The first field of two dataclasses that differs, with both values."""
+    return next(
+        (field, getattr(old, field.name), getattr(new, field.name))
+        for field in dataclasses.fields(old)
+        if getattr(old, field.name) != getattr(new, field.name)
+    )
+
+
+def write_aside(path: Path, text: str) -> None:
+    """Writes a file beside its place and renames it, so that it is whole or not there."""
+    aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        with aside.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def append(file: io.RawIOBase, data: bytes) -> None:
+    """Writes all of the data; a write(2) that the disk has no room for may write a part and say nothing."""
+    while data:
+        data = data[file.write(data) :]
+
+
+def kept_lines(path: Path, step: int) -> str:
+    """The lines of metrics.jsonl up to a step; a line that a kill cut short is dropped."""
+    kept = []
+    with contextlib.suppress(FileNotFoundError):
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True):
+            try:
+                if line.endswith("\n") and json.loads(line)["step"] <= step:
+                    kept.append(line)
+            except (ValueError, KeyError, TypeError):
+                break
+    return "".join(kept)
+
+
+def finite(values: Any) -> Any:
+    """The same with None, JSON's null, for each number that is NaN or infinite, which JSON has not."""
+    if isinstance(values, Mapping):
+        return {name: finite(value) for name, value in values.items()}
+    return None if isinstance(values, float) and not math.isfinite(values) else values
+
+
+@contextlib.contextmanager
+def failures(path: Path):
+    """A full disk or a folder without permission as an InputError."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror or error}.") from None

@@ -1,0 +1,92 @@
+"""Log: what a run measures -> metrics.jsonl, TensorBoard, and a progress bar on a terminal."""
+
+import contextlib
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from autorel_jax.train_config import TRAIN
+from autorel_jax.training.board import open_board
+from autorel_jax.training.folder import BOARD, METRICS, append, failures, finite, kept_lines, write_aside
+
+Write = Callable[[int, Mapping[str, Any]], None]  # (step, values by name)
+
+
+@contextlib.contextmanager
+def open_log(folder: Path, step: int, board: bool) -> Iterator[Write]:
+    """A function that appends a line of metrics; lines after `step`, of a run that was cut off, are dropped first.
+
+    Raises:
+      InputError: the disk is full, or may not be written; the function raises it too.
+    """
+    path = folder / METRICS
+    with contextlib.ExitStack() as stack:
+        with failures(path):
+            write_aside(path, kept_lines(path, step))
+            # Without a buffer: what a failed write left in it would be written, and fail, once more at the end.
+            file = stack.enter_context(path.open("ab", buffering=0))
+        with failures(folder / BOARD):
+            show = stack.enter_context(open_board(folder / BOARD, step)) if board else None
+
+        def write(at: int, values: Mapping[str, Any]) -> None:
+            with failures(path):
+                append(file, f"{json.dumps({'step': at, **finite(values)})}\n".encode())
+            numbers = {name: value for name, value in values.items() if isinstance(value, int | float)}
+            with failures(folder / BOARD):
+                if show:
+                    show(at, {f"{values.get('split', TRAIN)}/{name}": value for name, value in numbers.items()})
+
+        yield write
+
+
+@contextlib.contextmanager
+def progress_bar(done: int, total: int, shown: bool) -> Iterator[Callable[[float, float], None]]:
+    """A function of (loss, tokens/s) to call after each step; shows the time left where stderr is a terminal."""
+    from tqdm import tqdm
+
+    shown = shown and sys.stderr.isatty()
+    with tqdm(initial=done, total=total, unit=" steps", disable=not shown, file=sys.stderr) as bar:
+
+        def update(loss: float, rate: float) -> None:
+            bar.set_postfix_str(f"loss {loss:.4f}, {rate:,.0f} tokens/s", refresh=False)
+            bar.update()
+
+        yield update
+
+
+class Meter:
+    """Means since the last line of metrics: loss, gradient norm, real tokens per second."""
+
+    def __init__(self, loss: float = 0.0, norm: float = 0.0, steps: int = 0, tokens: int = 0, padded: int = 0) -> None:
+        self.loss, self.norm, self.steps, self.tokens, self.padded = loss, norm, steps, tokens, padded
+        self.before, self.start = tokens, time.perf_counter()
+
+    def add(self, loss: float, norm: float, tokens: int, padded: int) -> None:
+        """One step."""
+        self.loss += loss
+        self.norm += norm
+        self.steps += 1
+        self.tokens += tokens
+        self.padded += padded
+
+    @property
+    def held(self) -> dict[str, float]:
+        """What makes the same meter in a run that goes on from here."""
+        return {name: getattr(self, name) for name in ("loss", "norm", "steps", "tokens", "padded")}
+
+    @property
+    def rate(self) -> float:
+        """Real tokens per second, since the meter was made."""
+        return (self.tokens - self.before) / max(time.perf_counter() - self.start, 1e-9)
+
+    def values(self) -> dict[str, float]:
+        """What is logged."""
+        return {
+            "loss": self.loss / self.steps,
+            "gradient_norm": self.norm / self.steps,
+            "tokens_per_second": round(self.rate, 1),
+            "real_tokens": round(self.tokens / self.padded, 4),
+        }

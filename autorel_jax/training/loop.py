@@ -1,0 +1,232 @@
+"""Loop: takes the steps of a run, and evaluates, logs and saves between them.
+
+Where a run stands is its step number: the batches, keys and learning rate of the next step follow from it.
+"""
+
+import dataclasses
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from autorel_jax import metrics, sharding
+from autorel_jax.batches import Examples, TrainBatch, in_order
+from autorel_jax.bert import Params
+from autorel_jax.checkpoint import Checkpoints
+from autorel_jax.errors import InputError
+from autorel_jax.optimizer import schedule
+from autorel_jax.train_config import DEV
+from autorel_jax.training.folder import CHECKPOINTS
+from autorel_jax.training.log import Meter, open_log, progress_bar
+from autorel_jax.training.prepare import Prepared
+from autorel_jax.training.step import Logged, State
+
+IN_FLIGHT = 2  # steps that the device may be ahead of the host; a signal waits for them
+
+
+@dataclasses.dataclass(frozen=True)
+class Progress:
+    """How the evaluations went; saved with the state."""
+
+    fingerprint: str  # of the data
+    best: float | None = None  # the selected metric
+    best_step: int = 0
+    stale: int = 0  # evaluations since the best one
+    meter: dict[str, float] = dataclasses.field(default_factory=dict)  # as of the checkpoint; see log.py
+
+    def after(self, step: int, metric: float) -> "Progress":
+        """With one more evaluation."""
+        if self.best is None or metric > self.best:
+            return dataclasses.replace(self, best=metric, best_step=step, stale=0)
+        return dataclasses.replace(self, stale=self.stale + 1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """How the steps ended."""
+
+    state: State
+    progress: Progress
+    step: int
+    stopped_by: int = 0  # a signal's number
+
+
+def run(prepared: Prepared, stop: Callable[[], int]) -> Outcome:
+    """Takes all steps that are left, from the newest checkpoint that can be read.
+
+    Raises:
+      InputError: the loss is not finite, or the disk does not take a checkpoint.
+    """
+    with Checkpoints(prepared.folder / CHECKPOINTS) as checkpoints, ExitStack() as stack:
+        outcome = restored(prepared, checkpoints)
+        loop = Loop(prepared, checkpoints, stack, outcome)
+        if not loop.over(outcome.step, outcome.progress):
+            outcome = loop.run(outcome, stop)
+        checkpoints.wait()
+    return outcome
+
+
+def restored(prepared: Prepared, checkpoints: Checkpoints) -> Outcome:
+    """The state of the newest checkpoint, or that before the first step."""
+    found = checkpoints.restore(prepared.learner.shapes(prepared.start.params))
+    if found is None:
+        return Outcome(prepared.learner.begin(prepared.start.params), Progress(prepared.fingerprint), 0)
+    for warning in found.warnings:
+        prepared.show(warning)
+    progress = Progress(**found.progress)
+    if progress.fingerprint != prepared.fingerprint:
+        raise InputError(
+            f"{prepared.folder} holds a run on other data, or from other weights: they changed since it began. "
+            "Restore them, or give another folder with --output."
+        )
+    prepared.show(f"going on from step {found.step} of {prepared.steps}")
+    return Outcome(found.state, progress, found.step)
+
+
+class Loop:
+    """The steps of one run, with what surrounds them."""
+
+    def __init__(self, prepared: Prepared, checkpoints: Checkpoints, stack: ExitStack, outcome: Outcome) -> None:
+        self.prepared, self.config, self.checkpoints = prepared, prepared.config, checkpoints
+        self.rate = schedule(self.config, prepared.steps)
+        first, step = prepared.first, outcome.step
+        self.write = stack.enter_context(open_log(prepared.folder, step, self.config.tensorboard)) if first else None
+        self.tick = stack.enter_context(progress_bar(step, prepared.steps, first))
+        self.pending: deque[tuple[int, Logged, TrainBatch, Any]] = deque()
+        self.agree = sharding.greatest(prepared.learner.mesh) if jax.process_count() > 1 else None
+        self.signal = 0  # the number of one that ends the run
+        self.meter = Meter(**outcome.progress.meter)
+
+    def over(self, step: int, progress: Progress) -> bool:
+        """Whether a run that stands there has nothing left to do."""
+        patience = self.config.early_stopping
+        return step >= self.prepared.steps or bool(patience and progress.stale >= patience)
+
+    def run(self, outcome: Outcome, stop: Callable[[], int]) -> Outcome:
+        """All steps until the run is over, or `stop` gives a signal's number."""
+        prepared, (state, progress, step) = self.prepared, (outcome.state, outcome.progress, outcome.step)
+        take, evaluate = prepared.learner.compiled(state)
+        place = sharding.by_rows(prepared.learner.mesh, axis=1)
+        for batch in prepared.plan.batches(step, prepared.steps):
+            state, logged = take(state, sharding.put(batch, TrainBatch(*[place] * len(batch))))
+            step += 1
+            self.pending.append((step, logged, batch, self.told(stop())))
+            self.settle(IN_FLIGHT)
+            due = self.evaluates(step)
+            if due or step % self.config.checkpoint_every == 0 or step == prepared.steps or self.signal:
+                self.settle(0)
+                self.check(state, step)
+                metric = self.evaluate(evaluate, state, step) if due else None
+                progress = progress.after(step, metric) if due else progress
+                self.save(step, state, progress, metric)
+            if self.over(step, progress) or self.signal:
+                break
+        self.settle(0)
+        over = self.over(step, progress)
+        return Outcome(state, progress, step, 0 if over else self.signal)
+
+    def told(self, signal: int) -> Any:
+        """Takes note of a signal that this process got; one of several learns with its steps what any of them got.
+
+        So all of them stop after the same step, at most IN_FLIGHT after the signal.
+        """
+        if self.agree:
+            return self.agree(signal)
+        self.signal = signal
+        return signal
+
+    def evaluates(self, step: int) -> bool:
+        """Whether dev is due after a step: each so many, at the end of an epoch, or at the end."""
+        if DEV not in self.prepared.splits:
+            return False
+        every = self.config.evaluate_every or self.prepared.plan.steps_per_epoch
+        return step % every == 0 or step == self.prepared.steps
+
+    def settle(self, allowed: int) -> None:
+        """Waits until at most so many steps are in flight, and logs those that are done.
+
+        Raises:
+          InputError: a loss or a gradient is not finite.
+        """
+        while len(self.pending) > allowed:
+            step, logged, batch, signal = self.pending.popleft()
+            self.signal = self.signal or int(signal)
+            loss, norm = float(logged.loss), float(logged.gradient_norm)
+            if not (math.isfinite(loss) and math.isfinite(norm)):
+                what = f"the loss is {loss:g} and the gradient's norm {norm:g}"
+                # A loss comes from the parameters of the step before: that checkpoint is no good one either.
+                raise InputError(self.diverged(step, what, step - 1 if math.isfinite(loss) else step - 2))
+            self.meter.add(loss, norm, int(batch.mask.sum()), batch.mask.size)
+            self.tick(loss, self.meter.rate)
+            if step % self.config.log_every == 0 or step == self.prepared.steps:
+                self.log(step)
+
+    def check(self, state: State, step: int) -> None:
+        """Raises InputError where the step's own update broke the parameters, of which its loss tells nothing."""
+        if not jax.jit(all_finite, out_shardings=sharding.copied(self.prepared.learner.mesh))(state.params):
+            raise InputError(self.diverged(step, "a parameter is no finite number any more", step - 1))
+
+    def diverged(self, step: int, what: str, last: int) -> str:
+        """What to say when training has broken down; a checkpoint up to step `last` is good."""
+        self.checkpoints.wait()
+        good = [made for made in self.checkpoints.steps if made <= last]
+        kept = f"checkpoint {good[-1]} is the last good one" if good else "there is no good checkpoint yet"
+        return f"step {step}: {what}; {kept}. Lower --learning-rate, raise --warmup, or look at the data."
+
+    def log(self, step: int) -> None:
+        """A line of metrics, and a new meter."""
+        epoch = round(step / self.prepared.plan.steps_per_epoch, 4)
+        if self.write:
+            # The rate that step used: steps count from 1 here, from 0 in the schedule.
+            rate = float(self.rate(np.int32(step - 1)))
+            self.write(step, {"epoch": epoch, "learning_rate": rate, **self.meter.values()})
+        self.meter = Meter()
+
+    def evaluate(self, function: Any, state: State, step: int) -> float:
+        """The selected metric on dev; logs and shows all of them."""
+        prepared, begun = self.prepared, time.perf_counter()
+        values, _ = evaluate(prepared, function, state.params, prepared.splits[DEV])
+        if self.write:
+            self.write(step, {"split": DEV, **values})
+        listed = ", ".join(f"{name} {value:.4f}" for name, value in values.items())
+        prepared.show(f"step {step}, {DEV}: {listed}")
+        self.meter.start += time.perf_counter() - begun  # tokens/s is of training alone
+        return values[prepared.select]
+
+    def save(self, step: int, state: State, progress: Progress, metric: float | None) -> None:
+        """A checkpoint, written while training goes on."""
+        progress = dataclasses.replace(progress, meter=self.meter.held)
+        self.checkpoints.save(step, state, dataclasses.asdict(progress), metric)
+
+
+def all_finite(params: Params) -> jax.Array:
+    """Whether no parameter is NaN or infinite."""
+    return jnp.all(jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(params)]))
+
+
+def evaluate(prepared: Prepared, function: Any, params: Any, examples: Examples) -> tuple[dict[str, float], np.ndarray]:
+    """The metrics of a split, its mean loss first, and its logits [N, C]."""
+    parts, total, weight = [], 0.0, 0.0
+    for rows, logits, loss, mass in forward(prepared, function, params, examples):
+        parts.append((rows, logits))
+        total, weight = total + loss, weight + mass
+    logits = np.concatenate([part for _, part in parts])
+    logits = logits[np.argsort(np.concatenate([rows for rows, _ in parts]))]
+    values = metrics.evaluate(prepared.task.problem, logits, examples.labels)
+    return {"loss": total / weight, **values}, logits
+
+
+def forward(
+    prepared: Prepared, function: Any, params: Any, examples: Examples
+) -> Iterator[tuple[np.ndarray, np.ndarray, float, float]]:
+    """Batches of a split: (row numbers, logits, summed loss, weight)."""
+    place = sharding.by_rows(prepared.learner.mesh)
+    for rows, batch in in_order(examples, prepared.eval_rows, prepared.lengths(examples)):
+        logits, loss, mass = function(params, sharding.put(batch, TrainBatch(*[place] * len(batch))))
+        yield rows, np.asarray(jax.device_get(logits), np.float32)[: len(rows)], float(loss), float(mass)

@@ -1,0 +1,158 @@
+"""Prepare: a TrainConfig -> everything that a run needs before its first step."""
+
+import dataclasses
+import hashlib
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from autorel_jax import sharding
+from autorel_jax.batches import MULTIPLE, Examples, Plan, padded_lengths
+from autorel_jax.bert import Bert
+from autorel_jax.data import Split, read_split, settle, summary
+from autorel_jax.errors import InputError
+from autorel_jax.loss import class_weights
+from autorel_jax.metrics import selector
+from autorel_jax.optimizer import frozen, optimizer
+from autorel_jax.pretrained import Pretrained, read_pretrained
+from autorel_jax.train_config import DEV, SPLITS, TEST, TRAIN, TaskConfig, TrainConfig
+from autorel_jax.training.step import Learner
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Prepared:
+    """A run before its first step."""
+
+    config: TrainConfig
+    task: TaskConfig  # with its labels settled
+    folder: Path | None  # the run's; None where nothing is to be written
+    start: Pretrained
+    splits: dict[str, Examples]
+    plan: Plan
+    learner: Learner
+    steps: int  # of the whole run
+    select: str  # the metric that chooses the best checkpoint
+    fingerprint: str  # of the data, and of what training starts from
+    show: Callable[[str], None]
+
+    @property
+    def first(self) -> bool:
+        """Whether this process writes and prints."""
+        return jax.process_index() == 0
+
+    @property
+    def eval_rows(self) -> int:
+        """Rows of an evaluation's batch, a multiple of the devices."""
+        return round_up(self.config.eval_batch_size, self.learner.mesh.size)
+
+    def lengths(self, examples: Examples) -> tuple[int, ...]:
+        """What an evaluation pads to: the lengths of training, and one more where rows are longer."""
+        longest = min(round_up(examples.lengths.max(), MULTIPLE), self.start.config.max_position_embeddings)
+        return self.plan.lengths if longest <= self.plan.lengths[-1] else (*self.plan.lengths, int(longest))
+
+
+def prepare(config: TrainConfig, devices: Sequence[Any] | None, show: Callable[[str], None]) -> Prepared:
+    """Reads, checks and tokenizes; writes nothing.
+
+    Raises:
+      InputError: the config, the data or the model do not fit each other.
+    """
+    if not config.model:
+        raise InputError("--model is missing; give a pretrained BERT: a directory, a weights file or a hub name.")
+    show = show if jax.process_index() == 0 else lambda line: None
+    select = selector(config.select, config.task.problem)
+    task = settle(config.task, data_folder(config))
+    start = read_pretrained(config, task)
+    show(f"{start.source}: {'; '.join(start.notes)}")
+    splits = read_splits(config, task, start, show)
+    mesh = sharding.make_mesh(devices or jax.devices())
+    plan = planned(config, splits, start.config.max_position_embeddings, mesh.size)
+    steps = config.max_steps or math.ceil(config.epochs * plan.steps_per_epoch)
+    weights = class_weights(dataclasses.replace(config, task=task), splits[TRAIN].labels, start.config.num_labels)
+    learner = Learner(
+        model=Bert(start.config, dtype=jnp.dtype(config.dtype), remat=config.remat),
+        transform=optimizer(config, steps, start.params),
+        frozen=frozen(config, start.params),
+        class_weights=weights,
+        smoothing=config.label_smoothing,
+        seed=config.seed,
+        mesh=mesh,
+        layout=config.layout,
+    )
+    listed = ", ".join(map(str, plan.lengths))
+    show(f"{steps} steps of {config.batch_size} rows on {mesh.size} device(s), padded to {listed} tokens")
+    digest = fingerprint([splits[name] for name in (TRAIN, DEV) if name in splits], task.labels, start)
+    return Prepared(config, task, config.output, start, splits, plan, learner, steps, select, digest, show)
+
+
+def planned(config: TrainConfig, splits: dict[str, Examples], positions: int, devices: int) -> Plan:
+    """The batches, padded to few lengths. Other splits have no say: dropout depends on the length that is padded to."""
+    lengths = padded_lengths(splits[TRAIN].lengths)
+    lengths = tuple(dict.fromkeys(min(length, positions) for length in lengths))
+    part_rows = round_up(config.batch_size // config.accumulation, devices)
+    return Plan(splits[TRAIN], config.batch_size, config.accumulation, part_rows, lengths, config.seed)
+
+
+def data_folder(config: TrainConfig) -> Path:
+    """Where the task's files are."""
+    return config.data_dir or Path(".")
+
+
+def read_splits(
+    config: TrainConfig, task: TaskConfig, start: Pretrained, show: Callable[[str], None]
+) -> dict[str, Examples]:
+    """The splits that the run uses, tokenized; says what is in each."""
+    splits = {}
+    for name in SPLITS:
+        if name == TEST and not config.eval_test:
+            continue
+        if name == TRAIN or getattr(task, name) or (name == DEV and task.dev_fraction):
+            split = read_split(task, name, data_folder(config))
+            splits[name] = tokenized(split, start, config.max_length)
+            for line in summary(split, splits[name].encoded.whole, config.max_length, task.labels):
+                show(line)
+    if config.eval_test and TEST not in splits:
+        raise InputError("--eval-test: [task] names no test data; set test to a file or a split.")
+    if config.early_stopping and DEV not in splits:
+        raise InputError("--early-stopping: [task] names no dev data; set dev or dev_fraction.")
+    return splits
+
+
+def tokenized(split: Split, start: Pretrained, max_length: int) -> Examples:
+    """A split as token ids."""
+    encoded = start.tokenizer.encode(split.texts, split.pairs, max_length=max_length)
+    if encoded.first.max(initial=0) < encoded.lengths.max(initial=0) and start.config.type_vocab_size < 2:
+        raise InputError("the task has pairs of texts but the model has type_vocab_size=1; use a BERT with two types.")
+    return Examples(encoded, split.labels, start.tokenizer.pad_id)
+
+
+def fingerprint(splits: Sequence[Examples], labels: Sequence[str], start: Pretrained) -> str:
+    """SHA-256 of all that decides what is trained and chosen: the data as ids and labels, and the parameters."""
+    digest = hashlib.sha256("\n".join(labels).encode())
+    data = [leaf for split in splits for leaf in (split.encoded.ids, split.encoded.offsets, split.labels)]
+    for leaf in (*data, *jax.tree.leaves(start.params)):
+        digest.update(np.ascontiguousarray(leaf).view(np.uint8))
+    return digest.hexdigest()
+
+
+def check_alike(prepared: Prepared) -> None:
+    """Raises InputError where one of several processes has other data, weights or settings: its steps would not fit."""
+    if jax.process_count() == 1:
+        return
+    settings = dataclasses.asdict(dataclasses.replace(prepared.config, model=""))  # which may lie elsewhere
+    settings = {name: value for name, value in settings.items() if not isinstance(value, Path)}
+    data = fingerprint(list(prepared.splits.values()), prepared.task.labels, prepared.start)
+    digest = hashlib.sha256(f"{settings} {data}".encode()).digest()
+    digests = sharding.each(np.frombuffer(digest, np.uint8))
+    if (digests != digests[0]).any():
+        raise InputError("the processes have different data, weights or settings; give all of them the same.")
+
+
+def round_up(number: int, multiple: int) -> int:
+    """The next multiple."""
+    return -(-number // multiple) * multiple

@@ -1,0 +1,261 @@
+"""batches.py and Tokenizer.encode: every row once an epoch, in batches that depend on seed and step alone."""
+
+import itertools
+import random
+
+import numpy as np
+import pytest
+from models import VOCAB, refusal
+
+from autorel_jax import tokens
+from autorel_jax.batches import MULTIPLE, Examples, Plan, TrainBatch, fit, in_order, padded_lengths
+from autorel_jax.tokens import Encoded, load_tokenizer, pad
+from autorel_jax.train_config import TaskConfig, TrainConfig
+from autorel_jax.training.prepare import planned
+
+PAD = 7  # not 0, which a batch could be full of by mistake
+WORDS = (*"the film was never dull . , ! ( walking [SEP] [MASK] 中文x ﬁ e\u0301 \u200b \x0b".split(" "), "", "y" * 120)
+# Rows, batch size, parts, devices.
+PLANS = (
+    (203, 16, 1, 1),
+    (203, 16, 2, 1),
+    (203, 16, 4, 8),
+    (203, 12, 3, 5),
+    (5, 16, 2, 2),
+    (1, 4, 4, 1),
+    (48, 16, 1, 4),
+)
+
+
+def examples(count, seed=0, longest=40, pairs=True):
+    """Random rows; the label of each is its number."""
+    rng = np.random.default_rng(seed)
+    lengths = rng.integers(3, longest + 1, count)
+    first = rng.integers(2, lengths) if pairs else lengths
+    ids = rng.integers(10, 60, lengths.sum(), np.int32)
+    encoded = Encoded(ids, np.cumsum([0, *lengths]), first.astype(np.int32), lengths.astype(np.int32))
+    return Examples(encoded, np.arange(count, dtype=np.int32), PAD)
+
+
+def plan(count=203, batch_size=16, parts=1, devices=1, seed=42, **options):
+    rows = -(-batch_size // parts // devices) * devices
+    found = examples(count, **options)
+    return Plan(found, batch_size, parts, rows, padded_lengths(found.lengths), seed)
+
+
+def rows_of(batch):
+    """The numbers of the rows in a batch."""
+    return batch.labels[batch.weights == 1].tolist()
+
+
+def assert_same(found, expected):
+    for a, b in zip(found, expected, strict=True):
+        assert a.dtype == b.dtype
+        np.testing.assert_array_equal(a, b)
+
+
+def assert_right(batch, source):
+    """What a batch holds in each place, from the rows of `source`."""
+    flat = [leaf.reshape(-1, *leaf.shape[batch.weights.ndim :]) for leaf in batch]
+    for ids, mask, types, label, weight in zip(*flat, strict=True):
+        encoded, count = source.encoded, 0
+        if weight:
+            start, end = encoded.offsets[label : label + 2]
+            count = end - start
+            assert ids[:count].tolist() == encoded.ids[start:end].tolist()
+        else:
+            assert (weight, label) == (0, 0)
+        second = count - encoded.first[label] if weight else 0
+        assert mask.tolist() == [1] * count + [0] * (len(mask) - count)
+        assert types.tolist() == [0] * (count - second) + [1] * second + [0] * (len(types) - count)
+        assert set(ids[count:].tolist()) <= {PAD}
+
+
+# --- the batches of a run
+
+
+@pytest.mark.parametrize("shape", PLANS)
+def test_an_epoch_has_each_row_once(shape):
+    count, batch_size, parts, devices = shape
+    made = plan(*shape)
+    assert made.steps_per_epoch == -(-count // batch_size)
+    for epoch in range(2):
+        batches = list(made.batches(epoch * made.steps_per_epoch, (epoch + 1) * made.steps_per_epoch))
+        assert sorted(itertools.chain(*map(rows_of, batches))) == list(range(count))
+        sizes = sorted(len(rows_of(batch)) for batch in batches)
+        assert sizes[1:] == [batch_size] * (len(sizes) - 1)
+        assert sizes[0] == count - batch_size * (len(sizes) - 1)
+        for batch in batches:
+            assert batch.weights.shape[0] == parts
+            assert batch.weights.shape[1] % devices == 0
+            counts = batch.weights.sum(axis=1)
+            assert counts.max() - counts.min() <= 1  # dealt out in turn
+
+
+@pytest.mark.parametrize("shape", PLANS)
+@pytest.mark.parametrize("pairs", [True, False])
+def test_what_a_batch_holds(shape, pairs):
+    made = plan(*shape, pairs=pairs)
+    for batch in made.batches(0, made.steps_per_epoch):
+        assert [leaf.dtype for leaf in batch] == [np.int32] * 4 + [np.float32]
+        assert batch.ids.shape == batch.mask.shape == batch.types.shape
+        longest = batch.mask.sum(axis=-1).max()
+        assert batch.ids.shape[-1] == min(length for length in made.lengths if length >= longest)
+        assert_right(batch, made.examples)
+
+
+def test_the_seed_and_the_step_say_it_all():
+    first, again = (list(plan().batches(0, 40)) for _ in range(2))
+    for a, b in zip(first, again, strict=True):
+        assert_same(a, b)
+    for start in (0, 1, 12, 13, 14, 26, 39):  # an epoch has 13
+        for a, b in zip(plan().batches(start, 40), first[start:], strict=True):
+            assert_same(a, b)
+    assert list(plan().batches(5, 5)) == []
+    orders = [[rows_of(batch) for batch in first[start : start + 13]] for start in (0, 13, 26)]
+    orders.append([rows_of(batch) for batch in plan(seed=43).batches(0, 13)])
+    for a, b in itertools.combinations(orders, 2):
+        assert a != b
+        assert {frozenset(rows) for rows in a} != {frozenset(rows) for rows in b}  # not the batches' order alone
+
+
+def test_devices_and_accumulation_change_no_step():
+    """A step has the same rows; with as many parts, each row in the same place of the same part."""
+    alone = [set(rows_of(batch)) for batch in plan().batches(0, 26)]
+    for parts, devices in ((1, 8), (2, 1), (2, 5), (4, 8), (16, 3)):
+        made = plan(parts=parts, devices=devices)
+        assert [set(rows_of(batch)) for batch in made.batches(0, 26)] == alone
+        single = plan(parts=parts)
+        for a, b in zip(made.batches(0, 26), single.batches(0, 26), strict=True):
+            assert_same(TrainBatch(*(leaf[:, : single.part_rows] for leaf in a)), b)
+            assert not a.weights[:, single.part_rows :].any()
+
+
+def test_batches_are_shuffled_and_yet_short():
+    made = plan(2000, longest=100)
+    epoch = made.epoch(0)
+    lengths = [fit(made.examples.lengths[rows].max(), made.lengths) for rows in epoch]
+    assert lengths not in (sorted(lengths), sorted(lengths, reverse=True))
+    assert np.concatenate(epoch).tolist() != sorted(np.concatenate(epoch).tolist())
+    unsorted = np.random.default_rng(0).permutation(2000).reshape(-1, 16)
+    padded = sum(fit(made.examples.lengths[rows].max(), made.lengths) for rows in unsorted)
+    assert sum(lengths) < 0.7 * padded
+
+
+@pytest.mark.parametrize("kind", ["regression", "multi"])
+def test_labels_of_other_problems(kind):
+    source = examples(11)
+    labels = np.random.default_rng(1).random(11, np.float32)
+    if kind == "multi":
+        labels = (np.random.default_rng(1).random((11, 3)) < 0.5).astype(np.int32)
+    source = Examples(source.encoded, labels, PAD)
+    made = Plan(source, 4, 2, 3, padded_lengths(source.lengths), 0)
+    (first,) = made.batches(0, 1)
+    rows = made.epoch(0)[0]
+    assert first.labels.dtype == labels.dtype
+    expected = np.zeros((3, 2, *labels.shape[1:]), labels.dtype)  # dealt out: part p has rows p, p + 2, …
+    expected[:2] = labels[rows].reshape(2, 2, *labels.shape[1:])
+    np.testing.assert_array_equal(first.labels, expected.swapaxes(0, 1))
+
+
+# --- the batches of an evaluation
+
+
+@pytest.mark.parametrize(("count", "batch_size"), [(45, 8), (48, 8), (5, 8), (1, 1)])
+def test_an_evaluation_has_each_row_once(count, batch_size):
+    source = examples(count)
+    lengths, seen = padded_lengths(source.lengths), []
+    for rows, batch in in_order(source, batch_size, lengths):
+        assert batch.ids.shape[0] == batch.weights.shape[0] == batch_size
+        assert batch.labels[: len(rows)].tolist() == rows.tolist() == rows_of(batch)
+        assert batch.ids.shape[1] == fit(source.lengths[rows].max(), lengths)
+        assert_right(batch, source)
+        seen += rows.tolist()
+    assert sorted(seen) == list(range(count))
+    assert (np.diff(source.lengths[seen]) >= 0).all()
+
+
+# --- lengths
+
+
+def wasted(lengths, chosen):
+    """Tokens when each row is padded to the next of the chosen lengths; infinite where a row fits none."""
+    return sum(min((c for c in chosen if c >= length), default=np.inf) for length in lengths)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_lengths_waste_least(seed):
+    rng = np.random.default_rng(seed)
+    longest, count = rng.integers(4, 60), int(rng.integers(1, 7))
+    lengths = rng.choice(rng.integers(3, longest + 1, 4), 25) if seed % 2 else rng.integers(3, longest + 1, 25)
+    chosen = padded_lengths(lengths, count)
+    multiples = range(MULTIPLE, 64 + 1, MULTIPLE)
+    every = itertools.chain(*(itertools.combinations(multiples, k) for k in range(1, count + 1)))
+    assert len(chosen) <= count
+    assert all(length % MULTIPLE == 0 for length in chosen)
+    assert list(chosen) == sorted(set(chosen))
+    assert wasted(lengths, chosen) == min(wasted(lengths, some) for some in every)
+
+
+def test_lengths_by_hand():
+    assert padded_lengths(np.array([3])) == (8,)
+    assert padded_lengths(np.array([8, 9, 16, 17])) == (8, 16, 24)
+    assert padded_lengths(np.array([5] * 9 + [12, 30]), 2) == (8, 32)
+    assert padded_lengths(np.array([5, 12] + [30] * 9), 2) == (16, 32)
+    assert padded_lengths(np.array([5, 12, 30]), 1) == (32,)
+
+
+def test_lengths_end_at_the_models_positions():
+    config = TrainConfig(task=TaskConfig(train="x"), batch_size=6, accumulation=2)
+    made = planned(config, {"train": examples(50, longest=20), "dev": examples(50, seed=1, longest=20)}, 20, 4)
+    assert made.lengths == (8, 16, 20)
+    assert (made.parts, made.part_rows) == (2, 4)
+    assert {batch.ids.shape[-1] for batch in made.batches(0, 9)} <= {8, 16, 20}
+
+
+def test_a_row_longer_than_the_batch_is_refused():
+    source = examples(5, longest=40)
+    with pytest.raises(ValueError, match=f"A row of {source.lengths.max()} tokens does not fit a batch of length 8"):
+        source.batch(np.arange(5), 8, 1, 5)
+
+
+# --- Tokenizer.encode
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return load_tokenizer(VOCAB)
+
+
+def texts(count, seed):
+    draw = random.Random(seed)
+    return [" ".join(draw.choices(WORDS, k=draw.randrange(9))) for _ in range(count)]
+
+
+@pytest.mark.parametrize("max_length", [4, 5, 9, 10, 64])
+@pytest.mark.parametrize("paired", [False, True])
+def test_encode_is_call_without_words(tokenizer, monkeypatch, max_length, paired):
+    monkeypatch.setattr(tokens, "CHUNK", 7)
+    first, second = texts(60, 1), texts(60, 2) if paired else None
+    rows = tokenizer(first, second, max_length=max_length)
+    encoded = tokenizer.encode(first, second, max_length=max_length)
+    assert len(encoded) == 60
+    assert encoded.lengths.tolist() == [len(row.ids) for row in rows]
+    assert encoded.lengths.max() <= max_length
+    assert encoded.whole.tolist() == [len(row.ids) + row.truncated for row in rows]
+    assert max_length > 10 or (encoded.whole > encoded.lengths).any()
+    order = np.random.default_rng(0).permutation(60)[:50]
+    batch = encoded.batch(order, (4, 13, max_length), PAD)
+    expected = pad([rows[i] for i in order], max_length, 52, PAD)
+    for name in ("ids", "mask", "types"):
+        found = getattr(batch, name)
+        assert found.dtype == np.int32
+        np.testing.assert_array_equal(found.reshape(52, max_length), getattr(expected, name))
+
+
+def test_encode_needs_room_for_text(tokenizer):
+    assert refusal(tokenizer.encode, ["a"], max_length=2) == ("max_length=2 leaves no room for text; use at least 3.")
+    assert refusal(tokenizer.encode, ["a"], ["b"], max_length=3) == (
+        "max_length=3 leaves no room for text; use at least 4."
+    )
+    assert len(tokenizer.encode([], max_length=8)) == 0
