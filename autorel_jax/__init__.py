@@ -25,6 +25,7 @@ NAMES = {  # public name -> the module that it lives in
     "attribute": "autorel_jax.relevance",
     "explain": "autorel_jax.explainer",
     "load": "autorel_jax.classifier",
+    "register": "autorel_jax.lrp.composites",
 }
 __all__ = ["__version__", *NAMES]
 

@@ -1,9 +1,10 @@
 """BERT: token ids or word embeddings -> logits. Linen shells hold the parameters; the ops of ops.py compute.
 
-`Bert(config)` trains, `Bert(config, ops=COMPOSITES["attnlrp"])` explains, and both read one params tree:
-embeddings, layers (all but the last, stacked for one scan), last_layer, pooler, classifier. Shape letters as in
-ops.py. Only [CLS] is read after the last layer, so there everything but keys and values is computed for [CLS]
-alone; the last layer's parameters stand apart so that no step has to cut them from a stack.
+`Bert(config)` trains, `Bert(config, ops=COMPOSITES["attnlrp"].ops)` explains, and both read one params tree:
+embeddings, layers (all but the last, stacked for one scan), last_layer, pooler, classifier. A collection "values"
+beside "params" holds the parameters of the rules, each a scalar or [L]. Shape letters as in ops.py. Only [CLS] is
+read after the last layer, so there everything but keys and values is computed for [CLS] alone; the last layer's
+parameters stand apart so that no step has to cut them from a stack.
 """
 
 import dataclasses
@@ -15,7 +16,7 @@ import jax.numpy as jnp
 
 from autorel_jax.config import BertConfig
 from autorel_jax.errors import InputError
-from autorel_jax.ops import PLAIN, Array, Ops
+from autorel_jax.ops import PLAIN, Array, Ops, Values
 
 Params = dict[str, Any]  # nested; the leaves are arrays
 
@@ -113,22 +114,21 @@ class Attention:
     dtype: jnp.dtype
     queries: int | None = None
 
-    def __call__(self, inputs: tuple[Params, Array, Array | None], x: Array) -> Array:
+    def __call__(self, values: Values, inputs: tuple[Params, Array, Array | None], x: Array) -> Array:
         """Shapes: inputs (one layer's parameters, mask [B, S], dropout key), x [B, S, D] -> [B, T, D]."""
-        params, mask, key = inputs
+        (params, mask, key), ops = inputs, self.ops.bind(values)
         probs_key, output_key = (None, None) if key is None else jax.random.split(key)
-        query = self.heads(params["query"], x[:, : self.queries]) / self.config.head_width**0.5
-        scores = self.ops.contract("bthk,bshk->bhts", query, self.heads(params["key"], x))
-        weights = self.ops.softmax(scores.astype(x.dtype), mask[:, None, None, :])
-        weights = dropout(weights, self.config.attention_probs_dropout_prob, probs_key).astype(self.dtype)
-        context = self.ops.contract("bhts,bshk->bthk", weights, self.heads(params["value"], x))
+        tokens = {"query": x[:, : self.queries], "key": x, "value": x}
+        heads = {name: self.heads(ops, params[name], part) for name, part in tokens.items()}
+        rate = self.config.attention_probs_dropout_prob
+        context = ops.attention(ops, **heads, mask=mask, drop=lambda weights: dropout(weights, rate, probs_key))
         context = context.reshape(*context.shape[:2], -1)
-        output = affine(self.ops, params["attention_output"], context, self.dtype)
+        output = affine(ops, params["attention_output"], context, self.dtype)
         return dropout(output, self.config.hidden_dropout_prob, output_key)
 
-    def heads(self, params: Params, x: Array) -> Array:
+    def heads(self, ops: Ops, params: Params, x: Array) -> Array:
         """Projects x [B, T, D] to [B, T, H, K]."""
-        y = affine(self.ops, params, x, self.dtype)
+        y = affine(ops, params, x, self.dtype)
         return y.reshape(*y.shape[:2], self.config.num_attention_heads, self.config.head_width)
 
 
@@ -140,11 +140,11 @@ class FeedForward:
     config: BertConfig
     dtype: jnp.dtype
 
-    def __call__(self, inputs: tuple[Params, Array | None], x: Array) -> Array:
+    def __call__(self, values: Values, inputs: tuple[Params, Array | None], x: Array) -> Array:
         """Shapes: inputs (one layer's parameters, dropout key), x [B, T, D] -> [B, T, D]."""
-        params, key = inputs
-        inner = self.ops.activation(self.config.activation, affine(self.ops, params["inner"], x, self.dtype))
-        output = affine(self.ops, params["output"], inner, self.dtype)
+        (params, key), ops = inputs, self.ops.bind(values)
+        inner = ops.activation(self.config.activation, affine(ops, params["inner"], x, self.dtype))
+        output = affine(ops, params["output"], inner, self.dtype)
         return dropout(output, self.config.hidden_dropout_prob, key)
 
 
@@ -156,12 +156,14 @@ class Bert(nn.Module):
       ops: what it computes with; see ops.py and lrp/composites.py.
       dtype: of the matrix products; the residual stream, softmax, LayerNorm and logits keep the parameters' dtype.
       remat: recompute each layer in the backward pass instead of storing its activations.
+      last_queries: leading tokens that the last layer computes; None is all, for a rule that looks at every query.
     """
 
     config: BertConfig
     ops: Ops = PLAIN
     dtype: jnp.dtype | None = None  # None: the parameters'
     remat: bool = False
+    last_queries: int | None = 1
 
     def setup(self):
         """Declares the parts of the params tree."""
@@ -207,27 +209,43 @@ class Bert(nn.Module):
         """Word embeddings: ids [B, T] -> [B, T, D]."""
         return self.embeddings()["word"][ids]
 
+    def values(self, layer: int | slice) -> Values:
+        """The rules' parameters in one layer, or in several along a first axis; `values` holds scalars or [L] each.
+
+        What stands outside the layers takes the values of the nearest: the embeddings the first layer's, the pooler
+        and the classifier the last one's.
+        """
+        depth = (self.config.num_hidden_layers,)
+        values = {op: dict(given) for op, given in self.variables.get("values", {}).items()}
+        return jax.tree.map(lambda value: jnp.broadcast_to(value, depth)[layer], values)
+
     def embed(self, words: Array, types: Array, key: Array | None = None) -> Array:
         """Embeddings, the output of the embedding LayerNorm: words [B, T, D], types [B, T] -> [B, T, D]."""
-        tables = self.embeddings()
+        return self.normalize(self.embedding_sum(words, types), key)
+
+    def embedding_sum(self, words: Array, types: Array) -> Array:
+        """Word, position and type embeddings: words [B, T, D], types [B, T] -> their sum [B, T, D]."""
+        tables, ops = self.embeddings(), self.ops.bind(self.values(0))
         length, positions = words.shape[1], self.config.max_position_embeddings
         if length > positions:
             raise InputError(f"{length} tokens exceed the model's {positions} positions; use at most {positions}.")
         # Type and position first: with the words last, the word embeddings enter through one add.
-        rest = self.ops.add(tables["type"][types], tables["position"][:length])
-        total = self.ops.add(words, rest)
-        normed = self.norm(tables["norm"], total)
+        return ops.add(words, ops.add(tables["type"][types], tables["position"][:length]))
+
+    def normalize(self, total: Array, key: Array | None = None) -> Array:
+        """The embedding LayerNorm: the sum of embeddings [B, T, D] -> [B, T, D]."""
+        normed = self.norm(self.ops.bind(self.values(0)), self.embeddings()["norm"], total)
         return dropout(normed, self.config.hidden_dropout_prob, key)
 
     def classify(self, embeddings: Array, mask: Array, key: Array | None = None) -> Array:
         """Logits: embeddings [B, T, D], mask [B, T] -> [B, C]."""
-        config = self.config
+        config, ops = self.config, self.ops.bind(self.values(-1))
         encode_key, pool_key = (None, None) if key is None else jax.random.split(key)
         first = self.encode(embeddings, mask, encode_key)
         dtype = self.dtype or first.dtype
-        pooled = self.ops.activation("tanh", affine(self.ops, self.pooler(), first, dtype).astype(first.dtype))
+        pooled = ops.activation("tanh", affine(ops, self.pooler(), first, dtype).astype(first.dtype))
         rate = config.hidden_dropout_prob if config.classifier_dropout is None else config.classifier_dropout
-        return affine(self.ops, self.classifier(), dropout(pooled, rate, pool_key), first.dtype)
+        return affine(ops, self.classifier(), dropout(pooled, rate, pool_key), first.dtype)
 
     def encode(self, x: Array, mask: Array, key: Array | None = None) -> Array:
         """[CLS] after the last layer: x [B, T, D], mask [B, T] -> [B, D]."""
@@ -237,31 +255,31 @@ class Bert(nn.Module):
         mask = mask.astype(bool)
 
         def step(x, layer):
-            params, key = layer
-            return self.layer(params, mask, key, x), None
+            return self.layer(mask, *layer, x), None
 
         def last(x, layer):
-            params, key = layer
-            return self.layer(params, mask, key, x, queries=1)
+            return self.layer(mask, *layer, x, queries=self.last_queries)
 
         if self.remat:
             step, last = jax.checkpoint(step, prevent_cse=False), jax.checkpoint(last)
-        x, _ = jax.lax.scan(step, x, (self.layers(), stack_keys))
-        return last(x, (self.last_layer(), last_key))[:, 0]
+        x, _ = jax.lax.scan(step, x, (self.values(slice(-1)), self.layers(), stack_keys))
+        return last(x, (self.values(-1), self.last_layer(), last_key))[:, 0]
 
-    def layer(self, params: Params, mask: Array, key: Array | None, x: Array, queries: int | None = None) -> Array:
+    def layer(
+        self, mask: Array, values: Values, params: Params, key: Array | None, x: Array, queries: int | None = None
+    ) -> Array:
         """One layer: x [B, S, D] -> [B, T, D] for the first `queries` tokens (None: all)."""
         attention_key, output_key = (None, None) if key is None else jax.random.split(key)
-        dtype = jnp.dtype(self.dtype or x.dtype)
+        dtype, ops = jnp.dtype(self.dtype or x.dtype), self.ops.bind(values)
         attention = Attention(self.ops, self.config, dtype, queries)
-        x = self.ops.residual(attention, (params, mask, attention_key), x)
-        x = self.norm(params["attention_norm"], x)
-        x = self.ops.residual(FeedForward(self.ops, self.config, dtype), (params, output_key), x)
-        return self.norm(params["output_norm"], x)
+        x = ops.residual(attention, values, (params, mask, attention_key), x)
+        x = self.norm(ops, params["attention_norm"], x)
+        x = ops.residual(FeedForward(self.ops, self.config, dtype), values, (params, output_key), x)
+        return self.norm(ops, params["output_norm"], x)
 
-    def norm(self, params: Params, x: Array) -> Array:
+    def norm(self, ops: Ops, params: Params, x: Array) -> Array:
         """LayerNorm with the model's epsilon."""
-        return self.ops.layer_norm(x, params["scale"], params["bias"], self.config.layer_norm_eps)
+        return ops.layer_norm(x, params["scale"], params["bias"], self.config.layer_norm_eps)
 
 
 def init(config: BertConfig, key: Array) -> Params:

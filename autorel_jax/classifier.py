@@ -75,16 +75,18 @@ class Classifier:
             raise InputError("There are no texts; a batch needs at least one.")
         return pad(rows, length=max(len(row.ids) for row in rows), batch=len(rows), pad_id=self.tokenizer.pad_id)
 
-    def settings(self, method: str, read_at: str | None = None) -> relevance.Settings:
+    def settings(self, method: str | composites.Composite, read_at: str | None = None) -> relevance.Settings:
         """What a compiled explanation depends on; `read_at` None is the method's default."""
         composite = composites.composite(method)
         return relevance.Settings(self.config, composite, read_at or composite.reads[0], jnp.dtype(self.dtype))
 
-    def embeddings(self, method: str, batch: Batch, read_at: str | None = None) -> Array:
+    def embeddings(self, method: str | composites.Composite, batch: Batch, read_at: str | None = None) -> Array:
         """What `logits_of` takes for the same arguments: the activations [B, T, D] where relevance is read."""
         return relevance.embeddings(self.settings(method, read_at), self.params, batch.ids, batch.types)
 
-    def logits_of(self, method: str, batch: Batch, read_at: str | None = None) -> relevance.Logits:
+    def logits_of(
+        self, method: str | composites.Composite, batch: Batch, read_at: str | None = None
+    ) -> relevance.Logits:
         """The function embeddings [B, T, D] -> logits [B, C] whose vjp maps relevance at the logits to relevance.
 
         embeddings = classifier.embeddings("attnlrp", batch)
@@ -92,7 +94,7 @@ class Classifier:
         (relevance,) = vjp(relevance_at_the_logits)
         """
         settings = self.settings(method, read_at)
-        f = relevance.from_embeddings(settings, self.params, batch.mask, batch.types)
+        f = relevance.from_embeddings(settings, self.params, batch.mask, batch.types, settings.values)
         return lambda x: settings.composite.boundary.logits(f(x))
 
     def logits(self, batch: Batch) -> np.ndarray:

@@ -18,7 +18,7 @@ from autorel_jax.config import ExplainConfig
 from autorel_jax.data import Row
 from autorel_jax.errors import InputError, one_line
 from autorel_jax.explanation import Explanation, Explanations, Prediction
-from autorel_jax.lrp.composites import RELEVANCE
+from autorel_jax.lrp.composites import RELEVANCE, composite
 from autorel_jax.relevance import token_relevance
 from autorel_jax.targets import Targets
 from autorel_jax.tokens import Text, Tokens, pad
@@ -43,7 +43,8 @@ def explain(
       texts: N texts, each a string or a list of words; one string is one text.
       pairs: N second texts, for a classifier of pairs.
       labels: N labels (names or ids), for target="given".
-      **options: fields of ExplainConfig: method, target, read_at, max_length, batch_size, window, split_punctuation.
+      **options: fields of ExplainConfig: method, parameters, target, read_at, max_length, batch_size, window,
+        split_punctuation.
 
     Returns:
       One Explanation for each text and target, in the order of the texts.
@@ -87,8 +88,9 @@ class Explainer:
         classifier.tokens([], max_length=config.max_length)  # refuses a length that cannot be
         self.classifier = classifier
         self.config = config
-        self.settings = classifier.settings(config.method, config.read_at)
-        self.parameters = {"read_at": self.settings.read_at, **dict(self.settings.composite.parameters)}
+        self.settings = classifier.settings(composite(config.method).set(config.parameters), config.read_at)
+        self.values = self.settings.values
+        self.parameters = {"read_at": self.settings.read_at, **self.settings.composite.record()}
 
     def explain(
         self, rows: Iterable[Row], progress: Callable[[int], object] = lambda done: None
@@ -136,7 +138,7 @@ class Explainer:
 
     def compute(self, tokens: Sequence[Tokens], goal: Targets, places: Sequence[int]) -> tuple[Any, Any]:
         """Logits [B, C] and relevance [B, N, T] of the rows at `places`, not waited for; padding comes last."""
-        classifier, tokens = self.classifier, [tokens[place] for place in places]
+        classifier, settings, tokens = self.classifier, self.settings, [tokens[place] for place in places]
         size = batch_shape(len(tokens), self.config.batch_size)
         length = padded_length(max(len(row.ids) for row in tokens), classifier.config.max_position_embeddings)
         batch = pad(tokens, length, size, classifier.tokenizer.pad_id)
@@ -144,7 +146,8 @@ class Explainer:
         if weights is not None:
             weights = weights[[*places, *[places[0]] * (size - len(places))]]
         try:
-            return token_relevance(self.settings, classifier.params, batch.ids, batch.mask, batch.types, weights)
+            arrays = (batch.ids, batch.mask, batch.types, weights, self.values)
+            return token_relevance(settings, classifier.params, *arrays)
         except jax.errors.JaxRuntimeError as error:
             raise out_of_memory(error) from None
 
@@ -167,8 +170,9 @@ class Explainer:
                 prediction=Prediction(labels[best], probability, float(logits[best])),
                 target=name,
                 target_logit=float(row_weights @ logits),
-                method=self.config.method,
+                method=self.settings.composite.name,
                 parameters=self.parameters,
+                rules=self.settings.composite.rules,
                 tokens=tokens.pieces,
                 token_relevance=scores,
                 token_words=tuple(tokens.word_index.tolist()),
@@ -192,9 +196,9 @@ class Explainer:
             yield f"{tokens.truncated} word pieces beyond {len(tokens.ids)} tokens were cut off and not read"
         if not np.isfinite(scores).all():
             yield "some scores are not finite numbers"
-        lowest, target_logit = logits[weights != 0].min(), weights @ logits
-        if self.settings.composite.boundary is RELEVANCE and lowest < 0:  # its rules start from R = logit, sign and all
-            yield f"a logit of the target is negative ({lowest:.3g}), which flips the signs of {self.config.method}"
+        lowest, target_logit, method = logits[weights != 0].min(), weights @ logits, self.settings.composite
+        if method.boundary is RELEVANCE and lowest < 0:  # its rules start from R = logit, sign and all
+            yield f"a logit of the target is negative ({lowest:.3g}), which flips the signs of {method.name}"
         elif target_logit < 0:
             yield f"the target's logit is negative ({target_logit:.3g}): the scores sum towards a number below 0"
 

@@ -39,7 +39,8 @@ class Explanation:
     target: str  # a label, or "a - b" for a contrast
     target_logit: float
     method: str
-    parameters: dict[str, Any]  # of the method
+    parameters: dict[str, Any]  # of the method: where it was read, and the values of its rules' parameters
+    rules: dict[str, str]  # op -> its rule
     tokens: tuple[str, ...]  # [T] word pieces, [CLS] and [SEP] among them
     token_relevance: np.ndarray  # [T] float32
     token_words: tuple[int, ...]  # [T] the place in `words`
@@ -56,12 +57,12 @@ class Explanation:
 
     def to_dict(self) -> dict[str, Any]:
         """The explanation as JSON types; the fields of a line of `.jsonl`, documented in docs/output.md."""
-        method = {"name": self.method, "parameters": self.parameters}
+        method = {"name": self.method, "parameters": self.parameters, "rules": self.rules}
         model = {"name": self.model, "weights_sha256": self.weights_sha256}
         own = {
             field.name: plain(getattr(self, field.name))
             for field in dataclasses.fields(self)
-            if field.name not in ("method", "parameters", "model", "weights_sha256")
+            if field.name not in ("method", "parameters", "rules", "model", "weights_sha256")
         }
         head = {"schema": SCHEMA, "version": __version__, "model": model}
         prediction = plain(dataclasses.asdict(self.prediction))

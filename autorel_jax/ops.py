@@ -7,8 +7,9 @@ K head width, F feed-forward width, C classes, L layers.
 """
 
 import dataclasses
+import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import jax
@@ -105,26 +106,43 @@ def at_least_float32(x: Array) -> Array:
     return x.astype(jnp.promote_types(x.dtype, jnp.float32))
 
 
+Values = Mapping[str, Mapping[str, Any]]
+"""Values of the parameters of rules: the op's name -> the parameter's name -> an array."""
+
+
+def attention(
+    ops: "Ops", query: Array, key: Array, value: Array, mask: Array, drop: Callable[[Array], Array] = lambda x: x
+) -> Array:
+    """Attention from projected tokens to their context, by the other ops of the table `ops`.
+
+    `drop` drops out weights in training. Shapes: query [B, T, H, K], key and value [B, S, H, K], mask [B, S] ->
+    [B, T, H, K].
+    """
+    scores = ops.contract("bthk,bshk->bhts", query / query.shape[-1] ** 0.5, key)
+    weights = drop(ops.softmax(at_least_float32(scores), mask[:, None, None, :]))
+    return ops.contract("bhts,bshk->bthk", weights.astype(value.dtype), value)
+
+
 class Block(Protocol):
-    """A sub-block of a layer as a hashable pure function: `block(params, x) -> y`, computed with `block.ops`."""
+    """A sub-block of a layer as a hashable pure function of (values, params, x), computed with `block.ops`."""
 
     ops: "Ops"
 
-    def __call__(self, params: Any, x: Array) -> Array:
+    def __call__(self, values: Values, params: Any, x: Array) -> Array:
         """Shapes: x [B, S, D] -> [B, T, D] with T <= S: the block may return only the first tokens."""
 
 
-def residual(block: Block, params: Any, x: Array) -> Array:
+def residual(block: Block, values: Values, params: Any, x: Array) -> Array:
     """x + block(x), for the tokens that the block returns. Shapes: x [B, S, D] -> [B, T, D]."""
-    y = block(params, x)
-    return block.ops.add(x[:, : y.shape[1]], y)
+    y = block(values, params, x)
+    return block.ops.bind(values).add(x[:, : y.shape[1]], y)
 
 
 @dataclasses.dataclass(frozen=True)
 class Ops:
     """What a Bert computes with: one pure function for each kind of step. Compared and hashed by value.
 
-    Every entry has the signature of the function of the same name in this module.
+    Every entry has the signature of the function of the same name in this module; a rule may have parameters after it.
     """
 
     linear: Callable[[Array, Array, Array], Array] = linear
@@ -133,7 +151,13 @@ class Ops:
     softmax: Callable[[Array, Array], Array] = softmax
     layer_norm: Callable[[Array, Array, Array, float], Array] = layer_norm
     activation: Callable[[str, Array], Array] = activation
-    residual: Callable[[Block, Any, Array], Array] = residual
+    attention: Callable[..., Array] = attention
+    residual: Callable[[Block, Values, Any, Array], Array] = residual
+
+    def bind(self, values: Values) -> "Ops":
+        """The table with the parameters of its rules filled in. Of use within one trace only: arrays have no hash."""
+        bound = {op: functools.partial(getattr(self, op), **given) for op, given in values.items()}
+        return dataclasses.replace(self, **bound)
 
 
 PLAIN = Ops()

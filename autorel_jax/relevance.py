@@ -13,8 +13,8 @@ import jax.numpy as jnp
 from autorel_jax.bert import Bert, Params
 from autorel_jax.config import BertConfig
 from autorel_jax.errors import InputError
-from autorel_jax.lrp.composites import MULTIPLIER, WORD_EMBEDDINGS, Boundary, Composite
-from autorel_jax.ops import Array
+from autorel_jax.lrp.composites import EMBEDDING_SUM, EMBEDDINGS, MULTIPLIER, WORD_EMBEDDINGS, Boundary, Composite
+from autorel_jax.ops import Array, Values
 
 Logits = Callable[[Array], Array]  # embeddings [B, T, D] -> logits [B, C]
 
@@ -44,27 +44,40 @@ class Settings:
     @property
     def model(self) -> Bert:
         """The BERT that computes with the composite's rules."""
-        return Bert(self.config, self.composite.ops, self.dtype)
+        return Bert(self.config, self.composite.ops, self.dtype, last_queries=self.composite.last_queries)
+
+    @property
+    def values(self) -> Values:
+        """The composite's parameters as arrays. What is compiled takes them as an argument and must not read them here.
+
+        Settings that differ in them alone are equal.
+        """
+        return self.composite.values(self.config.num_hidden_layers)
 
 
 def embeddings(settings: Settings, params: Params, ids: Array, types: Array) -> Array:
     """The activations where relevance is read: ids, types [B, T] -> [B, T, D]."""
-    apply = functools.partial(settings.model.apply, {"params": params})
-    words = apply(ids, method="lookup")
-    return words if settings.read_at == WORD_EMBEDDINGS else apply(words, types, method="embed")
+    apply = functools.partial(Bert(settings.config, dtype=settings.dtype).apply, {"params": params})
+    x = apply(ids, method="lookup")
+    if settings.read_at != WORD_EMBEDDINGS:
+        x = apply(x, types, method="embedding_sum")
+    return apply(x, method="normalize") if settings.read_at == EMBEDDINGS else x
 
 
-def from_embeddings(settings: Settings, params: Params, mask: Array, types: Array) -> Logits:
+def from_embeddings(settings: Settings, params: Params, mask: Array, types: Array, values: Values) -> Logits:
     """The function from the read point to the logits whose vjp gives relevance at its input.
 
-    Its vjp takes what `composite.boundary.seed` gives, not relevance at the logits. Shapes: mask, types [B, T].
+    Its vjp takes what `composite.boundary.seed` gives, not relevance at the logits. Shapes: mask, types [B, T];
+    `values` are those of `Settings.values`.
     """
-    apply = functools.partial(settings.model.apply, {"params": params})
+    apply = functools.partial(settings.model.apply, {"params": params, "values": values})
 
     def f(x: Array) -> Array:
         x = settings.composite.boundary.embeddings(x)
         if settings.read_at == WORD_EMBEDDINGS:
-            x = apply(x, types, method="embed")
+            x = apply(x, types, method="embedding_sum")
+        if settings.read_at in (WORD_EMBEDDINGS, EMBEDDING_SUM):
+            x = apply(x, method="normalize")
         return apply(x, mask, method="classify")
 
     return f
@@ -94,13 +107,13 @@ def attribute(f: Logits, x: Array, weights: Array | None, boundary: Boundary = M
 
 @functools.partial(jax.jit, static_argnums=0)
 def token_relevance(
-    settings: Settings, params: Params, ids: Array, mask: Array, types: Array, weights: Array | None
+    settings: Settings, params: Params, ids: Array, mask: Array, types: Array, weights: Array | None, values: Values
 ) -> tuple[Array, Array]:
     """Logits [B, C] and relevance of each token [B, N, T] for token ids, mask and types [B, T]; compiled once a shape.
 
-    `weights` are as in `attribute`. Padding gets exactly 0.
+    `weights` are as in `attribute`, `values` those of `Settings.values`. Padding gets exactly 0.
     """
     x = embeddings(settings, params, ids, types)
-    f = from_embeddings(settings, params, mask, types)
+    f = from_embeddings(settings, params, mask, types, values)
     logits, relevance = attribute(f, x, weights, settings.composite.boundary)
     return logits, relevance.sum(axis=-1)

@@ -71,8 +71,11 @@ def cost(size: str, method: str, params: bert.Params, texts: int, tokens: int, r
     mask, types = np.ones_like(ids), np.zeros_like(ids)
     params = jax.device_put(params)
     forward = jax.jit(Bert(config).apply).lower({"params": params}, ids, mask, types).compile()
-    explain = relevance.token_relevance.lower(settings, params, ids, mask, types, None).compile()
-    calls = (lambda: forward({"params": params}, ids, mask, types), lambda: explain(params, ids, mask, types, None))
+    explain = relevance.token_relevance.lower(settings, params, ids, mask, types, None, settings.values).compile()
+    calls = (
+        lambda: forward({"params": params}, ids, mask, types),
+        lambda: explain(params, ids, mask, types, None, settings.values),
+    )
     times = alternate(calls, repeats)
     ratio = statistics.median(b / a for a, b in zip(*times, strict=True))
     plain, ours = (1e3 * statistics.median(column) for column in times)

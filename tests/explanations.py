@@ -30,6 +30,7 @@ def explanation(text: Any = SHORT, scores: Any = SCORES, pair: Any = None, **cha
         "target_logit": 1.5,
         "method": "attnlrp",
         "parameters": {"read_at": "word_embeddings"},
+        "rules": {"linear": "plain", "contract": "halved"},
         "words": tuple(words),
         "word_relevance": scores,
         "word_spans": tuple(spans),

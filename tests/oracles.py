@@ -108,3 +108,96 @@ def signed_weights(x, kernel, bias, relevance, stabilizer=1e-7):
         for j in range(inputs):
             found[t, j] = abs(found[t, j]) * (total + stabilizer) / (size + stabilizer)
     return found
+
+
+def contributions(x, kernel):
+    """x_i W_ij of one row: [D, F]."""
+    return [[x[i] * kernel[i, j] for j in range(kernel.shape[1])] for i in range(kernel.shape[0])]
+
+
+def shared(x, kernel, bias, c, weight_of):
+    """R_i / x_i where contribution n of output j, of parts (contributions, bias), gets weight_of(n, parts, z) R_j."""
+    found = np.zeros_like(x)
+    for t in range(x.shape[0]):
+        parts = contributions(x[t], kernel)
+        for j in range(kernel.shape[1]):
+            column = [parts[i][j] for i in range(kernel.shape[0])]
+            z = sum(column) + bias[j]
+            for i, n in enumerate(column):
+                found[t, i] += weight_of(n, [*column, bias[j]], z) * z * c[t, j] / x[t, i]
+    return found
+
+
+def epsilon(x, kernel, bias, c, epsilon):
+    return shared(x, kernel, bias, c, lambda n, parts, z: n / (z + (epsilon if z >= 0 else -epsilon)))
+
+
+def gamma(x, kernel, bias, c, gamma):
+    def counted(n, z):
+        return n * (1 + gamma) if (n > 0) == (z >= 0) else n
+
+    return shared(x, kernel, bias, c, lambda n, parts, z: counted(n, z) / sum(counted(part, z) for part in parts))
+
+
+def alpha_beta(x, kernel, bias, c, alpha, stabilizer):
+    def weight(n, parts, z):
+        if n > 0:
+            return alpha * n / (sum(part for part in parts if part > 0) + stabilizer)
+        return (1 - alpha) * n / (sum(part for part in parts if part < 0) - stabilizer)
+
+    return shared(x, kernel, bias, c, weight)
+
+
+def identity(x, scale, bias, epsilon, c, stabilizer):
+    """The relevance y c of each output of LayerNorm, over the stabilised input."""
+    found = np.zeros_like(x)
+    for i, row in enumerate(x):
+        mean = sum(row) / len(row)
+        deviation = math.sqrt(sum((value - mean) ** 2 for value in row) / len(row) + epsilon)
+        for j, value in enumerate(row):
+            y = (value - mean) / deviation * scale[j] + bias[j]
+            found[i, j] = y * c[i, j] / (value + math.copysign(stabilizer, value))
+    return found
+
+
+def ratio(a, b, c):
+    """For y = a + b: the relevance y c by the sizes of a and b, over a."""
+    found = np.zeros_like(a)
+    for place in np.ndindex(*a.shape):
+        share = abs(a[place]) / (abs(a[place]) + abs(b[place]))
+        found[place] = share * (a[place] + b[place]) * c[place] / a[place]
+    return found
+
+
+def context(query, key, value, mask):
+    """Attention of one head: query, key, value [T, K], mask [T] -> [T, K]; also of complex numbers."""
+    tokens, width = query.shape
+    found = np.zeros_like(value)
+    for t in range(tokens):
+        weights = [np.exp(query[t] @ key[s] / math.sqrt(width)) if mask[s] else 0 for s in range(tokens)]
+        for s in range(tokens):
+            found[t] += weights[s] / sum(weights) * value[s]
+    return found
+
+
+def jacobian(inputs, mask, relevance, stabilizer=1e-7):
+    """The original's attention rule for one head: inputs (query, key, value), each [T, K].
+
+    The Jacobian by complex steps, M entry by entry, the sums over outputs by loops.
+    """
+    step, columns, places = 1e-30, [], []
+    for which, part in enumerate(inputs):
+        for place in np.ndindex(*part.shape):
+            moved = [array.astype(complex) for array in inputs]
+            moved[which][place] += 1j * step
+            columns.append(context(*moved, mask).imag / step * part[place])
+            places.append((which, place))
+    found = [np.zeros_like(part) for part in inputs]
+    for column, (which, place) in zip(columns, places, strict=True):
+        outputs = [entry for entry in np.ndindex(*column.shape) if mask[entry[0]]]
+        up = sum(column[entry] for entry in outputs if column[entry] > 0) + stabilizer
+        down = sum(column[entry] for entry in outputs if column[entry] < 0) - stabilizer
+        for entry in outputs:
+            found[which][place] += 0.5 * relevance[entry] * column[entry] / (up if column[entry] > 0 else down)
+    size = sum(abs(part).sum() for part in found)
+    return [part * abs(relevance).sum() / (size + stabilizer) for part in found]

@@ -80,7 +80,7 @@ def test_every_flag_reaches_the_library(run, tmp_path):
     more = ("--batch-size", "1", "--device", "cpu", "--dtype", "bfloat16", "--split-punctuation", "--pair", "bad")
     assert run("a good, good film", *flags, *more, "--output", tmp_path / "out.jsonl")[0] == 0
     (found,) = lines(tmp_path / "out.jsonl")
-    assert found["method"] == {"name": "cp_lrp", "parameters": {"read_at": "embeddings"}}
+    assert (found["method"]["name"], found["method"]["parameters"]) == ("cp_lrp", {"read_at": "embeddings"})
     assert found["target"] == "positive - negative"
     assert len(found["tokens"]) == 6
     assert found["truncated_tokens"] > 0

@@ -24,7 +24,7 @@ def test_scores_are_those_of_token_relevance(classifier):
     (explanation,) = ar.explain(classifier, TEXTS[0])
     batch = classifier.batch([TEXTS[0]])
     logits, scores = relevance.token_relevance(
-        classifier.settings("attnlrp"), classifier.params, batch.ids, batch.mask, batch.types, None
+        classifier.settings("attnlrp"), classifier.params, batch.ids, batch.mask, batch.types, None, {}
     )
     assert relative_error(explanation.token_relevance, scores[0, 0]) <= SAME_TEXT
     assert explanation.target_logit == pytest.approx(float(logits.max()), rel=BATCH)
@@ -147,8 +147,12 @@ def test_to_dict_is_json_and_whole(classifier):
     assert found["schema"] == 1
     assert found["version"] == ar.__version__
     assert found["model"] == {"name": classifier.name, "weights_sha256": classifier.fingerprint}
-    assert found["method"] == {"name": "bert_lrp", "parameters": {"read_at": "embeddings", "stabilizer": 1e-7}}
-    own = {field.name for field in dataclasses.fields(explanation)} - {"parameters", "weights_sha256"}
+    assert found["method"] == {
+        "name": "bert_lrp",
+        "parameters": {"read_at": "embeddings", "stabilizer": 1e-7},
+        "rules": ar.COMPOSITES["bert_lrp"].rules,
+    }
+    own = {field.name for field in dataclasses.fields(explanation)} - {"parameters", "rules", "weights_sha256"}
     assert found.keys() == own | {"schema", "version"}
     assert found["word_spans"] == [None, [0, 1], [2, 6], [7, 11], None]
 
@@ -214,8 +218,8 @@ def test_no_texts_give_no_explanations(classifier):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"methd": "attnlrp"}, "Unknown option methd. Available: method, target, read_at"),
-        ({"method": "lime"}, "Unknown method 'lime'. Available: attnlrp, cp_lrp, gradient_x_input, bert_lrp."),
+        ({"methd": "attnlrp"}, "Unknown option methd. Available: method, parameters, target, read_at"),
+        ({"method": "lime"}, f"Unknown method 'lime'. Available: {', '.join(ar.COMPOSITES)}."),
         ({"method": "bert_lrp", "read_at": "word_embeddings"}, "cannot be read at 'word_embeddings'"),
         ({"target": "happy"}, "Unknown label 'happy'. The labels of"),
         ({"target": 3}, "negative (0), neutral (1), positive (2)"),

@@ -19,7 +19,8 @@ from tolerances import (
 
 from autorel_jax import ops, relevance
 from autorel_jax.config import BertConfig
-from autorel_jax.lrp.composites import ATTNLRP, COMPOSITES, EMBEDDINGS, WORD_EMBEDDINGS
+from autorel_jax.lrp import bert_lrp
+from autorel_jax.lrp.composites import ATTNLRP, BERT_LRP_JACOBIAN, COMPOSITES, EMBEDDINGS, WORD_EMBEDDINGS
 from autorel_jax.weights.params import to_params
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -59,13 +60,13 @@ def explained(name, composite, read_at, seed_of):
     onehot = np.eye(len(config.labels))[arrays["out/target"]]
     with jax.enable_x64(True):
         settings = relevance.Settings(config, composite, read_at)
-        return jax.device_get(run(settings, params, ids, mask, types, onehot, seed_of))
+        return jax.device_get(run(settings, params, ids, mask, types, onehot, settings.values, seed_of))
 
 
-@functools.partial(jax.jit, static_argnums=(0, 6))
-def run(settings, params, ids, mask, types, onehot, seed_of):
+@functools.partial(jax.jit, static_argnums=(0, 7))
+def run(settings, params, ids, mask, types, onehot, values, seed_of):
     x = relevance.embeddings(settings, params, ids, types)
-    logits, pull = jax.vjp(relevance.from_embeddings(settings, params, mask, types), x)
+    logits, pull = jax.vjp(relevance.from_embeddings(settings, params, mask, types, values), x)
     return logits, pull(seed_of(logits, onehot))[0]
 
 
@@ -92,6 +93,28 @@ def test_bert_lrp(name, seed):
     _, found = explained(name, COMPOSITES["bert_lrp"], EMBEDDINGS, seed)
     expected = golden(name)[0][f"out/lrp_quick_seed_{seed.__name__}"]
     assert relative_error(found, expected) <= GOLDEN_BERT_LRP
+
+
+def jacobian_among_all(table, query, key, value, mask, drop=None, stabilizer=1e-7):
+    """The original's sums over outputs, padding among them."""
+    return bert_lrp.jacobian_among(query, key, value, mask, np.ones(mask.shape), stabilizer)
+
+
+PADDING_TWIN = dataclasses.replace(
+    BERT_LRP_JACOBIAN, ops=dataclasses.replace(BERT_LRP_JACOBIAN.ops, attention=jacobian_among_all)
+)
+
+
+@pytest.mark.parametrize("method", [BERT_LRP_JACOBIAN, PADDING_TWIN], ids=["ours", "padding counted"])
+def test_bert_lrp_jacobian(method):
+    """Ours where there is no padding, which the original counts as outputs; its twin that does so everywhere."""
+    arrays = golden("bert_lrp_small")[0]
+    _, found = explained("bert_lrp_small", method, EMBEDDINGS, logit)
+    rows = arrays["in/attention_mask"].all(axis=1) | (method is PADDING_TWIN)
+    assert rows.sum() >= 2
+    expected = arrays["out/lrp_jacobian_seed_logit"]
+    assert relative_error(found[rows], expected[rows]) <= GOLDEN_BERT_LRP
+    assert relative_error(arrays["out/lrp_quick_seed_logit"][rows], expected[rows]) > GOLDEN_BERT_LRP  # the other one
 
 
 @pytest.mark.parametrize("name", LXT)

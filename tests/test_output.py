@@ -52,7 +52,11 @@ def test_jsonl(tmp_path):
     assert first["schema"] == 1
     assert first["model"] == {"name": "tiny", "weights_sha256": "0123456789abcdef" * 4}
     assert first["prediction"] == {"label": "positive", "probability": 0.9876, "logit": 1.5}
-    assert first["method"] == {"name": "attnlrp", "parameters": {"read_at": "word_embeddings"}}
+    assert first["method"] == {
+        "name": "attnlrp",
+        "parameters": {"read_at": "word_embeddings"},
+        "rules": {"linear": "plain", "contract": "halved"},
+    }
     assert first["words"][:2] == ["[CLS]", "not"]
     assert first["tokens"][:3] == ["[CLS]", "n", "##ot"]
     assert first["word_spans"][:2] == [None, [0, 3]]

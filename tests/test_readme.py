@@ -33,7 +33,7 @@ def test_its_python_runs(model_folder, capsys):
     names, codes = {}, fences("python")
     for number, code in enumerate(codes, start=1):
         exec(compile(code.replace("path-or-hub-id", str(model_folder)), f"README.md, Python {number}", "exec"), names)
-    assert len(codes) == 2
+    assert len(codes) == 3
     assert "gorgeous" in capsys.readouterr().out
     assert names["relevance"].shape == names["embeddings"].shape
     assert np.isfinite(names["relevance"]).all()

@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import math
-from fractions import Fraction
 
 import jax
 import jax.numpy as jnp
@@ -11,10 +10,10 @@ import numpy as np
 import oracles
 import pytest
 from measures import relative_error
-from tolerances import CONSERVATION, FORWARD, NEAR_ZERO, RULE, STABILIZED
+from tolerances import CONSERVATION, FORWARD, NEAR_ZERO, RULE
 
 from autorel_jax import ops
-from autorel_jax.lrp import bert_lrp, rules
+from autorel_jax.lrp import bert_lrp, linear, rules
 from autorel_jax.ops import PLAIN, Ops
 
 ACTIVATIONS = tuple(ops.ACTIVATIONS)
@@ -66,7 +65,7 @@ class First:
 
     ops: Ops
 
-    def __call__(self, params, x):
+    def __call__(self, values, params, x):
         return self.ops.activation("tanh", self.ops.linear(x[:, :1], *params))
 
 
@@ -76,7 +75,71 @@ A, B = drawn(3, 4, seed=1), drawn(4, 5, seed=2)
 MASK = np.array([[1, 1, 1, 1, 0], [1, 0, 0, 0, 0], [0, 0, 0, 0, 0]], bool)
 SCALE, SHIFT, EPSILON = drawn(5, seed=3), drawn(5, seed=4), 1e-3
 KERNEL, BIAS = drawn(4, 5, seed=5), drawn(5, seed=6)
+HEAD = [drawn(3, 2, seed=seed) for seed in (12, 13, 14)]  # query, key, value of three tokens
+SEEN = np.array([True, True, False])
+
+
+def like(x, *arrays):
+    """Arrays in the dtype of x, as a model casts its weights."""
+    return [jnp.asarray(array, x.dtype) for array in arrays]
+
+
+def linear_case(rule, oracle, *parameters):
+    return Case(
+        f"{rule.__name__}-{'-'.join(map(str, parameters))}",
+        lambda x: rule(x, *like(x, KERNEL, BIAS), *parameters),
+        lambda x: ops.linear(x, *like(x, KERNEL, BIAS)),
+        (3, 4),
+        lambda x, c: oracle(x, KERNEL, BIAS, c, *parameters),
+    )
+
+
+def jacobian_case(which, name):
+    """The rule of attention as a function of one of query, key and value, for one text and head."""
+
+    def attention(rule):
+        def f(x):
+            parts = [part if place != which else x for place, part in enumerate(like(x, *HEAD))]
+            return rule(PLAIN, *(part[None, :, None] for part in parts), jnp.asarray(SEEN)[None])[0, :, 0]
+
+        return f
+
+    def oracle(x, r):
+        return oracles.jacobian([part if place != which else x for place, part in enumerate(HEAD)], SEEN, r)[which]
+
+    return Case(f"jacobian-{name}", attention(bert_lrp.jacobian), attention(ops.attention), (3, 2), oracle)
+
+
 CASES = [
+    *(linear_case(linear.epsilon, oracles.epsilon, value) for value in (0.0, 1e-6, 0.01, 1.0)),
+    *(linear_case(linear.gamma, oracles.gamma, value) for value in (0.0, 0.25, 100.0)),
+    *(linear_case(linear.alpha_beta, oracles.alpha_beta, alpha, 1e-9) for alpha in (1.0, 1.5, 2.0)),
+    linear_case(linear.zplus, lambda *given: oracles.alpha_beta(*given[:-1], 1.0, given[-1]), 0.1),
+    *(
+        Case(
+            f"identity-{value}",
+            lambda x, value=value: rules.identity(x, SCALE, SHIFT, EPSILON, value),
+            lambda x: ops.layer_norm(x, SCALE, SHIFT, EPSILON),
+            (3, 5),
+            lambda x, c, value=value: oracles.identity(x, SCALE, SHIFT, EPSILON, c, value),
+        )
+        for value in (0.0, 0.1)
+    ),
+    Case(
+        "ratio-left",
+        lambda a: rules.ratio(a, jnp.asarray(A)),
+        lambda a: a + jnp.asarray(A),
+        (3, 4),
+        lambda a, c: oracles.ratio(a, A, c),
+    ),
+    Case(
+        "ratio-right-broadcast",
+        lambda b: rules.ratio(jnp.asarray(A), b),
+        lambda b: jnp.asarray(A) + b,
+        (1, 4),
+        lambda b, c: oracles.ratio(np.repeat(b, 3, axis=0), A, c).sum(axis=0, keepdims=True),
+    ),
+    *(jacobian_case(which, name) for which, name in enumerate(("query", "key", "value"))),
     *(activation_case(rules.secant, oracles.secant, name) for name in ACTIVATIONS),
     *(activation_case(bert_lrp.skipped, oracles.skipped, name) for name in ACTIVATIONS),
     Case(
@@ -116,15 +179,15 @@ CASES = [
     ),
     Case(
         "signed_weights",
-        lambda x: bert_lrp.signed_weights(x, jnp.asarray(KERNEL), jnp.asarray(BIAS)),
-        lambda x: ops.linear(x, jnp.asarray(KERNEL), jnp.asarray(BIAS)),
+        lambda x: bert_lrp.signed_weights(x, *like(x, KERNEL, BIAS)),
+        lambda x: ops.linear(x, *like(x, KERNEL, BIAS)),
         (3, 4),
         lambda x, r: oracles.signed_weights(x, KERNEL, BIAS, r),
     ),
     Case(
         "whole_block",
-        lambda x: bert_lrp.whole_block(First(BERT_LRP), (jnp.asarray(SQUARE), jnp.asarray(OFFSET)), x),
-        lambda x: ops.residual(First(PLAIN), (jnp.asarray(SQUARE), jnp.asarray(OFFSET)), x),
+        lambda x: bert_lrp.whole_block(First(BERT_LRP), {}, like(x, SQUARE, OFFSET), x),
+        lambda x: ops.residual(First(PLAIN), {}, like(x, SQUARE, OFFSET), x),
         (2, 3, 4),
         lambda x, r: oracles.whole_block(x, SQUARE, OFFSET, r),
     ),
@@ -200,12 +263,22 @@ def test_frozen_by_hand():
     np.testing.assert_allclose(found, [[1, -3]], rtol=RULE)
 
 
-def test_signed_weights_by_hand():
-    x, kernel = np.array([[1.0, 2.0]]), np.array([[1.0, -1.0], [2.0, 3.0]])
-    # z⁺ = [5, 6], z⁻ = [0, -1]; R' = [1 + 3, 7]; ΣR = 16
-    found = pulled(lambda x: bert_lrp.signed_weights(x, kernel, jnp.zeros(2)), x, [[10.0, 6.0]])
-    expected = [[float(Fraction(4 * 16, 11)), float(Fraction(7 * 16, 11))]]
-    np.testing.assert_allclose(found, expected, rtol=STABILIZED)
+def test_identity_by_hand():
+    x = np.array([[1.0, 3.0]])  # y = [-2, 2] as above; c = [1, 2] is R(y) = [-2, 4], which passes
+    ones = np.full(2, 2.0), np.zeros(2), 0.0
+    assert (x * pulled(lambda x: rules.identity(x, *ones, 0.0), x, [[1.0, 2.0]])).tolist() == [[-2, 4]]
+    # with a stabilizer of 1, x / (x + 1) of it does: 1/2 and 3/4
+    assert (x * pulled(lambda x: rules.identity(x, *ones, 1.0), x, [[1.0, 2.0]])).tolist() == [[-1, 3]]
+    assert pulled(lambda x: rules.identity(x, *ones, 0.0), [[0.0, 2.0]], [[1.0, 1.0]]).tolist() == [[0, 1]]
+
+
+def test_ratio_by_hand():
+    a, b, c = np.array([3.0, 0.0, -2.0]), np.array([-1.0, 0.0, 0.0]), jnp.array([2.0, 5.0, 7.0])
+    # y = [2, 0, -2], R(y) = [4, 0, -14]; 3/4 and 1/4 of 4; nothing of nothing; all of -14 to a
+    to_a, to_b = (np.asarray(part) for part in jax.vjp(rules.ratio, jnp.asarray(a), jnp.asarray(b))[1](c))
+    assert (a * to_a).tolist() == [3, 0, -14]
+    assert (b * to_b).tolist() == [1, 0, 0]
+    assert (to_a[1], to_b[1]) == (5, 5)  # the plain add's, where there is no ratio
 
 
 def test_to_multiplier_by_hand():
@@ -218,41 +291,12 @@ def test_to_relevance_by_hand():
     assert pulled(rules.to_relevance, [2.0, -4.0, 0.0], [3.0, 5.0, 7.0]).tolist() == [6, -20, 0]
 
 
-@dataclasses.dataclass(frozen=True)
-class Tripled:
-    """A block that multiplies by 3 through ops.linear, and drops all but the first token."""
-
-    ops: Ops
-
-    def __call__(self, params, x):
-        return self.ops.linear(x[:, :1], params, jnp.zeros(1))
-
-
-def test_whole_block_by_hand():
-    """y = x + 3x; R + (plain: 3 R) + (signed_weights on one feature: R), for the one token that the block returns."""
-    block = Tripled(dataclasses.replace(PLAIN, linear=bert_lrp.signed_weights, residual=bert_lrp.whole_block))
-    x = np.array([[[2.0], [5.0]]])
-
-    def f(x):
-        return bert_lrp.whole_block(block, jnp.full((1, 1), 3.0), x)
-
-    assert f(jnp.asarray(x)).tolist() == [[[8.0]]]
-    np.testing.assert_allclose(pulled(f, x, [[[7.0]]]), [[[7 + 21 + 7], [0]]], rtol=STABILIZED)
-
-
 # ---------------------------------------------------------------- by identity
 
 
 def test_secant_of_relu_is_its_gradient():
     x, c = drawn(3, 5), drawn(3, 5, seed=1)
     np.testing.assert_array_equal(pulled(functools.partial(rules.secant, "relu"), x, c), pulled(jax.nn.relu, x, c))
-
-
-def test_skipped_is_the_gradient_of_the_identity():
-    x, c = drawn(3, 5), drawn(3, 5, seed=1)
-    for name in ACTIVATIONS:
-        found = pulled(functools.partial(bert_lrp.skipped, name), x, c)
-        np.testing.assert_array_equal(found, pulled(lambda x: x, x, c))
 
 
 def test_detached_is_softmax_without_a_cotangent():
@@ -285,11 +329,18 @@ def test_frozen_is_the_gradient_plus_the_deviations_share():
     assert relative_error(frozen, pulled(lambda x: ops.layer_norm(x, ones, zeros, 0.0), x, c)) <= RULE
 
 
-def test_signed_weights_on_positive_numbers_is_lrp_0():
-    x, kernel, relevance = np.abs(drawn(3, 4)), np.abs(KERNEL), np.abs(drawn(3, 5, seed=1))
-    found = pulled(lambda x: bert_lrp.signed_weights(x, jnp.asarray(kernel), jnp.zeros(5)), x, relevance)
-    lrp_0 = x * ((relevance / (x @ kernel)) @ kernel.T)
-    assert relative_error(found, lrp_0) <= STABILIZED
+def test_ratio_of_parts_of_one_sign_is_the_plain_add():
+    a, b, c = np.abs(A), np.abs(A[::-1]), drawn(3, 4, seed=1)
+    assert relative_error(pulled(lambda a: rules.ratio(a, b), a, c), c) <= RULE
+    assert relative_error(pulled(lambda b: rules.ratio(a, b), b, c), c) <= RULE
+
+
+def test_ratio_never_exceeds_the_relevance_of_the_sum():
+    a, c = drawn(50, 4), drawn(50, 4, seed=1)
+    b = -a * (1 + 1e-6 * drawn(50, 4, seed=2))  # nearly cancels
+    into, out = a * pulled(lambda a: rules.ratio(a, jnp.asarray(b)), a, c), (a + b) * c
+    assert (np.abs(into) <= np.abs(out)).all()
+    assert np.abs(a * c).max() > 1e5 * np.abs(out).max()  # what the plain add gives
 
 
 # ---------------------------------------------------------------- by contract
@@ -317,6 +368,17 @@ def pull_back(rule, x, c):
     return jax.vjp(rule, x)[1](c)[0]
 
 
+@every_case
+@pytest.mark.parametrize("dtype", ["bfloat16", "float32"])
+def test_what_goes_back_has_the_dtype_of_the_input(case, dtype):
+    x, c = (jnp.asarray(value, dtype) for value in inputs(case))
+    with jax.enable_x64(False):
+        y, pull = jax.vjp(case.rule, x)
+        (found,) = pull(jnp.asarray(c, y.dtype))
+    assert found.dtype == x.dtype
+    assert np.isfinite(np.asarray(found, np.float64)).all()
+
+
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_secant_conserves(name):
     x, c = drawn(3, 5), drawn(3, 5, seed=1)
@@ -341,10 +403,17 @@ def test_frozen_conserves_up_to_the_bias():
     np.testing.assert_allclose(into.sum(axis=1) + (SHIFT * c).sum(axis=1), out.sum(axis=1), rtol=0, atol=CONSERVATION)
 
 
-def test_signed_weights_conserves():
-    x, relevance = drawn(3, 4), drawn(3, 5, seed=1)
-    found = pulled(lambda x: bert_lrp.signed_weights(x, jnp.asarray(KERNEL), jnp.asarray(BIAS)), x, relevance)
-    np.testing.assert_allclose(found.sum(axis=1), relevance.sum(axis=1), rtol=0, atol=STABILIZED)
+def test_ratio_conserves():
+    a, b, c = drawn(3, 5), drawn(3, 5, seed=1), drawn(3, 5, seed=2)
+    to_a = a * pulled(lambda a: rules.ratio(a, jnp.asarray(b)), a, c)
+    to_b = b * pulled(lambda b: rules.ratio(jnp.asarray(a), b), b, c)
+    assert relative_error(to_a + to_b, (a + b) * c) <= CONSERVATION
+
+
+def test_identity_conserves():
+    x, c = drawn(3, 5), drawn(3, 5, seed=1)
+    into = x * pulled(lambda x: rules.identity(x, SCALE, SHIFT, EPSILON, 0.0), x, c)
+    assert relative_error(into, np.asarray(ops.layer_norm(jnp.asarray(x), SCALE, SHIFT, EPSILON)) * c) <= CONSERVATION
 
 
 def test_softmax_of_masked_entries_is_exactly_zero():

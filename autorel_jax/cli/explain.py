@@ -17,6 +17,11 @@ from autorel_jax.report.view import LEVELS
 from autorel_jax.targets import KINDS
 
 PROG = "autorel-explain"
+PARAMETERS = {  # of rules, each a flag
+    "epsilon": "ε, which takes relevance from outputs near 0",
+    "gamma": "γ, how much more contributions count that have their output's sign",
+    "alpha": "α, the part of positive contributions; that of negative ones is α - 1",
+}
 EXAMPLES = """examples:
   autorel-explain "a gorgeous, witty, seductive movie." --model sst2
   autorel-explain reviews.csv --text-column review --model sst2 --output reviews.html
@@ -65,7 +70,22 @@ def add_method_flags(group: argparse._ArgumentGroup) -> None:
     from autorel_jax.lrp.composites import COMPOSITES, READ_POINTS  # imports jax
 
     add = group.add_argument
-    add("--method", choices=COMPOSITES, default=ExplainConfig.method, help="default: %(default)s")
+    rules = group.add_mutually_exclusive_group()
+    rules.add_argument("--method", choices=COMPOSITES, default=ExplainConfig.method, help="default: %(default)s")
+    rules.add_argument(
+        "--composite-file",
+        type=Path,
+        metavar="FILE",
+        help="a method of your own: a .toml file that says which rule stands for which op (see docs/rules.md)",
+    )
+    for name, meaning in PARAMETERS.items():
+        add(
+            f"--{name}",
+            type=numbers,
+            metavar="X",
+            help=f"{meaning}: a number, or one for each layer with commas between (default: the rule's, "
+            f"{defaults(name)}; docs/rules.md has the reason)",
+        )
     goal = group.add_mutually_exclusive_group()
     goal.add_argument(
         "--target",
@@ -93,6 +113,20 @@ def add_method_flags(group: argparse._ArgumentGroup) -> None:
         metavar="N",
         help="tokens per text, [CLS] and [SEP] included (default: as many as the model has positions)",
     )
+
+
+def numbers(text: str) -> float | list[float]:
+    """`0.1` -> 0.1, `0.1,0.2` -> [0.1, 0.2]."""
+    found = [float(part) for part in text.split(",")]
+    return found if "," in text else found[0]
+
+
+def defaults(name: str) -> str:
+    """The defaults of a parameter, each with the methods that have it."""
+    from autorel_jax.lrp.composites import COMPOSITES
+
+    found = {method: made.record() for method, made in COMPOSITES.items()}
+    return ", ".join(f"{values[name]:g} in {method}" for method, values in found.items() if name in values)
 
 
 def add_column_flags(group: argparse._ArgumentGroup) -> None:
@@ -219,8 +253,11 @@ def loaded(args: argparse.Namespace):
 
 def explain_config(args: argparse.Namespace) -> ExplainConfig:
     """The flags as ExplainConfig."""
+    from autorel_jax.lrp.composite_file import read_composite
+
     return ExplainConfig(
-        method=args.method,
+        method=read_composite(args.composite_file) if args.composite_file else args.method,
+        parameters={name: getattr(args, name) for name in PARAMETERS if getattr(args, name) is not None},
         target=tuple(args.contrast) if args.contrast else args.target,
         read_at=args.read_at,
         max_length=args.max_length,

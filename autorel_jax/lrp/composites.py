@@ -1,20 +1,33 @@
-"""Composites: which rule stands for which op, by name. The one registry of methods that explain with rules.
+"""Composites: which rule stands for which op, and with which parameters, by name. The one registry of methods.
 
-To add one, write what differs from another (see `CP_LRP`) and give it a name in COMPOSITES.
+To add one, write what differs from another (see `CP_LRP`) and list it in COMPOSITES; a program of yours can pass its
+own to `explain`, or `register` it.
 """
 
 import dataclasses
-from collections.abc import Callable
+import inspect
+import math
+import numbers
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-from autorel_jax.errors import InputError
-from autorel_jax.lrp import bert_lrp, rules
-from autorel_jax.ops import PLAIN, Array, Ops
+import jax.numpy as jnp
+import numpy as np
 
-WORD_EMBEDDINGS, EMBEDDINGS = READ_POINTS = ("word_embeddings", "embeddings")
-"""Where relevance is read: at the looked-up vectors, or at the output of the embedding LayerNorm."""
+from autorel_jax import ops
+from autorel_jax.errors import InputError, one_line
+from autorel_jax.lrp import bert_lrp, linear, rules
+from autorel_jax.ops import PLAIN, Array, Ops, Values
+
+WORD_EMBEDDINGS, EMBEDDING_SUM, EMBEDDINGS = READ_POINTS = ("word_embeddings", "embedding_sum", "embeddings")
+"""Where relevance is read: at the looked-up vectors, at their sum with those of position and type (before the
+embedding LayerNorm), or at the output of that LayerNorm."""
+PLAIN_RULE = "plain"  # the name of an op's own backward
+LEAST = {"alpha": 1.0}  # the smallest value of a parameter, by name: β = α - 1; 0 for the others
+Value = float | Sequence[float]  # of a parameter: one number, or one for each layer
 
 
-def identity(x: Array) -> Array:
+def passed(x: Array) -> Array:
     """x, forward and backward."""
     return x
 
@@ -35,60 +48,196 @@ class Boundary:
 
 
 MULTIPLIER = Boundary(rules.to_multiplier, rules.to_relevance, lambda logits, weights: weights)
-RELEVANCE = Boundary(identity, identity, lambda logits, weights: logits * weights)
+RELEVANCE = Boundary(passed, passed, lambda logits, weights: logits * weights)
+RULES = {  # what a composite file can name, besides PLAIN_RULE: boundary -> op -> its rules
+    MULTIPLIER: {
+        "linear": (linear.epsilon, linear.gamma, linear.alpha_beta, linear.zplus),
+        "contract": (rules.halved,),
+        "add": (rules.ratio,),
+        "softmax": (rules.detached,),
+        "layer_norm": (rules.frozen, rules.identity),
+        "activation": (rules.secant,),
+    },
+    RELEVANCE: {
+        "linear": (bert_lrp.signed_weights,),
+        "activation": (bert_lrp.skipped,),
+        "attention": (bert_lrp.jacobian,),
+        "residual": (bert_lrp.whole_block,),
+    },
+}
 
 
 @dataclasses.dataclass(frozen=True)
 class Composite:
-    """A method of explanation: an Ops table of rules, and what it carries. Hashed by value.
+    """A method of explanation: an Ops table of rules, what it carries, and its parameters.
+
+    Hashed by value, but for its name and what was `changed`: values travel as arrays, so that one compiled program
+    serves all of them.
 
     Attributes:
       ops: the table; an op that is not replaced keeps its plain backward.
       boundary: MULTIPLIER or RELEVANCE.
       reads: the points where its relevance can be read, the default first.
-      parameters: constants of its rules, for reports.
+      last_queries: of the model, see Bert.
+      name: under which it is registered and reported.
+      changed: op -> parameter -> value, where it is not the rule's default.
     """
 
     ops: Ops
     boundary: Boundary = MULTIPLIER
     reads: tuple[str, ...] = READ_POINTS
-    parameters: tuple[tuple[str, float], ...] = ()
+    last_queries: int | None = 1
+    name: str = dataclasses.field(default="unnamed", compare=False)
+    changed: Mapping[str, Mapping[str, Value]] = dataclasses.field(default_factory=dict, compare=False)
+
+    @property
+    def rules(self) -> dict[str, str]:
+        """op -> the name of its rule."""
+        return {op: rule_name(op, getattr(self.ops, op)) for op in OPS}
+
+    @property
+    def parameters(self) -> dict[str, dict[str, Value]]:
+        """op -> parameter -> value, for each op whose rule has parameters."""
+        defaults = {op: defaults_of(op, getattr(self.ops, op)) for op in OPS}
+        return {op: {**found, **self.changed.get(op, {})} for op, found in defaults.items() if found}
+
+    def derive(self, name: str, **rules: Callable[..., Array]) -> "Composite":
+        """This composite under another name, with other rules for some ops: `ATTNLRP.derive("mine", add=ratio)`."""
+        table = dataclasses.replace(self.ops, **rules)
+        changed = {op: values for op, values in self.changed.items() if op not in rules}
+        return dataclasses.replace(self, ops=table, name=name, changed=changed)
+
+    def set(self, values: Mapping[str, Value] | None = None, **more: Value) -> "Composite":
+        """This composite with other values of parameters: `set(gamma=0.1)`, `set({"linear.gamma": 0.1})`.
+
+        A value is a number, or a list of one for each layer. A name without an op means every rule that has it.
+
+        Raises:
+          InputError: there is no such parameter, or a value that it cannot have.
+        """
+        known, changed = self.parameters, {op: dict(given) for op, given in self.changed.items()}
+        for key, value in {**(values or {}), **more}.items():
+            op, _, name = str(key).rpartition(".")
+            places = [place for place, given in known.items() if op in ("", place) and name in given]
+            if not places:
+                raise InputError(f"{self.name} has no parameter {key!r}; it has {listed(known)}.")
+            for place in places:
+                changed.setdefault(place, {})[name] = checked(key, value, LEAST.get(name, 0.0))
+        return dataclasses.replace(self, changed=changed)
+
+    def values(self, layers: int) -> Values:
+        """The parameters as arrays, scalar or [L], in the precision of JAX's floats.
+
+        Raises:
+          InputError: a list of values that is not one for each of the model's `layers`.
+        """
+        arrays = {
+            op: {name: np.asarray(value, jnp.result_type(float)) for name, value in given.items()}
+            for op, given in self.parameters.items()
+        }
+        for op, given in arrays.items():
+            for name, value in given.items():
+                if value.shape not in ((), (layers,)):
+                    raise InputError(
+                        f"{op}.{name} has {len(value)} values but the model has {layers} layers; give one number, or "
+                        "one for each layer."
+                    )
+        return arrays
+
+    def record(self) -> dict[str, Value]:
+        """The parameters for a report, by name; as `op.name` where two rules have the name with different values."""
+        found: dict[str, Value] = {}
+        for op, given in self.parameters.items():
+            for name, value in given.items():
+                others = [values[name] for values in self.parameters.values() if name in values]
+                found[name if all(other == value for other in others) else f"{op}.{name}"] = value
+        return found
 
     def __str__(self) -> str:
-        fields = dataclasses.fields(Ops)
-        rows = [(field.name, getattr(self.ops, field.name)) for field in fields]
-        width = max(len(name) for name, _ in rows)
+        rows = [(op, rule, self.parameters.get(op, {})) for op, rule in self.rules.items()]
+        widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
         lines = [
-            f"{name:<{width}}  {'plain' if rule is getattr(PLAIN, name) else rule.__name__}" for name, rule in rows
+            f"{op:<{widths[0]}}  {rule:<{widths[1]}}  {', '.join(f'{name} = {value}' for name, value in given.items())}"
+            for op, rule, given in rows
         ]
-        return "\n".join(lines + [f"{name} = {value}" for name, value in self.parameters])
+        return "\n".join(line.rstrip() for line in lines)
 
 
-GRADIENT_X_INPUT = Composite(PLAIN)
-ATTNLRP = Composite(dataclasses.replace(PLAIN, activation=rules.secant, contract=rules.halved, layer_norm=rules.frozen))
-CP_LRP = Composite(dataclasses.replace(ATTNLRP.ops, softmax=rules.detached, contract=PLAIN.contract))
-BERT_LRP = Composite(
-    dataclasses.replace(
-        PLAIN,
-        linear=bert_lrp.signed_weights,
-        activation=bert_lrp.skipped,
-        residual=bert_lrp.whole_block,
-    ),
-    boundary=RELEVANCE,
-    reads=(EMBEDDINGS,),
-    parameters=(("stabilizer", bert_lrp.STABILIZER),),
+OPS = tuple(field.name for field in dataclasses.fields(Ops))
+
+
+def rule_name(op: str, rule: Callable[..., Array]) -> str:
+    """The name of an op's rule, as a composite file gives it."""
+    return PLAIN_RULE if rule is getattr(PLAIN, op) else rule.__name__
+
+
+def defaults_of(op: str, rule: Callable[..., Array]) -> dict[str, float]:
+    """The parameters of a rule: its arguments with a default that its op does not have."""
+    own = inspect.signature(getattr(ops, op)).parameters
+    found = inspect.signature(rule).parameters.values()
+    return {p.name: p.default for p in found if p.default is not p.empty and p.name not in own}
+
+
+def checked(key: str, value: Any, least: float) -> Value:
+    """A parameter's value as a float or a tuple of floats; an InputError says which it can have."""
+    many = np.ndim(value) == 1 and np.size(value) > 0
+    found = [item.item() if isinstance(item, np.generic) else item for item in (value if many else [value])]
+    for item in found:
+        number = isinstance(item, numbers.Real) and not isinstance(item, bool) and math.isfinite(item)
+        if not number or item < least:
+            raise InputError(
+                f"{key}={one_line(value)}: expected a number of at least {least:g}, or a list of one for each layer."
+            )
+    return tuple(map(float, found)) if many else float(found[0])
+
+
+def listed(parameters: Mapping[str, Mapping[str, Value]]) -> str:
+    """The names of parameters, for an error."""
+    return ", ".join(f"{op}.{name}" for op, given in parameters.items() for name in given) or "none"
+
+
+GRADIENT_X_INPUT = Composite(PLAIN, name="gradient_x_input")
+ATTNLRP = GRADIENT_X_INPUT.derive("attnlrp", activation=rules.secant, contract=rules.halved, layer_norm=rules.frozen)
+CP_LRP = ATTNLRP.derive("cp_lrp", softmax=rules.detached, contract=ops.contract)
+BERT_LRP = Composite(PLAIN, RELEVANCE, reads=(EMBEDDINGS,)).derive(
+    "bert_lrp", linear=bert_lrp.signed_weights, activation=bert_lrp.skipped, residual=bert_lrp.whole_block
+)
+BERT_LRP_JACOBIAN = dataclasses.replace(
+    BERT_LRP.derive("bert_lrp_jacobian", attention=bert_lrp.jacobian), last_queries=None
 )
 
 COMPOSITES = {
-    "attnlrp": ATTNLRP,
-    "cp_lrp": CP_LRP,
-    "gradient_x_input": GRADIENT_X_INPUT,
-    "bert_lrp": BERT_LRP,
+    made.name: made
+    for made in (
+        ATTNLRP,
+        CP_LRP,
+        ATTNLRP.derive("epsilon", linear=linear.epsilon),
+        ATTNLRP.derive("gamma", linear=linear.gamma),
+        ATTNLRP.derive("alpha_beta", linear=linear.alpha_beta),
+        ATTNLRP.derive("zplus", linear=linear.zplus),
+        GRADIENT_X_INPUT,
+        BERT_LRP,
+        BERT_LRP_JACOBIAN,
+    )
 }
 
 
-def composite(name: str) -> Composite:
-    """The composite of that name; an InputError lists the names there are."""
-    if not isinstance(name, str) or name not in COMPOSITES:
-        raise InputError(f"Unknown method {name!r}. Available: {', '.join(COMPOSITES)}.")
-    return COMPOSITES[name]
+def composite(method: str | Composite) -> Composite:
+    """The composite of that name, or itself; an InputError lists the names there are."""
+    if isinstance(method, Composite):
+        return method
+    if not isinstance(method, str) or method not in COMPOSITES:
+        raise InputError(f"Unknown method {method!r}. Available: {', '.join(COMPOSITES)}.")
+    return COMPOSITES[method]
+
+
+def register(made: Composite) -> Composite:
+    """Adds a composite to COMPOSITES, so that its name can be given wherever a method is asked for.
+
+    Raises:
+      InputError: its name is taken.
+    """
+    if made.name in COMPOSITES:
+        raise InputError(f"The name {made.name!r} is taken; choose another than {', '.join(COMPOSITES)}.")
+    COMPOSITES[made.name] = made
+    return made

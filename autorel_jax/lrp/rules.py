@@ -1,15 +1,17 @@
 """Rules: twins of the ops in ops.py with the same forward value and another backward. Used by composites.py.
 
 What flows backwards is the multiplier c = R / a of every activation a ("modified gradient"), so the plain backward
-of a linear map, a residual add, a gather or a reshape is LRP-0 already, and only the ops below need a rule:
+of a linear map, a residual add, a gather or a reshape is LRP-0 already; the other rules of linear maps are in
+linear.py, and here are those of the other ops:
 
     activation        secant            GELU, tanh, ReLU, SiLU
     contract          halved            attention scores, attention context
     softmax           detached          CP-LRP; AttnLRP's softmax rule is the plain backward
-    layer_norm        frozen
+    layer_norm        frozen, identity
+    add               ratio             the residual stream, the parts of the embedding
     the boundaries    to_multiplier, to_relevance
 
-Shape letters as in ops.py.
+A parameter of a rule is an argument with a default, after those of its op. Shape letters as in ops.py.
 """
 
 import functools
@@ -18,6 +20,7 @@ import jax
 import jax.numpy as jnp
 
 from autorel_jax import ops
+from autorel_jax.lrp.stabilize import quotient, sign
 from autorel_jax.ops import Array
 
 # ---------------------------------------------------------------- activation: GELU, tanh, ReLU, SiLU
@@ -126,6 +129,69 @@ def frozen(x: Array, scale: Array, bias: Array, epsilon: float) -> Array:
     Conserves: Σ R_in + Σ bias c_out = Σ R_out.
     """
     return ops.layer_norm(x, scale, bias, epsilon, of_deviation=jax.lax.stop_gradient)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(3,))
+def identity(x: Array, scale: Array, bias: Array, epsilon: float, stabilizer: Array | float = 1e-9) -> Array:
+    """LayerNorm as the identity: an output's relevance goes to the input of the same place.
+
+        R_in = R_out x / (x + δ sign x),   so   c_in = c_out y / (x + δ sign x),   δ the stabilizer, sign 0 = 1
+
+    This is the one rule that divides by an activation. What it gives back to a small sum x = a + b of large parts is
+    large for both, with opposite signs: `ratio` in place of the plain add keeps each within the relevance of x.
+
+    Shapes: x [..., D], scale [D], bias [D] -> [..., D]; stabilizer a scalar.
+    Source: Chefer et al. 2021 (CVPR), whose LayerNorm passes relevance on.
+    Conserves: R_in = R_out for each element, but for the share of δ.
+
+    Default: far below any activation that float32 tells from rounding.
+    """
+    return ops.layer_norm(x, scale, bias, epsilon)
+
+
+def _identity_forward(x, scale, bias, epsilon, stabilizer):
+    y = ops.layer_norm(x, scale, bias, epsilon)
+    return y, (x, y, stabilizer)
+
+
+def _identity_backward(epsilon, saved, c):
+    x, y, stabilizer = saved
+    return (c * quotient(y * sign(x), jnp.abs(x) + stabilizer)).astype(x.dtype), None, None, None
+
+
+identity.defvjp(_identity_forward, _identity_backward)
+
+# ---------------------------------------------------------------- add: the residual stream, the parts of the embedding
+
+
+def ratio(a: Array, b: Array) -> Array:
+    """Splits the relevance of a sum in proportion to the sizes of its parts, which never exceed it.
+
+        R(a) = R |a| / (|a| + |b|),   so   c_a = c sign(a) (a + b) / (|a| + |b|),   sign 0 = 1; likewise b
+
+    Where a and b have one sign this is the plain add; where they nearly cancel, the plain add gives to each many
+    times the relevance of their sum, and this does not.
+
+    Shapes: a and b [..., D] -> [..., D].
+    Source: Otsuki et al. 2024 (arXiv 2407.09115), splitting by ratio at skip connections.
+    Conserves: R(a) + R(b) = R for each element.
+    """
+    return _ratio(*jnp.broadcast_arrays(a, b))
+
+
+@jax.custom_vjp
+def _ratio(a, b):
+    return ops.add(a, b)
+
+
+def _ratio_backward(parts, c):
+    a, b = parts
+    total = jnp.abs(a) + jnp.abs(b)
+    share = jnp.where(total == 0, 1, quotient(a + b, total))
+    return tuple((c * share * sign(part)).astype(part.dtype) for part in parts)
+
+
+_ratio.defvjp(lambda a, b: (ops.add(a, b), (a, b)), _ratio_backward)
 
 
 # ---------------------------------------------------------------- the boundaries, in multiplier form

@@ -1,0 +1,73 @@
+"""Composite files: TOML -> a Composite. `autorel-explain --composite-file` reads them; docs/rules.md lists the rules.
+
+name = "robust"                 # for reports
+base = "attnlrp"                # a name in COMPOSITES: what is not said below is as there
+
+[ops]
+add = "ratio"                   # op = rule
+linear = {rule = "gamma", gamma = 0.1}   # with parameters, each a number or a list of one for each layer
+"""
+
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from autorel_jax.errors import InputError, one_line
+from autorel_jax.lrp.composites import COMPOSITES, OPS, PLAIN_RULE, RULES, Composite, composite
+from autorel_jax.ops import PLAIN, Array
+
+KEYS = ("name", "base", "ops")
+
+
+def read_composite(path: Path) -> Composite:
+    """The composite that a TOML file describes.
+
+    Raises:
+      InputError: it cannot be read, or names what there is not; the message lists what there is.
+    """
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist.") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InputError(f"{path} is not a TOML file that can be read: {one_line(error)}.") from None
+    try:
+        return parse_composite(raw)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def parse_composite(raw: Mapping[str, Any]) -> Composite:
+    """A parsed composite file -> Composite."""
+    refuse_unknown("key", raw, KEYS)
+    for key in ("name", "base"):
+        if not isinstance(raw.get(key), str) or not raw[key]:
+            raise InputError(f"{key}={raw.get(key)!r}: expected a string.")
+    if raw["name"] in COMPOSITES:
+        raise InputError(f"the name {raw['name']!r} is taken; choose another than {', '.join(COMPOSITES)}.")
+    base, tables = composite(raw["base"]), raw.get("ops", {})
+    if not isinstance(tables, dict):
+        raise InputError(f"ops={tables!r}: expected a table of op = rule.")
+    refuse_unknown("op", tables, OPS)
+    given = {op: table if isinstance(table, dict) else {"rule": table} for op, table in tables.items()}
+    rules = {op: rule_named(base, op, table["rule"]) for op, table in given.items() if "rule" in table}
+    made = base.derive(raw["name"], **rules)
+    for op, table in given.items():
+        refuse_unknown(f"key of {op}", table, ("rule", *made.parameters.get(op, {})))
+    return made.set({f"{op}.{key}": table[key] for op, table in given.items() for key in table if key != "rule"})
+
+
+def rule_named(base: Composite, op: str, name: Any) -> Callable[..., Array]:
+    """The rule of that name for an op, among those that carry what the base carries."""
+    known = {rule.__name__: rule for rule in RULES[base.boundary].get(op, ())} | {PLAIN_RULE: getattr(PLAIN, op)}
+    if not isinstance(name, str) or name not in known:
+        raise InputError(f"{op} has no rule {name!r} on the base {base.name}; available: {', '.join(known)}.")
+    return known[name]
+
+
+def refuse_unknown(what: str, given: Mapping[str, Any], known: tuple[str, ...]) -> None:
+    """Raises InputError for the first name that is not known."""
+    for name in given:
+        if name not in known:
+            raise InputError(f"unknown {what} {name!r}; available: {', '.join(known)}.")

@@ -1,0 +1,44 @@
+"""docs/rules.md: it is what docs/generate.py writes, each rule is documented in full, and its examples run."""
+
+import re
+import runpy
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import autorel_jax as ar
+from autorel_jax.lrp.composite_file import parse_composite
+from autorel_jax.lrp.composites import RULES
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "rules.md"
+GENERATE = runpy.run_path(str(ROOT / "docs" / "generate.py"))
+EACH = [(op, rule) for found in RULES.values() for op, rules in found.items() for rule in rules]
+
+
+def test_the_page_is_up_to_date():
+    assert PAGE.read_text("utf-8") == GENERATE["page"](), "run: python docs/generate.py"
+
+
+@pytest.mark.parametrize(("op", "rule"), EACH, ids=lambda value: value if isinstance(value, str) else value.__name__)
+def test_each_rule_is_documented_in_full_and_tested(op, rule):
+    parts = GENERATE["parsed"](rule)
+    wanted = {"sentence", "equation", "Shapes", "Source", "Conserves"}
+    assert parts.keys() == wanted | ({"Default"} if GENERATE["defaults_of"](op, rule) else set())
+    assert all(parts.values())
+    assert "```" in parts["equation"]
+    assert len(list(GENERATE["tests_of"](rule.__name__))) >= 1
+
+
+def fence(language):
+    return re.search(rf"^```{language}\n(.*?)^```$", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)[1]
+
+
+def test_both_ways_to_a_composite_of_ones_own_lead_to_the_same(capsys):
+    names = {}
+    exec(compile(fence("python"), "docs/rules.md", "exec"), names)
+    assert capsys.readouterr().out.startswith("linear      gamma   gamma = 0.1\n")
+    read = parse_composite(tomllib.loads(fence("toml")))
+    assert read == names["mine"] != ar.COMPOSITES["gamma"]
+    assert (read.name, read.parameters) == (names["mine"].name, names["mine"].parameters)
