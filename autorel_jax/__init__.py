@@ -26,6 +26,9 @@ NAMES = {  # public name -> the module that it lives in
     "explain": "autorel_jax.explainer",
     "load": "autorel_jax.classifier",
     "register": "autorel_jax.lrp.composites",
+    "TaskConfig": "autorel_jax.train_config",
+    "train": "autorel_jax.training",
+    "TrainConfig": "autorel_jax.train_config",
 }
 __all__ = ["__version__", *NAMES]
 

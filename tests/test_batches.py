@@ -14,7 +14,8 @@ from autorel_jax.train_config import TaskConfig, TrainConfig
 from autorel_jax.training.prepare import planned
 
 PAD = 7  # not 0, which a batch could be full of by mistake
-WORDS = (*"the film was never dull . , ! ( walking [SEP] [MASK] 中文x ﬁ e\u0301 \u200b \x0b".split(" "), "", "y" * 120)
+WORDS = ("the", "film", "dull", ".", "(", "walking", "[SEP]", "[MASK]", "中文x", "ﬁ", "e\u0301", "\u200b", "\x0b", "")
+WORDS = (*WORDS, "y" * 120)
 # Rows, batch size, parts, devices.
 PLANS = (
     (203, 16, 1, 1),

@@ -8,12 +8,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from autorel_jax.cli import convert, explain
+from autorel_jax.cli import convert, explain, train
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-PROGRAMS = {"python explain.py": explain, "autorel-explain": explain, "autorel-convert": convert}
+PROGRAMS = {
+    "python explain.py": explain,
+    "autorel-explain": explain,
+    "autorel-convert": convert,
+    "python train.py": train,
+    "srun python train.py": train,
+}
+MODULES = set(PROGRAMS.values())
 
 
 def fences(language):
@@ -42,13 +49,13 @@ def test_its_python_runs(model_folder, capsys):
 def test_its_commands_parse():
     found = list(commands())
     assert len(found) >= 6
-    assert {module for module, _ in found} == {explain, convert}
+    assert {module for module, _ in found} == MODULES
     for module, arguments in found:
         module.parser().parse_args(arguments)
 
 
 def test_its_flags_exist():
-    known = {flag for module in (explain, convert) for flag in module.parser()._option_string_actions}
+    known = {flag for module in MODULES for flag in module.parser()._option_string_actions}
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", README.read_text("utf-8"))) <= known
 
 

@@ -30,3 +30,14 @@ GRADIENT_NORM = 1e-12  # relative, float64, the root of a sum of 75 squares in t
 LOSS = 1e-12  # relative, float64, a sum over 7 rows by hand or against PyTorch; measured 2e-16
 LOSS_PARTS = 1e-12  # likewise, a sum in two parts; measured 0
 METRIC = 1e-12  # relative and absolute, float64, means over 40 rows against loops; measured 2e-16
+FLOAT16_EXPORT = 0.005  # of the largest logit: 11 bits of mantissa over a few layers; measured 5e-4
+LOGGED_RATE = 1e-6  # relative, a learning rate that float32 computed, against float64; measured 1.2e-7
+CORRELATION = 1e-4  # relative, of 48 float32 logits that vary little, from batches of two shapes; measured 5e-6
+DEVICES_LOSSES = 1e-5  # float32, relative, losses and gradient norms of 20 steps on 1 to 8 devices; measured 2.2e-7
+DEVICES_PARAMETERS = 2e-5  # float32, absolute, all parameters after them; measured 3.4e-6, of key biases, whose
+#                            gradients are 0 but for rounding, which Adam scales up; 5e-7 for the others
+DEVICES_LOGITS = 1e-5  # float32, of the largest logit, and relative for metrics, after them; measured 1.4e-6
+FSDP_COPIED = 0.03  # of a small model's bytes, biases and LayerNorm, which every device holds; measured 0.029 of 8
+FSDP_COPIED_MINILM = 0.002  # likewise at MiniLM's size; measured 0.00096, at BERT-base's 0.0001
+PROCESSES_PARAMETERS = 0.0  # two processes with a device each against one with two: the same program
+PROCESSES_LOSSES = 0.0  # likewise

@@ -82,25 +82,26 @@ class Learner:
 
     def step(self, state: State, batch: TrainBatch) -> tuple[State, Logged]:
         """One optimizer step on the mean loss over all parts of the batch."""
-        keys = jax.random.split(jax.random.fold_in(jax.random.key(self.seed), state.step), batch.ids.shape[0])
-
-        def add_part(sums, part):
-            found = jax.value_and_grad(self.loss_of, has_aux=True)(state.params, *part)
-            return jax.tree.map(jnp.add, sums, found), None
-
-        first = ((jnp.zeros(()), jnp.zeros(())), jax.tree.map(jnp.zeros_like, state.params))
-        if len(keys) == 1:
-            sums = jax.value_and_grad(self.loss_of, has_aux=True)(
-                state.params, jax.tree.map(lambda leaf: leaf[0], batch), keys[0]
-            )
-        else:
-            sums, _ = jax.lax.scan(add_part, first, (batch, keys))
-        (total, weight), gradients = sums
+        key = jax.random.fold_in(jax.random.key(self.seed), state.step)
+        (total, weight), gradients = self.sums_of_parts(state.params, batch, key)
         gradients = jax.tree.map(lambda leaf: leaf / weight, gradients)
         updates, moments = self.transform.update(gradients, state.moments, state.params)
         params = optax.apply_updates(state.params, updates)
-        norm = gradient_norm(gradients, self.frozen)
-        return State(state.step + 1, params, moments), Logged(total / weight, norm)
+        logged = Logged(total / weight, gradient_norm(gradients, self.frozen))
+        return State(state.step + 1, params, moments), logged
+
+    def sums_of_parts(self, params: Params, batch: TrainBatch, key: Array) -> tuple[tuple[Array, Array], Params]:
+        """Summed loss, summed weight, and the gradient of the former: one part after the other, memory for one."""
+        keys = jax.random.split(key, batch.ids.shape[0])
+        of_part = jax.value_and_grad(self.loss_of, has_aux=True)
+        if len(keys) == 1:
+            return of_part(params, jax.tree.map(lambda leaf: leaf[0], batch), keys[0])
+
+        def add_part(sums, part):
+            return jax.tree.map(jnp.add, sums, of_part(params, *part)), None
+
+        zeros = (jnp.zeros(()), jnp.zeros(())), jax.tree.map(jnp.zeros_like, params)
+        return jax.lax.scan(add_part, zeros, (batch, keys))[0]
 
     def loss_of(self, params: Params, batch: TrainBatch, key: Array) -> tuple[Array, Array]:
         """The sum of the rows' losses, and of their weights: batch leaves [R, …]."""

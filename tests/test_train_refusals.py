@@ -1,0 +1,208 @@
+"""What the train command says of flags and configs that it cannot take: one line, exit code 2, nothing written."""
+
+import dataclasses
+import shutil
+import sys
+
+import pytest
+import tomli_w
+import training
+from training import call, refused
+
+from autorel_jax.cli.train import IGNORED, ORIGINAL, parser
+from autorel_jax.train_config import TrainConfig
+from autorel_jax.training import PACKAGES, folder
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory):
+    """encoder/ and task/ beside each other."""
+    places = tmp_path_factory.mktemp("refused")
+    training.write_encoder(places / "encoder")
+    training.write_task(places / "task")
+    return places
+
+
+@pytest.fixture
+def config(places, tmp_path):
+    """A copy of the task, to be damaged, beside a link to the encoder."""
+    (tmp_path / "encoder").symlink_to(places / "encoder")
+    return shutil.copytree(places / "task", tmp_path / "task") / "task.toml"
+
+
+def test_every_field_has_a_flag_and_every_flag_says_what_it_does(capsys):
+    actions = {name: action for action in parser()._actions for name in action.option_strings}
+    assert all(action.help and not action.help.startswith("(") for action in actions.values())
+    for field in dataclasses.fields(TrainConfig):
+        if field.name != "task":
+            names = {f"--{field.name}", f"--{field.name.replace('_', '-')}", *ORIGINAL.get(field.name, ())}
+            assert {actions[name].dest for name in names} == {field.name}
+    with pytest.raises(SystemExit) as end:
+        parser().parse_args(["--help"])
+    assert end.value.code == 0
+    shown = capsys.readouterr().out
+    assert "examples:" in shown
+    assert all(flag in shown for flag in IGNORED)
+
+
+def test_each_ignored_flag_is_said_to_be(places, tmp_path):
+    words = [word for flag, (count, _) in IGNORED.items() for word in (flag, *["x"] * count)]
+    arguments = ("--config", places / "task/task.toml", "--output", tmp_path / "run", "--max-length", 99, *words)
+    code, _, err = call(*arguments)
+    assert code == 2
+    *said, last = err.splitlines()
+    assert said == [f"autorel-train: {flag} is ignored: {reason}" for flag, (_, reason) in IGNORED.items()]
+    assert "max_length=99 exceeds the model's 16 positions" in last
+
+
+def test_a_flag_that_is_none(tmp_path):
+    assert "unrecognized arguments: --frobnicate; see autorel-train --help" in refused("--frobnicate")
+    assert "--config FILE or --task NAME is missing" in refused("--output", tmp_path / "run")
+    assert "not allowed with argument" in refused("--config", "x.toml", "--task", "SST5")
+
+
+FLAGS = [
+    ("--config {tmp}/none.toml", "none.toml does not exist"),
+    ("--task SST9", "There is no task 'SST9'"),
+    ("--config {config} --batch-size many", "invalid int value: 'many'"),
+    ("--config {config} --batch-size 0", "batch_size=0: expected a finite number of at least 1"),
+    ("--config {config} --learning-rate nan", "learning_rate=nan: expected a finite number"),
+    ("--config {config} --learning-rate inf", "learning_rate=inf: expected a finite number"),
+    ("--config {config} --epochs 0", "epochs=0: expected more than 0, or max_steps"),
+    ("--config {config} --warmup 1.5", "warmup=1.5: expected less than 1"),
+    ("--config {config} --accumulation 5", "accumulation=5 does not divide batch_size=16; use a divisor"),
+    ("--config {config} --schedule square", "invalid choice: 'square'"),
+    ("--config {config} --max-length 17", "max_length=17 exceeds the model's 16 positions"),
+    ("--config {config} --data-dir {tmp}", "train.csv does not exist: the train data of tiny"),
+    ("--config {config} --model {tmp}/none", "none': no such directory or file"),
+    ("--config {config} --model {tmp}/task", "task"),
+    ("--config {config} --model ~nobody/none", "~nobody/none"),
+    ("--config {config} --vocab {tmp}/none.txt", "none.txt does not exist"),
+    (
+        "--config {config} --class-weights 1 2",
+        "one finite number greater than 0 for each of the 3",
+    ),
+    ("--config {config} --class-weights 1 2 many", "expected balanced, or 3 numbers"),
+    ("--config {config} --freeze-layers 3", "freeze_layers=3: the model has 2 layers"),
+    ("--config {config} --select pearson", "select='pearson' cannot choose a checkpoint"),
+    ("--config {config} --devices 99", "--devices 99: there are 1 (cpu)"),
+    ("--config {config} --device tpu", "--device tpu: there is no such device here"),
+    ("--config {config} --processes 2", "need --coordinator HOST:PORT"),
+]
+
+
+@pytest.mark.parametrize(("flags", "said"), FLAGS, ids=[flags.replace("--config {config} ", "") for flags, _ in FLAGS])
+def test_flags(flags, said, config, tmp_path):
+    words = [word.format(tmp=tmp_path, config=config) for word in flags.split()]
+    assert said in refused(*words, "--output", tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+FILES = [
+    ({"learning_rat": 1}, {}, "unknown key 'learning_rat'; accepted: task, model,"),
+    ({"learning_rate": "fast"}, {}, "learning_rate = 'fast': expected a float"),
+    ({"batch_size": 16.0}, {}, "batch_size = 16.0: expected a int"),
+    ({"remat": 1}, {}, "remat = 1: expected a bool"),
+    ({"model": ""}, {}, "--model is missing"),
+    ({"task": "x"}, None, "task is a str; expected a table [task]"),
+    ({}, {"lable": "x"}, "[task]: unknown key 'lable'; accepted: name, train,"),
+    ({}, {"labels": 3.5}, "a classification needs at least two"),
+    ({}, {"labels": [["a"], ["b"]]}, "expected a list of strings"),
+    (
+        {},
+        {"labels": ["negative", "positive"]},
+        "row from line 3: the label 'neutral' is unknown; accepted: 'negative'",
+    ),
+    ({}, {"label": "stars"}, "stars"),
+    ({}, {"train": "more.csv"}, "more.csv does not exist: the train data of tiny"),
+    ({}, {"dev": "more.csv"}, "more.csv does not exist: the dev data of tiny"),
+    ({}, {"train": "task.toml"}, "the suffix is none of .tsv, .csv, .jsonl, .parquet"),
+    ({}, {"problem": "ranking"}, "problem='ranking' is unknown"),
+    ({}, {"problem": "regression", "labels": []}, "the label 'negative' is not a finite number"),
+    ({}, {"dev_fraction": 0.5}, "has dev and dev_fraction; give one of them"),
+    ({"eval_test": True}, {"test": None}, "--eval-test: [task] names no test data"),
+    ({"early_stopping": 1}, {"dev": None}, "--early-stopping: [task] names no dev data"),
+]
+
+
+@pytest.mark.parametrize(("top", "task", "said"), FILES, ids=[said for _, _, said in FILES])
+def test_files(top, task, said, config, tmp_path):
+    values = training.read_toml(config)
+    values |= top
+    if task is not None:
+        values["task"] |= task
+        values["task"] = {name: value for name, value in values["task"].items() if value is not None}
+    config.write_text(tomli_w.dumps(values))
+    assert said in refused("--config", config, "--output", tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_file_that_is_no_toml(config, tmp_path):
+    config.write_bytes(b"seed = \xff")
+    assert "is not a TOML file that can be read" in refused("--config", config, "--output", tmp_path / "run")
+    config.write_text("seed = [")
+    assert "is not a TOML file that can be read" in refused("--config", config, "--output", tmp_path / "run")
+
+
+def test_a_folder_with_something_in_it(config, tmp_path):
+    output = tmp_path / "run"
+    output.mkdir()
+    (output / "mine.txt").write_text("precious")
+    arguments = ("--config", config, "--output", output)
+    assert refused(*arguments) == f"{output} is not empty; give another folder with --output."
+    assert "is not empty and holds no run to resume" in refused(*arguments, "--resume")
+    assert "--config FILE or --task NAME is missing" in refused("--output", output, "--resume")
+    assert [path.name for path in output.iterdir()] == ["mine.txt"]
+    assert "--output is missing" in refused("--config", config)
+
+
+def test_a_run_that_is_another(config, tmp_path):
+    """Whatever training depends on is compared; nothing of the run is touched."""
+    output = tmp_path / "run"
+    arguments = ("--config", config, "--output", output)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("autorel_jax.training.loop.run", lambda *_: (_ for _ in ()).throw(SystemExit(143)))
+        assert call(*arguments)[0] == 143
+    before = (output / "config.toml").read_bytes()
+    assert "holds a run; add --resume to go on with it, or give another folder" in refused(*arguments)
+    for flag, value, said in (
+        ("--learning-rate", 2e-2, "learning_rate = 0.01, not 0.02"),
+        ("--seed", 1, "seed = 7, not 1"),
+        ("--model", config.parent, f"not '{config.parent}'"),
+        ("--class-weights", "balanced", "class_weights = (), not ('balanced',)"),
+    ):
+        line = refused(*arguments, "--resume", flag, value)
+        assert said in line
+        assert "resume it with the same settings, or give another folder" in line
+    text = config.read_text()
+    config.write_text(text.replace('name = "tiny"', 'name = "small"'))
+    assert "holds a run with name = 'tiny', not 'small'" in refused(*arguments, "--resume")
+    assert (output / "config.toml").read_bytes() == before
+    assert [path.name for path in output.iterdir()] == ["config.toml"]
+
+
+def test_what_a_kill_left_is_no_run(config, tmp_path):
+    """A run that was killed while its config was written is begun, and what it left is removed."""
+    output = tmp_path / "run"
+    output.mkdir()
+    (output / f".{folder.CONFIG}.0123abcd").write_text("cut o")
+    (output / f".{folder.MODEL}.0123abcd").mkdir()
+    arguments = ("--config", config, "--output", output, "--resume")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("autorel_jax.training.loop.run", lambda *_: (_ for _ in ()).throw(SystemExit(143)))
+        assert call(*arguments)[0] == 143
+    assert [path.name for path in output.iterdir()] == ["config.toml"]
+
+
+@pytest.mark.parametrize("name", PACKAGES)
+def test_a_package_that_is_not_installed(name, config, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, name, None)
+    said = refused("--config", config, "--output", tmp_path / "run")
+    assert said == f"training needs {name}; run: pip install 'autorel-jax[train]'"
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_place_where_nothing_can_be_written(config, tmp_path):
+    (tmp_path / "file").touch()
+    for output in (tmp_path / "file", tmp_path / "file" / "run"):
+        assert refused("--config", config, "--output", output) == f"{output} cannot be written: Not a directory."
