@@ -1,6 +1,7 @@
 """What an explanation costs beside a plain forward pass, and how long the first one of a fresh process takes.
 
-    python benchmarks/explain.py [--sizes minilm,base] [--repeats 15] [--skip-start]
+    python benchmarks/explain.py [--sizes minilm,base] [--method attnlrp,gamma] [--shapes 32x32] [--repeats 15]
+        [--skip-start]
 
 Weights are random: time does not depend on their values. Every ratio is of calls that alternate in one process.
 """
@@ -37,16 +38,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sizes", default=",".join(SIZES))
     parser.add_argument("--method", default=ExplainConfig.method)
+    parser.add_argument("--shapes", default=",".join(f"{texts}x{tokens}" for texts, tokens in SHAPES))
     parser.add_argument("--repeats", type=int, default=15)
     parser.add_argument("--skip-start", action="store_true")
     args = parser.parse_args()
-    print(
-        f"{jax.devices()[0].device_kind}, {os.cpu_count()} cores, jax {jax.__version__}, method {args.method}, float32"
-    )
+    print(f"{jax.devices()[0].device_kind}, {os.cpu_count()} cores, jax {jax.__version__}, float32")
     for size in args.sizes.split(","):
         params = random_params(SIZES[size])
-        for texts, tokens in SHAPES:
-            print(cost(size, args.method, params, texts, tokens, args.repeats), flush=True)
+        for shape in args.shapes.split(","):
+            for method in args.method.split(","):
+                print(cost(size, method, params, *map(int, shape.split("x")), args.repeats), flush=True)
     if not args.skip_start:
         start("minilm")
 
@@ -81,7 +82,8 @@ def cost(size: str, method: str, params: bert.Params, texts: int, tokens: int, r
     plain, ours = (1e3 * statistics.median(column) for column in times)
     memory = [compiled.memory_analysis().temp_size_in_bytes / 2**20 for compiled in (forward, explain)]
     return (
-        f"{size:7} B={texts:<3} T={tokens:<4} forward {plain:8.1f} ms  relevance {ours:8.1f} ms  ratio {ratio:.2f}  "
+        f"{size:7} {method:17} B={texts:<3} T={tokens:<4} forward {plain:8.1f} ms  relevance {ours:8.1f} ms  "
+        f"ratio {ratio:.2f}  "
         f"(of minima {min(times[1]) / min(times[0]):.2f})  temporary memory {memory[0]:.1f} / {memory[1]:.1f} MiB"
     )
 
