@@ -4,11 +4,12 @@ import dataclasses
 import json
 import math
 import numbers
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from autorel_jax.errors import InputError
+from autorel_jax.errors import InputError, one_line
 
 # transformers' architectures whose encoder is BERT's: with our classification head, or with heads that are ignored.
 CLASSIFIERS = ("BertForSequenceClassification",)
@@ -126,6 +127,16 @@ class ExplainConfig:
             optional = name == "max_length" and value is None
             if not optional and (not isinstance(value, numbers.Integral) or value < 1):
                 raise InputError(f"{name}={value!r}: expected a whole number of at least 1.")
+
+
+def read_toml(path: Path, instead: str = "give a TOML file") -> dict[str, Any]:
+    """The tables of a TOML file, or an InputError; where there is none it says what to do `instead`."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist; {instead}.") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InputError(f"{path} is not a TOML file that can be read: {one_line(error)}.") from None
 
 
 def read_config(path: Path) -> BertConfig:

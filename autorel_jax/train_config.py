@@ -6,15 +6,14 @@ A file holds TrainConfig's fields at its top and TaskConfig's in a table [task].
 import dataclasses
 import math
 import os
-import tomllib
 import types
 import typing
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from autorel_jax.config import COMPUTE_DTYPES, PROBLEMS, REGRESSION, SINGLE
-from autorel_jax.errors import InputError, one_line
+from autorel_jax.config import COMPUTE_DTYPES, PROBLEMS, REGRESSION, SINGLE, read_toml
+from autorel_jax.errors import InputError
 
 SCHEDULES = ("linear", "cosine", "constant")
 OPTIMIZERS = ("adamw", "bert_adam")
@@ -156,12 +155,7 @@ def read_config(path: Path) -> dict[str, Any]:
 
     Paths in it are relative to its folder, which is also where the data are unless it says otherwise.
     """
-    try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist; give a TOML file, or the name of a task.") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InputError(f"{path} is not a TOML file that can be read: {one_line(error)}.") from None
+    raw = read_toml(path, "give a TOML file, or the name of a task")
     task = raw.pop("task", {})
     if not isinstance(task, dict):
         raise InputError(f"{path}: task is a {type(task).__name__}; expected a table [task].")

@@ -8,12 +8,12 @@ add = "ratio"                   # op = rule
 linear = {rule = "gamma", gamma = 0.1}   # with parameters, each a number or a list of one for each layer
 """
 
-import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from autorel_jax.errors import InputError, one_line
+from autorel_jax.config import read_toml
+from autorel_jax.errors import InputError
 from autorel_jax.lrp.composites import COMPOSITES, OPS, PLAIN_RULE, RULES, Composite, composite
 from autorel_jax.ops import PLAIN, Array
 
@@ -26,12 +26,7 @@ def read_composite(path: Path) -> Composite:
     Raises:
       InputError: it cannot be read, or names what there is not; the message lists what there is.
     """
-    try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist.") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InputError(f"{path} is not a TOML file that can be read: {one_line(error)}.") from None
+    raw = read_toml(path)
     try:
         return parse_composite(raw)
     except InputError as error:
