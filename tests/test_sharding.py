@@ -81,15 +81,18 @@ def test_the_longest_axis_that_can_be_is_divided(config, count):
 
 def test_axes_by_hand():
     tree = {"layers": {"kernel": (8, 384, 1536), "bias": (8, 1536)}, "word": (30522, 384), "odd": (2049, 2051)}
-    tree = {"small": (8, 255), "scalar": (), **tree}
+    tree |= {"small": (8, 255), "scalar": (), "tall": (4096, 8)}
+    tree["layers"]["tall"] = (4096, 8)
     tree = jax.tree.map(lambda shape: jax.ShapeDtypeStruct(shape, np.float32), tree, is_leaf=lambda x: type(x) is tuple)
     found = {jax.tree_util.keystr(path, simple=True, separator="."): axes for path, _, axes in listed(tree, 8)}
     assert found == {
         "layers.bias": (None, "data"),
         "layers.kernel": (None, None, "data"),
+        "layers.tall": (None, "data"),  # the layers' own axis stays whole
         "odd": (None, None),
         "scalar": (),
         "small": (None, None),
+        "tall": ("data", None),
         "word": (None, "data"),  # 8 does not divide 30,522
     }
     assert dict((path[-1].key, axes) for path, _, axes in listed(tree, 2))["word"] == ("data", None)
