@@ -8,6 +8,7 @@ parameters stand apart so that no step has to cut them from a stack.
 """
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import flax.linen as nn
@@ -16,7 +17,7 @@ import jax.numpy as jnp
 
 from autorel_jax.config import BertConfig
 from autorel_jax.errors import InputError
-from autorel_jax.ops import PLAIN, Array, Ops, Values
+from autorel_jax.ops import PLAIN, Array, Ops, Values, attention_weights
 
 Params = dict[str, Any]  # nested; the leaves are arrays
 
@@ -126,6 +127,12 @@ class Attention:
         output = affine(ops, params["attention_output"], context, self.dtype)
         return dropout(output, self.config.hidden_dropout_prob, output_key)
 
+    def weights(self, values: Values, inputs: tuple[Params, Array, Array | None], x: Array) -> Array:
+        """The attention weights behind `__call__` of the same arguments, without dropout: [B, H, T, S]."""
+        (params, mask, _), ops = inputs, self.ops.bind(values)
+        query, key = self.heads(ops, params["query"], x[:, : self.queries]), self.heads(ops, params["key"], x)
+        return attention_weights(ops, query, key, mask)
+
     def heads(self, ops: Ops, params: Params, x: Array) -> Array:
         """Projects x [B, T, D] to [B, T, H, K]."""
         y = affine(ops, params, x, self.dtype)
@@ -210,14 +217,14 @@ class Bert(nn.Module):
         return self.embeddings()["word"][ids]
 
     def values(self, layer: int | slice) -> Values:
-        """The rules' parameters in one layer, or in several along a first axis; `values` holds scalars or [L] each.
+        """The rules' parameters in one layer, or in several along a first axis; `values` holds scalars or [L, …] each.
 
         What stands outside the layers takes the values of the nearest: the embeddings the first layer's, the pooler
         and the classifier the last one's.
         """
         depth = (self.config.num_hidden_layers,)
         values = {op: dict(given) for op, given in self.variables.get("values", {}).items()}
-        return jax.tree.map(lambda value: jnp.broadcast_to(value, depth)[layer], values)
+        return jax.tree.map(lambda value: jnp.broadcast_to(value, depth + jnp.shape(value)[1:])[layer], values)
 
     def embed(self, words: Array, types: Array, key: Array | None = None) -> Array:
         """Embeddings, the output of the embedding LayerNorm: words [B, T, D], types [B, T] -> [B, T, D]."""
@@ -239,13 +246,38 @@ class Bert(nn.Module):
 
     def classify(self, embeddings: Array, mask: Array, key: Array | None = None) -> Array:
         """Logits: embeddings [B, T, D], mask [B, T] -> [B, C]."""
-        config, ops = self.config, self.ops.bind(self.values(-1))
         encode_key, pool_key = (None, None) if key is None else jax.random.split(key)
-        first = self.encode(embeddings, mask, encode_key)
+        return self.head(self.encode(embeddings, mask, encode_key), pool_key)
+
+    def attend(
+        self, embeddings: Array, mask: Array, read: Callable[[Array], Array] = lambda weights: weights
+    ) -> tuple[Array, Array, Array]:
+        """Logits, and what `read` makes of the attention weights [B, H, T, S] of each layer.
+
+        Shapes: embeddings [B, T, D], mask [B, T] -> logits [B, C]; of all layers but the last, stacked along a first
+        axis; of the last layer, whose weights are [B, H, 1, S] because only [CLS] is read from it (`last_queries`).
+        """
+        mask, dtype = mask.astype(bool), jnp.dtype(self.dtype or embeddings.dtype)
+
+        def weights(layer, x, queries=None):  # computed twice as written; XLA computes them once
+            values, params, key = layer
+            return read(Attention(self.ops, self.config, dtype, queries).weights(values, (params, mask, key), x))
+
+        def step(x, layer):
+            return self.layer(mask, *layer, x), weights(layer, x)
+
+        x, found = jax.lax.scan(step, embeddings, (self.values(slice(-1)), self.layers(), None))
+        layer = (self.values(-1), self.last_layer(), None)
+        first = self.layer(mask, *layer, x, queries=self.last_queries)[:, 0]
+        return self.head(first), found, weights(layer, x, self.last_queries)
+
+    def head(self, first: Array, key: Array | None = None) -> Array:
+        """Logits: [CLS] after the last layer [B, D] -> [B, C]."""
+        config, ops = self.config, self.ops.bind(self.values(-1))
         dtype = self.dtype or first.dtype
         pooled = ops.activation("tanh", affine(ops, self.pooler(), first, dtype).astype(first.dtype))
         rate = config.hidden_dropout_prob if config.classifier_dropout is None else config.classifier_dropout
-        return affine(ops, self.classifier(), dropout(pooled, rate, pool_key), first.dtype)
+        return affine(ops, self.classifier(), dropout(pooled, rate, key), first.dtype)
 
     def encode(self, x: Array, mask: Array, key: Array | None = None) -> Array:
         """[CLS] after the last layer: x [B, T, D], mask [B, T] -> [B, D]."""

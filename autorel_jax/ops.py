@@ -110,6 +110,12 @@ Values = Mapping[str, Mapping[str, Any]]
 """Values of the parameters of rules: the op's name -> the parameter's name -> an array."""
 
 
+def attention_weights(ops: "Ops", query: Array, key: Array, mask: Array) -> Array:
+    """How much each token looks at each. Shapes: query [B, T, H, K], key [B, S, H, K], mask [B, S] -> [B, H, T, S]."""
+    scores = ops.contract("bthk,bshk->bhts", query / query.shape[-1] ** 0.5, key)
+    return ops.softmax(at_least_float32(scores), mask[:, None, None, :])
+
+
 def attention(
     ops: "Ops", query: Array, key: Array, value: Array, mask: Array, drop: Callable[[Array], Array] = lambda x: x
 ) -> Array:
@@ -118,8 +124,7 @@ def attention(
     `drop` drops out weights in training. Shapes: query [B, T, H, K], key and value [B, S, H, K], mask [B, S] ->
     [B, T, H, K].
     """
-    scores = ops.contract("bthk,bshk->bhts", query / query.shape[-1] ** 0.5, key)
-    weights = drop(ops.softmax(at_least_float32(scores), mask[:, None, None, :]))
+    weights = drop(attention_weights(ops, query, key, mask))
     return ops.contract("bhts,bshk->bthk", weights.astype(value.dtype), value)
 
 

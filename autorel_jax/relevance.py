@@ -83,6 +83,13 @@ def from_embeddings(settings: Settings, params: Params, mask: Array, types: Arra
     return f
 
 
+def target_weights(logits: Array, weights: Array | None) -> Array:
+    """The weights of targets [B, N, C] as given; None is one target, the class with the highest of logits [B, C]."""
+    if weights is None:
+        weights = jax.nn.one_hot(logits.argmax(axis=-1), logits.shape[-1])[:, None]
+    return weights.astype(logits.dtype)
+
+
 def attribute(f: Logits, x: Array, weights: Array | None, boundary: Boundary = MULTIPLIER) -> tuple[Array, Array]:
     """Logits and the relevance at x of targets that are weighted sums of the logits, from one forward pass.
 
@@ -96,9 +103,7 @@ def attribute(f: Logits, x: Array, weights: Array | None, boundary: Boundary = M
       logits [B, C] and relevance [B, N, T, D].
     """
     logits, pull = jax.vjp(f, x)
-    if weights is None:
-        weights = jax.nn.one_hot(logits.argmax(axis=-1), logits.shape[-1], dtype=logits.dtype)[:, None]
-    seeds = boundary.seed(logits[:, None], weights.astype(logits.dtype))
+    seeds = boundary.seed(logits[:, None], target_weights(logits, weights))
     if seeds.shape[1] == 1:
         return logits, pull(seeds[:, 0])[0][:, None]
     (relevance,) = jax.vmap(pull, in_axes=1, out_axes=1)(seeds)
