@@ -22,6 +22,7 @@ NAMES = {  # public name -> the module that it lives in
     "ExplainConfig": "autorel_jax.config",
     "Explanation": "autorel_jax.explanation",
     "InputError": "autorel_jax.errors",
+    "METHODS": "autorel_jax.methods",
     "attribute": "autorel_jax.relevance",
     "explain": "autorel_jax.explainer",
     "load": "autorel_jax.classifier",

@@ -112,8 +112,8 @@ FLOAT64 = "float64"  # likewise, for checks: parameters too; needs jax_enable_x6
 class ExplainConfig:
     """How texts are explained: the one home of the defaults of `explain` and of the explain command."""
 
-    method: Any = "attnlrp"  # a composite or its name, lrp/composites.py; Achtibat et al. 2024 found it most faithful
-    parameters: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # of its rules, where not their defaults
+    method: Any = "attnlrp"  # a name, a Composite (lrp/) or a Method (methods/); Achtibat et al. 2024: most faithful
+    parameters: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # where not the defaults
     target: Any = "predicted"  # see targets.py
     read_at: str | None = None  # None: the first point that the method can be read at
     max_length: int | None = None  # tokens per text incl. [CLS] and [SEP]; None: as many as the model has positions

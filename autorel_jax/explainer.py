@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from autorel_jax import targets
@@ -18,7 +19,11 @@ from autorel_jax.config import ExplainConfig
 from autorel_jax.data import Row
 from autorel_jax.errors import InputError, one_line
 from autorel_jax.explanation import Explanation, Explanations, Prediction
-from autorel_jax.lrp.composites import RELEVANCE, composite
+from autorel_jax.lrp.composites import RELEVANCE
+from autorel_jax.methods import Method, named
+from autorel_jax.methods.coalitions import unit_numbers
+from autorel_jax.methods.question import Texts
+from autorel_jax.methods.scores import Settings, token_scores
 from autorel_jax.relevance import token_relevance
 from autorel_jax.targets import Targets
 from autorel_jax.tokens import Text, Tokens, pad
@@ -88,9 +93,15 @@ class Explainer:
         classifier.tokens([], max_length=config.max_length)  # refuses a length that cannot be
         self.classifier = classifier
         self.config = config
-        self.settings = classifier.settings(composite(config.method).set(config.parameters), config.read_at)
-        self.values = self.settings.values
-        self.parameters = {"read_at": self.settings.read_at, **self.settings.composite.record()}
+        self.method = named(config.method).set(config.parameters)
+        if isinstance(self.method, Method):
+            point, tokenizer = config.read_at or self.method.reads[0], classifier.tokenizer
+            self.settings = Settings(classifier.config, self.method, point, jnp.dtype(classifier.dtype))
+            self.values = self.method.values(classifier.config, {"pad": tokenizer.pad_id, "mask": tokenizer.mask_id})
+        else:
+            self.settings = classifier.settings(self.method, config.read_at)
+            self.values = self.settings.values
+        self.parameters = {"read_at": self.settings.read_at, **self.method.record()}
 
     def explain(
         self, rows: Iterable[Row], progress: Callable[[int], object] = lambda done: None
@@ -114,8 +125,8 @@ class Explainer:
         batches = [by_length[start : start + size] for start in range(0, len(rows), size)]
         found: dict[int, list[Explanation]] = {}
         for places, arrays in one_ahead((places, self.compute(tokens, goal, places)) for places in batches):
-            for place, logits, relevance in zip(places, *fetched(arrays), strict=False):  # padded rows last
-                found[place] = self.describe(rows[place], tokens[place], logits, relevance, goal, place)
+            for place, *results in zip(places, *fetched(arrays), strict=False):  # padded rows last
+                found[place] = self.describe(rows[place], tokens[place], goal, place, *results)
             progress(len(places))
         yield from itertools.chain.from_iterable(found[place] for place in range(len(rows)))
 
@@ -136,8 +147,11 @@ class Explainer:
                 self.tokenize([row])
             raise
 
-    def compute(self, tokens: Sequence[Tokens], goal: Targets, places: Sequence[int]) -> tuple[Any, Any]:
-        """Logits [B, C] and relevance [B, N, T] of the rows at `places`, not waited for; padding comes last."""
+    def compute(self, tokens: Sequence[Tokens], goal: Targets, places: Sequence[int]) -> tuple[Any, ...]:
+        """Logits [B, C], relevance [B, N, T] and perhaps diagnostics [B, N, M] of the rows at `places`, not waited for.
+
+        Padding comes last.
+        """
         classifier, settings, tokens = self.classifier, self.settings, [tokens[place] for place in places]
         size = batch_shape(len(tokens), self.config.batch_size)
         length = padded_length(max(len(row.ids) for row in tokens), classifier.config.max_position_embeddings)
@@ -146,15 +160,26 @@ class Explainer:
         if weights is not None:
             weights = weights[[*places, *[places[0]] * (size - len(places))]]
         try:
+            if isinstance(self.method, Method):
+                units = unit_numbers(self.method, tokens, batch.ids.shape)
+                texts = Texts(batch.ids, batch.mask, batch.types, units)
+                return token_scores(settings, classifier.params, texts, weights, self.values)
             arrays = (batch.ids, batch.mask, batch.types, weights, self.values)
             return token_relevance(settings, classifier.params, *arrays)
         except jax.errors.JaxRuntimeError as error:
             raise out_of_memory(error) from None
 
     def describe(
-        self, row: Row, tokens: Tokens, logits: np.ndarray, relevance: np.ndarray, goal: Targets, place: int
+        self,
+        row: Row,
+        tokens: Tokens,
+        goal: Targets,
+        place: int,
+        logits: np.ndarray,
+        relevance: np.ndarray,
+        measured: np.ndarray | None = None,
     ) -> list[Explanation]:
-        """One Explanation for each target of a row: logits [C], relevance [N, T] with padding."""
+        """One Explanation for each target of a row: logits [C], relevance [N, T] with padding, diagnostics [N, M]."""
         classifier, labels = self.classifier, self.classifier.config.labels
         best = int(logits.argmax())
         probabilities = classifier.probabilities(logits)
@@ -162,6 +187,9 @@ class Explainer:
         relevance = relevance[:, : len(tokens.ids)]
         names = (labels[best],) if goal.names is None else goal.names[place]
         weights = np.eye(len(labels))[[best]] if goal.weights is None else goal.weights[place]
+        each = [{}] * len(weights)
+        if measured is not None:
+            each = [dict(zip(self.method.diagnostics, found.tolist(), strict=True)) for found in measured]
         return [
             Explanation(
                 id=row.id,
@@ -170,9 +198,9 @@ class Explainer:
                 prediction=Prediction(labels[best], probability, float(logits[best])),
                 target=name,
                 target_logit=float(row_weights @ logits),
-                method=self.settings.composite.name,
+                method=self.method.name,
                 parameters=self.parameters,
-                rules=self.settings.composite.rules,
+                rules=dict(self.method.rules),
                 tokens=tokens.pieces,
                 token_relevance=scores,
                 token_words=tuple(tokens.word_index.tolist()),
@@ -183,21 +211,27 @@ class Explainer:
                 word_segments=tokens.word_segments,
                 explained=float(scores.sum(dtype=np.float64)),
                 truncated_tokens=tokens.truncated,
-                warnings=(*tokens.warnings, *self.doubts(tokens, scores, logits, row_weights)),
+                warnings=(*tokens.warnings, *self.doubts(tokens, scores, logits, row_weights, found)),
                 model=classifier.name,
                 weights_sha256=classifier.fingerprint,
+                diagnostics=found,
             )
-            for name, scores, row_weights in zip(names, relevance, weights, strict=True)
+            for name, scores, row_weights, found in zip(names, relevance, weights, each, strict=True)
         ]
 
-    def doubts(self, tokens: Tokens, scores: np.ndarray, logits: np.ndarray, weights: np.ndarray) -> Iterator[str]:
+    def doubts(
+        self, tokens: Tokens, scores: np.ndarray, logits: np.ndarray, weights: np.ndarray, measured: Mapping[str, float]
+    ) -> Iterator[str]:
         """What a reader should know before trusting the scores of the target weights · logits, both [C]."""
         if tokens.truncated:
             yield f"{tokens.truncated} word pieces beyond {len(tokens.ids)} tokens were cut off and not read"
         if not np.isfinite(scores).all():
             yield "some scores are not finite numbers"
-        lowest, target_logit, method = logits[weights != 0].min(), weights @ logits, self.settings.composite
-        if method.boundary is RELEVANCE and lowest < 0:  # its rules start from R = logit, sign and all
+        lowest, target_logit, method = logits[weights != 0].min(), weights @ logits, self.method
+        if isinstance(method, Method):
+            units = unit_numbers(method, [tokens], (1, len(tokens.ids))).max() + 1
+            yield from method.doubts(measured, float(target_logit), int(units))
+        elif method.boundary is RELEVANCE and lowest < 0:  # its rules start from R = logit, sign and all
             yield f"a logit of the target is negative ({lowest:.3g}), which flips the signs of {method.name}"
         elif target_logit < 0:
             yield f"the target's logit is negative ({target_logit:.3g}): the scores sum towards a number below 0"

@@ -39,8 +39,8 @@ class Explanation:
     target: str  # a label, or "a - b" for a contrast
     target_logit: float
     method: str
-    parameters: dict[str, Any]  # of the method: where it was read, and the values of its rules' parameters
-    rules: dict[str, str]  # op -> its rule
+    parameters: dict[str, Any]  # of the method: where it was read, and the values of its parameters or its rules'
+    rules: dict[str, str]  # op -> its rule; empty for a method that is no composite
     tokens: tuple[str, ...]  # [T] word pieces, [CLS] and [SEP] among them
     token_relevance: np.ndarray  # [T] float32
     token_words: tuple[int, ...]  # [T] the place in `words`
@@ -54,6 +54,7 @@ class Explanation:
     warnings: tuple[str, ...]
     model: str
     weights_sha256: str
+    diagnostics: dict[str, float] = dataclasses.field(default_factory=dict)  # what the method measured of itself
 
     def to_dict(self) -> dict[str, Any]:
         """The explanation as JSON types; the fields of a line of `.jsonl`, documented in docs/output.md."""

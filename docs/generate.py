@@ -1,5 +1,7 @@
-"""Writes docs/rules.md from the composites and from the docstrings of the rules: `python docs/generate.py`."""
+"""Writes docs/rules.md and docs/methods.md from composites, methods and docstrings: `python docs/generate.py`."""
 
+import ast
+import dataclasses
 import inspect
 import re
 import textwrap
@@ -7,10 +9,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from autorel_jax.lrp.composites import COMPOSITES, MULTIPLIER, OPS, RULES, defaults_of
+from autorel_jax.methods import METHODS
+from autorel_jax.methods.method import Method
 
 ROOT = Path(__file__).parents[1]
-PAGE = ROOT / "docs" / "rules.md"
+PAGE, METHODS_PAGE = ROOT / "docs" / "rules.md", ROOT / "docs" / "methods.md"
 PARTS = ("Shapes", "Source", "Conserves", "Default")
+METHOD_PARTS = ("Answers", "Scores", "Cost", "Source")
 HEAD = """# Rules and composites
 Written by `python docs/generate.py` from the docstrings in `autorel_jax/lrp/`; edit those. A test keeps it up to date.
 
@@ -43,9 +48,73 @@ itself.
 """
 
 
+METHODS_HEAD = """# Methods that are no composites
+Written by `python docs/generate.py` from the docstrings in `autorel_jax/methods/`; edit those. A test keeps it up to \
+date.
+
+All of them are called as a composite is, `--method NAME` or `explain(..., method="NAME")`, and return the same \
+Explanation. `--set samples=100` (repeat it), or `parameters={"samples": 100}`, sets a parameter. What a method \
+measures of itself stands in `diagnostics`; what to know of its scores before reading them, in `warnings`.
+
+What a method draws at random depends on its seed and on the text alone: not on the batch, the padding, or the place \
+in a file. A cost is that of one target in forward passes, a gradient counting as two; \
+[benchmarks/RESULTS.md](../benchmarks/RESULTS.md) has it as measured. Composites, gradient x input among them, are in \
+[rules.md](rules.md).
+"""
+
+
 def main() -> None:
-    """Writes the page."""
+    """Writes the pages."""
     PAGE.write_text(page(), encoding="utf-8")
+    METHODS_PAGE.write_text(methods_page(), encoding="utf-8")
+
+
+def methods_page() -> str:
+    """The text of docs/methods.md."""
+    rows = ["| method | what it answers | cost in forward passes |", "|---|---|---|"]
+    for name, made in METHODS.items():
+        parts = parsed(type(made), METHOD_PARTS)
+        rows.append(f"| [`{name}`](#{name}) | {parts['Answers']} | {parts['Cost']} |")
+    sections = [method_section(name, made) for name, made in METHODS.items()]
+    return "\n".join(part.rstrip("\n") + "\n" for part in (METHODS_HEAD, "\n".join(rows), *sections))
+
+
+def method_section(name: str, made: Method) -> str:
+    """A method: what it does, its equation, the parts of its docstring, its parameters, its tests."""
+    parts = parsed(type(made), METHOD_PARTS)
+    facts = [f"- {part}: {parts[part]}" for part in METHOD_PARTS]
+    facts.append(f"- Read at: {', '.join(f'`{point}`' for point in made.reads)}")
+    if made.diagnostics:
+        facts.append(f"- Diagnostics: {', '.join(f'`{found}`' for found in made.diagnostics)}")
+    files: dict[str, list[str]] = {}
+    for file, test in tests_with(name, type(made).__name__):
+        files.setdefault(file, []).append(f"`{test}`")
+    tests = (f"{', '.join(found)} ({file})" for file, found in files.items())
+    facts.append(f"- Tests: {'; '.join(tests)}")
+    about = [text for text in (parts["sentence"], parts["equation"]) if text]
+    return "\n\n".join([f"## `{name}`", *about, "\n".join(facts), *parameters_table(made)])
+
+
+def parameters_table(made: Method) -> Iterator[str]:
+    """The parameters of a method with defaults, what they accept and mean; nothing where it has none."""
+    fields = dataclasses.fields(made)
+    if fields:
+        rows = ["| parameter | default | accepted | meaning |", "|---|---|---|---|"]
+        for field in fields:
+            about = field.metadata
+            rows.append(f"| `{field.name}` | {field.default} | {about['accepts']} | {about['help']} |")
+        yield "\n".join(rows)
+
+
+def tests_with(name: str, kind: str) -> Iterator[tuple[str, str]]:
+    """(file, test) for each test whose code names the method or its class; others test every method."""
+    for file in sorted((ROOT / "tests").glob("test_*methods.py")):
+        text = file.read_text("utf-8")
+        for found in ast.parse(text).body:
+            if isinstance(found, ast.FunctionDef) and found.name.startswith("test_"):
+                code = "\n".join(map(ast.unparse, [*found.decorator_list, *found.body]))
+                if re.search(rf"\b{kind}\b|'{name}'", code):
+                    yield file.name, found.name
 
 
 def page() -> str:
@@ -79,10 +148,10 @@ def section(op: str, rule: Callable) -> str:
     return "\n".join([head, parts["sentence"], "", parts["equation"], "", *facts, f"- Tests: {tests}"])
 
 
-def parsed(rule: Callable) -> dict[str, str]:
-    """A rule's docstring by parts: the sentence, the equation with what stands around it, and PARTS."""
+def parsed(rule: Callable, names: tuple[str, ...] = PARTS) -> dict[str, str]:
+    """A docstring by parts: the sentence, the equation with what stands around it, and the parts of those names."""
     sentence, _, rest = inspect.cleandoc(rule.__doc__).partition("\n")
-    equation, *rest = re.split(rf"^({'|'.join(PARTS)}): ", rest, flags=re.MULTILINE)
+    equation, *rest = re.split(rf"^({'|'.join(names)}): ", rest, flags=re.MULTILINE)
     found = {"sentence": sentence, "equation": "\n\n".join(paragraphs(equation))}
     return found | {part: " ".join(text.split()) for part, text in zip(rest[::2], rest[1::2], strict=True)}
 

@@ -1,5 +1,6 @@
-"""docs/rules.md: it is what docs/generate.py writes, each rule is documented in full, and its examples run."""
+"""docs/rules.md and docs/methods.md: what docs/generate.py writes, each rule and method in full; examples run."""
 
+import dataclasses
 import re
 import runpy
 import tomllib
@@ -10,6 +11,7 @@ import pytest
 import autorel_jax as ar
 from autorel_jax.lrp.composite_file import parse_composite
 from autorel_jax.lrp.composites import RULES
+from autorel_jax.methods import METHODS
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "rules.md"
@@ -42,3 +44,16 @@ def test_both_ways_to_a_composite_of_ones_own_lead_to_the_same(capsys):
     read = parse_composite(tomllib.loads(fence("toml")))
     assert read == names["mine"] != ar.COMPOSITES["gamma"]
     assert (read.name, read.parameters) == (names["mine"].name, names["mine"].parameters)
+
+
+def test_the_page_of_methods_is_up_to_date():
+    assert GENERATE["METHODS_PAGE"].read_text("utf-8") == GENERATE["methods_page"](), "run: python docs/generate.py"
+
+
+@pytest.mark.parametrize(("name", "method"), METHODS.items(), ids=METHODS)
+def test_each_method_is_documented_in_full_and_tested(name, method):
+    parts = GENERATE["parsed"](type(method), GENERATE["METHOD_PARTS"])
+    assert parts.keys() == {"sentence", "equation", *GENERATE["METHOD_PARTS"]}
+    assert all(parts[part] for part in ("sentence", *GENERATE["METHOD_PARTS"]))
+    assert all(field.metadata["help"] for field in dataclasses.fields(method))
+    assert len(list(GENERATE["tests_with"](name, type(method).__name__))) >= 1

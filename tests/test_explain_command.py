@@ -86,6 +86,21 @@ def test_every_flag_reaches_the_library(run, tmp_path):
     assert found["truncated_tokens"] > 0
 
 
+def test_parameters_of_methods(run, tmp_path):
+    flags = ("--set", "samples=30", "--set", "unit=word", "--set", "special=true", "--set", "width=12.5")
+    assert run("a good film", "--method", "lime", *flags, "--output", tmp_path / "out.jsonl")[0] == 0
+    (found,) = lines(tmp_path / "out.jsonl")
+    given = {"samples": 30, "unit": "word", "special": True, "width": 12.5}
+    assert found["method"]["parameters"].items() >= given.items()
+    assert found["diagnostics"].keys() == {"intercept", "r_squared"}
+    assert (
+        run("a film", "--method", "gamma", "--set", "linear.gamma=0.1,0.2,0.3", "--output", tmp_path / "out.jsonl")[0]
+        == 0
+    )
+    (found,) = lines(tmp_path / "out.jsonl")
+    assert found["method"]["parameters"]["gamma"] == [0.1, 0.2, 0.3]
+
+
 def test_every_flag_is_documented():
     assert all(action.help for action in parser()._actions)
 
@@ -98,7 +113,11 @@ def test_every_flag_is_documented():
         (["a", "b", "--pair", "c"], "2 texts but 1 --pair"),
         (["a", "--target", "happy"], "Unknown label 'happy'"),
         (["a", "--contrast", "positive", "happy"], "Unknown label 'happy'"),
-        (["a", "--method", "lime"], "invalid choice: 'lime'"),
+        (["a", "--method", "lmie"], "invalid choice: 'lmie'"),
+        (["a", "--set", "samples"], "'samples': expected NAME=VALUE"),
+        (["a", "--method", "lime", "--set", "sample=5"], "lime has no parameter 'sample'; it has unit, special"),
+        (["a", "--method", "lime", "--set", "samples=many"], "samples=many: expected a whole number of at least 1."),
+        (["a", "--method", "lime", "--epsilon", "0.1"], "lime has no parameter 'epsilon'"),
         (["a", "--method", "bert_lrp", "--read-at", "word_embeddings"], "cannot be read at"),
         (["a", "--output", "out.xlsx"], "accepted: .jsonl, .csv, .html"),
         (["a", "--output", "absent/out.csv"], "absent"),

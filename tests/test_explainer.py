@@ -219,7 +219,7 @@ def test_no_texts_give_no_explanations(classifier):
     ("options", "said"),
     [
         ({"methd": "attnlrp"}, "Unknown option methd. Available: method, parameters, target, read_at"),
-        ({"method": "lime"}, f"Unknown method 'lime'. Available: {', '.join(ar.COMPOSITES)}."),
+        ({"method": "lmie"}, f"Unknown method 'lmie'. Available: {', '.join([*ar.COMPOSITES, *ar.METHODS])}."),
         ({"method": "bert_lrp", "read_at": "word_embeddings"}, "cannot be read at 'word_embeddings'"),
         ({"target": "happy"}, "Unknown label 'happy'. The labels of"),
         ({"target": 3}, "negative (0), neutral (1), positive (2)"),

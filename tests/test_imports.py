@@ -14,6 +14,7 @@ LEVELS = (  # a module imports from its own level or one before; a package stand
     {"train_config", "sharding"},
     {"tokenizer", "tokens", "bert", "lrp", "weights"},
     {"relevance", "words", "data", "targets"},
+    {"methods"},
     {"batches", "checkpoint", "loss", "metrics", "optimizer", "pretrained"},
     {"training"},
     {"classifier"},

@@ -68,10 +68,13 @@ def parser() -> Parser:
 def add_method_flags(group: argparse._ArgumentGroup) -> None:
     """Which question is asked, and how."""
     from autorel_jax.lrp.composites import COMPOSITES, READ_POINTS  # imports jax
+    from autorel_jax.methods import METHODS
 
     add = group.add_argument
     rules = group.add_mutually_exclusive_group()
-    rules.add_argument("--method", choices=COMPOSITES, default=ExplainConfig.method, help="default: %(default)s")
+    rules.add_argument(
+        "--method", choices=[*COMPOSITES, *METHODS], default=ExplainConfig.method, help="default: %(default)s"
+    )
     rules.add_argument(
         "--composite-file",
         type=Path,
@@ -86,6 +89,15 @@ def add_method_flags(group: argparse._ArgumentGroup) -> None:
             help=f"{meaning}: a number, or one for each layer with commas between (default: the rule's, "
             f"{defaults(name)}; docs/rules.md has the reason)",
         )
+    add(
+        "--set",
+        action="append",
+        type=assignment,
+        default=[],
+        metavar="NAME=VALUE",
+        help="any parameter of the method, also those that have a flag; repeat it (docs/methods.md and docs/rules.md "
+        "list them with their defaults)",
+    )
     goal = group.add_mutually_exclusive_group()
     goal.add_argument(
         "--target",
@@ -119,6 +131,17 @@ def numbers(text: str) -> float | list[float]:
     """`0.1` -> 0.1, `0.1,0.2` -> [0.1, 0.2]."""
     found = [float(part) for part in text.split(",")]
     return found if "," in text else found[0]
+
+
+def assignment(text: str) -> tuple[str, float | list[float] | bool | str]:
+    """`samples=50` -> ("samples", 50.0); what is no number and neither true nor false stays text."""
+    name, equals, value = text.partition("=")
+    if not (name and equals and value):
+        raise argparse.ArgumentTypeError(f"{text!r}: expected NAME=VALUE")
+    try:
+        return name, numbers(value)
+    except ValueError:
+        return name, {"true": True, "false": False}.get(value.lower(), value)
 
 
 def defaults(name: str) -> str:
@@ -257,7 +280,8 @@ def explain_config(args: argparse.Namespace) -> ExplainConfig:
 
     return ExplainConfig(
         method=read_composite(args.composite_file) if args.composite_file else args.method,
-        parameters={name: getattr(args, name) for name in PARAMETERS if getattr(args, name) is not None},
+        parameters={name: getattr(args, name) for name in PARAMETERS if getattr(args, name) is not None}
+        | dict(args.set),
         target=tuple(args.contrast) if args.contrast else args.target,
         read_at=args.read_at,
         max_length=args.max_length,

@@ -1,0 +1,70 @@
+"""Methods on tiny models: texts of random ids, what `token_scores` returns for them, and values of coalitions."""
+
+from typing import Any
+
+import jax
+import numpy as np
+from models import random_params, tiny_config
+
+from autorel_jax.classifier import forward
+from autorel_jax.methods import METHODS
+from autorel_jax.methods.method import Method
+from autorel_jax.methods.question import Texts
+from autorel_jax.methods.scores import Settings, token_scores
+
+CONFIG = tiny_config(labels=("a", "b", "c"))
+LENGTHS = np.array([9, 9, 4, 1])  # with [CLS], which is no unit: 8, 8, 3 and 0 units
+RNG = np.random.default_rng(0)
+IDS = RNG.integers(0, CONFIG.vocab_size, (4, 9)).astype(np.int32)
+MASK = (np.arange(9) < LENGTHS[:, None]).astype(np.int32)
+TYPES = ((np.arange(9) > 4) * MASK).astype(np.int32)
+UNITS = np.where((np.arange(9) > 0) & (MASK == 1), np.arange(9) - 1, -1).astype(np.int32)
+TEXTS = Texts(IDS, MASK, TYPES, UNITS)
+BASELINE_IDS = {"pad": 0, "mask": 7}
+EYE = np.broadcast_to(np.eye(3, dtype=np.float32), (4, 3, 3))  # every class, one by one
+FEW = {  # parameters that make each method quick
+    "smoothgrad": {"samples": 3},
+    "integrated_gradients": {"steps": 4},
+    "expected_gradients": {"samples": 3},
+    "lime": {"samples": 40},
+    "kernel_shap": {"samples": 40},
+    "shapley_sampling": {"samples": 2},
+}
+QUICK = {name: made.set(FEW.get(name)) for name, made in METHODS.items()}
+
+
+def rows(*places: int, length: int | None = None) -> Texts:
+    """Some of TEXTS, cut to a length."""
+    return Texts(*(part[list(places), :length] for part in TEXTS))
+
+
+def answer(
+    method: Method,
+    texts: Texts = TEXTS,
+    weights: Any = None,
+    params: Any = None,
+    config: Any = CONFIG,
+    read_at: Any = None,
+) -> list[np.ndarray]:
+    """Logits [B, C], scores [B, N, T] and diagnostics [B, N, M]."""
+    params = random_params(config, scale=0.3) if params is None else params
+    settings = Settings(config, method, read_at or method.reads[0])
+    found = token_scores(settings, params, texts, weights, method.values(config, BASELINE_IDS))
+    return [np.asarray(part) for part in found]
+
+
+def exact(method: Method, texts: Texts = TEXTS, weights: Any = EYE, **options: Any) -> list[np.ndarray]:
+    """As `answer`, in float64."""
+    with jax.enable_x64(True):
+        return answer(method, texts, weights, jax.tree.map(np.float64, random_params(CONFIG, scale=0.3)), **options)
+
+
+def part_logits(row: int, on: np.ndarray) -> np.ndarray:
+    """Logits [P, C] in float64 of a row of TEXTS in parts: on [P, U], with [MASK] for a token that is off."""
+    ids = np.repeat(IDS[[row]], len(on), axis=0)
+    for place in np.flatnonzero(UNITS[row] >= 0):
+        ids[~on[:, UNITS[row, place]], place] = BASELINE_IDS["mask"]
+    mask, types = (np.repeat(part[[row]], len(on), axis=0) for part in (MASK, TYPES))
+    with jax.enable_x64(True):
+        params = jax.tree.map(np.float64, random_params(CONFIG, scale=0.3))
+        return np.asarray(forward(CONFIG, None, params, ids, mask, types))
