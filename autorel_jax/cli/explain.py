@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from autorel_jax.builtin import BUILTIN
 from autorel_jax.cli import Parser, run
 from autorel_jax.cli.flags import add_model_flags
 from autorel_jax.config import COMPUTE_DTYPES, ExplainConfig
@@ -23,7 +24,7 @@ PARAMETERS = {  # of rules, each a flag
     "alpha": "α, the part of positive contributions; that of negative ones is α - 1",
 }
 EXAMPLES = """examples:
-  autorel-explain "a gorgeous, witty, seductive movie." --model sst2
+  autorel-explain "a gorgeous, witty, seductive movie."
   autorel-explain reviews.csv --text-column review --model sst2 --output reviews.html
   autorel-explain questions.tsv --text-column question --pair-column answer --model qnli --output out.jsonl
   echo "not bad at all" | autorel-explain - --model sst2 --contrast positive negative --level token
@@ -54,9 +55,10 @@ def parser() -> Parser:
     model = made.add_argument_group("model")
     model.add_argument(
         "--model",
-        required=True,
+        default=BUILTIN,
         metavar="PATH",
-        help="a directory, a weights file, a TensorFlow checkpoint's prefix, or a name on the Hugging Face hub",
+        help="a directory, a weights file, a TensorFlow checkpoint's prefix, or a name on the Hugging Face hub "
+        "(default: the built-in classifier of film reviews' sentiment)",
     )
     add_model_flags(model)
     add_method_flags(made.add_argument_group("explanation"))
@@ -244,7 +246,7 @@ def loaded(args: argparse.Namespace):
         print(f"{PROG}: warning: {warning}", file=sys.stderr)
     tokenizer, config = classifier.tokenizer, classifier.config
     print(
-        f"{PROG}: {args.model}: {config.num_hidden_layers} layers of width {config.hidden_size}, labels "
+        f"{PROG}: {classifier.name}: {config.num_hidden_layers} layers of width {config.hidden_size}, labels "
         f"{', '.join(config.labels)}; tokenizer {'cased' if tokenizer.cased else 'uncased'} ({tokenizer.why})",
         file=sys.stderr,
     )
