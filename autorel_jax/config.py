@@ -106,6 +106,9 @@ class BertConfig:
 
 COMPUTE_DTYPES = ("float32", "bfloat16")  # of the matrix products
 FLOAT64 = "float64"  # likewise, for checks: parameters too; needs jax_enable_x64
+TRUNCATE, WINDOWS = LONG = ("truncate", "windows")  # what becomes of long texts
+BATCH_SIZES = {"cpu": 32}  # 8, 16 and 32 differ by 3 % a text on two CPU cores (T = 32)
+BATCH_SIZE = 256  # on each device of another kind; an estimate
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,16 +120,20 @@ class ExplainConfig:
     target: Any = "predicted"  # see targets.py
     read_at: str | None = None  # None: the first point that the method can be read at
     max_length: int | None = None  # tokens per text incl. [CLS] and [SEP]; None: as many as the model has positions
-    batch_size: int = 32  # texts; 8, 16 and 32 differ by 3 % a text on two CPU cores (T = 32)
+    batch_size: int | None = None  # texts; None: as suits the device, see BATCH_SIZES. Halved where memory runs out
     window: int = 64  # batches that are tokenized, sorted by length and held in memory together
     split_punctuation: bool = False  # True: punctuation marks are words of their own
+    long: str = TRUNCATE  # texts beyond max_length: cut off, or read in overlapping windows (windows.py)
+    stride: int | None = None  # word pieces from the start of one window to that of the next; None: half a window
 
     def __post_init__(self):
-        for name in ("batch_size", "window", "max_length"):
+        for name in ("batch_size", "window", "max_length", "stride"):
             value = getattr(self, name)
-            optional = name == "max_length" and value is None
+            optional = name != "window" and value is None
             if not optional and (not isinstance(value, numbers.Integral) or value < 1):
                 raise InputError(f"{name}={value!r}: expected a whole number of at least 1.")
+        if self.long not in LONG:
+            raise InputError(f"long={self.long!r}: accepted: {', '.join(LONG)}.")
 
 
 def read_toml(path: Path, instead: str = "give a TOML file") -> dict[str, Any]:

@@ -6,22 +6,25 @@ compiled and little is padded), and come back in the order they went in. Used by
 
 import dataclasses
 import itertools
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
 import numpy as np
 
-from autorel_jax import targets
+from autorel_jax import sharding, targets, windows
 from autorel_jax.classifier import Classifier
-from autorel_jax.config import ExplainConfig
+from autorel_jax.config import BATCH_SIZE, BATCH_SIZES, WINDOWS, ExplainConfig
 from autorel_jax.data import Row
-from autorel_jax.errors import InputError, one_line
+from autorel_jax.errors import InputError
 from autorel_jax.explanation import Explanation, Explanations, Prediction
+from autorel_jax.fitting import fitted
 from autorel_jax.lrp.composites import RELEVANCE, composite
 from autorel_jax.relevance import token_relevance
 from autorel_jax.targets import Targets
 from autorel_jax.tokens import Text, Tokens, pad
+from autorel_jax.windows import Excerpt, Window
 from autorel_jax.words import pool
 
 # Tokens that a batch is padded to; beyond, multiples of 512.
@@ -44,7 +47,7 @@ def explain(
       pairs: N second texts, for a classifier of pairs.
       labels: N labels (names or ids), for target="given".
       **options: fields of ExplainConfig: method, parameters, target, read_at, max_length, batch_size, window,
-        split_punctuation.
+        split_punctuation, long, stride.
 
     Returns:
       One Explanation for each text and target, in the order of the texts.
@@ -78,19 +81,30 @@ def column_of(values: Iterable[Any] | str | None, name: str) -> list[Any] | None
 
 
 class Explainer:
-    """Explains rows of text with one classifier, method and target; compiled programs are shared between calls."""
+    """Explains rows of text with one classifier, method and target; compiled programs are shared between calls.
 
-    def __init__(self, classifier: Classifier, config: ExplainConfig):
+    Threads may share it. Batches are divided among the `devices`, if they are given; else they go where JAX puts them.
+    """
+
+    def __init__(self, classifier: Classifier, config: ExplainConfig, devices: Sequence[jax.Device] = ()):
         if not isinstance(classifier, Classifier):
             raise InputError(
                 f"The classifier is a {type(classifier).__name__}; expected what autorel_jax.load returns."
             )
         classifier.tokens([], max_length=config.max_length)  # refuses a length that cannot be
+        self.max_length = config.max_length or classifier.config.max_position_embeddings
         self.classifier = classifier
         self.config = config
         self.settings = classifier.settings(composite(config.method).set(config.parameters), config.read_at)
         self.values = self.settings.values
         self.parameters = {"read_at": self.settings.read_at, **self.settings.composite.record()}
+        self.mesh = sharding.make_mesh(devices) if len(devices) > 1 else None
+        self.params = classifier.params
+        if self.mesh:
+            self.params = sharding.put(self.params, sharding.layout_of(self.mesh, self.params, "replicate"))
+        kind = devices[0].platform if devices else jax.default_backend()
+        self.batch_size = config.batch_size or max(len(devices), 1) * BATCH_SIZES.get(kind, BATCH_SIZE)
+        self.limits: dict[int, int] = {}  # tokens -> rows that fit, where a batch did not fit the memory
 
     def explain(
         self, rows: Iterable[Row], progress: Callable[[int], object] = lambda done: None
@@ -100,32 +114,104 @@ class Explainer:
         `progress` is called with the number of rows that were finished since its last call.
         """
         rows, batches = iter(rows), 1  # windows grow, so that the first result comes soon
-        while window := list(itertools.islice(rows, batches * self.config.batch_size)):
+        while window := list(itertools.islice(rows, batches * self.batch_size)):
             yield from self.explain_window(window, progress)
             batches = min(2 * batches, self.config.window)
 
-    def explain_window(self, rows: Sequence[Row], progress: Callable[[int], object]) -> Iterator[Explanation]:
-        """As `explain`; every row is tokenized and its target resolved before the first is computed."""
-        tokens = self.tokenize(rows)
+    def explain_window(
+        self, rows: Sequence[Row], progress: Callable[[int], object], tokens: Sequence[Tokens] | None = None
+    ) -> Iterator[Explanation]:
+        """As `explain`; every row is tokenized and its target resolved first; `tokens` are known ones."""
+        tokens = self.tokenize(rows) if tokens is None else tokens
         given = [(row.id, row.label) for row in rows]
         goal = targets.resolve(self.config.target, self.classifier.config.labels, self.classifier.label_id, given)
-        by_length = sorted(range(len(rows)), key=lambda place: -len(tokens[place].ids))
-        size = self.config.batch_size
-        batches = [by_length[start : start + size] for start in range(0, len(rows), size)]
+        long = [place for place in range(len(rows)) if len(tokens[place].ids) > self.max_length]
+        short = sorted(set(range(len(rows))).difference(long))
         found: dict[int, list[Explanation]] = {}
-        for places, arrays in one_ahead((places, self.compute(tokens, goal, places)) for places in batches):
-            for place, logits, relevance in zip(places, *fetched(arrays), strict=False):  # padded rows last
+        for batch, arrays in self.scores(tokens, goal, short):
+            for place, logits, relevance in zip(batch, *arrays, strict=False):  # padded rows last
                 found[place] = self.describe(rows[place], tokens[place], logits, relevance, goal, place)
-            progress(len(places))
+            progress(len(batch))
+        for place, read, logits, relevance in self.documents(tokens, goal, long):
+            made = self.describe(rows[place], tokens[place], logits, relevance, goal, place)
+            found[place] = [dataclasses.replace(explanation, windows=read) for explanation in made]
+            progress(1)
         yield from itertools.chain.from_iterable(found[place] for place in range(len(rows)))
+
+    def scores(
+        self, tokens: Sequence[Tokens | Excerpt], goal: Targets, places: Sequence[int]
+    ) -> Iterator[tuple[Sequence[int], list[np.ndarray]]]:
+        """Of the rows at `places`, the longest first: the places of a batch, its logits [B, C], relevance [B, N, T]."""
+
+        def too_large(batch: Sequence[int]) -> None:
+            self.limits[self.length(tokens, batch)] = len(batch) // 2
+
+        batches = self.batches(tokens, places)
+        return fitted(lambda batch: self.compute(tokens, goal, batch), batches, too_large)
+
+    def batches(self, tokens: Sequence[Tokens | Excerpt], places: Sequence[int]) -> Iterator[list[int]]:
+        """The places in batches, the longest rows first."""
+        order = sorted(places, key=lambda place: -len(tokens[place].ids))
+        while order:
+            size = min(self.limits.get(self.length(tokens, order[:1]), self.batch_size), self.batch_size)
+            yield order[:size]
+            order = order[size:]
+
+    def length(self, tokens: Sequence[Tokens | Excerpt], places: Sequence[int]) -> int:
+        """The tokens that a batch is padded to."""
+        longest = max(len(tokens[place].ids) for place in places)
+        return padded_length(longest, self.classifier.config.max_position_embeddings)
+
+    def documents(
+        self, tokens: Sequence[Tokens], goal: Targets, places: Sequence[int]
+    ) -> Iterator[tuple[int, tuple[Window, ...], np.ndarray, np.ndarray]]:
+        """Of each row at `places`, which are read in windows: its place, its windows, logits [C], relevance [N, T]."""
+        room = self.max_length - 2
+        stride = min(self.config.stride or max(room // 2, 1), room)
+        for place in places:
+            pieces = len(tokens[place].ids) - 2
+            ranges = windows.cut(pieces, room, stride)
+            shares = windows.weights(ranges, pieces)
+            parts = [windows.excerpt(tokens[place], window) for window in ranges]
+            asked = None if goal.weights is None else goal.weights[place]
+            logits, relevance = self.explain_parts(parts, asked, range(len(parts)))
+            whole = (shares @ np.stack([logits[k] for k in range(len(parts))])).astype(logits[0].dtype)
+            if asked is None:
+                # A window that would decide otherwise has explained its own decision, not the text's.
+                others = [k for k in range(len(parts)) if logits[k].argmax() != whole.argmax()]
+                asked = np.eye(len(whole), dtype=np.float32)[[whole.argmax()]]
+                relevance |= self.explain_parts(parts, asked, others)[1]
+            read = [
+                Window(window.start + 1, window.stop + 1, float(share), logits[k])
+                for k, (window, share) in enumerate(zip(ranges, shares, strict=True))
+            ]
+            found = [relevance[k] for k in range(len(parts))]
+            yield place, tuple(read), whole, windows.stitch(found, ranges, shares, pieces)
+
+    def explain_parts(
+        self, parts: Sequence[Excerpt], asked: np.ndarray | None, places: Sequence[int]
+    ) -> tuple[dict[int, np.ndarray], dict[int, np.ndarray]]:
+        """Logits [C] and relevance [N, T] of the windows at `places`, for targets of the weights `asked` [N, C]."""
+        weights = None if asked is None else np.broadcast_to(asked, (len(parts), *asked.shape))
+        logits, relevance = {}, {}
+        for batch, arrays in self.scores(parts, Targets(weights, None), places):
+            for place, row_logits, row_relevance in zip(batch, *arrays, strict=False):
+                logits[place], relevance[place] = row_logits, row_relevance[:, : len(parts[place].ids)]
+        return logits, relevance
 
     def tokenize(self, rows: Sequence[Row]) -> list[Tokens]:
         """The rows' texts, or pairs of texts, as Tokens; an InputError names the row that has none."""
         pairs = [row.pair for row in rows]
+        alone = all(pair is None for pair in pairs)
         try:
+            if self.config.long == WINDOWS and alone:
+                split = self.config.split_punctuation
+                return self.classifier.tokenizer(
+                    [row.text for row in rows], max_length=sys.maxsize, split_punctuation=split
+                )
             return self.classifier.tokens(
                 [row.text for row in rows],
-                None if all(pair is None for pair in pairs) else pairs,
+                None if alone else pairs,
                 max_length=self.config.max_length,
                 split_punctuation=self.config.split_punctuation,
             )
@@ -136,20 +222,18 @@ class Explainer:
                 self.tokenize([row])
             raise
 
-    def compute(self, tokens: Sequence[Tokens], goal: Targets, places: Sequence[int]) -> tuple[Any, Any]:
+    def compute(self, tokens: Sequence[Tokens | Excerpt], goal: Targets, places: Sequence[int]) -> tuple[Any, Any]:
         """Logits [B, C] and relevance [B, N, T] of the rows at `places`, not waited for; padding comes last."""
         classifier, settings, tokens = self.classifier, self.settings, [tokens[place] for place in places]
-        size = batch_shape(len(tokens), self.config.batch_size)
-        length = padded_length(max(len(row.ids) for row in tokens), classifier.config.max_position_embeddings)
-        batch = pad(tokens, length, size, classifier.tokenizer.pad_id)
+        size = batch_shape(len(tokens), self.batch_size, 1 if self.mesh is None else self.mesh.size)
+        batch = pad(tokens, self.length(tokens, range(len(tokens))), size, classifier.tokenizer.pad_id)
         weights = goal.weights
         if weights is not None:
             weights = weights[[*places, *[places[0]] * (size - len(places))]]
-        try:
-            arrays = (batch.ids, batch.mask, batch.types, weights, self.values)
-            return token_relevance(settings, classifier.params, *arrays)
-        except jax.errors.JaxRuntimeError as error:
-            raise out_of_memory(error) from None
+        arrays = (batch.ids, batch.mask, batch.types, weights)
+        if self.mesh:
+            arrays = jax.device_put(arrays, sharding.by_rows(self.mesh))
+        return token_relevance(settings, self.params, *arrays, self.values)
 
     def describe(
         self, row: Row, tokens: Tokens, logits: np.ndarray, relevance: np.ndarray, goal: Targets, place: int
@@ -170,6 +254,8 @@ class Explainer:
                 prediction=Prediction(labels[best], probability, float(logits[best])),
                 target=name,
                 target_logit=float(row_weights @ logits),
+                logits=logits,
+                probabilities=probabilities,
                 method=self.settings.composite.name,
                 parameters=self.parameters,
                 rules=self.settings.composite.rules,
@@ -203,36 +289,9 @@ class Explainer:
             yield f"the target's logit is negative ({target_logit:.3g}): the scores sum towards a number below 0"
 
 
-def one_ahead(items: Iterable[Any]) -> Iterator[Any]:
-    """The items, each made just before the one ahead of it is handed out: the device computes while we describe."""
-    items = iter(items)
-    for last in itertools.islice(items, 1):
-        for item in items:
-            yield last
-            last = item
-        yield last
-
-
-def fetched(arrays: Iterable[Any]) -> list[np.ndarray]:
-    """Arrays on the device -> arrays here; an InputError says what to do where they do not fit its memory."""
-    try:
-        return [np.asarray(array) for array in arrays]
-    except jax.errors.JaxRuntimeError as error:
-        raise out_of_memory(error) from None
-
-
-def out_of_memory(error: jax.errors.JaxRuntimeError) -> Exception:
-    """What to raise for an error of the device: advice where memory ran out, else the error itself."""
-    if "RESOURCE_EXHAUSTED" not in str(error):
-        return error
-    return InputError(
-        f"A batch does not fit the device's memory; use a smaller batch size or length ({one_line(error)})."
-    )
-
-
-def batch_shape(rows: int, batch_size: int) -> int:
-    """The rows that a batch is padded to: the batch size, or a power of two for a smaller last batch."""
-    return min(batch_size, 1 << (rows - 1).bit_length())
+def batch_shape(rows: int, batch_size: int, devices: int = 1) -> int:
+    """The rows that a batch is padded to: the batch size, or a power of two for a smaller one, for equal devices."""
+    return -(-min(batch_size, 1 << (rows - 1).bit_length()) // devices) * devices
 
 
 def padded_length(longest: int, positions: int) -> int:

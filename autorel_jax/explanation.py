@@ -12,6 +12,7 @@ import numpy as np
 
 from autorel_jax import __version__
 from autorel_jax.tokens import Text
+from autorel_jax.windows import Window
 
 SCHEMA = 1  # of `Explanation.to_dict`; raised when a field changes its meaning or goes away
 
@@ -38,6 +39,8 @@ class Explanation:
     prediction: Prediction
     target: str  # a label, or "a - b" for a contrast
     target_logit: float
+    logits: np.ndarray  # [C] float32, in the order of the classifier's labels
+    probabilities: np.ndarray | None  # [C]; None for a regression
     method: str
     parameters: dict[str, Any]  # of the method: where it was read, and the values of its rules' parameters
     rules: dict[str, str]  # op -> its rule
@@ -54,19 +57,17 @@ class Explanation:
     warnings: tuple[str, ...]
     model: str
     weights_sha256: str
+    windows: tuple[Window, ...] = ()  # in which a long text was read; empty: as a whole
 
     def to_dict(self) -> dict[str, Any]:
         """The explanation as JSON types; the fields of a line of `.jsonl`, documented in docs/output.md."""
         method = {"name": self.method, "parameters": self.parameters, "rules": self.rules}
         model = {"name": self.model, "weights_sha256": self.weights_sha256}
-        own = {
-            field.name: plain(getattr(self, field.name))
-            for field in dataclasses.fields(self)
-            if field.name not in ("method", "parameters", "rules", "model", "weights_sha256")
-        }
+        own = {name: plain(getattr(self, name)) for name in OWN}
         head = {"schema": SCHEMA, "version": __version__, "model": model}
         prediction = plain(dataclasses.asdict(self.prediction))
-        return {**head, **own, "prediction": prediction, "method": plain(method)}
+        windows = [plain(dataclasses.asdict(window)) for window in self.windows]
+        return {**head, **own, "prediction": prediction, "windows": windows, "method": plain(method)}
 
     def __repr__(self) -> str:
         text = reprlib.repr(self.text)
@@ -78,6 +79,14 @@ class Explanation:
         from autorel_jax.report.html import fragment
 
         return fragment([self])
+
+
+OWN = tuple(
+    field.name
+    for field in dataclasses.fields(Explanation)
+    if field.name not in ("method", "parameters", "rules", "model", "weights_sha256")
+)
+FIELDS = ("schema", "version", "model", *OWN, "method")  # of `to_dict`, in their order
 
 
 class Explanations(list[Explanation]):

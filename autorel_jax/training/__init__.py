@@ -15,7 +15,7 @@ from typing import Any
 from autorel_jax.errors import InputError
 from autorel_jax.train_config import TrainConfig
 
-PACKAGES = ("optax", "orbax", "sklearn", "tomli_w")  # of the extra "train"; pyarrow is asked for by .parquet alone
+PACKAGES = ("optax", "orbax", "sklearn", "tomli_w")  # of the extra "train"
 
 
 @dataclasses.dataclass(frozen=True)
