@@ -13,7 +13,7 @@ LEVELS = (  # a module imports from its own level or one before; a package stand
     {"ops", "config"},
     {"train_config", "sharding"},
     {"tokenizer", "tokens", "bert", "lrp", "weights"},
-    {"relevance", "words", "data", "targets"},
+    {"relevance", "readouts", "ledger", "words", "data", "targets"},
     {"batches", "checkpoint", "loss", "metrics", "optimizer", "pretrained"},
     {"training"},
     {"classifier"},
