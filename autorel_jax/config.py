@@ -5,7 +5,7 @@ import json
 import math
 import numbers
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -116,17 +116,22 @@ class ExplainConfig:
     parameters: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # of its rules, where not their defaults
     target: Any = "predicted"  # see targets.py
     read_at: str | None = None  # None: the first point that the method can be read at
+    audit: bool = False  # whether each Explanation has a ledger: where the target's value went
+    readouts: Sequence[str] = ()  # relevance inside the model, names in lrp/taps.py; docs/ledger.md has the shapes
+    neurons: int = 10  # of each layer, by |relevance|, for the read-out of that name
     max_length: int | None = None  # tokens per text incl. [CLS] and [SEP]; None: as many as the model has positions
     batch_size: int = 32  # texts; 8, 16 and 32 differ by 3 % a text on two CPU cores (T = 32)
     window: int = 64  # batches that are tokenized, sorted by length and held in memory together
     split_punctuation: bool = False  # True: punctuation marks are words of their own
 
     def __post_init__(self):
-        for name in ("batch_size", "window", "max_length"):
+        for name in ("batch_size", "window", "max_length", "neurons"):
             value = getattr(self, name)
             optional = name == "max_length" and value is None
             if not optional and (not isinstance(value, numbers.Integral) or value < 1):
                 raise InputError(f"{name}={value!r}: expected a whole number of at least 1.")
+        if isinstance(self.readouts, str) or not isinstance(self.readouts, Sequence):
+            raise InputError(f"readouts={self.readouts!r}: expected a list of names of read-outs.")
 
 
 def read_toml(path: Path, instead: str = "give a TOML file") -> dict[str, Any]:

@@ -12,13 +12,14 @@ from typing import Any
 import jax
 import numpy as np
 
-from autorel_jax import targets
+from autorel_jax import ledger, targets
 from autorel_jax.classifier import Classifier
 from autorel_jax.config import ExplainConfig
 from autorel_jax.data import Row
 from autorel_jax.errors import InputError, one_line
 from autorel_jax.explanation import Explanation, Explanations, Prediction
 from autorel_jax.lrp.composites import RELEVANCE, composite
+from autorel_jax.readouts import of_target, token_readouts
 from autorel_jax.relevance import token_relevance
 from autorel_jax.targets import Targets
 from autorel_jax.tokens import Text, Tokens, pad
@@ -43,8 +44,8 @@ def explain(
       texts: N texts, each a string or a list of words; one string is one text.
       pairs: N second texts, for a classifier of pairs.
       labels: N labels (names or ids), for target="given".
-      **options: fields of ExplainConfig: method, parameters, target, read_at, max_length, batch_size, window,
-        split_punctuation.
+      **options: fields of ExplainConfig: method, parameters, target, read_at, audit, readouts, neurons, max_length,
+        batch_size, window, split_punctuation.
 
     Returns:
       One Explanation for each text and target, in the order of the texts.
@@ -88,7 +89,9 @@ class Explainer:
         classifier.tokens([], max_length=config.max_length)  # refuses a length that cannot be
         self.classifier = classifier
         self.config = config
-        self.settings = classifier.settings(composite(config.method).set(config.parameters), config.read_at)
+        settings = classifier.settings(composite(config.method).set(config.parameters), config.read_at)
+        inside = {"audit": config.audit, "readouts": tuple(config.readouts), "neurons": config.neurons}
+        self.settings = dataclasses.replace(settings, **inside)
         self.values = self.settings.values
         self.parameters = {"read_at": self.settings.read_at, **self.settings.composite.record()}
 
@@ -114,8 +117,10 @@ class Explainer:
         batches = [by_length[start : start + size] for start in range(0, len(rows), size)]
         found: dict[int, list[Explanation]] = {}
         for places, arrays in one_ahead((places, self.compute(tokens, goal, places)) for places in batches):
-            for place, logits, relevance in zip(places, *fetched(arrays), strict=False):  # padded rows last
-                found[place] = self.describe(rows[place], tokens[place], logits, relevance, goal, place)
+            arrays = fetched(arrays)
+            for row, place in enumerate(places):  # padded rows last
+                own = jax.tree.map(lambda array, row=row: array[row], arrays)
+                found[place] = self.describe(rows[place], tokens[place], goal, place, *own)
             progress(len(places))
         yield from itertools.chain.from_iterable(found[place] for place in range(len(rows)))
 
@@ -136,8 +141,8 @@ class Explainer:
                 self.tokenize([row])
             raise
 
-    def compute(self, tokens: Sequence[Tokens], goal: Targets, places: Sequence[int]) -> tuple[Any, Any]:
-        """Logits [B, C] and relevance [B, N, T] of the rows at `places`, not waited for; padding comes last."""
+    def compute(self, tokens: Sequence[Tokens], goal: Targets, places: Sequence[int]) -> tuple[Any, ...]:
+        """Logits [B, C], relevance [B, N, T] and readings of the rows at `places`, not waited for; padding is last."""
         classifier, settings, tokens = self.classifier, self.settings, [tokens[place] for place in places]
         size = batch_shape(len(tokens), self.config.batch_size)
         length = padded_length(max(len(row.ids) for row in tokens), classifier.config.max_position_embeddings)
@@ -147,14 +152,23 @@ class Explainer:
             weights = weights[[*places, *[places[0]] * (size - len(places))]]
         try:
             arrays = (batch.ids, batch.mask, batch.types, weights, self.values)
-            return token_relevance(settings, classifier.params, *arrays)
+            if settings.audit or settings.readouts:
+                return token_readouts(settings, classifier.params, *arrays)
+            return *token_relevance(settings, classifier.params, *arrays), {}
         except jax.errors.JaxRuntimeError as error:
             raise out_of_memory(error) from None
 
     def describe(
-        self, row: Row, tokens: Tokens, logits: np.ndarray, relevance: np.ndarray, goal: Targets, place: int
+        self,
+        row: Row,
+        tokens: Tokens,
+        goal: Targets,
+        place: int,
+        logits: np.ndarray,
+        relevance: np.ndarray,
+        readings: Mapping[str, Any],
     ) -> list[Explanation]:
-        """One Explanation for each target of a row: logits [C], relevance [N, T] with padding."""
+        """One Explanation for each target of a row: logits [C], relevance [N, T] and readings [N, ...] with padding."""
         classifier, labels = self.classifier, self.classifier.config.labels
         best = int(logits.argmax())
         probabilities = classifier.probabilities(logits)
@@ -186,9 +200,21 @@ class Explainer:
                 warnings=(*tokens.warnings, *self.doubts(tokens, scores, logits, row_weights)),
                 model=classifier.name,
                 weights_sha256=classifier.fingerprint,
+                **self.inside(tokens, scores, float(row_weights @ logits), readings, number),
             )
-            for name, scores, row_weights in zip(names, relevance, weights, strict=True)
+            for number, (name, scores, row_weights) in enumerate(zip(names, relevance, weights, strict=True))
         ]
+
+    def inside(
+        self, tokens: Tokens, scores: np.ndarray, value: float, readings: Mapping[str, Any], number: int
+    ) -> dict[str, Any]:
+        """The fields `ledger` and `readouts` for a row's target of that number: scores [T], readings [N, ...]."""
+        own = jax.tree.map(lambda array: array[number], dict(readings))
+        found = of_target(self.settings, own, len(tokens.ids))
+        if not self.settings.audit:
+            return {"readouts": found}
+        special = np.array([span is None for span in tokens.spans])
+        return {"readouts": found, "ledger": ledger.made(value, scores, special, own, function=False)}
 
     def doubts(self, tokens: Tokens, scores: np.ndarray, logits: np.ndarray, weights: np.ndarray) -> Iterator[str]:
         """What a reader should know before trusting the scores of the target weights · logits, both [C]."""
@@ -213,10 +239,10 @@ def one_ahead(items: Iterable[Any]) -> Iterator[Any]:
         yield last
 
 
-def fetched(arrays: Iterable[Any]) -> list[np.ndarray]:
-    """Arrays on the device -> arrays here; an InputError says what to do where they do not fit its memory."""
+def fetched(arrays: Any) -> Any:
+    """Arrays on the device, in any tree -> arrays here; an InputError says what to do where memory runs out."""
     try:
-        return [np.asarray(array) for array in arrays]
+        return jax.tree.map(np.asarray, arrays)
     except jax.errors.JaxRuntimeError as error:
         raise out_of_memory(error) from None
 

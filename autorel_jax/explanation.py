@@ -6,11 +6,13 @@ explainer.py makes them, report/ shows them.
 import dataclasses
 import math
 import reprlib
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from autorel_jax import __version__
+from autorel_jax.ledger import Ledger
 from autorel_jax.tokens import Text
 
 SCHEMA = 1  # of `Explanation.to_dict`; raised when a field changes its meaning or goes away
@@ -54,6 +56,8 @@ class Explanation:
     warnings: tuple[str, ...]
     model: str
     weights_sha256: str
+    ledger: Ledger | None = None  # where the target's value went, with audit=True
+    readouts: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)  # see docs/ledger.md
 
     def to_dict(self) -> dict[str, Any]:
         """The explanation as JSON types; the fields of a line of `.jsonl`, documented in docs/output.md."""
@@ -95,6 +99,8 @@ class Explanations(list[Explanation]):
 
 def plain(value: Any) -> Any:
     """Arrays and tuples as lists, numbers that JSON has no name for as None."""
+    if isinstance(value, Ledger):
+        return plain(value.to_dict())
     if isinstance(value, np.ndarray):
         return [plain(item) for item in value.tolist()]
     if isinstance(value, tuple | list):

@@ -19,7 +19,7 @@ from autorel_jax.report.output import open_writer
 KEYS = [
     "schema", "version", "model", "id", "text", "text_pair", "prediction", "target", "target_logit", "tokens",
     "token_relevance", "token_words", "token_spans", "words", "word_relevance", "word_spans", "word_segments",
-    "explained", "truncated_tokens", "warnings", "method",
+    "explained", "truncated_tokens", "warnings", "ledger", "readouts", "method",
 ]  # fmt: skip
 SUFFIXES = sorted(output.WRITERS)
 

@@ -68,6 +68,7 @@ def parser() -> Parser:
 def add_method_flags(group: argparse._ArgumentGroup) -> None:
     """Which question is asked, and how."""
     from autorel_jax.lrp.composites import COMPOSITES, READ_POINTS  # imports jax
+    from autorel_jax.lrp.taps import READOUTS
 
     add = group.add_argument
     rules = group.add_mutually_exclusive_group()
@@ -99,6 +100,21 @@ def add_method_flags(group: argparse._ArgumentGroup) -> None:
         "--read-at",
         choices=READ_POINTS,
         help="where relevance is read (default: the method's first of these)",
+    )
+    add("--audit", action="store_true", help="say where the logit went: to words, biases, softmax, … (docs/ledger.md)")
+    add(
+        "--readout",
+        action="append",
+        choices=READOUTS,
+        metavar="NAME",
+        help=f"relevance inside the model, for .jsonl; repeatable: {', '.join(READOUTS)} (see docs/ledger.md)",
+    )
+    add(
+        "--neurons",
+        type=int,
+        default=ExplainConfig.neurons,
+        metavar="N",
+        help="of each layer, the strongest, for --readout neurons (default: %(default)s)",
     )
     add(
         "--level",
@@ -253,6 +269,8 @@ def loaded(args: argparse.Namespace):
 
 def explain_config(args: argparse.Namespace) -> ExplainConfig:
     """The flags as ExplainConfig."""
+    if args.readout and not (args.output and args.output.suffix.lower() == ".jsonl"):
+        raise InputError("--readout needs --output FILE.jsonl, the only format that holds read-outs.")
     from autorel_jax.lrp.composite_file import read_composite
 
     return ExplainConfig(
@@ -260,6 +278,9 @@ def explain_config(args: argparse.Namespace) -> ExplainConfig:
         parameters={name: getattr(args, name) for name in PARAMETERS if getattr(args, name) is not None},
         target=tuple(args.contrast) if args.contrast else args.target,
         read_at=args.read_at,
+        audit=args.audit,
+        readouts=tuple(args.readout or ()),
+        neurons=args.neurons,
         max_length=args.max_length,
         batch_size=args.batch_size,
         window=1 if args.texts == [STDIN] else ExplainConfig.window,  # answer a slow pipe batch by batch
