@@ -111,7 +111,8 @@ class Explainer:
         """As `explain`; every row is tokenized and its target resolved before the first is computed."""
         tokens = self.tokenize(rows)
         given = [(row.id, row.label) for row in rows]
-        goal = targets.resolve(self.config.target, self.classifier.config.labels, self.classifier.label_id, given)
+        model = self.classifier.config
+        goal = targets.resolve(self.config.target, model.labels, self.classifier.label_id, given, model.problem)
         by_length = sorted(range(len(rows)), key=lambda place: -len(tokens[place].ids))
         size = self.config.batch_size
         batches = [by_length[start : start + size] for start in range(0, len(rows), size)]
@@ -142,8 +143,12 @@ class Explainer:
             raise
 
     def compute(self, tokens: Sequence[Tokens], goal: Targets, places: Sequence[int]) -> tuple[Any, ...]:
-        """Logits [B, C], relevance [B, N, T] and readings of the rows at `places`, not waited for; padding is last."""
-        classifier, settings, tokens = self.classifier, self.settings, [tokens[place] for place in places]
+        """Logits [B, C], the target's scores [B, S], relevance [B, N, T] and readings of the rows at `places`.
+
+        Not waited for; padding comes last.
+        """
+        classifier, tokens = self.classifier, [tokens[place] for place in places]
+        settings = self.settings if goal.score is None else dataclasses.replace(self.settings, score=goal.score)
         size = batch_shape(len(tokens), self.config.batch_size)
         length = padded_length(max(len(row.ids) for row in tokens), classifier.config.max_position_embeddings)
         batch = pad(tokens, length, size, classifier.tokenizer.pad_id)
@@ -152,9 +157,13 @@ class Explainer:
             weights = weights[[*places, *[places[0]] * (size - len(places))]]
         try:
             arrays = (batch.ids, batch.mask, batch.types, weights, self.values)
+            read = {}
             if settings.audit or settings.readouts:
-                return token_readouts(settings, classifier.params, *arrays)
-            return *token_relevance(settings, classifier.params, *arrays), {}
+                logits, relevance, read = token_readouts(settings, classifier.params, *arrays)
+            else:
+                logits, relevance = token_relevance(settings, classifier.params, *arrays)
+            scored = logits if goal.score is None else jax.vmap(goal.score)(logits)
+            return logits, scored, relevance, read
         except jax.errors.JaxRuntimeError as error:
             raise out_of_memory(error) from None
 
@@ -165,16 +174,17 @@ class Explainer:
         goal: Targets,
         place: int,
         logits: np.ndarray,
+        scored: np.ndarray,
         relevance: np.ndarray,
         readings: Mapping[str, Any],
     ) -> list[Explanation]:
-        """One Explanation for each target of a row: logits [C], relevance [N, T] and readings [N, ...] with padding."""
+        """One Explanation for each target of a row: logits [C], scored [S], padded relevance [N, T] and readings."""
         classifier, labels = self.classifier, self.classifier.config.labels
         best = int(logits.argmax())
         probabilities = classifier.probabilities(logits)
         probability = None if probabilities is None else float(probabilities[best])
         relevance = relevance[:, : len(tokens.ids)]
-        names = (labels[best],) if goal.names is None else goal.names[place]
+        names = (goal.prefix + labels[best],) if goal.names is None else goal.names[place]
         weights = np.eye(len(labels))[[best]] if goal.weights is None else goal.weights[place]
         return [
             Explanation(
@@ -183,7 +193,7 @@ class Explainer:
                 text_pair=row.pair,
                 prediction=Prediction(labels[best], probability, float(logits[best])),
                 target=name,
-                target_logit=float(row_weights @ logits),
+                target_logit=float(row_weights @ scored),
                 method=self.settings.composite.name,
                 parameters=self.parameters,
                 rules=self.settings.composite.rules,
@@ -197,16 +207,16 @@ class Explainer:
                 word_segments=tokens.word_segments,
                 explained=float(scores.sum(dtype=np.float64)),
                 truncated_tokens=tokens.truncated,
-                warnings=(*tokens.warnings, *self.doubts(tokens, scores, logits, row_weights)),
+                warnings=(*tokens.warnings, *self.doubts(tokens, scores, logits, row_weights, goal)),
                 model=classifier.name,
                 weights_sha256=classifier.fingerprint,
-                **self.inside(tokens, scores, float(row_weights @ logits), readings, number),
+                **self.inside(tokens, scores, float(row_weights @ scored), readings, number, goal),
             )
             for number, (name, scores, row_weights) in enumerate(zip(names, relevance, weights, strict=True))
         ]
 
     def inside(
-        self, tokens: Tokens, scores: np.ndarray, value: float, readings: Mapping[str, Any], number: int
+        self, tokens: Tokens, scores: np.ndarray, value: float, readings: Mapping[str, Any], number: int, goal: Targets
     ) -> dict[str, Any]:
         """The fields `ledger` and `readouts` for a row's target of that number: scores [T], readings [N, ...]."""
         own = jax.tree.map(lambda array: array[number], dict(readings))
@@ -214,18 +224,21 @@ class Explainer:
         if not self.settings.audit:
             return {"readouts": found}
         special = np.array([span is None for span in tokens.spans])
-        return {"readouts": found, "ledger": ledger.made(value, scores, special, own, function=False)}
+        return {"readouts": found, "ledger": ledger.made(value, scores, special, own, function=goal.score is not None)}
 
-    def doubts(self, tokens: Tokens, scores: np.ndarray, logits: np.ndarray, weights: np.ndarray) -> Iterator[str]:
-        """What a reader should know before trusting the scores of the target weights · logits, both [C]."""
+    def doubts(
+        self, tokens: Tokens, scores: np.ndarray, logits: np.ndarray, weights: np.ndarray, goal: Targets
+    ) -> Iterator[str]:
+        """What to know before trusting the scores of a target: weights · logits, both [C], or a function."""
         if tokens.truncated:
             yield f"{tokens.truncated} word pieces beyond {len(tokens.ids)} tokens were cut off and not read"
         if not np.isfinite(scores).all():
             yield "some scores are not finite numbers"
-        lowest, target_logit, method = logits[weights != 0].min(), weights @ logits, self.settings.composite
+        linear, method = goal.score is None, self.settings.composite
+        lowest = logits[weights != 0].min() if linear else logits.min()
         if method.boundary is RELEVANCE and lowest < 0:  # its rules start from R = logit, sign and all
             yield f"a logit of the target is negative ({lowest:.3g}), which flips the signs of {method.name}"
-        elif target_logit < 0:
+        elif linear and (target_logit := weights @ logits) < 0:
             yield f"the target's logit is negative ({target_logit:.3g}): the scores sum towards a number below 0"
 
 

@@ -38,8 +38,8 @@ class Explanation:
     text: Text
     text_pair: Text | None
     prediction: Prediction
-    target: str  # a label, or "a - b" for a contrast
-    target_logit: float
+    target: str  # a label, "a - b" for a contrast, or a function; see targets.py
+    target_logit: float  # the value of the target, where it is no label
     method: str
     parameters: dict[str, Any]  # of the method: where it was read, and the values of its rules' parameters
     rules: dict[str, str]  # op -> its rule

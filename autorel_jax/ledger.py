@@ -65,13 +65,12 @@ class Ledger:
     def parts(self) -> dict[str, float]:
         """The value in a few named parts, as `conclusion` tells of them."""
         biases = sum(float(self.absorbed[item].sum()) for item in BIASES if item in self.absorbed)
-        rules = sum(float(kept.sum()) for item, kept in self.absorbed.items() if item not in BIASES)
         return {
             "the words": self.words,
             "[CLS] and [SEP]": self.special_tokens,
             "position and segment embeddings": self.positions + self.segments,
             "biases": biases,
-            "products, softmax and other rules": rules,
+            **{NAMES[item]: float(kept.sum()) for item, kept in self.absorbed.items() if item not in BIASES},
             "the target's function": self.function,
         }
 
@@ -106,22 +105,27 @@ class Ledger:
             return "Some items are not finite numbers: the scores say nothing."
         if not size:
             return "Nothing reaches the tokens, and nothing is absorbed: the scores say nothing."
+        what = "value" if self.function else "logit"
         if abs(self.value) < CANCELS * size:
             return (
-                f"This logit ({self.value:.3g}) is what is left of parts of {size:.3g} in all that cancel: read the "
+                f"This {what} ({self.value:.3g}) is what is left of parts of {size:.3g} in all that cancel: read the "
                 "scores as relative to each other."
             )
         shares = {name: amount / self.value for name, amount in parts.items()}
         tokens = shares.get("the words", 0) + shares.get("[CLS] and [SEP]", 0)
         rest = {name: share for name, share in shares.items() if name not in ("the words", "[CLS] and [SEP]")}
         if abs(tokens - 1) <= NEAR or not rest:
-            return f"The scores account for {tokens:.0%} of this logit: read them as its parts.".replace("%", " %")
+            return f"The scores account for {percent(tokens)} of this {what}: read them as its parts."
         name = max(rest, key=lambda name: rest[name] * (1 if tokens < 1 else -1))
-        text = (
-            f"{rest[name]:.0%} of this logit sits in {name}, {tokens:.0%} in the tokens: read the scores as relative "
-            "to each other, not as parts of it."
+        return (
+            f"{percent(rest[name])} of this {what} sits in {name}, {percent(tokens)} in the tokens: read the scores "
+            "as relative to each other, not as parts of it."
         )
-        return text.replace("%", " %")
+
+
+def percent(share: float) -> str:
+    """A share in whole per cent; no minus before 0."""
+    return f"{round(100 * share)} %"
 
 
 def most(kept: np.ndarray) -> str:

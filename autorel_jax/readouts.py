@@ -37,7 +37,7 @@ def token_readouts(
         return tapped(logits, taps[LOGITS]) if settings.audit else logits
 
     inputs = x, zeros(settings, *ids.shape, x.dtype)
-    logits, (relevance, found) = attribute(f, inputs, weights, settings.composite.boundary)
+    logits, (relevance, found) = attribute(f, inputs, weights, settings.composite.boundary, settings.score)
     return logits, relevance.sum(axis=-1), readings(settings, found)
 
 

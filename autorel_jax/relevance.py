@@ -41,6 +41,7 @@ class Settings:
       audit: whether every op counts what it absorbs; see readouts.py.
       readouts: names in READOUTS.
       neurons: how many of a layer's neurons the read-out of that name holds.
+      score: what a target weighs, logits [C] -> scores [S]; None: the logits. Hashable; see targets.py.
     """
 
     config: BertConfig
@@ -50,6 +51,7 @@ class Settings:
     audit: bool = False
     readouts: tuple[str, ...] = ()
     neurons: int = 0
+    score: Callable[[Array], Array] | None = None
 
     def __post_init__(self):
         if self.read_at not in self.composite.reads:
@@ -135,14 +137,21 @@ def from_embeddings(
     return f
 
 
-def attribute(f: Logits, x: Any, weights: Array | None, boundary: Boundary = MULTIPLIER) -> tuple[Array, Any]:
-    """Logits and the relevance at x of targets that are weighted sums of the logits, from one forward pass.
+def attribute(
+    f: Logits,
+    x: Any,
+    weights: Array | None,
+    boundary: Boundary = MULTIPLIER,
+    score: Callable[[Array], Array] | None = None,
+) -> tuple[Array, Any]:
+    """Logits and the relevance at x of targets that are weighted sums of scores, from one forward pass.
 
     Args:
       f: embeddings [B, T, D] -> logits [B, C], as `from_embeddings` makes it.
       x: [B, T, D], or what else f takes: any tree of arrays [B, ...].
-      weights: [B, N, C], N targets for each row; None explains the class with the highest logit.
+      weights: [B, N, S], N targets for each row; None explains the class with the highest logit.
       boundary: that of the composite that f computes with.
+      score: logits [C] -> scores [S], which is differentiated; None: the logits themselves.
 
     Returns:
       logits [B, C] and relevance [B, N, T, D], or what else the vjp of f gives to x: [B, N, ...] each.
@@ -150,6 +159,9 @@ def attribute(f: Logits, x: Any, weights: Array | None, boundary: Boundary = MUL
     logits, pull = jax.vjp(f, x)
     if weights is None:
         weights = jax.nn.one_hot(logits.argmax(axis=-1), logits.shape[-1], dtype=logits.dtype)[:, None]
+    if score is not None:
+        scores, to_logits = jax.vjp(jax.vmap(score), logits)
+        (weights,) = jax.vmap(to_logits, in_axes=1, out_axes=1)(weights.astype(scores.dtype))
     seeds = boundary.seed(logits[:, None], weights.astype(logits.dtype))
     if seeds.shape[1] == 1:
         return logits, jax.tree.map(lambda found: found[:, None], pull(seeds[:, 0])[0])
@@ -167,5 +179,5 @@ def token_relevance(
     """
     x = embeddings(settings, params, ids, types)
     f = from_embeddings(settings, params, mask, types, values)
-    logits, relevance = attribute(f, x, weights, settings.composite.boundary)
+    logits, relevance = attribute(f, x, weights, settings.composite.boundary, settings.score)
     return logits, relevance.sum(axis=-1)

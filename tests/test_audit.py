@@ -158,7 +158,13 @@ def test_plain_text():
 
 
 def test_a_terminal_with_colour(monkeypatch):
-    monkeypatch.setenv("FORCE_COLOR", "1")
+    for name, value in (
+        ("FORCE_COLOR", "1"),
+        ("TERM", "xterm-256color"),
+        ("COLORTERM", "truecolor"),
+        ("COLUMNS", "100"),
+    ):
+        monkeypatch.setenv(name, value)
     file = io.StringIO()
     terminal.show(explanation(ledger=KEPT), "word", file)
     assert "90 %  biases of linear layers, most in layer 1" in file.getvalue()

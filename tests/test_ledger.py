@@ -301,7 +301,7 @@ def ledger(value, words, special=0.0, **kept):
         ),
         (
             ledger(-1.0, -2.0, softmax=1.0),
-            "-100 % of this logit sits in products, softmax and other rules, 200 % in the tokens: read the scores as "
+            "-100 % of this logit sits in softmax, 200 % in the tokens: read the scores as "
             "relative to each other, not as parts of it.",
         ),
         (ledger(2.0, 1.9, linear_bias=0.1), "The scores account for 95 % of this logit: read them as its parts."),

@@ -14,7 +14,7 @@ from autorel_jax.data import READERS, STDIN, Row, read_rows
 from autorel_jax.errors import InputError
 from autorel_jax.explanation import Explanation
 from autorel_jax.report.view import LEVELS
-from autorel_jax.targets import KINDS
+from autorel_jax.targets import KINDS, LOG_PROBABILITY
 
 PROG = "autorel-explain"
 PARAMETERS = {  # of rules, each a flag
@@ -93,7 +93,8 @@ def add_method_flags(group: argparse._ArgumentGroup) -> None:
         default=ExplainConfig.target,
         metavar="LABEL",
         help=f"what is explained: a label's name, else its id, or one of {', '.join(KINDS)} (default: %(default)s; "
-        "given is the row's own label, see --label-column; all is each label in turn)",
+        "given is the row's own label, see --label-column; all is each label in turn; margin is the predicted label's "
+        f"logit minus the next one's); {LOG_PROBABILITY}LABEL is the logarithm of its probability",
     )
     goal.add_argument("--contrast", nargs=2, metavar="LABEL", help="explain label 1 minus label 2")
     add(

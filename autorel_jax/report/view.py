@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from autorel_jax.errors import InputError
+from autorel_jax.ledger import percent as share
 
 if TYPE_CHECKING:
     import numpy as np
@@ -157,7 +158,7 @@ def ledger(explanation: Explanation) -> list[tuple[str, str, str]]:
     return [
         (
             number(amount),
-            f"{amount / made.value:.0%}".replace("%", " %") if made.value else "",
+            share(amount / made.value) if made.value and math.isfinite(amount / made.value) else "",
             f"{name}, most in {place}" if place else name,
         )
         for name, amount, place in made.rows
