@@ -20,7 +20,7 @@ from autorel_jax.report import terminal
 TEXTS = ["a good film", "bad", "not a good film, and not a bad one"]
 PAIRS = ["bad", "a good film", "good"]
 READOUTS = ("neurons", "heads", "layers", "positions")
-ASKED = {"method": "gamma", "target": "all", "audit": True, "readouts": READOUTS, "neurons": 3, "batch_size": 2}
+ASKED = {"method": "gamma", "target": "all", "audit": True, "readouts": READOUTS, "neurons": 3, "batch_size": 4}
 
 
 @pytest.fixture(scope="module")

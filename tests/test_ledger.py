@@ -40,6 +40,8 @@ OTHERS = {
 }
 METHODS = ABLE | OTHERS
 QUICK = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}  # to compile, not to run
+SOME = ("attnlrp", "cp_lrp", "epsilon")  # each method is a program to compile, which takes seconds
+EACH = [name if name in SOME else pytest.param(name, marks=pytest.mark.slow) for name in METHODS]
 
 
 def settings(method, read_at=WORD_EMBEDDINGS, config=CONFIG, audit=True, readouts=READOUTS, neurons=5):
@@ -80,7 +82,7 @@ def gap(logits, scores, readings, weights=TARGETS):
 # ---------------------------------------------------------------- it closes
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", EACH)
 def test_it_closes_in_float64(name):
     assert gap(*found(name)) <= LEDGER_FLOAT64
 
@@ -92,7 +94,10 @@ def test_it_closes_in_float32(name):
     assert gap(*found(name, np.float32)) <= LEDGER_FLOAT32
 
 
-@pytest.mark.parametrize(("read_at", "depth"), [(EMBEDDING_SUM, 3), (EMBEDDINGS, 3), (WORD_EMBEDDINGS, 1)])
+@pytest.mark.parametrize(
+    ("read_at", "depth"),
+    [pytest.param(EMBEDDING_SUM, 3, marks=pytest.mark.slow), (EMBEDDINGS, 1), (WORD_EMBEDDINGS, 1)],
+)
 def test_it_closes_wherever_it_is_read_and_for_one_layer(read_at, depth):
     config = dataclasses.replace(CONFIG, num_hidden_layers=depth)
     logits, scores, readings = read(settings(METHODS["epsilon"], read_at, config, readouts=()), np.float64)
@@ -103,7 +108,7 @@ def test_it_closes_wherever_it_is_read_and_for_one_layer(read_at, depth):
     assert before.any() == (read_at != EMBEDDINGS)
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", EACH)
 def test_what_layers_absorb_is_the_difference_of_their_relevance(name):
     """The read-out of the residual stream and the ledger agree layer by layer, and both with the two ends."""
     logits, scores, readings = found(name)
@@ -114,7 +119,7 @@ def test_what_layers_absorb_is_the_difference_of_their_relevance(name):
     assert readings["logits"] == pytest.approx(logits @ TARGETS.T, rel=RULE)
 
 
-@pytest.mark.parametrize("name", ["attnlrp", "gamma"])
+@pytest.mark.parametrize("name", ["attnlrp", pytest.param("gamma", marks=pytest.mark.slow)])
 def test_logits_and_scores_are_those_without_it(name):
     logits, scores, _ = found(name)
     at = settings(METHODS[name], audit=False, readouts=())
@@ -126,7 +131,7 @@ def test_logits_and_scores_are_those_without_it(name):
         assert relative_error(scores, expected[1]) <= RULE
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", EACH)
 def test_a_contrast_is_the_difference_of_its_ledgers(name):
     _, scores, readings = found(name)
     items = items_of(scores, readings)
@@ -234,7 +239,7 @@ def test_the_items_of_biases_are_bias_times_gradient():
         assert relative_error(kept[item][0, 0], [outside[0], *stack, last, outside[1]]) <= RULE
 
 
-@pytest.mark.parametrize("name", ["gamma", "identity"])
+@pytest.mark.parametrize("name", ["gamma", pytest.param("identity", marks=pytest.mark.slow)])
 def test_nothing_is_absorbed_where_relevance_is_conserved(name):
     at = settings(CONSERVING[name], EMBEDDING_SUM, readouts=())
     logits, scores, readings = read(at, np.float64, without_absorbers(random_params(CONFIG, scale=0.5)))
@@ -243,6 +248,7 @@ def test_nothing_is_absorbed_where_relevance_is_conserved(name):
     assert gap(logits, scores, readings) <= LEDGER_FLOAT64
 
 
+@pytest.mark.slow
 def test_what_each_method_absorbs():
     """Rules that conserve have no items but biases; what the others keep is where their docstrings say."""
 

@@ -64,6 +64,7 @@ def test_log_probabilities_of_predicted_given_and_all(classifier):
             close(one.token_relevance, labels[one.target].token_relevance, [together])
 
 
+@pytest.mark.slow
 def test_a_multi_label_probability_is_a_sigmoid(tmp_path):
     write_model(tmp_path / "model", problem_type=MULTI)
     classifier = ar.load(tmp_path / "model")
@@ -111,7 +112,6 @@ def test_its_ledger_closes(classifier):
         labels = found[start : start + 3]
         entropy = -sum(np.exp(e.target_logit) * e.target_logit for e in labels)
         assert [e.ledger.function for e in labels] == pytest.approx([-entropy] * 3, rel=BATCH)
-    assert {e.ledger.function for e in ar.explain(classifier, TEXTS, audit=True)} == {0.0}
 
 
 def test_the_same_function_does_not_recompile(classifier):
@@ -121,6 +121,7 @@ def test_the_same_function_does_not_recompile(classifier):
     assert relevance.token_relevance._cache_size() == before
 
 
+@pytest.mark.slow
 def test_the_original_rules_start_from_logit_times_gradient(classifier):
     """R = logit ∂value/∂logit for each label, as for a contrast."""
     contrast = ar.explain(classifier, TEXTS, target=("positive", "negative"), method="bert_lrp")
