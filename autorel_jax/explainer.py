@@ -13,7 +13,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from autorel_jax import sharding, targets, windows
+from autorel_jax import ledger, sharding, targets, windows
 from autorel_jax.classifier import Classifier
 from autorel_jax.config import BATCH_SIZE, BATCH_SIZES, WINDOWS, ExplainConfig
 from autorel_jax.data import Row
@@ -21,6 +21,7 @@ from autorel_jax.errors import InputError
 from autorel_jax.explanation import Explanation, Explanations, Prediction
 from autorel_jax.fitting import fitted
 from autorel_jax.lrp.composites import RELEVANCE, composite
+from autorel_jax.readouts import of_target, token_readouts
 from autorel_jax.relevance import token_relevance
 from autorel_jax.targets import Targets
 from autorel_jax.tokens import Text, Tokens, pad
@@ -46,8 +47,8 @@ def explain(
       texts: N texts, each a string or a list of words; one string is one text.
       pairs: N second texts, for a classifier of pairs.
       labels: N labels (names or ids), for target="given".
-      **options: fields of ExplainConfig: method, parameters, target, read_at, max_length, batch_size, window,
-        split_punctuation, long, stride.
+      **options: fields of ExplainConfig: method, parameters, target, read_at, audit, readouts, neurons, max_length,
+        batch_size, window, split_punctuation, long, stride.
 
     Returns:
       One Explanation for each text and target, in the order of the texts.
@@ -95,7 +96,9 @@ class Explainer:
         self.max_length = config.max_length or classifier.config.max_position_embeddings
         self.classifier = classifier
         self.config = config
-        self.settings = classifier.settings(composite(config.method).set(config.parameters), config.read_at)
+        settings = classifier.settings(composite(config.method).set(config.parameters), config.read_at)
+        inside = {"audit": config.audit, "readouts": tuple(config.readouts), "neurons": config.neurons}
+        self.settings = dataclasses.replace(settings, **inside)
         self.values = self.settings.values
         self.parameters = {"read_at": self.settings.read_at, **self.settings.composite.record()}
         self.mesh = sharding.make_mesh(devices) if len(devices) > 1 else None
@@ -124,24 +127,28 @@ class Explainer:
         """As `explain`; every row is tokenized and its target resolved first; `tokens` are known ones."""
         tokens = self.tokenize(rows) if tokens is None else tokens
         given = [(row.id, row.label) for row in rows]
-        goal = targets.resolve(self.config.target, self.classifier.config.labels, self.classifier.label_id, given)
+        model = self.classifier.config
+        goal = targets.resolve(self.config.target, model.labels, self.classifier.label_id, given, model.problem)
         long = [place for place in range(len(rows)) if len(tokens[place].ids) > self.max_length]
+        if long and goal.score is not None:
+            raise InputError("A target that is a function of the logits is not read in windows; use long='truncate'.")
         short = sorted(set(range(len(rows))).difference(long))
         found: dict[int, list[Explanation]] = {}
         for batch, arrays in self.scores(tokens, goal, short):
-            for place, logits, relevance in zip(batch, *arrays, strict=False):  # padded rows last
-                found[place] = self.describe(rows[place], tokens[place], logits, relevance, goal, place)
+            for row, place in enumerate(batch):  # padded rows last
+                own = jax.tree.map(lambda array, row=row: array[row], arrays)
+                found[place] = self.describe(rows[place], tokens[place], goal, place, *own)
             progress(len(batch))
         for place, read, logits, relevance in self.documents(tokens, goal, long):
-            made = self.describe(rows[place], tokens[place], logits, relevance, goal, place)
+            made = self.describe(rows[place], tokens[place], goal, place, logits, logits, relevance, {})
             found[place] = [dataclasses.replace(explanation, windows=read) for explanation in made]
             progress(1)
         yield from itertools.chain.from_iterable(found[place] for place in range(len(rows)))
 
     def scores(
         self, tokens: Sequence[Tokens | Excerpt], goal: Targets, places: Sequence[int]
-    ) -> Iterator[tuple[Sequence[int], list[np.ndarray]]]:
-        """Of the rows at `places`, the longest first: the places of a batch, its logits [B, C], relevance [B, N, T]."""
+    ) -> Iterator[tuple[Sequence[int], list[Any]]]:
+        """Of the rows at `places`, the longest first: the places of a batch, and what `compute` gives for it."""
 
         def too_large(batch: Sequence[int]) -> None:
             self.limits[self.length(tokens, batch)] = len(batch) // 2
@@ -195,7 +202,8 @@ class Explainer:
         weights = None if asked is None else np.broadcast_to(asked, (len(parts), *asked.shape))
         logits, relevance = {}, {}
         for batch, arrays in self.scores(parts, Targets(weights, None), places):
-            for place, row_logits, row_relevance in zip(batch, *arrays, strict=False):
+            found, _, scores, _ = arrays
+            for place, row_logits, row_relevance in zip(batch, found, scores, strict=False):
                 logits[place], relevance[place] = row_logits, row_relevance[:, : len(parts[place].ids)]
         return logits, relevance
 
@@ -222,9 +230,13 @@ class Explainer:
                 self.tokenize([row])
             raise
 
-    def compute(self, tokens: Sequence[Tokens | Excerpt], goal: Targets, places: Sequence[int]) -> tuple[Any, Any]:
-        """Logits [B, C] and relevance [B, N, T] of the rows at `places`, not waited for; padding comes last."""
-        classifier, settings, tokens = self.classifier, self.settings, [tokens[place] for place in places]
+    def compute(self, tokens: Sequence[Tokens | Excerpt], goal: Targets, places: Sequence[int]) -> tuple[Any, ...]:
+        """Logits [B, C], the target's scores [B, S], relevance [B, N, T] and readings of the rows at `places`.
+
+        Not waited for; padding comes last.
+        """
+        classifier, tokens = self.classifier, [tokens[place] for place in places]
+        settings = self.settings if goal.score is None else dataclasses.replace(self.settings, score=goal.score)
         size = batch_shape(len(tokens), self.batch_size, 1 if self.mesh is None else self.mesh.size)
         batch = pad(tokens, self.length(tokens, range(len(tokens))), size, classifier.tokenizer.pad_id)
         weights = goal.weights
@@ -233,18 +245,32 @@ class Explainer:
         arrays = (batch.ids, batch.mask, batch.types, weights)
         if self.mesh:
             arrays = jax.device_put(arrays, sharding.by_rows(self.mesh))
-        return token_relevance(settings, self.params, *arrays, self.values)
+        read = {}
+        if settings.audit or settings.readouts:
+            logits, relevance, read = token_readouts(settings, self.params, *arrays, self.values)
+        else:
+            logits, relevance = token_relevance(settings, self.params, *arrays, self.values)
+        scored = logits if goal.score is None else jax.vmap(goal.score)(logits)
+        return logits, scored, relevance, read
 
     def describe(
-        self, row: Row, tokens: Tokens, logits: np.ndarray, relevance: np.ndarray, goal: Targets, place: int
+        self,
+        row: Row,
+        tokens: Tokens,
+        goal: Targets,
+        place: int,
+        logits: np.ndarray,
+        scored: np.ndarray,
+        relevance: np.ndarray,
+        readings: Mapping[str, Any],
     ) -> list[Explanation]:
-        """One Explanation for each target of a row: logits [C], relevance [N, T] with padding."""
+        """One Explanation for each target of a row: logits [C], scored [S], padded relevance [N, T] and readings."""
         classifier, labels = self.classifier, self.classifier.config.labels
         best = int(logits.argmax())
         probabilities = classifier.probabilities(logits)
         probability = None if probabilities is None else float(probabilities[best])
         relevance = relevance[:, : len(tokens.ids)]
-        names = (labels[best],) if goal.names is None else goal.names[place]
+        names = (goal.prefix + labels[best],) if goal.names is None else goal.names[place]
         weights = np.eye(len(labels))[[best]] if goal.weights is None else goal.weights[place]
         return [
             Explanation(
@@ -253,7 +279,7 @@ class Explainer:
                 text_pair=row.pair,
                 prediction=Prediction(labels[best], probability, float(logits[best])),
                 target=name,
-                target_logit=float(row_weights @ logits),
+                target_logit=float(row_weights @ scored),
                 logits=logits,
                 probabilities=probabilities,
                 method=self.settings.composite.name,
@@ -269,23 +295,38 @@ class Explainer:
                 word_segments=tokens.word_segments,
                 explained=float(scores.sum(dtype=np.float64)),
                 truncated_tokens=tokens.truncated,
-                warnings=(*tokens.warnings, *self.doubts(tokens, scores, logits, row_weights)),
+                warnings=(*tokens.warnings, *self.doubts(tokens, scores, logits, row_weights, goal)),
                 model=classifier.name,
                 weights_sha256=classifier.fingerprint,
+                **self.inside(tokens, scores, float(row_weights @ scored), readings, number, goal),
             )
-            for name, scores, row_weights in zip(names, relevance, weights, strict=True)
+            for number, (name, scores, row_weights) in enumerate(zip(names, relevance, weights, strict=True))
         ]
 
-    def doubts(self, tokens: Tokens, scores: np.ndarray, logits: np.ndarray, weights: np.ndarray) -> Iterator[str]:
-        """What a reader should know before trusting the scores of the target weights · logits, both [C]."""
+    def inside(
+        self, tokens: Tokens, scores: np.ndarray, value: float, readings: Mapping[str, Any], number: int, goal: Targets
+    ) -> dict[str, Any]:
+        """The fields `ledger` and `readouts` for a row's target of that number: scores [T], readings [N, ...]."""
+        own = jax.tree.map(lambda array: array[number], dict(readings))
+        found = of_target(self.settings, own, len(tokens.ids))
+        if not self.settings.audit:
+            return {"readouts": found}
+        special = np.array([span is None for span in tokens.spans])
+        return {"readouts": found, "ledger": ledger.made(value, scores, special, own, function=goal.score is not None)}
+
+    def doubts(
+        self, tokens: Tokens, scores: np.ndarray, logits: np.ndarray, weights: np.ndarray, goal: Targets
+    ) -> Iterator[str]:
+        """What to know before trusting the scores of a target: weights · logits, both [C], or a function."""
         if tokens.truncated:
             yield f"{tokens.truncated} word pieces beyond {len(tokens.ids)} tokens were cut off and not read"
         if not np.isfinite(scores).all():
             yield "some scores are not finite numbers"
-        lowest, target_logit, method = logits[weights != 0].min(), weights @ logits, self.settings.composite
+        linear, method = goal.score is None, self.settings.composite
+        lowest = logits[weights != 0].min() if linear else logits.min()
         if method.boundary is RELEVANCE and lowest < 0:  # its rules start from R = logit, sign and all
             yield f"a logit of the target is negative ({lowest:.3g}), which flips the signs of {method.name}"
-        elif target_logit < 0:
+        elif linear and (target_logit := weights @ logits) < 0:
             yield f"the target's logit is negative ({target_logit:.3g}): the scores sum towards a number below 0"
 
 

@@ -6,11 +6,13 @@ explainer.py makes them, report/ shows them.
 import dataclasses
 import math
 import reprlib
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from autorel_jax import __version__
+from autorel_jax.ledger import Ledger
 from autorel_jax.tokens import Text
 from autorel_jax.windows import Window
 
@@ -37,8 +39,8 @@ class Explanation:
     text: Text
     text_pair: Text | None
     prediction: Prediction
-    target: str  # a label, or "a - b" for a contrast
-    target_logit: float
+    target: str  # a label, "a - b" for a contrast, or a function; see targets.py
+    target_logit: float  # the value of the target, where it is no label
     logits: np.ndarray  # [C] float32, in the order of the classifier's labels
     probabilities: np.ndarray | None  # [C]; None for a regression
     method: str
@@ -58,6 +60,8 @@ class Explanation:
     model: str
     weights_sha256: str
     windows: tuple[Window, ...] = ()  # in which a long text was read; empty: as a whole
+    ledger: Ledger | None = None  # where the target's value went, with audit=True
+    readouts: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)  # see docs/ledger.md
 
     def to_dict(self) -> dict[str, Any]:
         """The explanation as JSON types; the fields of a line of `.jsonl`, documented in docs/output.md."""
@@ -104,6 +108,8 @@ class Explanations(list[Explanation]):
 
 def plain(value: Any) -> Any:
     """Arrays and tuples as lists, numbers that JSON has no name for as None."""
+    if isinstance(value, Ledger):
+        return plain(value.to_dict())
     if isinstance(value, np.ndarray):
         return [plain(item) for item in value.tolist()]
     if isinstance(value, tuple | list):

@@ -13,12 +13,14 @@ import numpy as np
 from autorel_jax.errors import InputError
 
 Places = Sequence[int]  # of a batch's rows among all
-Compute = Callable[[Places], Iterable[Any]]  # arrays on the device whose first axis is the batch's, padding last
+Compute = Callable[
+    [Places], Iterable[Any]
+]  # trees of arrays on the device whose first axis is the batch's, padding last
 
 
 def fitted(
     compute: Compute, batches: Iterable[Places], too_large: Callable[[Places], object] = lambda places: None
-) -> Iterator[tuple[Places, list[np.ndarray]]]:
+) -> Iterator[tuple[Places, list[Any]]]:
     """Each batch with its arrays; one that does not fit the device's memory comes in halves, in its place.
 
     Args:
@@ -62,10 +64,10 @@ def started(compute: Compute, places: Places) -> list[Any] | None:
         return none_if_full(error)
 
 
-def fetched(arrays: Iterable[Any]) -> list[np.ndarray] | None:
-    """Arrays on the device -> arrays here; None where memory ran out."""
+def fetched(arrays: list[Any]) -> list[Any] | None:
+    """Arrays on the device, in any tree -> arrays here; None where memory ran out."""
     try:
-        return [np.asarray(array) for array in arrays]
+        return jax.tree.map(np.asarray, arrays)
     except jax.errors.JaxRuntimeError as error:
         return none_if_full(error)
 

@@ -13,7 +13,7 @@ LEVELS = (  # a module imports from its own level or one before; a package stand
     {"ops", "config"},
     {"train_config", "sharding"},
     {"tokenizer", "tokens", "bert", "lrp", "weights"},
-    {"relevance", "words", "windows", "data", "targets", "fitting"},
+    {"relevance", "readouts", "ledger", "words", "windows", "data", "targets", "fitting"},
     {"batches", "checkpoint", "loss", "metrics", "optimizer", "pretrained"},
     {"training"},
     {"classifier", "program"},

@@ -19,7 +19,8 @@ from autorel_jax.report.output import open_writer
 KEYS = [
     "schema", "version", "model", "id", "text", "text_pair", "prediction", "target", "target_logit", "logits",
     "probabilities", "tokens", "token_relevance", "token_words", "token_spans", "words", "word_relevance",
-    "word_spans", "word_segments", "explained", "truncated_tokens", "warnings", "windows", "method",
+    "word_spans", "word_segments", "explained", "truncated_tokens", "warnings", "windows", "ledger",
+    "readouts", "method",
 ]  # fmt: skip
 SUFFIXES = sorted(output.WRITERS)
 

@@ -15,7 +15,7 @@ from autorel_jax.config import COMPUTE_DTYPES, LONG, ExplainConfig
 from autorel_jax.data import READERS, STDIN, TFDS, Columns, Corpus, Row, is_source, of_texts, open_corpus
 from autorel_jax.errors import InputError
 from autorel_jax.report.view import LEVELS
-from autorel_jax.targets import KINDS
+from autorel_jax.targets import KINDS, LOG_PROBABILITY
 
 PROG = "autorel-explain"
 PARAMETERS = {  # of rules, each a flag
@@ -65,6 +65,7 @@ def parser() -> Parser:
     add_model_flags(model)
     explanation = made.add_argument_group("explanation")
     add_method_flags(explanation)
+    add_inside_flags(explanation)
     add_text_flags(explanation)
     add_column_flags(made.add_argument_group("input files"))
     add_run_flags(made.add_argument_group("run and output"))
@@ -98,13 +99,36 @@ def add_method_flags(group: argparse._ArgumentGroup) -> None:
         default=ExplainConfig.target,
         metavar="LABEL",
         help=f"what is explained: a label's name, else its id, or one of {', '.join(KINDS)} (default: %(default)s; "
-        "given is the row's own label, see --label-column; all is each label in turn)",
+        "given is the row's own label, see --label-column; all is each label in turn; margin is the predicted label's "
+        f"logit minus the next one's); {LOG_PROBABILITY}LABEL is the logarithm of its probability",
     )
     goal.add_argument("--contrast", nargs=2, metavar="LABEL", help="explain label 1 minus label 2")
     add(
         "--read-at",
         choices=READ_POINTS,
         help="where relevance is read (default: the method's first of these)",
+    )
+
+
+def add_inside_flags(group: argparse._ArgumentGroup) -> None:
+    """What is told of the inside of the model."""
+    from autorel_jax.lrp.taps import READOUTS
+
+    add = group.add_argument
+    add("--audit", action="store_true", help="say where the logit went: to words, biases, softmax, … (docs/ledger.md)")
+    add(
+        "--readout",
+        action="append",
+        choices=READOUTS,
+        metavar="NAME",
+        help=f"relevance inside the model, for .jsonl; repeatable: {', '.join(READOUTS)} (see docs/ledger.md)",
+    )
+    add(
+        "--neurons",
+        type=int,
+        default=ExplainConfig.neurons,
+        metavar="N",
+        help="of each layer, the strongest, for --readout neurons (default: %(default)s)",
     )
 
 
@@ -304,9 +328,19 @@ def question(args: argparse.Namespace) -> dict[str, Any]:
 
 def explain_config(args: argparse.Namespace) -> ExplainConfig:
     """The flags as ExplainConfig."""
+    suffix = args.output and args.output.suffix.lower()
+    if args.audit and suffix not in (None, ".jsonl", ".html"):
+        raise InputError(
+            "--audit needs --output FILE.jsonl or FILE.html, or the terminal: no other format holds a ledger."
+        )
+    if args.readout and suffix != ".jsonl":
+        raise InputError("--readout needs --output FILE.jsonl, the only format that holds read-outs.")
     live = args.texts == [STDIN] and not args.output  # a slow pipe is answered batch by batch
     return ExplainConfig(
         **question(args),
+        audit=args.audit,
+        readouts=tuple(args.readout or ()),
+        neurons=args.neurons,
         max_length=args.max_length,
         batch_size=args.batch_size,
         window=1 if live else ExplainConfig.window,
