@@ -2,9 +2,9 @@
 
 `Bert(config)` trains, `Bert(config, ops=COMPOSITES["attnlrp"].ops)` explains, and both read one params tree:
 embeddings, layers (all but the last, stacked for one scan), last_layer, pooler, classifier. A collection "values"
-beside "params" holds the parameters of the rules, each a scalar or [L]. Shape letters as in ops.py. Only [CLS] is
-read after the last layer, so there everything but keys and values is computed for [CLS] alone; the last layer's
-parameters stand apart so that no step has to cut them from a stack.
+beside "params" holds the parameters of the rules, each a scalar or [L]; a collection "taps" those of lrp/taps.py, for
+each of PARTS. Shape letters as in ops.py. Only [CLS] is read after the last layer, so there everything but keys and
+values is computed for [CLS] alone; its parameters stand apart so that no step has to cut them from a stack.
 """
 
 import dataclasses
@@ -20,6 +20,7 @@ from autorel_jax.errors import InputError
 from autorel_jax.ops import PLAIN, Array, Ops, Values, attention_weights
 
 Params = dict[str, Any]  # nested; the leaves are arrays
+PARTS = {"embeddings": 0, "layers": slice(-1), "last_layer": -1, "head": -1}  # -> the layers whose values they take
 
 
 class Affine(nn.Module):
@@ -123,6 +124,7 @@ class Attention:
         heads = {name: self.heads(ops, params[name], part) for name, part in tokens.items()}
         rate = self.config.attention_probs_dropout_prob
         context = ops.attention(ops, **heads, mask=mask, drop=lambda weights: dropout(weights, rate, probs_key))
+        context = ops.tap("heads", context)
         context = context.reshape(*context.shape[:2], -1)
         output = affine(ops, params["attention_output"], context, self.dtype)
         return dropout(output, self.config.hidden_dropout_prob, output_key)
@@ -151,6 +153,7 @@ class FeedForward:
         """Shapes: inputs (one layer's parameters, dropout key), x [B, T, D] -> [B, T, D]."""
         (params, key), ops = inputs, self.ops.bind(values)
         inner = ops.activation(self.config.activation, affine(ops, params["inner"], x, self.dtype))
+        inner = ops.tap("neurons", inner)
         output = affine(ops, params["output"], inner, self.dtype)
         return dropout(output, self.config.hidden_dropout_prob, key)
 
@@ -216,15 +219,17 @@ class Bert(nn.Module):
         """Word embeddings: ids [B, T] -> [B, T, D]."""
         return self.embeddings()["word"][ids]
 
-    def values(self, layer: int | slice) -> Values:
-        """The rules' parameters in one layer, or in several along a first axis; `values` holds scalars or [L, …] each.
+    def values(self, part: str) -> Values:
+        """The rules' parameters and the taps in a part of PARTS; `values` holds scalars or [L, …] each.
 
         What stands outside the layers takes the values of the nearest: the embeddings the first layer's, the pooler
         and the classifier the last one's.
         """
-        depth = (self.config.num_hidden_layers,)
+        depth, place = (self.config.num_hidden_layers,), PARTS[part]
         values = {op: dict(given) for op, given in self.variables.get("values", {}).items()}
-        return jax.tree.map(lambda value: jnp.broadcast_to(value, depth + jnp.shape(value)[1:])[layer], values)
+        values = jax.tree.map(lambda value: jnp.broadcast_to(value, depth + jnp.shape(value)[1:])[place], values)
+        taps = self.variables.get("taps", {}).get(part, {})
+        return {op: {**values.get(op, {}), **taps.get(op, {})} for op in (*values, *taps)}
 
     def embed(self, words: Array, types: Array, key: Array | None = None) -> Array:
         """Embeddings, the output of the embedding LayerNorm: words [B, T, D], types [B, T] -> [B, T, D]."""
@@ -232,16 +237,18 @@ class Bert(nn.Module):
 
     def embedding_sum(self, words: Array, types: Array) -> Array:
         """Word, position and type embeddings: words [B, T, D], types [B, T] -> their sum [B, T, D]."""
-        tables, ops = self.embeddings(), self.ops.bind(self.values(0))
+        tables, ops = self.embeddings(), self.ops.bind(self.values("embeddings"))
         length, positions = words.shape[1], self.config.max_position_embeddings
         if length > positions:
             raise InputError(f"{length} tokens exceed the model's {positions} positions; use at most {positions}.")
         # Type and position first: with the words last, the word embeddings enter through one add.
-        return ops.add(words, ops.add(tables["type"][types], tables["position"][:length]))
+        segments = ops.tap("segments", tables["type"][types])
+        positions = ops.tap("positions", tables["position"][:length])
+        return ops.add(words, ops.add(segments, positions))
 
     def normalize(self, total: Array, key: Array | None = None) -> Array:
         """The embedding LayerNorm: the sum of embeddings [B, T, D] -> [B, T, D]."""
-        normed = self.norm(self.ops.bind(self.values(0)), self.embeddings()["norm"], total)
+        normed = self.norm(self.ops.bind(self.values("embeddings")), self.embeddings()["norm"], total)
         return dropout(normed, self.config.hidden_dropout_prob, key)
 
     def classify(self, embeddings: Array, mask: Array, key: Array | None = None) -> Array:
@@ -266,14 +273,14 @@ class Bert(nn.Module):
         def step(x, layer):
             return self.layer(mask, *layer, x), weights(layer, x)
 
-        x, found = jax.lax.scan(step, embeddings, (self.values(slice(-1)), self.layers(), None))
-        layer = (self.values(-1), self.last_layer(), None)
+        x, found = jax.lax.scan(step, embeddings, (self.values("layers"), self.layers(), None))
+        layer = (self.values("last_layer"), self.last_layer(), None)
         first = self.layer(mask, *layer, x, queries=self.last_queries)[:, 0]
         return self.head(first), found, weights(layer, x, self.last_queries)
 
     def head(self, first: Array, key: Array | None = None) -> Array:
         """Logits: [CLS] after the last layer [B, D] -> [B, C]."""
-        config, ops = self.config, self.ops.bind(self.values(-1))
+        config, ops = self.config, self.ops.bind(self.values("head"))
         dtype = self.dtype or first.dtype
         pooled = ops.activation("tanh", affine(ops, self.pooler(), first, dtype).astype(first.dtype))
         rate = config.hidden_dropout_prob if config.classifier_dropout is None else config.classifier_dropout
@@ -294,8 +301,9 @@ class Bert(nn.Module):
 
         if self.remat:
             step, last = jax.checkpoint(step, prevent_cse=False), jax.checkpoint(last)
-        x, _ = jax.lax.scan(step, x, (self.values(slice(-1)), self.layers(), stack_keys))
-        return last(x, (self.values(-1), self.last_layer(), last_key))[:, 0]
+        x = self.ops.bind(self.values("embeddings")).tap("layers", x)
+        x, _ = jax.lax.scan(step, x, (self.values("layers"), self.layers(), stack_keys))
+        return last(x, (self.values("last_layer"), self.last_layer(), last_key))[:, 0]
 
     def layer(
         self, mask: Array, values: Values, params: Params, key: Array | None, x: Array, queries: int | None = None
@@ -305,9 +313,9 @@ class Bert(nn.Module):
         dtype, ops = jnp.dtype(self.dtype or x.dtype), self.ops.bind(values)
         attention = Attention(self.ops, self.config, dtype, queries)
         x = ops.residual(attention, values, (params, mask, attention_key), x)
-        x = self.norm(ops, params["attention_norm"], x)
+        x = ops.tap("attention", self.norm(ops, params["attention_norm"], x))
         x = ops.residual(FeedForward(self.ops, self.config, dtype), values, (params, output_key), x)
-        return self.norm(ops, params["output_norm"], x)
+        return ops.tap("layers", self.norm(ops, params["output_norm"], x))
 
     def norm(self, ops: Ops, params: Params, x: Array) -> Array:
         """LayerNorm with the model's epsilon."""

@@ -11,6 +11,7 @@ import numpy as np
 
 from autorel_jax import relevance, weights
 from autorel_jax.bert import Bert, Params
+from autorel_jax.builtin import BUILTIN
 from autorel_jax.config import COMPUTE_DTYPES, FLOAT64, REGRESSION, SINGLE, BertConfig
 from autorel_jax.errors import InputError
 from autorel_jax.lrp import composites
@@ -23,7 +24,7 @@ class Classifier:
     """A BERT classifier: architecture, parameters on the device, tokenizer.
 
     Attributes:
-      name: the path or hub id that it was loaded from.
+      name: the path or hub id that it was loaded from, or which built-in model it is.
       config: the architecture, with the label names.
       params: the params tree of bert.py, float32 (float64 where dtype is).
       tokenizer: of the same vocabulary.
@@ -133,7 +134,7 @@ def forward(config: BertConfig, dtype: jnp.dtype, params: Params, ids: Array, ma
 
 
 def load(
-    path: str | Path,
+    path: str | Path = BUILTIN,
     *,
     config: Path | None = None,
     vocab: Path | None = None,
@@ -144,7 +145,7 @@ def load(
     """Loads a classifier from a directory, a weights file, a TensorFlow checkpoint or a hub id.
 
     Args:
-      path: see weights/ for what is read.
+      path: see weights/ for what is read; without it, the built-in sentiment classifier.
       config: the model's config file, where it does not lie beside the weights.
       vocab: the vocabulary or tokenizer, likewise.
       cased: overrides what the vocabulary says of upper case.
@@ -172,4 +173,5 @@ def load(
         warnings += (f"labels share a name ({', '.join(labels)}): tell them apart by id",)
     if dtype == FLOAT64:
         params = jax.tree.map(np.float64, params)
-    return Classifier(str(path), checkpoint.config, jax.device_put(params), tokenizer, dtype, warnings)
+    name = f"built-in {BUILTIN.name}" if path == BUILTIN else str(path)
+    return Classifier(name, checkpoint.config, jax.device_put(params), tokenizer, dtype, warnings)

@@ -5,7 +5,7 @@ import json
 import math
 import numbers
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +106,9 @@ class BertConfig:
 
 COMPUTE_DTYPES = ("float32", "bfloat16")  # of the matrix products
 FLOAT64 = "float64"  # likewise, for checks: parameters too; needs jax_enable_x64
+TRUNCATE, WINDOWS = LONG = ("truncate", "windows")  # what becomes of long texts
+BATCH_SIZES = {"cpu": 32}  # 8, 16 and 32 differ by 3 % a text on two CPU cores (T = 32)
+BATCH_SIZE = 256  # on each device of another kind; an estimate
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,17 +119,30 @@ class ExplainConfig:
     parameters: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # where not the defaults
     target: Any = "predicted"  # see targets.py
     read_at: str | None = None  # None: the first point that the method can be read at
+    audit: bool = False  # whether each Explanation has a ledger: where the target's value went
+    readouts: Sequence[str] = ()  # relevance inside the model, names in lrp/taps.py; docs/ledger.md has the shapes
+    neurons: int = 10  # of each layer, by |relevance|, for the read-out of that name
     max_length: int | None = None  # tokens per text incl. [CLS] and [SEP]; None: as many as the model has positions
-    batch_size: int = 32  # texts; 8, 16 and 32 differ by 3 % a text on two CPU cores (T = 32)
+    batch_size: int | None = None  # texts; None: as suits the device, see BATCH_SIZES. Halved where memory runs out
     window: int = 64  # batches that are tokenized, sorted by length and held in memory together
     split_punctuation: bool = False  # True: punctuation marks are words of their own
+    long: str = TRUNCATE  # texts beyond max_length: cut off, or read in overlapping windows (windows.py)
+    stride: int | None = None  # word pieces from the start of one window to that of the next; None: half a window
 
     def __post_init__(self):
-        for name in ("batch_size", "window", "max_length"):
+        for name in ("batch_size", "window", "max_length", "stride", "neurons"):
             value = getattr(self, name)
-            optional = name == "max_length" and value is None
+            optional = name not in ("window", "neurons") and value is None
             if not optional and (not isinstance(value, numbers.Integral) or value < 1):
                 raise InputError(f"{name}={value!r}: expected a whole number of at least 1.")
+        if self.long not in LONG:
+            raise InputError(f"long={self.long!r}: accepted: {', '.join(LONG)}.")
+        if isinstance(self.readouts, str) or not isinstance(self.readouts, Sequence):
+            raise InputError(f"readouts={self.readouts!r}: expected a list of names of read-outs.")
+        if self.long == WINDOWS and (self.audit or self.readouts):
+            raise InputError(
+                f"long={WINDOWS!r} has no audit and no read-outs: they are of one window; use {TRUNCATE!r}."
+            )
 
 
 def read_toml(path: Path, instead: str = "give a TOML file") -> dict[str, Any]:

@@ -6,6 +6,7 @@ compiled and little is padded), and come back in the order they went in. Used by
 
 import dataclasses
 import itertools
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -13,24 +14,28 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from autorel_jax import targets
+from autorel_jax import ledger, sharding, targets, windows
 from autorel_jax.classifier import Classifier
-from autorel_jax.config import ExplainConfig
+from autorel_jax.config import BATCH_SIZE, BATCH_SIZES, WINDOWS, ExplainConfig
 from autorel_jax.data import Row
-from autorel_jax.errors import InputError, one_line
+from autorel_jax.errors import InputError
 from autorel_jax.explanation import Explanation, Explanations, Prediction
+from autorel_jax.fitting import fitted
 from autorel_jax.lrp.composites import RELEVANCE
 from autorel_jax.methods import Method, named
 from autorel_jax.methods.coalitions import unit_numbers
 from autorel_jax.methods.question import Texts
 from autorel_jax.methods.scores import Settings, token_scores
+from autorel_jax.readouts import of_target, token_readouts
 from autorel_jax.relevance import token_relevance
 from autorel_jax.targets import Targets
 from autorel_jax.tokens import Text, Tokens, pad
+from autorel_jax.windows import Excerpt, Window
 from autorel_jax.words import pool
 
 # Tokens that a batch is padded to; beyond, multiples of 512.
 LENGTHS = (16, 32, 48, 64, 96, 128, 192, 256, 384, 512)
+DIAGNOSTICS = "diagnostics"  # among the readings of a method that is no composite
 
 
 def explain(
@@ -48,8 +53,8 @@ def explain(
       texts: N texts, each a string or a list of words; one string is one text.
       pairs: N second texts, for a classifier of pairs.
       labels: N labels (names or ids), for target="given".
-      **options: fields of ExplainConfig: method, parameters, target, read_at, max_length, batch_size, window,
-        split_punctuation.
+      **options: fields of ExplainConfig: method, parameters, target, read_at, audit, readouts, neurons, max_length,
+        batch_size, window, split_punctuation, long, stride.
 
     Returns:
       One Explanation for each text and target, in the order of the texts.
@@ -83,25 +88,36 @@ def column_of(values: Iterable[Any] | str | None, name: str) -> list[Any] | None
 
 
 class Explainer:
-    """Explains rows of text with one classifier, method and target; compiled programs are shared between calls."""
+    """Explains rows of text with one classifier, method and target; compiled programs are shared between calls.
 
-    def __init__(self, classifier: Classifier, config: ExplainConfig):
+    Threads may share it. Batches are divided among the `devices`, if they are given; else they go where JAX puts them.
+    """
+
+    def __init__(self, classifier: Classifier, config: ExplainConfig, devices: Sequence[jax.Device] = ()):
         if not isinstance(classifier, Classifier):
             raise InputError(
                 f"The classifier is a {type(classifier).__name__}; expected what autorel_jax.load returns."
             )
         classifier.tokens([], max_length=config.max_length)  # refuses a length that cannot be
+        self.max_length = config.max_length or classifier.config.max_position_embeddings
         self.classifier = classifier
         self.config = config
         self.method = named(config.method).set(config.parameters)
         if isinstance(self.method, Method):
-            point, tokenizer = config.read_at or self.method.reads[0], classifier.tokenizer
-            self.settings = Settings(classifier.config, self.method, point, jnp.dtype(classifier.dtype))
-            self.values = self.method.values(classifier.config, {"pad": tokenizer.pad_id, "mask": tokenizer.mask_id})
+            self.settings, self.values = method_settings(classifier, config, self.method)
         else:
-            self.settings = classifier.settings(self.method, config.read_at)
+            settings = classifier.settings(self.method, config.read_at)
+            inside = {"audit": config.audit, "readouts": tuple(config.readouts), "neurons": config.neurons}
+            self.settings = dataclasses.replace(settings, **inside)
             self.values = self.settings.values
         self.parameters = {"read_at": self.settings.read_at, **self.method.record()}
+        self.mesh = sharding.make_mesh(devices) if len(devices) > 1 else None
+        self.params = classifier.params
+        if self.mesh:
+            self.params = sharding.put(self.params, sharding.layout_of(self.mesh, self.params, "replicate"))
+        kind = devices[0].platform if devices else jax.default_backend()
+        self.batch_size = config.batch_size or max(len(devices), 1) * BATCH_SIZES.get(kind, BATCH_SIZE)
+        self.limits: dict[int, int] = {}  # tokens -> rows that fit, where a batch did not fit the memory
 
     def explain(
         self, rows: Iterable[Row], progress: Callable[[int], object] = lambda done: None
@@ -111,32 +127,109 @@ class Explainer:
         `progress` is called with the number of rows that were finished since its last call.
         """
         rows, batches = iter(rows), 1  # windows grow, so that the first result comes soon
-        while window := list(itertools.islice(rows, batches * self.config.batch_size)):
+        while window := list(itertools.islice(rows, batches * self.batch_size)):
             yield from self.explain_window(window, progress)
             batches = min(2 * batches, self.config.window)
 
-    def explain_window(self, rows: Sequence[Row], progress: Callable[[int], object]) -> Iterator[Explanation]:
-        """As `explain`; every row is tokenized and its target resolved before the first is computed."""
-        tokens = self.tokenize(rows)
+    def explain_window(
+        self, rows: Sequence[Row], progress: Callable[[int], object], tokens: Sequence[Tokens] | None = None
+    ) -> Iterator[Explanation]:
+        """As `explain`; every row is tokenized and its target resolved first; `tokens` are known ones."""
+        tokens = self.tokenize(rows) if tokens is None else tokens
         given = [(row.id, row.label) for row in rows]
-        goal = targets.resolve(self.config.target, self.classifier.config.labels, self.classifier.label_id, given)
-        by_length = sorted(range(len(rows)), key=lambda place: -len(tokens[place].ids))
-        size = self.config.batch_size
-        batches = [by_length[start : start + size] for start in range(0, len(rows), size)]
+        model = self.classifier.config
+        goal = targets.resolve(self.config.target, model.labels, self.classifier.label_id, given, model.problem)
+        long = [place for place in range(len(rows)) if len(tokens[place].ids) > self.max_length]
+        if long and goal.score is not None:
+            raise InputError("A target that is a function of the logits is not read in windows; use long='truncate'.")
+        short = sorted(set(range(len(rows))).difference(long))
         found: dict[int, list[Explanation]] = {}
-        for places, arrays in one_ahead((places, self.compute(tokens, goal, places)) for places in batches):
-            for place, *results in zip(places, *fetched(arrays), strict=False):  # padded rows last
-                found[place] = self.describe(rows[place], tokens[place], goal, place, *results)
-            progress(len(places))
+        for batch, arrays in self.scores(tokens, goal, short):
+            for row, place in enumerate(batch):  # padded rows last
+                own = jax.tree.map(lambda array, row=row: array[row], arrays)
+                found[place] = self.describe(rows[place], tokens[place], goal, place, *own)
+            progress(len(batch))
+        for place, read, logits, relevance in self.documents(tokens, goal, long):
+            made = self.describe(rows[place], tokens[place], goal, place, logits, logits, relevance, {})
+            found[place] = [dataclasses.replace(explanation, windows=read) for explanation in made]
+            progress(1)
         yield from itertools.chain.from_iterable(found[place] for place in range(len(rows)))
+
+    def scores(
+        self, tokens: Sequence[Tokens | Excerpt], goal: Targets, places: Sequence[int]
+    ) -> Iterator[tuple[Sequence[int], list[Any]]]:
+        """Of the rows at `places`, the longest first: the places of a batch, and what `compute` gives for it."""
+
+        def too_large(batch: Sequence[int]) -> None:
+            self.limits[self.length(tokens, batch)] = len(batch) // 2
+
+        batches = self.batches(tokens, places)
+        return fitted(lambda batch: self.compute(tokens, goal, batch), batches, too_large)
+
+    def batches(self, tokens: Sequence[Tokens | Excerpt], places: Sequence[int]) -> Iterator[list[int]]:
+        """The places in batches, the longest rows first."""
+        order = sorted(places, key=lambda place: -len(tokens[place].ids))
+        while order:
+            size = min(self.limits.get(self.length(tokens, order[:1]), self.batch_size), self.batch_size)
+            yield order[:size]
+            order = order[size:]
+
+    def length(self, tokens: Sequence[Tokens | Excerpt], places: Sequence[int]) -> int:
+        """The tokens that a batch is padded to."""
+        longest = max(len(tokens[place].ids) for place in places)
+        return padded_length(longest, self.classifier.config.max_position_embeddings)
+
+    def documents(
+        self, tokens: Sequence[Tokens], goal: Targets, places: Sequence[int]
+    ) -> Iterator[tuple[int, tuple[Window, ...], np.ndarray, np.ndarray]]:
+        """Of each row at `places`, which are read in windows: its place, its windows, logits [C], relevance [N, T]."""
+        room = self.max_length - 2
+        stride = min(self.config.stride or max(room // 2, 1), room)
+        for place in places:
+            pieces = len(tokens[place].ids) - 2
+            ranges = windows.cut(pieces, room, stride)
+            shares = windows.weights(ranges, pieces)
+            parts = [windows.excerpt(tokens[place], window) for window in ranges]
+            asked = None if goal.weights is None else goal.weights[place]
+            logits, relevance = self.explain_parts(parts, asked, range(len(parts)))
+            whole = (shares @ np.stack([logits[k] for k in range(len(parts))])).astype(logits[0].dtype)
+            if asked is None:
+                # A window that would decide otherwise has explained its own decision, not the text's.
+                others = [k for k in range(len(parts)) if logits[k].argmax() != whole.argmax()]
+                asked = np.eye(len(whole), dtype=np.float32)[[whole.argmax()]]
+                relevance |= self.explain_parts(parts, asked, others)[1]
+            read = [
+                Window(window.start + 1, window.stop + 1, float(share), logits[k])
+                for k, (window, share) in enumerate(zip(ranges, shares, strict=True))
+            ]
+            found = [relevance[k] for k in range(len(parts))]
+            yield place, tuple(read), whole, windows.stitch(found, ranges, shares, pieces)
+
+    def explain_parts(
+        self, parts: Sequence[Excerpt], asked: np.ndarray | None, places: Sequence[int]
+    ) -> tuple[dict[int, np.ndarray], dict[int, np.ndarray]]:
+        """Logits [C] and relevance [N, T] of the windows at `places`, for targets of the weights `asked` [N, C]."""
+        weights = None if asked is None else np.broadcast_to(asked, (len(parts), *asked.shape))
+        logits, relevance = {}, {}
+        for batch, arrays in self.scores(parts, Targets(weights, None), places):
+            found, _, scores, _ = arrays
+            for place, row_logits, row_relevance in zip(batch, found, scores, strict=False):
+                logits[place], relevance[place] = row_logits, row_relevance[:, : len(parts[place].ids)]
+        return logits, relevance
 
     def tokenize(self, rows: Sequence[Row]) -> list[Tokens]:
         """The rows' texts, or pairs of texts, as Tokens; an InputError names the row that has none."""
         pairs = [row.pair for row in rows]
+        alone = all(pair is None for pair in pairs)
         try:
+            if self.config.long == WINDOWS and alone:
+                split = self.config.split_punctuation
+                return self.classifier.tokenizer(
+                    [row.text for row in rows], max_length=sys.maxsize, split_punctuation=split
+                )
             return self.classifier.tokens(
                 [row.text for row in rows],
-                None if all(pair is None for pair in pairs) else pairs,
+                None if alone else pairs,
                 max_length=self.config.max_length,
                 split_punctuation=self.config.split_punctuation,
             )
@@ -147,27 +240,37 @@ class Explainer:
                 self.tokenize([row])
             raise
 
-    def compute(self, tokens: Sequence[Tokens], goal: Targets, places: Sequence[int]) -> tuple[Any, ...]:
-        """Logits [B, C], relevance [B, N, T] and perhaps diagnostics [B, N, M] of the rows at `places`, not waited for.
+    def compute(self, tokens: Sequence[Tokens | Excerpt], goal: Targets, places: Sequence[int]) -> tuple[Any, ...]:
+        """Logits [B, C], the target's scores [B, S], relevance [B, N, T] and readings of the rows at `places`.
 
-        Padding comes last.
+        Not waited for; padding comes last. A method's own diagnostics [B, N, M] are among the readings.
         """
         classifier, settings, tokens = self.classifier, self.settings, [tokens[place] for place in places]
-        size = batch_shape(len(tokens), self.config.batch_size)
-        length = padded_length(max(len(row.ids) for row in tokens), classifier.config.max_position_embeddings)
-        batch = pad(tokens, length, size, classifier.tokenizer.pad_id)
+        size = batch_shape(len(tokens), self.batch_size, 1 if self.mesh is None else self.mesh.size)
+        batch = pad(tokens, self.length(tokens, range(len(tokens))), size, classifier.tokenizer.pad_id)
         weights = goal.weights
         if weights is not None:
             weights = weights[[*places, *[places[0]] * (size - len(places))]]
-        try:
-            if isinstance(self.method, Method):
-                units = unit_numbers(self.method, tokens, batch.ids.shape)
-                texts = Texts(batch.ids, batch.mask, batch.types, units)
-                return token_scores(settings, classifier.params, texts, weights, self.values)
-            arrays = (batch.ids, batch.mask, batch.types, weights, self.values)
-            return token_relevance(settings, classifier.params, *arrays)
-        except jax.errors.JaxRuntimeError as error:
-            raise out_of_memory(error) from None
+        arrays = (batch.ids, batch.mask, batch.types, weights)
+        if isinstance(self.method, Method):
+            if goal.score is not None:
+                raise InputError(f"{self.method.name} explains labels and contrasts, not functions of the logits.")
+            arrays = (*arrays, unit_numbers(self.method, tokens, batch.ids.shape))
+        if self.mesh:
+            arrays = jax.device_put(arrays, sharding.by_rows(self.mesh))
+        if isinstance(self.method, Method):
+            *texts, weights, units = arrays
+            logits, scores, found = token_scores(settings, self.params, Texts(*texts, units), weights, self.values)
+            return logits, logits, scores, {DIAGNOSTICS: found}
+        if goal.score is not None:
+            settings = dataclasses.replace(settings, score=goal.score)
+        read = {}
+        if settings.audit or settings.readouts:
+            logits, relevance, read = token_readouts(settings, self.params, *arrays, self.values)
+        else:
+            logits, relevance = token_relevance(settings, self.params, *arrays, self.values)
+        scored = logits if goal.score is None else jax.vmap(goal.score)(logits)
+        return logits, scored, relevance, read
 
     def describe(
         self,
@@ -176,20 +279,21 @@ class Explainer:
         goal: Targets,
         place: int,
         logits: np.ndarray,
+        scored: np.ndarray,
         relevance: np.ndarray,
-        measured: np.ndarray | None = None,
+        readings: Mapping[str, Any],
     ) -> list[Explanation]:
-        """One Explanation for each target of a row: logits [C], relevance [N, T] with padding, diagnostics [N, M]."""
+        """One Explanation for each target of a row: logits [C], scored [S], padded relevance [N, T] and readings."""
         classifier, labels = self.classifier, self.classifier.config.labels
         best = int(logits.argmax())
         probabilities = classifier.probabilities(logits)
         probability = None if probabilities is None else float(probabilities[best])
         relevance = relevance[:, : len(tokens.ids)]
-        names = (labels[best],) if goal.names is None else goal.names[place]
+        names = (goal.prefix + labels[best],) if goal.names is None else goal.names[place]
         weights = np.eye(len(labels))[[best]] if goal.weights is None else goal.weights[place]
         each = [{}] * len(weights)
-        if measured is not None:
-            each = [dict(zip(self.method.diagnostics, found.tolist(), strict=True)) for found in measured]
+        if DIAGNOSTICS in readings:
+            each = [dict(zip(self.method.diagnostics, found.tolist(), strict=True)) for found in readings[DIAGNOSTICS]]
         return [
             Explanation(
                 id=row.id,
@@ -197,7 +301,9 @@ class Explainer:
                 text_pair=row.pair,
                 prediction=Prediction(labels[best], probability, float(logits[best])),
                 target=name,
-                target_logit=float(row_weights @ logits),
+                target_logit=float(row_weights @ scored),
+                logits=logits,
+                probabilities=probabilities,
                 method=self.method.name,
                 parameters=self.parameters,
                 rules=dict(self.method.rules),
@@ -211,62 +317,67 @@ class Explainer:
                 word_segments=tokens.word_segments,
                 explained=float(scores.sum(dtype=np.float64)),
                 truncated_tokens=tokens.truncated,
-                warnings=(*tokens.warnings, *self.doubts(tokens, scores, logits, row_weights, found)),
+                warnings=(*tokens.warnings, *self.doubts(tokens, scores, logits, row_weights, goal, found)),
                 model=classifier.name,
                 weights_sha256=classifier.fingerprint,
                 diagnostics=found,
+                **self.inside(tokens, scores, float(row_weights @ scored), readings, number, goal),
             )
-            for name, scores, row_weights, found in zip(names, relevance, weights, each, strict=True)
+            for number, (name, scores, row_weights, found) in enumerate(
+                zip(names, relevance, weights, each, strict=True)
+            )
         ]
 
+    def inside(
+        self, tokens: Tokens, scores: np.ndarray, value: float, readings: Mapping[str, Any], number: int, goal: Targets
+    ) -> dict[str, Any]:
+        """The fields `ledger` and `readouts` for a row's target of that number: scores [T], readings [N, ...]."""
+        if isinstance(self.method, Method):
+            return {}
+        own = jax.tree.map(lambda array: array[number], dict(readings))
+        found = of_target(self.settings, own, len(tokens.ids))
+        if not self.settings.audit:
+            return {"readouts": found}
+        special = np.array([span is None for span in tokens.spans])
+        return {"readouts": found, "ledger": ledger.made(value, scores, special, own, function=goal.score is not None)}
+
     def doubts(
-        self, tokens: Tokens, scores: np.ndarray, logits: np.ndarray, weights: np.ndarray, measured: Mapping[str, float]
+        self,
+        tokens: Tokens,
+        scores: np.ndarray,
+        logits: np.ndarray,
+        weights: np.ndarray,
+        goal: Targets,
+        measured: Mapping[str, float],
     ) -> Iterator[str]:
-        """What a reader should know before trusting the scores of the target weights · logits, both [C]."""
+        """What to know before trusting the scores of a target: weights · logits, both [C], or a function."""
         if tokens.truncated:
             yield f"{tokens.truncated} word pieces beyond {len(tokens.ids)} tokens were cut off and not read"
         if not np.isfinite(scores).all():
             yield "some scores are not finite numbers"
-        lowest, target_logit, method = logits[weights != 0].min(), weights @ logits, self.method
+        linear, method = goal.score is None, self.method
+        lowest = logits[weights != 0].min() if linear else logits.min()
         if isinstance(method, Method):
             units = unit_numbers(method, [tokens], (1, len(tokens.ids))).max() + 1
-            yield from method.doubts(measured, float(target_logit), int(units))
+            yield from method.doubts(measured, float(weights @ logits), int(units))
         elif method.boundary is RELEVANCE and lowest < 0:  # its rules start from R = logit, sign and all
             yield f"a logit of the target is negative ({lowest:.3g}), which flips the signs of {method.name}"
-        elif target_logit < 0:
+        elif linear and (target_logit := weights @ logits) < 0:
             yield f"the target's logit is negative ({target_logit:.3g}): the scores sum towards a number below 0"
 
 
-def one_ahead(items: Iterable[Any]) -> Iterator[Any]:
-    """The items, each made just before the one ahead of it is handed out: the device computes while we describe."""
-    items = iter(items)
-    for last in itertools.islice(items, 1):
-        for item in items:
-            yield last
-            last = item
-        yield last
+def method_settings(classifier: Classifier, config: ExplainConfig, method: Method) -> tuple[Settings, Any]:
+    """What is compiled, and its values, for a method that is no composite."""
+    if config.audit or config.readouts or config.long == WINDOWS:
+        raise InputError(f"{method.name} has no audit, no read-outs and no windows; use a composite for them.")
+    point, tokenizer = config.read_at or method.reads[0], classifier.tokenizer
+    settings = Settings(classifier.config, method, point, jnp.dtype(classifier.dtype))
+    return settings, method.values(classifier.config, {"pad": tokenizer.pad_id, "mask": tokenizer.mask_id})
 
 
-def fetched(arrays: Iterable[Any]) -> list[np.ndarray]:
-    """Arrays on the device -> arrays here; an InputError says what to do where they do not fit its memory."""
-    try:
-        return [np.asarray(array) for array in arrays]
-    except jax.errors.JaxRuntimeError as error:
-        raise out_of_memory(error) from None
-
-
-def out_of_memory(error: jax.errors.JaxRuntimeError) -> Exception:
-    """What to raise for an error of the device: advice where memory ran out, else the error itself."""
-    if "RESOURCE_EXHAUSTED" not in str(error):
-        return error
-    return InputError(
-        f"A batch does not fit the device's memory; use a smaller batch size or length ({one_line(error)})."
-    )
-
-
-def batch_shape(rows: int, batch_size: int) -> int:
-    """The rows that a batch is padded to: the batch size, or a power of two for a smaller last batch."""
-    return min(batch_size, 1 << (rows - 1).bit_length())
+def batch_shape(rows: int, batch_size: int, devices: int = 1) -> int:
+    """The rows that a batch is padded to: the batch size, or a power of two for a smaller one, for equal devices."""
+    return -(-min(batch_size, 1 << (rows - 1).bit_length()) // devices) * devices
 
 
 def padded_length(longest: int, positions: int) -> int:

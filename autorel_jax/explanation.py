@@ -6,12 +6,15 @@ explainer.py makes them, report/ shows them.
 import dataclasses
 import math
 import reprlib
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from autorel_jax import __version__
+from autorel_jax.ledger import Ledger
 from autorel_jax.tokens import Text
+from autorel_jax.windows import Window
 
 SCHEMA = 1  # of `Explanation.to_dict`; raised when a field changes its meaning or goes away
 
@@ -36,8 +39,10 @@ class Explanation:
     text: Text
     text_pair: Text | None
     prediction: Prediction
-    target: str  # a label, or "a - b" for a contrast
-    target_logit: float
+    target: str  # a label, "a - b" for a contrast, or a function; see targets.py
+    target_logit: float  # the value of the target, where it is no label
+    logits: np.ndarray  # [C] float32, in the order of the classifier's labels
+    probabilities: np.ndarray | None  # [C]; None for a regression
     method: str
     parameters: dict[str, Any]  # of the method: where it was read, and the values of its parameters or its rules'
     rules: dict[str, str]  # op -> its rule; empty for a method that is no composite
@@ -55,19 +60,19 @@ class Explanation:
     model: str
     weights_sha256: str
     diagnostics: dict[str, float] = dataclasses.field(default_factory=dict)  # what the method measured of itself
+    windows: tuple[Window, ...] = ()  # in which a long text was read; empty: as a whole
+    ledger: Ledger | None = None  # where the target's value went, with audit=True
+    readouts: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)  # see docs/ledger.md
 
     def to_dict(self) -> dict[str, Any]:
         """The explanation as JSON types; the fields of a line of `.jsonl`, documented in docs/output.md."""
         method = {"name": self.method, "parameters": self.parameters, "rules": self.rules}
         model = {"name": self.model, "weights_sha256": self.weights_sha256}
-        own = {
-            field.name: plain(getattr(self, field.name))
-            for field in dataclasses.fields(self)
-            if field.name not in ("method", "parameters", "rules", "model", "weights_sha256")
-        }
+        own = {name: plain(getattr(self, name)) for name in OWN}
         head = {"schema": SCHEMA, "version": __version__, "model": model}
         prediction = plain(dataclasses.asdict(self.prediction))
-        return {**head, **own, "prediction": prediction, "method": plain(method)}
+        windows = [plain(dataclasses.asdict(window)) for window in self.windows]
+        return {**head, **own, "prediction": prediction, "windows": windows, "method": plain(method)}
 
     def __repr__(self) -> str:
         text = reprlib.repr(self.text)
@@ -79,6 +84,14 @@ class Explanation:
         from autorel_jax.report.html import fragment
 
         return fragment([self])
+
+
+OWN = tuple(
+    field.name
+    for field in dataclasses.fields(Explanation)
+    if field.name not in ("method", "parameters", "rules", "model", "weights_sha256")
+)
+FIELDS = ("schema", "version", "model", *OWN, "method")  # of `to_dict`, in their order
 
 
 class Explanations(list[Explanation]):
@@ -96,6 +109,8 @@ class Explanations(list[Explanation]):
 
 def plain(value: Any) -> Any:
     """Arrays and tuples as lists, numbers that JSON has no name for as None."""
+    if isinstance(value, Ledger):
+        return plain(value.to_dict())
     if isinstance(value, np.ndarray):
         return [plain(item) for item in value.tolist()]
     if isinstance(value, tuple | list):

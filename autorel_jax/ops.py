@@ -107,7 +107,7 @@ def at_least_float32(x: Array) -> Array:
 
 
 Values = Mapping[str, Mapping[str, Any]]
-"""Values of the parameters of rules: the op's name -> the parameter's name -> an array."""
+"""Values of the parameters of rules, and taps: the op's name -> the parameter's name -> an array (or some)."""
 
 
 def attention_weights(ops: "Ops", query: Array, key: Array, mask: Array) -> Array:
@@ -143,6 +143,11 @@ def residual(block: Block, values: Values, params: Any, x: Array) -> Array:
     return block.ops.bind(values).add(x[:, : y.shape[1]], y)
 
 
+def tap(name: str, x: Array) -> Array:
+    """x, at a point of the model that a read-out can name; see lrp/taps.py."""
+    return x
+
+
 @dataclasses.dataclass(frozen=True)
 class Ops:
     """What a Bert computes with: one pure function for each kind of step. Compared and hashed by value.
@@ -158,6 +163,7 @@ class Ops:
     activation: Callable[[str, Array], Array] = activation
     attention: Callable[..., Array] = attention
     residual: Callable[[Block, Values, Any, Array], Array] = residual
+    tap: Callable[[str, Array], Array] = tap
 
     def bind(self, values: Values) -> "Ops":
         """The table with the parameters of its rules filled in. Of use within one trace only: arrays have no hash."""

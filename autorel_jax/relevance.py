@@ -5,7 +5,8 @@ Used by explainer.py, and by `Classifier.logits_of`, the raw form for one's own 
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +14,16 @@ import jax.numpy as jnp
 from autorel_jax.bert import Bert, Params
 from autorel_jax.config import BertConfig
 from autorel_jax.errors import InputError
-from autorel_jax.lrp.composites import EMBEDDING_SUM, EMBEDDINGS, MULTIPLIER, WORD_EMBEDDINGS, Boundary, Composite
+from autorel_jax.lrp.composites import (
+    COMPOSITES,
+    EMBEDDING_SUM,
+    EMBEDDINGS,
+    MULTIPLIER,
+    WORD_EMBEDDINGS,
+    Boundary,
+    Composite,
+)
+from autorel_jax.lrp.taps import READOUTS, WORD_PARTS, tapped_ops, whole
 from autorel_jax.ops import Array, Values
 
 Logits = Callable[[Array], Array]  # embeddings [B, T, D] -> logits [B, C]
@@ -28,23 +38,34 @@ class Settings:
       composite: which rule for which op.
       read_at: a point of `composite.reads`.
       dtype: of the matrix products; None is the parameters'.
+      audit: whether every op counts what it absorbs; see readouts.py.
+      readouts: names in READOUTS.
+      neurons: how many of a layer's neurons the read-out of that name holds.
+      score: what a target weighs, logits [C] -> scores [S]; None: the logits. Hashable; see targets.py.
     """
 
     config: BertConfig
     composite: Composite
     read_at: str
     dtype: jnp.dtype | None = None
+    audit: bool = False
+    readouts: tuple[str, ...] = ()
+    neurons: int = 0
+    score: Callable[[Array], Array] | None = None
 
     def __post_init__(self):
         if self.read_at not in self.composite.reads:
             raise InputError(
                 f"This method cannot be read at {self.read_at!r}; accepted: {', '.join(self.composite.reads)}."
             )
+        check_readouts(self)
 
     @property
     def model(self) -> Bert:
         """The BERT that computes with the composite's rules."""
-        return Bert(self.config, self.composite.ops, self.dtype, last_queries=self.composite.last_queries)
+        table = self.composite.ops
+        table = tapped_ops(table, self.audit) if self.audit or self.readouts else table
+        return Bert(self.config, table, self.dtype, last_queries=self.composite.last_queries)
 
     @property
     def values(self) -> Values:
@@ -53,6 +74,32 @@ class Settings:
         Settings that differ in them alone are equal.
         """
         return self.composite.values(self.config.num_hidden_layers)
+
+
+def check_readouts(settings: Settings) -> None:
+    """Raises InputError for a read-out that there is not, and for what a method cannot tell."""
+    if not (settings.audit or settings.readouts):
+        return
+    composite = settings.composite
+    able = ", ".join(name for name, made in COMPOSITES.items() if made.boundary is MULTIPLIER)
+    if composite.boundary is not MULTIPLIER:
+        raise InputError(
+            f"{composite.name} has no audit and no read-outs: its rules rescale relevance and add the gradient of "
+            f"whole sub-blocks, so that what an op absorbs is not defined. Methods that have them: {able}."
+        )
+    if op := whole(composite.ops):
+        raise InputError(
+            f"{composite.name} has no audit and no read-outs: its rule for {op} stands for several ops, between which "
+            f"nothing can be read. Methods that have them: {able}."
+        )
+    for name in settings.readouts:
+        if name not in READOUTS:
+            raise InputError(f"Unknown read-out {name!r}. Available: {', '.join(READOUTS)}.")
+        if name in WORD_PARTS and settings.read_at != WORD_EMBEDDINGS:
+            raise InputError(
+                f"The read-out {name!r} needs read_at={WORD_EMBEDDINGS!r}; at {settings.read_at!r} the relevance of "
+                f"{name} is a part of the tokens'."
+            )
 
 
 def embeddings(settings: Settings, params: Params, ids: Array, types: Array) -> Array:
@@ -64,13 +111,20 @@ def embeddings(settings: Settings, params: Params, ids: Array, types: Array) -> 
     return apply(x, method="normalize") if settings.read_at == EMBEDDINGS else x
 
 
-def from_embeddings(settings: Settings, params: Params, mask: Array, types: Array, values: Values) -> Logits:
+def from_embeddings(
+    settings: Settings,
+    params: Params,
+    mask: Array,
+    types: Array,
+    values: Values,
+    taps: Mapping[str, Values] | None = None,
+) -> Logits:
     """The function from the read point to the logits whose vjp gives relevance at its input.
 
     Its vjp takes what `composite.boundary.seed` gives, not relevance at the logits. Shapes: mask, types [B, T];
-    `values` are those of `Settings.values`.
+    `values` are those of `Settings.values`, `taps` those of readouts.py.
     """
-    apply = functools.partial(settings.model.apply, {"params": params, "values": values})
+    apply = functools.partial(settings.model.apply, {"params": params, "values": values, "taps": taps or {}})
 
     def f(x: Array) -> Array:
         x = settings.composite.boundary.embeddings(x)
@@ -84,28 +138,39 @@ def from_embeddings(settings: Settings, params: Params, mask: Array, types: Arra
 
 
 def target_weights(logits: Array, weights: Array | None) -> Array:
-    """The weights of targets [B, N, C] as given; None is one target, the class with the highest of logits [B, C]."""
+    """The weights of targets [B, N, S] as given; None is one target, the class with the highest of logits [B, C]."""
     if weights is None:
         weights = jax.nn.one_hot(logits.argmax(axis=-1), logits.shape[-1])[:, None]
     return weights.astype(logits.dtype)
 
 
-def attribute(f: Logits, x: Array, weights: Array | None, boundary: Boundary = MULTIPLIER) -> tuple[Array, Array]:
-    """Logits and the relevance at x of targets that are weighted sums of the logits, from one forward pass.
+def attribute(
+    f: Logits,
+    x: Any,
+    weights: Array | None,
+    boundary: Boundary = MULTIPLIER,
+    score: Callable[[Array], Array] | None = None,
+) -> tuple[Array, Any]:
+    """Logits and the relevance at x of targets that are weighted sums of scores, from one forward pass.
 
     Args:
       f: embeddings [B, T, D] -> logits [B, C], as `from_embeddings` makes it.
-      x: [B, T, D].
-      weights: [B, N, C], N targets for each row; None explains the class with the highest logit.
+      x: [B, T, D], or what else f takes: any tree of arrays [B, ...].
+      weights: [B, N, S], N targets for each row; None explains the class with the highest logit.
       boundary: that of the composite that f computes with.
+      score: logits [C] -> scores [S], which is differentiated; None: the logits themselves.
 
     Returns:
-      logits [B, C] and relevance [B, N, T, D].
+      logits [B, C] and relevance [B, N, T, D], or what else the vjp of f gives to x: [B, N, ...] each.
     """
     logits, pull = jax.vjp(f, x)
-    seeds = boundary.seed(logits[:, None], target_weights(logits, weights))
+    weights = target_weights(logits, weights)
+    if score is not None:
+        scores, to_logits = jax.vjp(jax.vmap(score), logits)
+        (weights,) = jax.vmap(to_logits, in_axes=1, out_axes=1)(weights.astype(scores.dtype))
+    seeds = boundary.seed(logits[:, None], weights.astype(logits.dtype))
     if seeds.shape[1] == 1:
-        return logits, pull(seeds[:, 0])[0][:, None]
+        return logits, jax.tree.map(lambda found: found[:, None], pull(seeds[:, 0])[0])
     (relevance,) = jax.vmap(pull, in_axes=1, out_axes=1)(seeds)
     return logits, relevance
 
@@ -120,5 +185,5 @@ def token_relevance(
     """
     x = embeddings(settings, params, ids, types)
     f = from_embeddings(settings, params, mask, types, values)
-    logits, relevance = attribute(f, x, weights, settings.composite.boundary)
+    logits, relevance = attribute(f, x, weights, settings.composite.boundary, settings.score)
     return logits, relevance.sum(axis=-1)

@@ -4,6 +4,8 @@
 Used by classifier.py, explainer.py and words.py. B batch, T tokens, W words.
 """
 
+import functools
+import hashlib
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
@@ -134,6 +136,11 @@ class Tokenizer:
         self.pad_id, self.unk_id = ids["pad_token"], ids["unk_token"]
         self.cls_id, self.sep_id = ids["cls_token"], ids["sep_token"]
         self.mask_id: int | None = ids.get("mask_token")
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of all that decides which ids a text has."""
+        return hashlib.sha256(self._backend.model.to_str().encode()).hexdigest()
 
     def __repr__(self) -> str:
         return f"Tokenizer({self.vocab_size} pieces, {'cased' if self.cased else 'uncased'}, {self.why})"

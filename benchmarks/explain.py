@@ -1,12 +1,13 @@
 """What an explanation costs beside a plain forward pass, and how long the first one of a fresh process takes.
 
     python benchmarks/explain.py [--sizes minilm,base] [--method attnlrp,gamma] [--shapes 32x32] [--repeats 15]
-        [--skip-start]
+        [--skip-start] [--classes 5] [--audit] [--readouts heads,layers]
 
 Weights are random: time does not depend on their values. Every ratio is of calls that alternate in one process.
 """
 
 import argparse
+import dataclasses
 import json
 import os
 import statistics
@@ -23,6 +24,7 @@ from autorel_jax import bert, relevance, weights
 from autorel_jax.bert import Bert
 from autorel_jax.config import BertConfig, ExplainConfig
 from autorel_jax.lrp.composites import COMPOSITES
+from autorel_jax.readouts import token_readouts
 from autorel_jax.tokens import load_tokenizer
 
 LABELS = ("negative", "positive")
@@ -41,15 +43,24 @@ def main() -> None:
     parser.add_argument("--shapes", default=",".join(f"{texts}x{tokens}" for texts, tokens in SHAPES))
     parser.add_argument("--repeats", type=int, default=15)
     parser.add_argument("--skip-start", action="store_true")
+    parser.add_argument("--classes", type=int, default=0, help="explain that many at once (default: the predicted one)")
+    parser.add_argument("--audit", action="store_true")
+    parser.add_argument("--readouts", default="")
     args = parser.parse_args()
     print(f"{jax.devices()[0].device_kind}, {os.cpu_count()} cores, jax {jax.__version__}, float32")
     for size in args.sizes.split(","):
-        params = random_params(SIZES[size])
+        params = random_params(sized(size, args.classes))
         for shape in args.shapes.split(","):
             for method in args.method.split(","):
-                print(cost(size, method, params, *map(int, shape.split("x")), args.repeats), flush=True)
+                print(cost(size, method, params, *map(int, shape.split("x")), args), flush=True)
     if not args.skip_start:
         start("minilm")
+
+
+def sized(size: str, classes: int) -> BertConfig:
+    """The architecture of that name, with as many labels."""
+    labels = tuple(f"label {number}" for number in range(classes)) or LABELS
+    return dataclasses.replace(SIZES[size], labels=labels)
 
 
 def random_params(config: BertConfig) -> bert.Params:
@@ -63,21 +74,25 @@ def random_params(config: BertConfig) -> bert.Params:
     return jax.tree.map_with_path(draw, bert.shapes(config))
 
 
-def cost(size: str, method: str, params: bert.Params, texts: int, tokens: int, repeats: int) -> str:
+def cost(size: str, method: str, params: bert.Params, texts: int, tokens: int, args: argparse.Namespace) -> str:
     """One line: time of a forward pass and of relevance, their ratio, and the memory that each needs."""
-    config, composite = SIZES[size], COMPOSITES[method]
-    settings = relevance.Settings(config, composite, composite.reads[0])
+    config, composite = sized(size, args.classes), COMPOSITES[method]
+    inside = {"audit": args.audit, "readouts": tuple(filter(None, args.readouts.split(","))), "neurons": 10}
+    settings = relevance.Settings(config, composite, composite.reads[0], **inside)
+    weights = np.broadcast_to(np.eye(args.classes, dtype=np.float32), (texts, args.classes, args.classes))
+    weights = weights if args.classes else None
+    explained = token_readouts if args.audit or args.readouts else relevance.token_relevance
     rng = np.random.default_rng(1)
     ids = rng.integers(1000, 30000, (texts, tokens)).astype(np.int32)
     mask, types = np.ones_like(ids), np.zeros_like(ids)
     params = jax.device_put(params)
     forward = jax.jit(Bert(config).apply).lower({"params": params}, ids, mask, types).compile()
-    explain = relevance.token_relevance.lower(settings, params, ids, mask, types, None, settings.values).compile()
+    explain = explained.lower(settings, params, ids, mask, types, weights, settings.values).compile()
     calls = (
         lambda: forward({"params": params}, ids, mask, types),
-        lambda: explain(params, ids, mask, types, None, settings.values),
+        lambda: explain(params, ids, mask, types, weights, settings.values),
     )
-    times = alternate(calls, repeats)
+    times = alternate(calls, args.repeats)
     ratio = statistics.median(b / a for a, b in zip(*times, strict=True))
     plain, ours = (1e3 * statistics.median(column) for column in times)
     memory = [compiled.memory_analysis().temp_size_in_bytes / 2**20 for compiled in (forward, explain)]

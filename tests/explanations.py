@@ -28,6 +28,8 @@ def explanation(text: Any = SHORT, scores: Any = SCORES, pair: Any = None, **cha
         "prediction": Prediction("positive", 0.9876, 1.5),
         "target": "positive",
         "target_logit": 1.5,
+        "logits": np.array([-2.875, 1.5], np.float32),
+        "probabilities": np.array([0.0124, 0.9876]),
         "method": "attnlrp",
         "parameters": {"read_at": "word_embeddings"},
         "rules": {"linear": "plain", "contract": "halved"},

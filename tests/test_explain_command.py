@@ -119,7 +119,7 @@ def test_every_flag_is_documented():
         (["a", "--method", "lime", "--set", "samples=many"], "samples=many: expected a whole number of at least 1."),
         (["a", "--method", "lime", "--epsilon", "0.1"], "lime has no parameter 'epsilon'"),
         (["a", "--method", "bert_lrp", "--read-at", "word_embeddings"], "cannot be read at"),
-        (["a", "--output", "out.xlsx"], "accepted: .jsonl, .csv, .html"),
+        (["a", "--output", "out.xlsx"], "cannot write .xlsx; accepted: .parquet, .jsonl, .csv, .npz, .html"),
         (["a", "--output", "absent/out.csv"], "absent"),
         (["a", "--max-length", "100"], "max_length=100 exceeds the model's 64 positions"),
         (["a", "--device", "tpu:3"], "--device tpu:3: there is no such device here; available: cpu:0"),
@@ -147,7 +147,8 @@ def test_bad_input_is_one_line_and_exit_code_2(run, arguments, said, tmp_path, m
         (b"", "is empty"),
         (b"text\n", "no"),
         (b"review\na good film\n", "text"),
-        (b"text\na good film\nbad \xff\xfe\n", "line 3"),
+        (b"text\nbad \xff\xfe\n", "line 2: not utf-8"),
+        (b'text\n  \n""\n', "the text is empty"),
         (b"text\n\x00\x01\x02\n", "NUL"),
     ],
 )

@@ -287,4 +287,6 @@ def test_memory_that_runs_out_is_told_with_advice(classifier, monkeypatch):
         raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 1 byte.")
 
     monkeypatch.setattr("autorel_jax.explainer.token_relevance", full)
-    assert "use a smaller batch size or length" in refusal(ar.explain, classifier, ["a"])
+    assert "A single text does not fit the device's memory; use a smaller length" in refusal(
+        ar.explain, classifier, TEXTS
+    )

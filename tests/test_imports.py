@@ -13,14 +13,15 @@ LEVELS = (  # a module imports from its own level or one before; a package stand
     {"ops", "config"},
     {"train_config", "sharding"},
     {"tokenizer", "tokens", "bert", "lrp", "weights"},
-    {"relevance", "words", "data", "targets"},
+    {"relevance", "readouts", "ledger", "words", "windows", "data", "targets", "fitting"},
     {"methods"},
     {"batches", "checkpoint", "loss", "metrics", "optimizer", "pretrained"},
     {"training"},
-    {"classifier"},
+    {"classifier", "program"},
     {"report"},
     {"explanation"},
     {"explainer"},
+    {"corpus", "export"},
     {"cli"},
 )
 APART = ({"bert", "lrp"}, {"weights", "lrp"}, {"tokens", "bert"})  # they meet through the Ops table, or not at all

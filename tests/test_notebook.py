@@ -24,8 +24,7 @@ def test_it_is_committed_without_outputs(notebook):
     assert not any(cell.outputs or cell.execution_count for cell in code(notebook))
 
 
-def test_it_runs_and_shows_coloured_words(notebook, model_folder, monkeypatch):
-    monkeypatch.setenv("AUTOREL_MODEL", str(model_folder))
+def test_it_runs_and_shows_coloured_words(notebook, monkeypatch):
     monkeypatch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")  # compiling is most of the time
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])))
     NotebookClient(notebook, timeout=300, kernel_name="python3").execute()  # raises what a cell raises

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from autorel_jax.cli import convert, explain, train
+from autorel_jax.cli import convert, explain, export, train
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -17,6 +17,7 @@ PROGRAMS = {
     "python explain.py": explain,
     "autorel-explain": explain,
     "autorel-convert": convert,
+    "autorel-export": export,
     "python train.py": train,
     "srun python train.py": train,
 }
@@ -35,11 +36,11 @@ def commands():
                 yield module, shlex.split(line.strip().removeprefix(start), comments=True)
 
 
-def test_its_python_runs(model_folder, capsys):
+def test_its_python_runs(capsys):
     """Each fence as it stands, after those before it."""
     names, codes = {}, fences("python")
     for number, code in enumerate(codes, start=1):
-        exec(compile(code.replace("path-or-hub-id", str(model_folder)), f"README.md, Python {number}", "exec"), names)
+        exec(compile(code, f"README.md, Python {number}", "exec"), names)
     assert len(codes) == 3
     assert "gorgeous" in capsys.readouterr().out
     assert names["relevance"].shape == names["embeddings"].shape

@@ -108,7 +108,7 @@ def test_label_and_text_lines(write):
     split = read_split(task, "train", write("fine", "4 a  film : 3\n1 \n\n4 b\tc "))
     assert split.texts == ["a  film : 3", "", "b\tc "]
     assert split.labels.tolist() == [1, 0, 1]
-    fails("fine, line 2: 'nothing' has no space; expected LABEL TEXT", task, write("fine", "4 a\nnothing\n"))
+    fails("fine, row from line 2: 'nothing' has no space; expected LABEL TEXT", task, write("fine", "4 a\nnothing\n"))
 
 
 def test_jsonl_and_parquet_are_alike(write, table):
@@ -188,7 +188,7 @@ FAULTY = [
     ("in.csv", "Text,label\na,good\n", {}, "has no column 'text'; its columns: 'Text', 'label'. Did you mean 'Text'"),
     ("in.csv", "text,label\na,good\n", {"pair": "texts"}, "no column 'texts'.* Did you mean 'text'"),
     ("in.csv", "text,label\na,good\n", {"id": "n"}, "no column 'n'; its columns: 'text', 'label'.$"),
-    ("in.csv", b"text,label\na,good\n\xff,good\n", {}, "in.csv, line 3: not utf-8"),
+    ("in.csv", b"text,label\na,good\n\xff,good\n", {}, "in.csv, row from line 3: not utf-8"),
     ("in.csv", "text,label\na,good\n", {"encoding": "utf-9"}, "Unknown encoding 'utf-9'"),
     ("in.csv", 'text,label\n"a,good\n', {}, "row from line 2: not valid CSV"),
     (
@@ -223,7 +223,7 @@ FAULTY = [
         {"id": "n"},
         "line 1: the id True is neither a string nor a whole",
     ),
-    ("in.jsonl", '{"text": "a"}', {}, "line 1 has no column 'label'; its columns: 'text'"),
+    ("in.jsonl", '{"text": "a"}', {}, "line 1: the row has no column 'label'; its columns: 'text'"),
     ("in.jsonl", '{"text": "a", "label": 1}', {"columns": ("text", "label")}, "names its columns itself; leave out"),
     ("in.parquet", b"PAR1 not really", {}, "in.parquet is not a .parquet file that can be read"),
     ("in.dat", "a,good\n", {}, "in.dat: the suffix is none of .tsv, .csv, .jsonl, .parquet; set .* jsonl, labelled"),

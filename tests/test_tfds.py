@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from autorel_jax.data import read_split, settle
+from autorel_jax.data import Columns, open_corpus, read_split, settle
 from autorel_jax.errors import InputError
 from autorel_jax.train_config import TaskConfig
 
@@ -183,6 +183,24 @@ def test_a_file_that_is_cut_off(as_tfrecord, tmp_path):
     info = (there / "dataset_info.json").read_text()
     (there / "dataset_info.json").write_text(info.replace("tfrecord", "parquet"))
     fails("films is stored as parquet, .* Prepare it again: python -c", FILMS, tmp_path)
+
+
+def test_a_split_as_a_corpus(stored):
+    columns = Columns("sentence", pair="more", label="label", id="idx", keep=("score",))
+    rows = list(open_corpus(["tfds:films"], columns, split="train[:10]", data_dir=stored).rows())
+    assert len(rows) == 10
+    for row in rows:
+        assert (row.text, row.pair) == (f"Grün {row.id}", f"pair {row.id}")
+        assert (row.label, row.kept) == (str(row.id % 2), (row.id / 4,))
+    assert [row.line for row in rows] == list(range(1, 11))
+    for options, said in (
+        ({"split": "dev"}, "films has no split 'dev'; there are: "),
+        ({"split": "train", "columns": Columns("text")}, "films has no column 'text'"),
+        ({"split": "train", "columns": columns, "name": "gleu"}, "there is no such data set"),
+    ):
+        name, chosen = options.get("name", "films"), options.get("columns", columns)
+        with pytest.raises(InputError, match=said):
+            list(open_corpus([f"tfds:{name}"], chosen, split=options["split"], data_dir=stored).rows())
 
 
 # --- what is not there

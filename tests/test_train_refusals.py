@@ -181,6 +181,16 @@ def test_a_run_that_is_another(config, tmp_path):
     assert [path.name for path in output.iterdir()] == ["config.toml"]
 
 
+def test_a_folder_in_which_another_process_trains(config, tmp_path):
+    output = tmp_path / "run"
+    with folder.held(output):
+        said = refused("--config", config, "--output", output)
+        assert said.startswith(f"another process is training in {output}; wait for it or stop it, or give another")
+        assert not any(output.iterdir())
+    with folder.held(output):  # free again
+        pass
+
+
 def test_what_a_kill_left_is_no_run(config, tmp_path):
     """A run that was killed while its config was written is begun, and what it left is removed."""
     output = tmp_path / "run"

@@ -24,17 +24,18 @@ class Parser(argparse.ArgumentParser):
         raise InputError(f"{message}; see {self.prog} --help")
 
 
-def run(command: Callable[[Sequence[str] | None], object], argv: Sequence[str] | None, prog: str) -> int:
+def run(command: Callable[[Sequence[str] | None], int | None], argv: Sequence[str] | None, prog: str) -> int:
     """Runs command(argv) and returns the exit code of the command named `prog`.
 
-    0 after a normal return; 2 with one line on stderr for an InputError or where the output cannot be written, and
-    silently where its reader has gone; 130 when interrupted, 143 when terminated (files in progress are removed).
+    What the command returns (0 for None); 2 with one line on stderr for an InputError or where the output cannot be
+    written, and silently where its reader has gone; 130 when interrupted, 143 when terminated (files in
+    progress are removed, or can be continued).
     """
     open_closed_streams()
     with contextlib.suppress(ValueError):  # only the main thread may say what a signal does
         signal.signal(signal.SIGTERM, stop)
     try:
-        command(argv)
+        code = command(argv)
         sys.stdout.flush()
     except InputError as error:
         return complain(prog, error)
@@ -46,7 +47,7 @@ def run(command: Callable[[Sequence[str] | None], object], argv: Sequence[str] |
     except OSError as error:  # a full disk behind standard output; files of ours raise InputError
         drop_output()
         return complain(prog, one_line(error))
-    return 0
+    return code or 0
 
 
 def complain(prog: str, error: object) -> int:

@@ -2,19 +2,20 @@
 
 import argparse
 import contextlib
-import itertools
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+from autorel_jax.builtin import BUILTIN
 from autorel_jax.cli import Parser, run
 from autorel_jax.cli.flags import add_model_flags
-from autorel_jax.config import COMPUTE_DTYPES, ExplainConfig
-from autorel_jax.data import READERS, STDIN, Row, read_rows
+from autorel_jax.cli.output import check_job, is_job, opened, progress_bar, run_job, stream
+from autorel_jax.config import COMPUTE_DTYPES, LONG, ExplainConfig
+from autorel_jax.data import READERS, STDIN, TFDS, Columns, Corpus, Row, is_source, of_texts, open_corpus
 from autorel_jax.errors import InputError
-from autorel_jax.explanation import Explanation
 from autorel_jax.report.view import LEVELS
-from autorel_jax.targets import KINDS
+from autorel_jax.targets import KINDS, LOG_PROBABILITY
 
 PROG = "autorel-explain"
 PARAMETERS = {  # of rules, each a flag
@@ -23,9 +24,10 @@ PARAMETERS = {  # of rules, each a flag
     "alpha": "α, the part of positive contributions; that of negative ones is α - 1",
 }
 EXAMPLES = """examples:
-  autorel-explain "a gorgeous, witty, seductive movie." --model sst2
+  autorel-explain "a gorgeous, witty, seductive movie."
   autorel-explain reviews.csv --text-column review --model sst2 --output reviews.html
   autorel-explain questions.tsv --text-column question --pair-column answer --model qnli --output out.jsonl
+  autorel-explain reviews/ --model sst2 --output scores.parquet --keep-columns url,date
   echo "not bad at all" | autorel-explain - --model sst2 --contrast positive negative --level token
 """
 
@@ -47,20 +49,25 @@ def parser() -> Parser:
         "texts",
         nargs="+",
         metavar="TEXT",
-        help="one or more texts; or one file, known by its suffix "
-        f"({', '.join(READERS)}); or {STDIN} for standard input, one text a line, answered --batch-size at a time",
+        help=f"one or more texts; or files ({', '.join(READERS)}), folders with such files, patterns such as "
+        f"'reviews/*.csv', {TFDS}NAME for a prepared TensorFlow data set; or {STDIN} for standard input, one text a "
+        "line",
     )
     made.add_argument("--pair", action="append", metavar="TEXT", help="the second text of each TEXT; repeat it")
     model = made.add_argument_group("model")
     model.add_argument(
         "--model",
-        required=True,
+        default=BUILTIN,
         metavar="PATH",
-        help="a directory, a weights file, a TensorFlow checkpoint's prefix, or a name on the Hugging Face hub",
+        help="a directory, a weights file, a TensorFlow checkpoint's prefix, or a name on the Hugging Face hub "
+        "(default: the built-in classifier of film reviews' sentiment)",
     )
     add_model_flags(model)
-    add_method_flags(made.add_argument_group("explanation"))
-    add_column_flags(made.add_argument_group("columns of a .tsv, .csv or .jsonl file"))
+    explanation = made.add_argument_group("explanation")
+    add_method_flags(explanation)
+    add_inside_flags(explanation)
+    add_text_flags(explanation)
+    add_column_flags(made.add_argument_group("input files"))
     add_run_flags(made.add_argument_group("run and output"))
     return made
 
@@ -104,7 +111,8 @@ def add_method_flags(group: argparse._ArgumentGroup) -> None:
         default=ExplainConfig.target,
         metavar="LABEL",
         help=f"what is explained: a label's name, else its id, or one of {', '.join(KINDS)} (default: %(default)s; "
-        "given is the row's own label, see --label-column; all is each label in turn)",
+        "given is the row's own label, see --label-column; all is each label in turn; margin is the predicted label's "
+        f"logit minus the next one's); {LOG_PROBABILITY}LABEL is the logarithm of its probability",
     )
     goal.add_argument("--contrast", nargs=2, metavar="LABEL", help="explain label 1 minus label 2")
     add(
@@ -112,6 +120,33 @@ def add_method_flags(group: argparse._ArgumentGroup) -> None:
         choices=READ_POINTS,
         help="where relevance is read (default: the method's first of these)",
     )
+
+
+def add_inside_flags(group: argparse._ArgumentGroup) -> None:
+    """What is told of the inside of the model."""
+    from autorel_jax.lrp.taps import READOUTS
+
+    add = group.add_argument
+    add("--audit", action="store_true", help="say where the logit went: to words, biases, softmax, … (docs/ledger.md)")
+    add(
+        "--readout",
+        action="append",
+        choices=READOUTS,
+        metavar="NAME",
+        help=f"relevance inside the model, for .jsonl; repeatable: {', '.join(READOUTS)} (see docs/ledger.md)",
+    )
+    add(
+        "--neurons",
+        type=int,
+        default=ExplainConfig.neurons,
+        metavar="N",
+        help="of each layer, the strongest, for --readout neurons (default: %(default)s)",
+    )
+
+
+def add_text_flags(group: argparse._ArgumentGroup) -> None:
+    """What is read and shown of a text."""
+    add = group.add_argument
     add(
         "--level",
         choices=LEVELS,
@@ -125,6 +160,14 @@ def add_method_flags(group: argparse._ArgumentGroup) -> None:
         metavar="N",
         help="tokens per text, [CLS] and [SEP] included (default: as many as the model has positions)",
     )
+    add(
+        "--long",
+        choices=LONG,
+        default=ExplainConfig.long,
+        help="longer texts are cut off, with a warning, or read in overlapping windows (pairs are cut off); default: "
+        "%(default)s",
+    )
+    add("--stride", type=int, metavar="N", help="word pieces from one window to the next (default: half a window)")
 
 
 def numbers(text: str) -> float | list[float]:
@@ -159,7 +202,10 @@ def add_column_flags(group: argparse._ArgumentGroup) -> None:
     add("--pair-column", metavar="NAME", help="the second text of a pair")
     add("--label-column", metavar="NAME", help="the row's own label, for --target given")
     add("--id-column", metavar="NAME", help="default: the number of the row")
-    add("--encoding", default="utf-8", help="of the file (default: %(default)s)")
+    add("--encoding", default="utf-8", help="of the files (default: %(default)s)")
+    add("--keep-columns", type=names, default=(), metavar="NAME,NAME", help="columns that pass through to the output")
+    add("--split", metavar="NAME", help=f"of a data set ({TFDS}NAME), such as validation or train[:1000]")
+    add("--data-dir", type=Path, metavar="DIR", help="of prepared data sets (default: ~/tensorflow_datasets)")
 
 
 def add_run_flags(group: argparse._ArgumentGroup) -> None:
@@ -169,14 +215,25 @@ def add_run_flags(group: argparse._ArgumentGroup) -> None:
         "--output",
         type=Path,
         metavar="FILE",
-        help="write there, .jsonl, .csv or .html by its suffix (default: text on the terminal)",
+        help="write there, .parquet, .jsonl, .csv, .npz or .html by its suffix, Parquet without one (default: text on "
+        "the terminal)",
+    )
+    add("--columns", type=names, default=(), metavar="NAME,NAME", help="of the output (default: all; docs/output.md)")
+    add("--shard", type=shard, default=(1, 1), metavar="I/N", help="explain the I-th of N stretches of the input alone")
+    add("--restart", action="store_true", help="begin anew where an interrupted run could be continued")
+    add("--strict", action="store_true", help="exit code 1 if a row was left out")
+    add(
+        "--part-rows",
+        type=int,
+        metavar="N",
+        help="rows that are finished and saved together (default: 2048)",
     )
     add(
         "--batch-size",
         type=int,
         default=ExplainConfig.batch_size,
         metavar="N",
-        help="texts (default: %(default)s)",
+        help="texts (default: 32 on a CPU, else 256 for each device; halved where memory runs out)",
     )
     add(
         "--dtype",
@@ -185,70 +242,76 @@ def add_run_flags(group: argparse._ArgumentGroup) -> None:
         help="of the matrix products (default: %(default)s)",
     )
     add("--device", metavar="NAME", help="cpu, gpu, gpu:1, … (default: the best there is)")
+    add("--devices", type=int, metavar="N", help="divide batches among N devices (default: all there are)")
 
 
-def explain(argv: Sequence[str] | None) -> None:
+def names(text: str) -> tuple[str, ...]:
+    """`a,b` -> ("a", "b")."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def shard(text: str) -> tuple[int, int]:
+    """`2/8` -> (2, 8)."""
+    place, _, count = text.partition("/")
+    return int(place), int(count)
+
+
+def explain(argv: Sequence[str] | None) -> int:
     """Parses, loads, explains, writes. Whatever can be checked early is checked before the model is loaded."""
-    args = parser().parse_args(argv)
+    args = parser().parse_args(argv, argparse.Namespace(prog=PROG))
     config = explain_config(args)
-    rows = input_rows(args)
-    with opened(args) as write:
+    corpus = input_corpus(args)
+    if is_job(args):
+        check_job(args, corpus)
+        writing = contextlib.nullcontext()
+    else:
+        writing = opened(args)
+    with writing as write, progress_bar(args) as progress:
         import jax
 
         from autorel_jax.cli.device import choose_device, keep_compiled_programs
         from autorel_jax.explainer import Explainer
+        from autorel_jax.sharding import first_devices
 
         keep_compiled_programs()
-        with jax.default_device(choose_device(args.device)):
-            explainer = Explainer(loaded(args), config)
-            with progress_bar(args) as progress:
-                for explanation in explainer.explain(rows, progress):
-                    write(explanation)
-    if args.output:
-        print(f"{PROG}: wrote {args.output}", file=sys.stderr)
+        device = choose_device(args.device)
+        if device and args.devices:
+            raise InputError("--device and --devices exclude each other; give one.")
+        devices = [] if device else first_devices(args.devices)
+        with jax.default_device(device):
+            explainer = Explainer(loaded(args), config, devices)
+            if write is None:
+                return run_job(args, explainer, corpus, progress)
+            return stream(args, explainer, corpus, write, progress)
 
 
-def input_rows(args: argparse.Namespace) -> Iterator[Row]:
-    """The rows of the file, of standard input, or of the texts on the command line."""
+def input_corpus(args: argparse.Namespace) -> Corpus:
+    """The rows of the sources, or of the texts on the command line."""
     sources = [text for text in args.texts if is_source(text)]
     if not sources:
-        rows = text_rows(args.texts, args.pair)
-    elif len(args.texts) > 1 or args.pair:
+        if args.keep_columns:
+            raise InputError("--keep-columns is for files; the texts on the command line have no columns.")
+        return of_texts(text_rows(args.texts, args.pair))
+    if len(sources) < len(args.texts) or args.pair:
         raise InputError(f"{sources[0]} is a source of its own; give it alone, without other texts and --pair.")
-    elif args.output and args.output.exists() and Path(sources[0]).exists() and args.output.samefile(sources[0]):
+    columns = Columns(args.text_column, args.pair_column, args.label_column, args.id_column, args.keep_columns)
+    corpus = open_corpus(sources, columns, encoding=args.encoding, split=args.split, data_dir=args.data_dir)
+    if args.output and corpus.holds(args.output):
         raise InputError(f"--output {args.output} is the input itself; give another file.")
-    else:
-        columns = {name: getattr(args, name) for name in ("text_column", "pair_column", "label_column", "id_column")}
-        rows = read_rows(sources[0], encoding=args.encoding, **columns)
-    return itertools.chain([next(rows)], rows)  # a file that cannot be read, or is empty, is refused now
+    if corpus.again:
+        for source in corpus.sources:  # a file that cannot be read, or lacks a column, is refused now
+            next(source.rows(), None)
+        next(corpus.rows())  # likewise if all are empty
+    return corpus
 
 
-def is_source(text: str) -> bool:
-    """Whether an argument is a file or standard input: `-`, or one word that ends in a suffix we read."""
-    return text == STDIN or (Path(text).suffix.lower() in READERS and len(text.split()) == 1)
-
-
-def text_rows(texts: Sequence[str], pairs: Sequence[str] | None) -> Iterator[Row]:
+def text_rows(texts: Sequence[str], pairs: Sequence[str] | None) -> list[Row]:
     """The texts on the command line as rows, numbered from 1."""
     if pairs is not None and len(pairs) != len(texts):
         raise InputError(f"{len(texts)} texts but {len(pairs)} --pair; give one for each text.")
     second = pairs or [None] * len(texts)
     numbered = enumerate(zip(texts, second, strict=True), start=1)
-    return (Row(number, text, pair, None) for number, (text, pair) in numbered)
-
-
-@contextlib.contextmanager
-def opened(args: argparse.Namespace) -> Iterator[Callable[[Explanation], object]]:
-    """The function that writes an explanation: to --output, or on the terminal."""
-    if args.output:
-        from autorel_jax.report.output import open_writer
-
-        with open_writer(args.output, args.level) as write:
-            yield write
-    else:
-        from autorel_jax.report.terminal import show
-
-        yield lambda explanation: show(explanation, args.level, sys.stdout)
+    return [Row(number, text, pair, None) for number, (text, pair) in numbered]
 
 
 def loaded(args: argparse.Namespace):
@@ -267,35 +330,45 @@ def loaded(args: argparse.Namespace):
         print(f"{PROG}: warning: {warning}", file=sys.stderr)
     tokenizer, config = classifier.tokenizer, classifier.config
     print(
-        f"{PROG}: {args.model}: {config.num_hidden_layers} layers of width {config.hidden_size}, labels "
+        f"{PROG}: {classifier.name}: {config.num_hidden_layers} layers of width {config.hidden_size}, labels "
         f"{', '.join(config.labels)}; tokenizer {'cased' if tokenizer.cased else 'uncased'} ({tokenizer.why})",
         file=sys.stderr,
     )
     return classifier
 
 
-def explain_config(args: argparse.Namespace) -> ExplainConfig:
-    """The flags as ExplainConfig."""
+def question(args: argparse.Namespace) -> dict[str, Any]:
+    """Those fields of ExplainConfig that say what is asked, and how; the flags are those of `add_method_flags`."""
     from autorel_jax.lrp.composite_file import read_composite
 
-    return ExplainConfig(
+    return dict(
         method=read_composite(args.composite_file) if args.composite_file else args.method,
         parameters={name: getattr(args, name) for name in PARAMETERS if getattr(args, name) is not None}
         | dict(args.set),
         target=tuple(args.contrast) if args.contrast else args.target,
         read_at=args.read_at,
-        max_length=args.max_length,
-        batch_size=args.batch_size,
-        window=1 if args.texts == [STDIN] else ExplainConfig.window,  # answer a slow pipe batch by batch
-        split_punctuation=args.split_punctuation,
     )
 
 
-@contextlib.contextmanager
-def progress_bar(args: argparse.Namespace) -> Iterator[Callable[[int], object]]:
-    """Counts texts on stderr where that is a terminal; gone at the end where the result is on the terminal too."""
-    from tqdm import tqdm
-
-    shared = not args.output and sys.stdout.isatty()
-    with tqdm(unit=" texts", disable=not sys.stderr.isatty(), file=sys.stderr, leave=not shared) as bar:
-        yield bar.update
+def explain_config(args: argparse.Namespace) -> ExplainConfig:
+    """The flags as ExplainConfig."""
+    suffix = args.output and args.output.suffix.lower()
+    if args.audit and suffix not in (None, ".jsonl", ".html"):
+        raise InputError(
+            "--audit needs --output FILE.jsonl or FILE.html, or the terminal: no other format holds a ledger."
+        )
+    if args.readout and suffix != ".jsonl":
+        raise InputError("--readout needs --output FILE.jsonl, the only format that holds read-outs.")
+    live = args.texts == [STDIN] and not args.output  # a slow pipe is answered batch by batch
+    return ExplainConfig(
+        **question(args),
+        audit=args.audit,
+        readouts=tuple(args.readout or ()),
+        neurons=args.neurons,
+        max_length=args.max_length,
+        batch_size=args.batch_size,
+        window=1 if live else ExplainConfig.window,
+        split_punctuation=args.split_punctuation,
+        long=args.long,
+        stride=args.stride,
+    )

@@ -1,49 +1,83 @@
-"""Rows to explain: a .txt, .tsv, .csv or .jsonl file, or standard input ("-") -> Row after Row.
+"""Rows to explain: a file, standard input ("-") or a data set -> Row after Row, and Rejected where one cannot be used.
 
-A generator: the file is never in memory as a whole. Used by cli/explain.py and explainer.py.
+A generator: the file is never in memory as a whole. Used by sources.py.
 """
 
 import contextlib
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from autorel_jax.data.lines import Lines, check_encoding, read_lines, without_end
-from autorel_jax.data.tables import Record, Wanted, csv_table, jsonl, tsv_table
+from autorel_jax.data import tfds
+from autorel_jax.data.lines import Damaged, Lines, check_encoding, read_lines, without_end
+from autorel_jax.data.tables import Fault, Record, Wanted, csv_table, jsonl, parquet, tsv_table
 from autorel_jax.errors import InputError, one_line
 
 STDIN = "-"
+STDIN_NAME = "standard input"
 
 
 @dataclass(frozen=True)
 class Row:
-    """One text to explain; a list of str is a text given as words (.jsonl only)."""
+    """One text to explain; a list of str is a text given as words (.jsonl and .parquet only)."""
 
-    id: str | int  # from the id column; else the number from 1 of the line (.txt, .jsonl) or row (.tsv, .csv)
+    id: str | int  # from the id column; else the number from 1 of the line (.txt, .jsonl) or row (the others)
     text: str | list[str]
     pair: str | list[str] | None
     label: str | None
+    file: str | None = field(default=None, compare=False)  # where it comes from; None: from no file
+    line: int | None = field(default=None, compare=False)  # from 1, where it begins there; the row without lines
+    kept: tuple[Any, ...] = ()  # values of the columns that pass through
 
 
-def read_rows(
-    source: str | Path,
-    *,
-    text_column: str = "text",
-    pair_column: str | None = None,
-    label_column: str | None = None,
-    id_column: str | None = None,
-    encoding: str = "utf-8",
-) -> Iterator[Row]:
+@dataclass(frozen=True)
+class Rejected:
+    """A row that cannot be explained, in its place among the others."""
+
+    file: str | None
+    line: int | None
+    reason: str
+    where: str = field(default="", compare=False)  # file and line, for messages
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """As JSON, a line of OUTPUT.rejected.jsonl."""
+        return {"file": self.file, "line": self.line, "reason": self.reason}
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.reason}"
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What is where in a table of rows: the names of its columns, None where there is none."""
+
+    text: str = "text"
+    pair: str | None = None
+    label: str | None = None
+    id: str | None = None
+    keep: tuple[str, ...] = ()  # that pass through to the output
+
+    @property
+    def wanted(self) -> Wanted:
+        """As the readers take them."""
+        return (self.text, self.pair, self.label, self.id, *self.keep)
+
+
+def read_rows(source: str | Path, columns: Columns | None = None, encoding: str = "utf-8") -> Iterator[Row | Rejected]:
     """The rows of a file, by its suffix; standard input and .txt hold one text a line, empty lines included.
 
     .csv and .tsv have a header. A .csv is quoted as RFC 4180 says, newlines in quotes included. A .tsv row is
     one line, and a field is unquoted only if it is properly quoted as a whole (see tables.py).
+
+    Raises:
+      InputError: the file cannot be read, has an unknown suffix or encoding, or lacks a column.
     """
-    wanted = (text_column, pair_column, label_column, id_column)
+    wanted = (columns or Columns()).wanted
     suffix = ".txt" if str(source) == STDIN else Path(source).suffix.lower()
     if suffix not in READERS:
         raise InputError(
@@ -54,20 +88,42 @@ def read_rows(
     if str(source) != STDIN and (os.path.isdir(source) or not os.path.exists(source)):
         problem = "is a directory" if os.path.isdir(source) else "does not exist"
         raise InputError(f"{source} {problem}; give a file ({', '.join(READERS)}) or - for standard input.")
-    return _rows(source, wanted, encoding, READERS[suffix])
+    name = STDIN_NAME if str(source) == STDIN else str(source)
+    if suffix == ".parquet":
+        return as_rows(parquet(Path(source), wanted), name, wanted)
+    return as_rows(_records(source, name, wanted, encoding, READERS[suffix]), name, wanted)
 
 
-def _rows(source: str | Path, wanted: Wanted, encoding: str, reader: Callable[..., Iterator[Record]]) -> Iterator[Row]:
-    name, count = "standard input" if str(source) == STDIN else str(source), 0
+def read_tfds(name: str, split: str, folder: Path, columns: Columns) -> Iterator[Row | Rejected]:
+    """The rows of a split of a TensorFlow data set that is in the folder; labels are numbers.
+
+    Raises:
+      InputError: the package, the data set, the split or a feature is not there.
+    """
+    wanted = columns.wanted
+    return as_rows(tfds.examples(name, split, wanted, folder), f"{name} {split}", wanted)
+
+
+def as_rows(records: Iterable[Record | Fault], name: str, wanted: Wanted) -> Iterator[Row | Rejected]:
+    """Records of a file or data set of that name -> Rows."""
     try:
-        with _open(source) as stream:
-            for record in reader(read_lines(stream, name, encoding), name, wanted):
-                count += 1
-                yield _row(record, wanted)
+        for record in records:
+            if isinstance(record, Fault):
+                yield Rejected(name, record.line, record.reason, record.where)
+                continue
+            try:
+                yield _row(record, name, wanted)
+            except InputError as error:
+                yield Rejected(name, record.line, str(error), record.where)
     except OSError as error:
         raise InputError(f"{name} cannot be read: {error.strerror}.") from None
-    if not count:
-        raise InputError(f"{name} is empty: it holds no text to explain.")
+
+
+def _records(
+    source: str | Path, name: str, wanted: Wanted, encoding: str, reader: Callable[..., Iterator[Record | Fault]]
+) -> Iterator[Record | Fault]:
+    with _open(source) as stream:
+        yield from reader(read_lines(stream, name, encoding), name, wanted)
 
 
 def _open(source: str | Path) -> contextlib.AbstractContextManager[BinaryIO]:
@@ -75,36 +131,41 @@ def _open(source: str | Path) -> contextlib.AbstractContextManager[BinaryIO]:
     return contextlib.nullcontext(sys.stdin.buffer) if str(source) == STDIN else open(source, "rb")
 
 
-def _row(record: Record, wanted: Wanted) -> Row:
-    text_column, pair_column, _, id_column = wanted
-    text, pair, label, row = record.values
+def _row(record: Record, name: str, wanted: Wanted) -> Row:
+    text_column, pair_column, _, id_column, *_ = wanted
+    text, pair, label, row, *kept = record.values
     if id_column is None:
         row = record.number
     elif isinstance(row, bool) or not isinstance(row, str | int):
-        raise InputError(f"{record.where}: the id {one_line(row)} is neither a string nor a whole number.")
+        raise InputError(f"the id {one_line(row)} is neither a string nor a whole number.")
     if pair_column is not None:
-        pair = _text(pair, pair_column, record.where)
-    return Row(row, _text(text, text_column, record.where), pair, _label(label))
+        pair = _text(pair, pair_column)
+    return Row(row, _text(text, text_column), pair, _label(label), name, record.line, tuple(kept))
 
 
-def _text(value: Any, column: str, where: str) -> str | list[str]:
+def _text(value: Any, column: str) -> str | list[str]:
     if isinstance(value, str) or (isinstance(value, list) and all(isinstance(word, str) for word in value)):
         return value
-    raise InputError(f"{where}: {column!r} is {one_line(json.dumps(value))}; a text is a string or a list of strings.")
+    shown = one_line(json.dumps(value, default=repr))
+    raise InputError(f"{column!r} is {shown}; a text is a string or a list of strings.")
 
 
 def _label(value: Any) -> str | None:
-    return value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 
-def _plain(lines: Lines, name: str, wanted: Wanted, header: Sequence[str] = ()) -> Iterator[Record]:
+def _plain(lines: Lines, name: str, wanted: Wanted, header: Sequence[str] = ()) -> Iterator[Record | Fault]:
     named = [column for column in wanted[1:] if column]
     if named:
         raise InputError(
             f"{name} is plain text without columns, but {named[0]!r} was asked for; use .tsv, .csv or .jsonl."
         )
     for number, line in lines:
-        yield Record(f"{name}, line {number}", number, (without_end(line), None, None, None))
+        where = f"{name}, line {number}"
+        if isinstance(line, Damaged):
+            yield Fault(where, line.reason, number)
+        else:
+            yield Record(where, number, (without_end(line), None, None, None), number)
 
 
-READERS = {".txt": _plain, ".tsv": tsv_table, ".csv": csv_table, ".jsonl": jsonl}
+READERS = {".txt": _plain, ".tsv": tsv_table, ".csv": csv_table, ".jsonl": jsonl, ".parquet": parquet}

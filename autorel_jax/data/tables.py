@@ -1,24 +1,28 @@
 """Tables: the lines of a .csv, .tsv or .jsonl file, or a .parquet file -> Record after Record.
 
-A reader is called with the lines, the file's name for messages, the names of the columns that are wanted (None:
-not this one) and, for a table without a header, the names of all columns. Used by rows.py and tasks.py.
+A row that cannot be used comes as a Fault in its place, and the rows after it go on. A reader is called with the
+lines, the file's name for messages, the names of the columns that are wanted (None: not this one) and, for a table
+without a header, the names of all columns. Used by rows.py and tasks.py.
 """
 
 import csv
 import difflib
 import json
 import re
+from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from autorel_jax.data.lines import Lines, read_lines, without_end
+from autorel_jax.data.lines import Damaged, Lines, read_lines, without_end
 from autorel_jax.errors import InputError, one_line
 
-Fields = Iterator[tuple[int, list[str]]]  # (number of the first line, fields)
+Fields = Iterator[tuple[int, list[str] | str]]  # number of the row's first line; its fields, or what is wrong with it
 Wanted = Sequence[str | None]
 
-LARGEST_FIELD = 2**27  # characters in a .csv field; csv's own limit, 131,072, is less than a book
+LARGEST_FIELD = (
+    2**24
+)  # characters in a .csv field: a book, which csv's own limit of 131,072 is not; an open quote reads as much
 TSV_FIELD = re.compile(r'"((?:[^"]|"")*)"(?=\t|\Z)|([^\t]*)')  # quoted as a whole, or as it stands
 
 
@@ -28,50 +32,60 @@ class Record(NamedTuple):
     where: str  # for messages: the file and the line, or the row where there are no lines
     number: int  # from 1, of the row; in .jsonl of the line
     values: tuple[Any, ...]  # of the wanted columns; None for one that is not wanted
+    line: int  # from 1, where the row begins; of a file without lines the row
 
 
-def csv_table(lines: Lines, name: str, wanted: Wanted, header: Sequence[str] = ()) -> Iterator[Record]:
+class Fault(NamedTuple):
+    """A row that cannot be used, in the place of its Record."""
+
+    where: str
+    reason: str  # the sentence that follows `where` and a colon
+    line: int
+
+
+def csv_table(lines: Lines, name: str, wanted: Wanted, header: Sequence[str] = ()) -> Iterator[Record | Fault]:
     """Quoted as RFC 4180 says, newlines in quotes included."""
-    return _table(_csv_fields(lines, name, ","), name, wanted, header)
+    return _table(_csv_fields(lines, ","), name, wanted, header)
 
 
-def tsv_quoted(lines: Lines, name: str, wanted: Wanted, header: Sequence[str] = ()) -> Iterator[Record]:
+def tsv_quoted(lines: Lines, name: str, wanted: Wanted, header: Sequence[str] = ()) -> Iterator[Record | Fault]:
     """Likewise, with tabs: what a csv writer makes of the dialect excel-tab."""
-    return _table(_csv_fields(lines, name, "\t"), name, wanted, header)
+    return _table(_csv_fields(lines, "\t"), name, wanted, header)
 
 
-def tsv_table(lines: Lines, name: str, wanted: Wanted, header: Sequence[str] = ()) -> Iterator[Record]:
+def tsv_table(lines: Lines, name: str, wanted: Wanted, header: Sequence[str] = ()) -> Iterator[Record | Fault]:
     """A row is one line, and a field is unquoted only if it is properly quoted as a whole."""
     return _table(_tsv_fields(lines), name, wanted, header)
 
 
-def tsv_raw(lines: Lines, name: str, wanted: Wanted, header: Sequence[str] = ()) -> Iterator[Record]:
+def tsv_raw(lines: Lines, name: str, wanted: Wanted, header: Sequence[str] = ()) -> Iterator[Record | Fault]:
     """A row is one line, and a quote is a character like any other: GLUE's way."""
     return _table(_raw_fields(lines), name, wanted, header)
 
 
-def labelled(lines: Lines, name: str, wanted: Wanted, header: Sequence[str] = ()) -> Iterator[Record]:
+def labelled(lines: Lines, name: str, wanted: Wanted, header: Sequence[str] = ()) -> Iterator[Record | Fault]:
     """A line is a label, a space and the text: the way of SST-5's stsa.fine.* files. No header."""
-    return _table(_labelled_fields(lines, name), name, wanted, header or ("label", "text"))
+    return _table(_labelled_fields(lines), name, wanted, header or ("label", "text"))
 
 
-def jsonl(lines: Lines, name: str, wanted: Wanted, header: Sequence[str] = ()) -> Iterator[Record]:
+def jsonl(lines: Lines, name: str, wanted: Wanted, header: Sequence[str] = ()) -> Iterator[Record | Fault]:
     """A JSON object a line; blank lines are skipped."""
     _no_header(name, header)
     for number, line in lines:
-        if line.strip():
+        if line.strip() or isinstance(line, Damaged):
             where = f"{name}, line {number}"
-            item = _object(line, where)
-            yield Record(where, number, tuple(_value(item, column, where) for column in wanted))
+            try:
+                item = _object(line)
+                yield Record(where, number, tuple(_value(item, column) for column in wanted), number)
+            except InputError as error:
+                yield Fault(where, str(error), number)
 
 
 def parquet(path: Path, wanted: Wanted, header: Sequence[str] = ()) -> Iterator[Record]:
     """A .parquet file, read with pyarrow, a block of rows at a time."""
-    try:
-        import pyarrow
-        from pyarrow import parquet as reader
-    except ImportError:
-        raise InputError(f"{path} needs pyarrow, which is not installed: pip install 'autorel-jax[train]'.") from None
+    import pyarrow
+    from pyarrow import parquet as reader
+
     _no_header(str(path), header)
     columns = list(dict.fromkeys(column for column in wanted if column is not None))
     number = 0
@@ -84,7 +98,7 @@ def parquet(path: Path, wanted: Wanted, header: Sequence[str] = ()) -> Iterator[
                 for row in range(batch.num_rows):
                     number += 1
                     values = tuple(None if column is None else found[column][row] for column in wanted)
-                    yield Record(f"{path}, row {number}", number, values)
+                    yield Record(f"{path}, row {number}", number, values, number)
     except pyarrow.ArrowException as error:
         raise InputError(f"{path} is not a .parquet file that can be read: {one_line(error)}.") from None
 
@@ -101,7 +115,7 @@ FORMATS = (*TEXT_FORMATS, "parquet")
 
 
 def read_table(path: Path, kind: str, wanted: Wanted, header: Sequence[str], encoding: str) -> Iterator[Record]:
-    """The records of a file of one of FORMATS.
+    """The records of a file of one of FORMATS, of which every row must be in order.
 
     Raises:
       InputError: the file cannot be read, is not of its format, or lacks a column; with the line.
@@ -111,7 +125,10 @@ def read_table(path: Path, kind: str, wanted: Wanted, header: Sequence[str], enc
             yield from parquet(path, wanted, header)
             return
         with open(path, "rb") as stream:
-            yield from TEXT_FORMATS[kind](read_lines(stream, str(path), encoding), str(path), wanted, header)
+            for record in TEXT_FORMATS[kind](read_lines(stream, str(path), encoding), str(path), wanted, header):
+                if isinstance(record, Fault):
+                    raise InputError(f"{record.where}: {record.reason}")
+                yield record
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or one_line(error)}.") from None
 
@@ -126,60 +143,95 @@ def place(header: Sequence[str], column: str, name: str) -> int:
     raise InputError(f"{name} {problem}; its columns: {', '.join(map(repr, header))}.{hint}")
 
 
-def _table(rows: Fields, name: str, wanted: Wanted, header: Sequence[str]) -> Iterator[Record]:
+def _table(rows: Fields, name: str, wanted: Wanted, header: Sequence[str]) -> Iterator[Record | Fault]:
     """Records of a table whose first row is the header, unless that is given; blank lines do not count."""
     expected = f"columns names {len(header)}"
     if not header:
-        _, header = next(rows, (0, None))
+        line, header = next(rows, (0, None))
         if header is None:
             return
+        if isinstance(header, str):
+            raise InputError(f"{name}, line {line}: {header}")
         expected = f"the header has {len(header)}"
     places = [None if column is None else place(header, column, name) for column in wanted]
     for number, (line, fields) in enumerate(rows, 1):
         where = f"{name}, row from line {line}"
-        if len(fields) != len(header):
-            raise InputError(
-                f"{where}: {len(fields)} fields, but {expected}. "
+        if not isinstance(fields, str) and len(fields) != len(header):
+            fields = (
+                f"{len(fields)} fields, but {expected}. "
                 "Texts with tabs or newlines inside belong in .csv (quoted) or .jsonl."
             )
-        yield Record(where, number, tuple(None if at is None else fields[at] for at in places))
+        if isinstance(fields, str):
+            yield Fault(where, fields, line)
+        else:
+            yield Record(where, number, tuple(None if at is None else fields[at] for at in places), line)
 
 
-def _csv_fields(lines: Lines, name: str, delimiter: str) -> Fields:
+class _Returnable:
+    """Lines for csv.reader, which can be handed back: a quote that is never closed takes all lines after it."""
+
+    def __init__(self, lines: Lines):
+        self.lines, self.returned = iter(lines), deque()
+        self.taken: list[tuple[int, str]] = []  # since the row began
+
+    def __iter__(self) -> "_Returnable":
+        return self
+
+    def __next__(self) -> str:
+        line = self.returned.popleft() if self.returned else next(self.lines)
+        self.taken.append(line)
+        return line[1]
+
+    def hand_back(self) -> None:
+        """All but the first of the row's lines are read again."""
+        self.returned.extendleft(reversed(self.taken[1:]))
+
+
+def _csv_fields(lines: Lines, delimiter: str) -> Fields:
     csv.field_size_limit(max(csv.field_size_limit(), LARGEST_FIELD))
+    source = _Returnable(lines)
     # strict: a quote that is never closed is an error, not a field as long as the rest of the file.
-    reader = csv.reader((line for _, line in lines), delimiter=delimiter, strict=True)
+    reader = csv.reader(source, delimiter=delimiter, strict=True)
     while True:
-        first = reader.line_num + 1
+        source.taken.clear()
+        fields = reason = None
         try:
             fields = next(reader, None)
         except csv.Error as error:
-            raise InputError(f"{name}, row from line {first}: not valid CSV ({one_line(error)}).") from None
-        if fields is None:
+            source.hand_back()
+            reason = f"not valid CSV ({one_line(error)})."
+        if not source.taken:
             return
-        if fields:  # [] is a blank line
-            yield first, fields
+        first, line = source.taken[0]
+        damaged = [line] if reason else [line for _, line in source.taken]
+        reason = next((line.reason for line in damaged if isinstance(line, Damaged)), reason)
+        if reason or fields:  # [] is a blank line
+            yield first, reason or fields
 
 
 def _raw_fields(lines: Lines) -> Fields:
     for number, line in lines:
-        if line := without_end(line):
+        if isinstance(line, Damaged):
+            yield number, line.reason
+        elif line := without_end(line):
             yield number, line.split("\t")
 
 
-def _labelled_fields(lines: Lines, name: str) -> Fields:
+def _labelled_fields(lines: Lines) -> Fields:
     for number, line in lines:
-        if line := without_end(line):
+        if isinstance(line, Damaged):
+            yield number, line.reason
+        elif line := without_end(line):
             label, space, text = line.partition(" ")
-            if not space:
-                raise InputError(f"{name}, line {number}: {one_line(line)!r} has no space; expected LABEL TEXT.")
-            yield number, [label, text]
+            yield number, [label, text] if space else f"{one_line(line)!r} has no space; expected LABEL TEXT."
 
 
 def _tsv_fields(lines: Lines) -> Fields:
     width = None
     for number, line in lines:
-        if line := without_end(line):
+        if isinstance(line, Damaged):
+            yield number, line.reason
+        elif line := without_end(line):
             fields = _unquoted(line, width)
             width = width or len(fields)
             yield number, fields
@@ -204,21 +256,24 @@ def _unquoted(line: str, width: int | None) -> list[str]:
     return fields if width in (None, len(fields)) else line.split("\t")
 
 
-def _object(line: str, where: str) -> dict[str, Any]:
+def _object(line: str) -> dict[str, Any]:
+    """The object that a line holds; an InputError, like that of `_value`, is the rest of a sentence."""
+    if isinstance(line, Damaged):
+        raise InputError(line.reason)
     try:
         item = json.loads(line)
     except (ValueError, RecursionError) as error:  # ValueError: also a number of more than 4,300 digits
-        raise InputError(f"{where}: not valid JSON ({one_line(error)}); .jsonl has one object a line.") from None
+        raise InputError(f"not valid JSON ({one_line(error)}); .jsonl has one object a line.") from None
     if not isinstance(item, dict):
-        raise InputError(f"{where}: a JSON {type(item).__name__}; .jsonl has one object ({{...}}) a line.")
+        raise InputError(f"a JSON {type(item).__name__}; .jsonl has one object ({{...}}) a line.")
     return item
 
 
-def _value(item: dict[str, Any], column: str | None, where: str) -> Any:
+def _value(item: dict[str, Any], column: str | None) -> Any:
     if column is None:
         return None
     if column not in item:
-        place(list(item), column, where)  # raises
+        place(list(item), column, "the row")  # raises
     return item[column]
 
 

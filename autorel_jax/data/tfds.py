@@ -37,16 +37,31 @@ def records(task: TaskConfig, split: str, wanted: Wanted, folder: Path) -> Itera
     Raises:
       InputError: the package, the data set, the split or a feature is not there; says how to get it.
     """
-    builder = prepared(task.tfds, folder)
-    features = builder.info.features
+    found = examples(task.tfds, split, wanted, folder)
+    names = _names_to_use(task, class_names(prepared(task.tfds, folder).info.features[task.label]))
+    for record in found:
+        text, pair, label, row = record.values
+        yield record._replace(values=(text, pair, _named(label, names), row))
+
+
+def examples(name: str, split: str, wanted: Wanted, folder: Path) -> Iterator[Record]:
+    """The wanted features of each example of a split, as they are stored: a ClassLabel is a number.
+
+    Raises:
+      InputError: at once, if the package, the data set or a feature is not there.
+    """
+    builder = prepared(name, folder)
     for column in wanted:
         if column is not None:
-            place(list(features), column, task.tfds)
-    names = _names_to_use(task, class_names(features[task.label]))
-    for number, example in enumerate(_examples(builder, task.tfds, split), 1):
-        where = f"{task.tfds} {split}, row {number}"
-        text, pair, label, row = (None if column is None else _plain(example[column], where) for column in wanted)
-        yield Record(where, number, (text, pair, _named(label, names), row))
+            place(list(builder.info.features), column, name)
+
+    def found() -> Iterator[Record]:
+        for number, example in enumerate(_examples(builder, name, split), 1):
+            where = f"{name} {split}, row {number}"
+            values = tuple(None if column is None else _plain(example[column], where) for column in wanted)
+            yield Record(where, number, values, number)
+
+    return found()
 
 
 def label_names(task: TaskConfig, folder: Path) -> tuple[str, ...]:

@@ -163,7 +163,7 @@ class Composite:
         return "\n".join(line.rstrip() for line in lines)
 
 
-OPS = tuple(field.name for field in dataclasses.fields(Ops))
+OPS = tuple(field.name for field in dataclasses.fields(Ops) if field.name != "tap")  # those that have rules
 
 
 def rule_name(op: str, rule: Callable[..., Array]) -> str:

@@ -6,7 +6,8 @@ products only, with W and with |W|, because (xW)⁺ = ½ (xW + |x| |W|), and div
 
     Σ_j (x_i W_ij)^± g_j / x_i = ½ Σ_j (W_ij ± sign(x_i) |W_ij|) g_j
 
-where x_i = 0 counts as positive. Shape letters as in ops.py.
+where x_i = 0 counts as positive. A bias is one more contribution, of an input that is always 1: its cotangent is what
+the rule gives to that input, which the ledger reads. Shape letters as in ops.py.
 """
 
 import jax
@@ -14,6 +15,7 @@ import jax.numpy as jnp
 
 from autorel_jax import ops
 from autorel_jax.lrp.stabilize import kept, quotient, sign
+from autorel_jax.lrp.taps import summed_like
 from autorel_jax.ops import Array
 
 NOISE = 32  # machine epsilons: what the two halves of ½ (xW ± |x| |W|) may leave of nothing, relative to their size
@@ -37,12 +39,13 @@ def epsilon(x: Array, kernel: Array, bias: Array, epsilon: Array | float = 0.01)
 
 def _epsilon_forward(x, kernel, bias, epsilon):
     z = ops.linear(x, kernel, bias)
-    return z, (z, kernel, epsilon)
+    return z, (z, kernel, bias, epsilon)
 
 
 def _epsilon_backward(saved, c):
-    z, kernel, epsilon = saved
-    return ops.matmul((c * kept(ops.at_least_float32(z), epsilon)).astype(c.dtype), kernel.T), None, None, None
+    z, kernel, bias, epsilon = saved
+    share = (c * kept(ops.at_least_float32(z), epsilon)).astype(c.dtype)
+    return ops.matmul(share, kernel.T), None, summed_like(share, bias), None
 
 
 epsilon.defvjp(_epsilon_forward, _epsilon_backward)
@@ -67,14 +70,16 @@ def gamma(x: Array, kernel: Array, bias: Array, gamma: Array | float = 0.05) -> 
 
 
 def _gamma_backward(saved, c):
-    x, kernel, bias, product, gamma = saved
-    dtype, (x, kernel, bias, product) = x.dtype, map(ops.at_least_float32, (x, kernel, bias, product))
+    *tensors, gamma = saved
+    x, kernel, bias, product = map(ops.at_least_float32, tensors)
     z, size = product + bias, ops.matmul(jnp.abs(x), jnp.abs(kernel))
     s = sign(z)
     same = jnp.maximum((size + s * product) / 2, 0) + jnp.maximum(s * bias, 0)  # |Σ (xW)^s + b^s|
     g = c * kept(z, gamma * same)
     favoured = ops.matmul(g, kernel.T) + sign(x) * ops.matmul(s * g, jnp.abs(kernel).T)
-    return (ops.matmul(g, kernel.T) + gamma / 2 * favoured).astype(dtype), None, None, None
+    to_x = ops.matmul(g, kernel.T) + gamma / 2 * favoured
+    to_bias = summed_like(g * (1 + gamma * (s * bias > 0)), tensors[2])
+    return to_x.astype(tensors[0].dtype), None, to_bias, None
 
 
 def _product_forward(x, kernel, bias, *parameters):
@@ -108,7 +113,8 @@ def alpha_beta(
 
 def _alpha_beta_backward(saved, c):
     *tensors, alpha, stabilizer = saved
-    return signed_shares(*tensors, c, alpha, stabilizer), None, None, None, None
+    to_x, to_bias = signed_shares(*tensors, c, alpha, stabilizer)
+    return to_x, None, to_bias, None, None
 
 
 alpha_beta.defvjp(_product_forward, _alpha_beta_backward)
@@ -131,7 +137,8 @@ def zplus(x: Array, kernel: Array, bias: Array, stabilizer: Array | float = 1e-9
 
 def _zplus_backward(saved, c):
     *tensors, stabilizer = saved
-    return signed_shares(*tensors, c, 1.0, stabilizer), None, None, None
+    to_x, to_bias = signed_shares(*tensors, c, 1.0, stabilizer)
+    return to_x, None, to_bias, None
 
 
 zplus.defvjp(_product_forward, _zplus_backward)
@@ -139,9 +146,10 @@ zplus.defvjp(_product_forward, _zplus_backward)
 
 def signed_shares(
     x: Array, kernel: Array, bias: Array, product: Array, c: Array, alpha: Array | float, stabilizer: Array | float
-) -> Array:
-    """The backward of αβ. Shapes: x [..., D], product xW and c [..., F] -> c_in [..., D]."""
-    dtype, (x, kernel, bias, product) = x.dtype, map(ops.at_least_float32, (x, kernel, bias, product))
+) -> tuple[Array, Array]:
+    """The backward of αβ. Shapes: x [..., D], product xW and c [..., F] -> c_in [..., D], and that of the bias."""
+    given = x, bias
+    x, kernel, bias, product = map(ops.at_least_float32, (x, kernel, bias, product))
     size = ops.matmul(jnp.abs(x), jnp.abs(kernel))
     noise = NOISE * jnp.finfo(size.dtype).eps * (size + jnp.abs(bias))
     relevance, shares = (product + bias) * c, []
@@ -150,4 +158,5 @@ def signed_shares(
         shares.append(jnp.where(total > noise, quotient(part * relevance, total + stabilizer), 0))
     up, down = shares
     both = ops.matmul(up + down, kernel.T) + sign(x) * ops.matmul(up - down, jnp.abs(kernel).T)
-    return (both / 2).astype(dtype)
+    to_bias = summed_like(jnp.where(bias > 0, up, down), given[1])
+    return (both / 2).astype(given[0].dtype), to_bias

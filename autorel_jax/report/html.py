@@ -41,6 +41,7 @@ STYLES = {
     "score": "text-align:right;font-variant-numeric:tabular-nums",
     "bar": "display:block;height:.55em;border-radius:.15em",
     "scores": "margin-top:.6em;font-size:.85em;line-height:1.8",
+    "item": "display:grid;grid-template-columns:6em 5em minmax(0,1fr);gap:.8em",
     "each": "margin-right:1.2em;white-space:nowrap",
     "chip": "display:inline-block;width:.8em;height:.8em;margin-right:.4em;border-radius:.15em",
 }
@@ -88,6 +89,8 @@ def entry(explanation: Explanation, level: str, look: Look | None = None) -> Mar
         "passages": view.passages(explanation, found),
         "units": found,
         "sides": zip(("speaks for the target", "speaks against it"), view.strongest(found), strict=True),
+        "ledger": view.ledger(explanation),
+        "conclusion": "" if explanation.ledger is None else explanation.ledger.conclusion,
     }
     return parts().entry(
         shown,

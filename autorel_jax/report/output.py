@@ -12,7 +12,7 @@ import math
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -56,42 +56,59 @@ def open_writer(path: Path, level: str) -> Iterator[Callable[[Explanation], None
             with refused(path):
                 writer.write(explanation)
 
+        with refused(path):
+            writer.begin()
         yield write
         with refused(path):
             writer.end()
 
 
 class Jsonl:
-    """One object a line."""
+    """One object a line.
 
-    def __init__(self, stream: TextIO, level: str):
-        self.stream = stream
+    `columns` are the fields it has, all by default, and `kept` the names of values that pass through.
+    """
 
-    def write(self, explanation: Explanation) -> None:
-        """Writes a line."""
-        line = json.dumps(explanation.to_dict(), ensure_ascii=False, allow_nan=False)
-        self.stream.write(f"{line}\n")
+    def __init__(self, stream: TextIO, level: str, columns: Sequence[str] = (), kept: Sequence[str] = ()):
+        self.stream, self.columns, self.kept = stream, columns, kept
+
+    def begin(self) -> None:
+        """Nothing precedes the first line."""
+
+    def write(self, explanation: Explanation, file: str | None = None, kept: Sequence[Any] = ()) -> None:
+        """Writes a line; `file` is where the text comes from, `kept` what passes through."""
+        values = explanation.to_dict()
+        if self.columns:
+            values["file"] = file
+            values = {name: values[name] for name in self.columns}
+        values |= zip(self.kept, kept, strict=True)
+        self.stream.write(f"{json.dumps(values, ensure_ascii=False, allow_nan=False, default=str)}\n")
 
     def end(self) -> None:
         """Nothing follows the last line."""
 
 
 class Csv:
-    """One row for each word or word piece of each explanation."""
+    """One row for each word or word piece of each explanation; the choices are those of Jsonl."""
 
-    def __init__(self, stream: TextIO, level: str):
+    def __init__(self, stream: TextIO, level: str, columns: Sequence[str] = (), kept: Sequence[str] = ()):
         self.rows, self.level = csv.writer(stream, lineterminator="\n"), level
-        head = ("id", "target", "target_logit", "prediction", "probability", "index", "segment", level)
-        self.rows.writerow((*head, "start", "end", "relevance"))
+        self.columns, self.kept = columns or csv_columns(level), kept
+        self.places = [(*csv_columns(level), "file").index(name) for name in self.columns]
 
-    def write(self, explanation: Explanation) -> None:
+    def begin(self) -> None:
+        """Writes the header."""
+        self.rows.writerow([*self.columns, *map(cell, self.kept)])
+
+    def write(self, explanation: Explanation, file: str | None = None, kept: Sequence[Any] = ()) -> None:
         """Writes the rows of an explanation."""
         made = explanation.prediction
         whole = (explanation.id, explanation.target, explanation.target_logit, made.label, made.probability)
+        passed = [cell(text_of(value)) for value in kept]
         for index, unit in enumerate(view.units(explanation, self.level)):
             start, end = unit.span or (None, None)
-            row = (*whole, index, unit.segment, unit.text, start, end, unit.score)
-            self.rows.writerow(map(cell, row))
+            row = (*whole, index, unit.segment, unit.text, start, end, unit.score, file)
+            self.rows.writerow([*(cell(row[place]) for place in self.places), *passed])
 
     def end(self) -> None:
         """Nothing follows the last row."""
@@ -102,6 +119,9 @@ class Html:
 
     def __init__(self, stream: TextIO, level: str):
         self.stream, self.level, self.count = stream, level, 0
+
+    def begin(self) -> None:
+        """The page begins with its first explanation, which says what model it is of."""
 
     def write(self, explanation: Explanation) -> None:
         """Writes an explanation, and before the first one the beginning of the page."""
@@ -121,7 +141,19 @@ class Html:
         self.stream.write(html.tail(self.count))
 
 
+def csv_columns(level: str) -> tuple[str, ...]:
+    """The columns of a .csv of words or word pieces, in their order."""
+    head = ("id", "target", "target_logit", "prediction", "probability", "index", "segment", level)
+    return (*head, "start", "end", "relevance")
+
+
 WRITERS = {".jsonl": Jsonl, ".csv": Csv, ".html": Html}
+
+
+def text_of(value: Any) -> Any:
+    """A value that passes through as a cell: lists and objects as JSON."""
+    single = value is None or isinstance(value, str | int | float)
+    return value if single else json.dumps(value, ensure_ascii=False, default=str)
 
 
 def cell(value: Any) -> Any:

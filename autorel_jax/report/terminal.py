@@ -55,7 +55,17 @@ def plain(explanation: Explanation, level: str) -> str:
     facts = ", ".join(f"{name} {fact}" for name, fact in view.facts(explanation))
     head = f"{view.visible(str(explanation.id))}: {label} {value} ({facts})"
     warnings = [f"  warning: {view.visible(warning)}" for warning in explanation.warnings]
-    return "\n".join([head, *warnings, *listing(view.units(explanation, level)), "", ""])
+    return "\n".join([head, *warnings, *listing(view.units(explanation, level)), *audit(explanation), "", ""])
+
+
+def audit(explanation: Explanation) -> Iterator[str]:
+    """Where the target's value went, and what to conclude; nothing without an audit."""
+    if rows := view.ledger(explanation):
+        yield "  where the logit went"
+        widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
+        for amount, share, name in rows:
+            yield f"  {amount:>{widths[0]}}  {share:>{widths[1]}}  {name}"
+        yield f"  {explanation.ledger.conclusion}"
 
 
 def listing(found: Sequence[view.Unit]) -> Iterator[str]:
@@ -87,6 +97,9 @@ def coloured(explanation: Explanation, level: str, console: Console) -> str:
         console.print(head)
         for part in (facts, "", *lines, *warnings, "", strongest_table(found, strength)):
             console.print(Padding(part, (0, 0, 0, 2)))
+        if explanation.ledger is not None:
+            console.print()
+            console.print(Text("\n".join(audit(explanation))))
         console.print()
     return captured.get()
 

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from autorel_jax.errors import InputError
+from autorel_jax.ledger import percent as share
 
 if TYPE_CHECKING:
     import numpy as np
@@ -112,8 +113,13 @@ def visible(text: str, pictures: dict[int, int | str] = PICTURES) -> str:
 
 
 def number_format(found: Sequence[Unit]) -> Callable[[float], str]:
-    """How the scores of one explanation are printed: 3 decimals where they suit the largest, else an exponent."""
-    largest = max((abs(unit.score) for unit in found if math.isfinite(unit.score)), default=0.0)
+    """How the scores of one explanation are printed, as `amount_format`."""
+    return amount_format(unit.score for unit in found)
+
+
+def amount_format(amounts: Iterable[float]) -> Callable[[float], str]:
+    """How numbers of one explanation are printed: 3 decimals where they suit the largest, else an exponent."""
+    largest = max((abs(amount) for amount in amounts if math.isfinite(amount)), default=0.0)
     form = "+.3f" if largest == 0 or 0.05 <= largest < 1e4 else "+.2e"
     return lambda score: format(score, form) if score else "0"
 
@@ -140,4 +146,20 @@ def facts(explanation: Explanation) -> list[tuple[str, str]]:
         ("logit", f"{explanation.target_logit:.3f}"),
         ("explained", f"{explanation.explained:.3f}"),
         ("method", visible(explanation.method)),
+    ]
+
+
+def ledger(explanation: Explanation) -> list[tuple[str, str, str]]:
+    """Where the target's value went: (amount, its share of the value, name) of each item; none without an audit."""
+    made = explanation.ledger
+    if made is None:
+        return []
+    number = amount_format(amount for _, amount, _ in made.rows)
+    return [
+        (
+            number(amount),
+            share(amount / made.value) if made.value and math.isfinite(amount / made.value) else "",
+            f"{name}, most in {place}" if place else name,
+        )
+        for name, amount, place in made.rows
     ]

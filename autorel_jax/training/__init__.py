@@ -15,7 +15,7 @@ from typing import Any
 from autorel_jax.errors import InputError
 from autorel_jax.train_config import TrainConfig
 
-PACKAGES = ("optax", "orbax", "sklearn", "tomli_w")  # of the extra "train"; pyarrow is asked for by .parquet alone
+PACKAGES = ("optax", "orbax", "sklearn", "tomli_w")  # of the extra "train"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,11 +68,19 @@ def train(
 
     prepared = sharding.together(checked)
     check_alike(prepared)
-    command = sharding.together(lambda: folder.begin(config, command) if prepared.first else command)
-    with listen() as stop:
-        outcome = run(prepared, stop)
-    if outcome.stopped_by:
-        name = signal.Signals(outcome.stopped_by).name
-        prepared.show(f"{name}: stopped after step {outcome.step}; add --resume to go on.")
-        raise SystemExit(128 + outcome.stopped_by)
-    return finish(prepared, outcome, command)
+    with contextlib.ExitStack() as stack:
+
+        def begun() -> str:
+            if not prepared.first:
+                return command
+            stack.enter_context(folder.held(config.output))
+            return folder.begin(config, command)
+
+        head = sharding.together(begun)
+        with listen() as stop:
+            outcome = run(prepared, stop)
+        if outcome.stopped_by:
+            name = signal.Signals(outcome.stopped_by).name
+            prepared.show(f"{name}: stopped after step {outcome.step}; add --resume to go on.")
+            raise SystemExit(128 + outcome.stopped_by)
+        return finish(prepared, outcome, head)

@@ -5,6 +5,7 @@ A run is begun in an empty folder, or resumed with the config that it was begun 
 
 import contextlib
 import dataclasses
+import fcntl
 import io
 import json
 import math
@@ -12,7 +13,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -48,11 +49,34 @@ def check(config: TrainConfig, resume: bool) -> None:
         check_same(folder / CONFIG, config)
 
 
+@contextlib.contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Holds the folder for this process, while it lives; an InputError where another one is at work in it.
+
+    A file system without locks (some network ones) does not tell, and the run goes on.
+    """
+    with failures(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        file = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(file)
+        raise InputError(
+            f"another process is training in {folder}; wait for it or stop it, or give another folder with --output."
+        ) from None
+    except OSError:
+        pass
+    try:
+        yield
+    finally:
+        os.close(file)
+
+
 def begin(config: TrainConfig, command: str) -> str:
-    """Makes the folder and writes the config into it; the command that the run was begun with, which heads it."""
+    """Writes the config into the folder; the command that the run was begun with, which heads it."""
     path, command = config.output / CONFIG, "".join(char if char.isprintable() else " " for char in command)
     with failures(config.output):
-        config.output.mkdir(parents=True, exist_ok=True)
         if path.exists():
             line = path.read_text(encoding="utf-8").partition("\n")[0]
             command = line.removeprefix("# ") if line.startswith("# ") else ""

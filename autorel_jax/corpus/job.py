@@ -1,0 +1,277 @@
+"""Job: an Explainer and a Corpus -> an output file, part after part; killed at any moment, it can go on.
+
+A part is a fixed number of rows of the input, explained and written apart from all others. So it does not matter for
+what is in a part when, where and after what it was made: the parts in their order are the output. Used by
+cli/explain.py.
+"""
+
+import contextlib
+import dataclasses
+import functools
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+
+from autorel_jax import __version__, targets
+from autorel_jax.config import ExplainConfig
+from autorel_jax.corpus.ahead import ahead
+from autorel_jax.corpus.formats import FORMATS, SUFFIX, Choice
+from autorel_jax.corpus.partial import open_partial
+from autorel_jax.data import Corpus, Rejected, Row, reject
+from autorel_jax.errors import InputError
+from autorel_jax.explainer import Explainer
+from autorel_jax.explanation import Explanation
+from autorel_jax.methods import Method
+from autorel_jax.tokens import Tokens
+
+PART_ROWS = 2048  # rows of a part: what a kill costs at most, and what is sorted by length together
+SCHEMA = 1  # of the columns; raised when one changes its meaning or goes away
+
+
+@dataclasses.dataclass(frozen=True)
+class Summary:
+    """What a job did; rows of the input."""
+
+    rows: int  # that were explained
+    rejected: int  # that were left out
+    resumed: int  # of both, that an earlier run had done
+    first: str | None  # of those left out: where it stands, and why
+
+
+class Part(NamedTuple):
+    """Rows of the input, numbered `number` * part_rows and on."""
+
+    number: int
+    rows: list[Row]
+    tokens: list[Tokens]
+    rejected: list[Rejected]
+
+
+def explain_corpus(
+    explainer: Explainer,
+    corpus: Corpus,
+    output: Path,
+    *,
+    columns: Sequence[str] = (),
+    level: str = "word",
+    shard: tuple[int, int] = (1, 1),
+    part_rows: int = PART_ROWS,
+    restart: bool = False,
+    progress: Callable[[int], object] = lambda done: None,
+) -> Summary:
+    """Explains every row of a corpus into one file, whose suffix decides the format; Parquet if it has none.
+
+    The rows are in the order of the input. A row that cannot be used is left out and told of in
+    OUTPUT.rejected.jsonl. Until all is done the work lies in OUTPUT.partial; the same call goes on from there.
+
+    Args:
+      explainer: with its classifier and its choice of method and target.
+      corpus: from `open_corpus`.
+      output: .parquet, .jsonl, .csv or .npz, in a folder that exists; an older file is replaced at the end.
+      columns: of the output, in their order (docs/output.md); empty for all.
+      level: "word" or "token", of .csv.
+      shard: (i, n), the i-th of n stretches of the input, from 1. Each needs an output of its own; one after the
+        other they are the output of (1, 1).
+      part_rows: rows of a part.
+      restart: discards what an interrupted call has done.
+      progress: called with the number of rows that were finished since its last call.
+
+    Raises:
+      InputError: the input cannot be read or holds no row that can be explained, the output cannot be written, or
+        its work in progress is another call's.
+    """
+    if part_rows < 1:
+        raise InputError(f"part_rows={part_rows}: expected a whole number of at least 1.")
+    output = Path(output)
+    made = FORMATS[suffix_of(output)](choice(explainer, corpus, columns, level))
+    numbers = parts_of_shard(corpus, shard, part_rows)
+    chosen = {
+        "format": suffix_of(output),
+        "columns": made.names,
+        "level": level,
+        "shard": shard,
+        "part_rows": part_rows,
+    }
+    settings = settings_of(explainer, corpus, chosen)
+    with open_partial(output, settings, corpus.again, restart) as partial:
+        before = partial.done()
+        resumed = sum(map(sum, before.values()))
+        progress(resumed)
+        with writer() as submit:
+            for part in parts_to_do(explainer, corpus, numbers, part_rows, before):
+                write = functools.partial(made.write, pairs=explained(explainer, part, progress))
+                submit(partial.add, part.number, write, record_of(part))
+        done = partial.done()
+        rows, rejected = (sum(counts[i] for counts in done.values()) for i in range(2))
+        first = next((shown(partial.rejected(number)[0]) for number, counts in done.items() if counts[1]), None)
+        if rejected and not rows and shard[1] == 1:
+            partial.discard()
+            raise none_usable(rejected, first)
+        partial.finish(list(done), made.merge)
+    return Summary(rows, rejected, resumed, first)
+
+
+def usable(row: Row, explainer: Explainer) -> Row | Rejected:
+    """The row itself, or Rejected where it lacks the label that is to be explained."""
+    if explainer.config.target == targets.GIVEN:
+        try:
+            targets.given_id(row.id, row.label, explainer.classifier.label_id)
+        except InputError as error:
+            return reject(row, str(error))
+    return row
+
+
+def shown(record: Mapping[str, Any]) -> str:
+    """A row that was left out, for a message."""
+    where = f"{record['file']}, line {record['line']}: " if record["file"] else ""
+    return f"{where}{record['reason']}"
+
+
+def none_usable(count: int, first: str) -> InputError:
+    """What to raise where every row was left out."""
+    rows = "The only row" if count == 1 else f"None of the {count} rows"
+    return InputError(
+        f"{rows} can{'not' if count == 1 else ''} be explained{'. The first' if count > 1 else ''}: {first}"
+    )
+
+
+def suffix_of(output: Path) -> str:
+    """The format of an output; InputError where there is none of its suffix."""
+    suffix = output.suffix.lower() or SUFFIX
+    if suffix not in FORMATS:
+        raise InputError(f"{output}: cannot write {suffix}; accepted: {', '.join(FORMATS)}.")
+    return suffix
+
+
+def parts_of_shard(corpus: Corpus, shard: tuple[int, int], size: int) -> range | None:
+    """The numbers of the parts of a shard; None for all of them, however many there are.
+
+    Shards are whole parts, so that they are computed as they would be in one run. To know how many there are, the
+    input is read once more.
+    """
+    place, count = shard
+    if not 1 <= place <= count:
+        raise InputError(f"The shard {place}/{count} does not exist; expected i/n with i from 1 to n.")
+    if count == 1:
+        return None
+    if not corpus.again:
+        raise InputError("Standard input cannot be divided into shards; give files.")
+    parts = -(-sum(1 for _ in corpus.rows()) // size)
+    return range(parts * (place - 1) // count, parts * place // count)
+
+
+def parts_to_do(
+    explainer: Explainer, corpus: Corpus, numbers: range | None, size: int, before: Mapping[int, Any]
+) -> Iterator[Part]:
+    """The parts that are not done, tokenized, the next one while the last is in use."""
+
+    def parts() -> Iterator[Part]:
+        rows = corpus.rows()
+        for number in itertools.count() if numbers is None else range(numbers.stop):
+            items = list(itertools.islice(rows, size))
+            if not items:
+                return
+            if number not in before and (numbers is None or number in numbers):
+                yield prepared(explainer, number, items)
+
+    # A thread that waits for standard input could not be interrupted.
+    return ahead(parts()) if corpus.again else parts()
+
+
+def prepared(explainer: Explainer, number: int, items: Sequence[Row | Rejected]) -> Part:
+    """A part whose rows can all be explained."""
+    found = [item if isinstance(item, Rejected) else usable(item, explainer) for item in items]
+    rows = [item for item in found if isinstance(item, Row)]
+    return Part(number, rows, explainer.tokenize(rows), [item for item in found if isinstance(item, Rejected)])
+
+
+def explained(explainer: Explainer, part: Part, progress: Callable[[int], object]) -> list[tuple[Row, Explanation]]:
+    """The explanations of a part, each with its row; as many for one row as for another."""
+    progress(len(part.rejected))
+    if not part.rows:
+        return []
+    made = list(explainer.explain_window(part.rows, progress, part.tokens))
+    targets_of_each = len(made) // len(part.rows)
+    return [(part.rows[place // targets_of_each], explanation) for place, explanation in enumerate(made)]
+
+
+def record_of(part: Part) -> dict[str, Any]:
+    """What the summary needs to know of a part."""
+    return {"rows": len(part.rows), "rejected": [item.record for item in part.rejected]}
+
+
+@contextlib.contextmanager
+def writer() -> Iterator[Callable[..., None]]:
+    """A function that makes a call in a thread, after its last one ended well; at the end all are made."""
+    with ThreadPoolExecutor(1, "writer") as thread:
+        last: Future[Any] | None = None
+
+        def submit(call: Callable[..., object], *arguments: Any) -> None:
+            nonlocal last
+            if last is not None:
+                last.result()
+            last = thread.submit(call, *arguments)
+
+        yield submit
+        if last is not None:
+            last.result()
+
+
+def choice(explainer: Explainer, corpus: Corpus, columns: Sequence[str], level: str) -> Choice:
+    """What goes into the output."""
+    classifier, config = explainer.classifier, explainer.config
+    return Choice(
+        columns=columns,
+        kept=corpus.columns.keep,
+        level=level,
+        files=len(corpus.sources) > 1,
+        numbered=corpus.columns.id is None,
+        types=kept_types(corpus),
+        about={
+            "schema": SCHEMA,
+            "version": __version__,
+            "model": {"name": classifier.name, "weights_sha256": classifier.fingerprint},
+            "labels": classifier.config.labels,
+            "method": {"name": method_of(config)[0], "parameters": explainer.parameters},
+        },
+    )
+
+
+def kept_types(corpus: Corpus) -> dict[str, Any]:
+    """The Arrow types of the columns that pass through, where all files are Parquet and agree."""
+    paths = [source.path for source in corpus.sources]
+    if not corpus.columns.keep or not all(path and path.suffix.lower() == ".parquet" for path in paths):
+        return {}
+    from pyarrow import parquet
+
+    schemas = [parquet.read_schema(path) for path in paths]
+    there = [name for name in corpus.columns.keep if all(name in schema.names for schema in schemas)]
+    found = {name: {schema.field(name).type for schema in schemas} for name in there}
+    return {name: types.pop() for name, types in found.items() if len(types) == 1}
+
+
+def method_of(config: ExplainConfig) -> tuple[str, Any]:
+    """The name of the method, and all that makes it."""
+    if isinstance(config.method, str):
+        return config.method, config.method
+    if isinstance(config.method, Method):
+        return config.method.name, repr(config.method)
+    return config.method.name, [config.method.name, config.method.rules, config.method.parameters]
+
+
+def settings_of(explainer: Explainer, corpus: Corpus, output: Mapping[str, Any]) -> dict[str, Any]:
+    """All that the bytes of the output depend on."""
+    classifier, config = explainer.classifier, explainer.config
+    fields = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
+    return {
+        "version": [__version__, jax.__version__],
+        "input": corpus.state,
+        "output": dict(output),
+        "model": [classifier.name, classifier.fingerprint, classifier.tokenizer.fingerprint, classifier.dtype],
+        "explanation": {**fields, "method": method_of(config)[1]},
+        "devices": [jax.devices()[0].device_kind, explainer.mesh.size if explainer.mesh else 1, explainer.batch_size],
+    }

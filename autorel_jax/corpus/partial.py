@@ -1,0 +1,207 @@
+"""Partial: the work in progress of an OUTPUT, in the folder OUTPUT.partial until it becomes OUTPUT by a rename.
+
+The folder holds numbered parts, each with a .json beside it that is written last and says that the part is done, and
+a manifest of what the command was. Whatever is in it was given its name after it was complete, so that a process that
+is killed leaves nothing half written. Used by job.py.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from autorel_jax.errors import InputError
+from autorel_jax.report.output import checked, put, refused
+
+ENDING, REJECTED = ".partial", ".rejected.jsonl"  # after the output's name
+MANIFEST, LOCK, DRAFT = "manifest.json", "lock", "draft-"
+DISCARD = "--restart (restart=True) discards it"
+
+
+def folder_of(output: Path) -> Path:
+    """The folder of the work in progress of an output."""
+    return output.with_name(f"{output.name}{ENDING}")
+
+
+def rejected_of(output: Path) -> Path:
+    """The file of the rows that were left out of an output."""
+    return output.with_name(f"{output.name}{REJECTED}")
+
+
+def write_rejected(path: Path, records: Iterable[Mapping[str, Any]], folder: Path | None = None) -> None:
+    """Writes a line for each row that was left out, by way of the folder; without any, there is no file."""
+    draft, none = (folder or path.parent) / f"{DRAFT}{path.name}", True
+    with open(draft, "w", encoding="utf-8", errors="backslashreplace") as stream:
+        for record in records:
+            stream.write(f"{json.dumps(record, ensure_ascii=False)}\n")
+            none = False
+    if none:
+        draft.unlink()
+        path.unlink(missing_ok=True)
+    else:
+        os.replace(draft, path)
+
+
+@contextlib.contextmanager
+def open_partial(
+    output: Path, settings: Mapping[str, Any], again: bool = True, restart: bool = False
+) -> Iterator[Partial]:
+    """The Partial of an output, which nobody else has in use; without a finished part it is gone afterwards.
+
+    Args:
+      output: the file in the making; its folder exists.
+      settings: JSON, what the command is; work that was begun with others is not continued.
+      again: whether the input can be read again; if not, what was done before is discarded, and so is this work if
+        it does not come to its end.
+      restart: discards what was done before, of whatever command.
+
+    Raises:
+      InputError: the output cannot be written, or the work is another process's or another command's.
+    """
+    with refused(output):
+        output, _ = checked(output)
+        folder = folder_of(output)
+        refuse_foreign(folder)
+        folder.mkdir(exist_ok=True)
+    with locked(folder):
+        made = Partial(output, folder)
+        with refused(output):
+            made.begin(settings, again, restart)
+        try:
+            yield made
+        finally:
+            if made.open and (not again or not made.done()):
+                made.discard()
+
+
+def refuse_foreign(folder: Path) -> None:
+    """Raises InputError where something that is no work in progress has the folder's name."""
+    if not folder.exists():
+        return
+    if folder.is_dir():
+        names = {entry.name for entry in folder.iterdir() if not entry.name.startswith(DRAFT)} - {LOCK}
+        if not names or MANIFEST in names:
+            return
+    raise InputError(f"{folder} is no work in progress of this program; remove it, or give another output.")
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keeps other processes out; the system frees the lock when a process ends, however it does."""
+    with open(folder / LOCK, "a") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(f"{folder} is in use by another process; wait for it, or give another output.") from None
+        yield
+
+
+class Partial:
+    """The finished parts of an output, by number."""
+
+    def __init__(self, output: Path, folder: Path):
+        self.output, self.folder, self.suffix = output, folder, output.suffix
+        self.open = True  # until the folder is gone
+
+    def begin(self, settings: Mapping[str, Any], again: bool, restart: bool) -> None:
+        """Takes over what was done with the same settings, or begins anew."""
+        path = self.folder / MANIFEST
+        before = read_json(path)
+        settings = json.loads(json.dumps(settings, default=str))
+        if self.done() and before != settings and not restart:
+            before = before or {}
+            others = [name for name in {**before, **settings} if before.get(name) != settings.get(name)]
+            raise InputError(
+                f"{self.folder} holds unfinished work of another command (other: {', '.join(others)}). The same "
+                f"command goes on from it; {DISCARD}."
+            )
+        for entry in self.entries():
+            if entry.name.startswith(DRAFT) or (entry.name != LOCK and (restart or not again)):
+                remove(entry)
+        self.write(path, lambda draft: draft.write_text(json.dumps(settings, indent=1), "utf-8"))
+
+    def done(self) -> dict[int, tuple[int, int]]:
+        """Of each finished part, in order: how many rows were explained, and how many left out."""
+        numbers = sorted(int(path.stem) for path in self.folder.glob("*.json") if path.stem.isdecimal())
+        records = {number: read_json(self.record(number)) for number in numbers}
+        return {number: (record["rows"], len(record["rejected"])) for number, record in records.items()}
+
+    def rejected(self, number: int) -> list[dict[str, Any]]:
+        """The rows of a finished part that were left out."""
+        return read_json(self.record(number))["rejected"]
+
+    def data(self, number: int) -> Path:
+        """The file of a part."""
+        return self.folder / f"{number:06d}{self.suffix}"
+
+    def record(self, number: int) -> Path:
+        """What is known of a part; it is there if and only if the part is done."""
+        return self.folder / f"{number:06d}.json"
+
+    def add(self, number: int, write: Callable[[Path], object], record: Mapping[str, Any]) -> None:
+        """A finished part, whose data `write` puts into a file."""
+        with refused(self.output):
+            self.write(self.data(number), write)
+            self.write(self.record(number), lambda path: path.write_text(json.dumps(record), "utf-8"))
+
+    def write(self, path: Path, write: Callable[[Path], object]) -> None:
+        """A file that is there as a whole or not at all, also after a loss of power."""
+        draft = path.with_name(f"{DRAFT}{path.name}")
+        write(draft)
+        sync(draft)
+        os.replace(draft, path)
+
+    def finish(self, numbers: Sequence[int], merge: Callable[[Sequence[Path], BinaryIO], None]) -> None:
+        """Makes the output of those parts, which are all done, and removes the folder.
+
+        A process that is killed meanwhile can do it again: until the manifest goes, which is last, the work is known.
+        """
+        with refused(self.output):
+            draft = self.folder / f"{DRAFT}whole{self.suffix}"
+            with open(draft, "wb") as stream:
+                merge([self.data(number) for number in numbers], stream)
+            sync(draft)
+            lines = (line for number in numbers for line in self.rejected(number))
+            write_rejected(rejected_of(self.output), lines, self.folder)
+            put(draft, self.output)
+            self.discard()
+
+    def entries(self) -> list[Path]:
+        """What is in the folder, in the order in which it may go: a part is no longer done before its data go."""
+        found = self.folder.iterdir()
+        return sorted(found, key=lambda path: (path.name == LOCK, path.name == MANIFEST, path.suffix != ".json"))
+
+    def discard(self) -> None:
+        """Removes the folder."""
+        for entry in self.entries():
+            remove(entry)
+        self.folder.rmdir()
+        self.open = False
+
+
+def read_json(path: Path) -> Any:
+    """The content of a file, None where there is none or no JSON in it."""
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def sync(path: Path) -> None:
+    """Waits until a file is on the disk."""
+    with open(path, "rb") as stream:
+        os.fsync(stream.fileno())
+
+
+def remove(path: Path) -> None:
+    """Removes a file or a folder."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

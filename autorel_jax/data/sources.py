@@ -1,0 +1,187 @@
+"""Sources: what a user names as input (files, directories, globs, standard input, a data set) -> a Corpus of rows.
+
+A Corpus is read from its beginning as often as asked for, and tells whether it is the one that it was. Used by
+cli/explain.py and corpus/.
+"""
+
+import dataclasses
+import glob
+import hashlib
+import itertools
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from autorel_jax.data.lines import check_encoding
+from autorel_jax.data.rows import READERS, STDIN, STDIN_NAME, Columns, Rejected, Row, read_rows, read_tfds
+from autorel_jax.errors import InputError
+
+TFDS = "tfds:"  # before the name of a data set
+WILD = set("*?[")  # what makes a name a pattern
+OWN = (".rejected.jsonl", ".partial")  # ends of names beside an output, which a folder of inputs may hold
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """One file, standard input or one split of a data set."""
+
+    name: str
+    rows: Callable[[], Iterator[Row | Rejected]]  # from the beginning
+    state: Any  # JSON; another one means that the rows may be others
+    path: Path | None = None  # of a file
+
+
+@dataclasses.dataclass(frozen=True)
+class Corpus:
+    """The rows of one or more sources, one source after the other."""
+
+    sources: tuple[Source, ...]
+    columns: Columns = dataclasses.field(default_factory=Columns)
+    again: bool = True  # whether it can be read again, which standard input cannot
+
+    @property
+    def state(self) -> Any:
+        """What tells whether these are the rows that they were: names, sizes, times of change, columns."""
+        columns = [self.columns.text, self.columns.pair, self.columns.label, self.columns.id, *self.columns.keep]
+        return {"sources": [[source.name, source.state] for source in self.sources], "columns": columns}
+
+    def rows(self) -> Iterator[Row | Rejected]:
+        """All rows in order; a text that is empty is Rejected.
+
+        Raises:
+          InputError: a source cannot be read, or they hold no row at all.
+        """
+        rows = itertools.chain.from_iterable(source.rows() for source in self.sources)
+        none = True
+        for row in rows:
+            none = False
+            yield row if isinstance(row, Rejected) else refused(row)
+        if none:
+            names = self.sources[0].name if len(self.sources) == 1 else f"Each of the {len(self.sources)} files"
+            raise InputError(f"{names} is empty: it holds no text to explain.")
+
+    def holds(self, path: Path) -> bool:
+        """Whether that file is one of its own."""
+        files = [source.path for source in self.sources if source.path and source.path.exists()]
+        return path.exists() and any(path.samefile(file) for file in files)
+
+
+def refused(row: Row) -> Row | Rejected:
+    """The row itself, or Rejected where it has no text, or text that no tokenizer takes."""
+    for text in (row.text, row.pair):
+        if text is None:
+            continue
+        text = text if isinstance(text, str) else " ".join(text)
+        if not text.strip():
+            return reject(row, "the text is empty.")
+        if not text.isascii():
+            try:
+                text.encode()
+            except UnicodeEncodeError as error:
+                code = ord(text[error.start])
+                return reject(row, f"the text has the lone surrogate U+{code:04X} at character {error.start}.")
+    return row
+
+
+def reject(row: Row, reason: str) -> Rejected:
+    """A row that turned out to be of no use."""
+    where = f"{row.file}, line {row.line}" if row.file else f"Text {row.id}"
+    return Rejected(row.file, row.line, reason, where)
+
+
+def is_source(text: str) -> bool:
+    """Whether an argument names a source: `-`, a data set, or one word that is a file's, folder's or pattern's name."""
+    if text == STDIN or text.startswith(TFDS):
+        return True
+    if len(text.split()) != 1 or "\0" in text:
+        return False
+    has_suffix = Path(text).suffix.lower() in READERS
+    is_pattern = "/" in text and ("*" in text or "[" in text)  # "and/or?" is a text
+    return has_suffix or is_pattern or (len(text) < 1024 and os.path.isdir(text))
+
+
+def open_corpus(
+    names: Sequence[str],
+    columns: Columns | None = None,
+    *,
+    encoding: str = "utf-8",
+    split: str | None = None,
+    data_dir: Path | None = None,
+) -> Corpus:
+    """The corpus of those sources.
+
+    Args:
+      names: each a file (.txt, .tsv, .csv, .jsonl or .parquet), a folder with such files at any depth, a pattern
+        such as `reviews/*.csv`, or `tfds:NAME`; or `-` alone for standard input.
+      columns: what is where in the files.
+      encoding: of the files.
+      split: of a data set.
+      data_dir: the folder of prepared TensorFlow data sets.
+
+    Raises:
+      InputError: there is no such source.
+    """
+    columns = columns or Columns()
+    check_encoding(encoding)
+    if STDIN in names and len(names) > 1:
+        raise InputError(f"{STDIN} is a source of its own; give it alone.")
+    found = []
+    for name in names:
+        if name.startswith(TFDS):
+            found.append(data_set(name, split, data_dir, columns))
+        else:
+            found += [file(path, columns, encoding) for path in files(name)]
+    return Corpus(tuple(found), columns, STDIN not in names)
+
+
+def of_texts(rows: Sequence[Row]) -> Corpus:
+    """The corpus of rows that are in memory."""
+    content = json.dumps([[row.id, row.text, row.pair, row.label] for row in rows])
+    state = hashlib.sha256(content.encode()).hexdigest()
+    return Corpus((Source("the texts", lambda: iter(rows), state),))
+
+
+def files(name: str) -> list[str]:
+    """The files that a name stands for, sorted: itself, those of a folder, those that match a pattern."""
+    if name == STDIN or os.path.isfile(name):
+        return [name]
+    if WILD & set(name) and not os.path.exists(name):
+        found = sorted(path for path in glob.glob(name, recursive=True) if os.path.isfile(path))
+        found = [path for path in found if Path(path).suffix.lower() in READERS and not is_own(Path(path))]
+        if not found:
+            raise InputError(f"No file matches {name}; accepted: files that end in {', '.join(READERS)}.")
+        return found
+    if not os.path.isdir(name):
+        return [name]  # where it is opened it is refused
+    inside = sorted(path for path in Path(name).rglob("*") if path.suffix.lower() in READERS and path.is_file())
+    found = [str(path) for path in inside if not is_own(path.relative_to(name))]
+    if not found:
+        raise InputError(f"{name} holds no file to explain; accepted: files that end in {', '.join(READERS)}.")
+    return found
+
+
+def is_own(path: Path) -> bool:
+    """Whether a file is hidden, or a by-product of an output."""
+    return any(part.startswith(".") or part.endswith(OWN) for part in path.parts if part not in (".", ".."))
+
+
+def file(name: str, columns: Columns, encoding: str) -> Source:
+    """The source of a file, or of standard input."""
+    read_rows(name, columns, encoding)  # refuses now what is no file, and reads nothing yet
+    if name == STDIN:
+        return Source(STDIN_NAME, lambda: read_rows(name, columns, encoding), None)
+    found = os.stat(name)
+    state = [os.path.abspath(name), found.st_size, found.st_mtime_ns, encoding]
+    return Source(name, lambda: read_rows(name, columns, encoding), state, Path(name))
+
+
+def data_set(name: str, split: str | None, folder: Path | None, columns: Columns) -> Source:
+    """The source of a split of a TensorFlow data set."""
+    if split is None:
+        raise InputError(f"{name} needs --split NAME, for instance validation.")
+    bare = name.removeprefix(TFDS)
+    folder = folder or Path.home() / "tensorflow_datasets"
+    read_tfds(bare, split, folder, columns)  # refuses now what is not there
+    return Source(name, lambda: read_tfds(bare, split, folder, columns), [split, str(folder)])

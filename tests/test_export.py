@@ -1,0 +1,99 @@
+"""export.py and program.py: one file gives what the library gives, in a process without Flax and transformers."""
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from models import refusal
+from sentences import lines
+from tolerances import BATCH
+
+import autorel_jax as ar
+from autorel_jax.cli.export import main, parser
+from autorel_jax.export import export
+from autorel_jax.program import MEMBERS, load_program
+
+pytest.importorskip("flatbuffers", reason="pip install 'autorel-jax[export]'")
+ROOT = Path(__file__).parents[1]
+TEXTS = [*lines(5), "not a good film, and not a bad one"]
+
+
+@pytest.fixture(scope="module")
+def file(model_folder, tmp_path_factory):
+    path = tmp_path_factory.mktemp("export") / "tiny.zip"
+    assert main([str(model_folder), str(path), "--target", "all"]) == 0
+    return path
+
+
+ALONE = """
+import sys
+for name in ("flax", "transformers", "torch", "autorel_jax.bert", "autorel_jax.relevance"):
+    sys.modules[name] = None  # an import of it fails
+import numpy as np
+from autorel_jax.program import load_program
+
+program = load_program(sys.argv[1])
+found = program.explain(open(sys.argv[2]).read().splitlines())
+lengths = [len(tokens.ids) for tokens, _, _ in found]
+np.savez(sys.argv[3], logits=[row for _, row, _ in found], relevance=np.concatenate([r for _, _, r in found], axis=1),
+         ids=np.concatenate([tokens.ids for tokens, _, _ in found]))
+"""
+
+
+def test_a_process_without_flax_gives_the_same(file, classifier, tmp_path):
+    (tmp_path / "in.txt").write_text("\n".join(TEXTS))
+    command = [sys.executable, "-c", ALONE, str(file), str(tmp_path / "in.txt"), str(tmp_path / "out.npz")]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stderr
+    expected = [ar.explain(classifier, text, target="all") for text in TEXTS]
+    relevance = np.concatenate([np.stack([e.token_relevance for e in made]) for made in expected], axis=1)
+    with np.load(tmp_path / "out.npz") as found:
+        np.testing.assert_allclose(found["relevance"], relevance, rtol=0, atol=BATCH * abs(relevance).max())
+        np.testing.assert_allclose(found["logits"], [made[0].logits for made in expected], rtol=0, atol=BATCH)
+        assert len(found["ids"]) == sum(len(made[0].tokens) for made in expected)
+
+
+def test_the_predicted_label_and_any_shape(classifier, tmp_path):
+    export(classifier, tmp_path / "a.zip", ar.ExplainConfig(method="epsilon", parameters={"epsilon": 0.1}))
+    program = load_program(tmp_path / "a.zip")
+    assert program.about["targets"] == ["predicted"]
+    assert program.about["method"]["epsilon"] == 0.1
+    for texts in (TEXTS[:1], TEXTS):
+        batch = classifier.batch(texts)
+        logits, relevance = program(batch.ids, batch.mask, batch.types)
+        assert relevance.shape == (len(texts), 1, batch.ids.shape[1])
+        found = ar.explain(classifier, texts, method="epsilon", parameters={"epsilon": 0.1})
+        for row, made in enumerate(found):
+            scores = np.asarray(relevance)[row, 0, : len(made.tokens)]
+            np.testing.assert_allclose(scores, made.token_relevance, rtol=0, atol=BATCH)
+            np.testing.assert_allclose(logits[row], made.logits, rtol=0, atol=BATCH)
+
+
+def test_the_same_bytes_again(file, classifier, tmp_path):
+    export(classifier, tmp_path / "again.zip", ar.ExplainConfig(target="all"))
+    with zipfile.ZipFile(file) as one, zipfile.ZipFile(tmp_path / "again.zip") as other:
+        assert one.namelist() == other.namelist() == [MEMBERS[0], MEMBERS[1], MEMBERS[2], MEMBERS[3]]
+        assert one.read("params.safetensors") == other.read("params.safetensors")
+
+
+def test_every_flag_is_documented():
+    assert all(action.help for action in parser()._actions)
+
+
+def test_what_is_refused(file, classifier, tmp_path, capsys):
+    program = load_program(file)
+    assert "expected [B, T] of 1 to 64 tokens" in refusal(program, np.ones((1, 65)))
+    assert "expected [B, T]" in refusal(program, np.ones((1, 5)), np.ones((1, 4)))
+    assert "cannot be read: No such file" in refusal(load_program, tmp_path / "no.zip")
+    (tmp_path / "bad.zip").write_bytes(b"no zip")
+    assert "is no program of autorel-export" in refusal(load_program, tmp_path / "bad.zip")
+    (tmp_path / "cut.zip").write_bytes(file.read_bytes()[:-100])
+    assert "is no program of autorel-export" in refusal(load_program, tmp_path / "cut.zip")
+    assert "target 'given' is of each row" in refusal(
+        export, classifier, tmp_path / "a", ar.ExplainConfig(target="given")
+    )
+    assert main(["absent", str(tmp_path / "a.zip")]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1

@@ -1,0 +1,151 @@
+"""sources.py: files, folders, patterns, standard input and data sets -> one stream of rows, with what is left out."""
+
+import json
+import os
+
+import pyarrow
+import pytest
+from models import refusal
+from pyarrow import parquet
+
+from autorel_jax.data import Columns, Rejected, Row, is_source, of_texts, open_corpus
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Files of every kind, two rows in each, and what must not be taken for one."""
+    (tmp_path / "b.csv").write_text("text,n\none,1\ntwo,2\n")
+    (tmp_path / "a.txt").write_text("three\nfour\n")
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "c.jsonl").write_text('{"text": "five"}\n{"text": "six"}\n')
+    parquet.write_table(pyarrow.table({"text": ["seven", "eight"]}), tmp_path / "d.parquet")
+    (tmp_path / ".hidden.txt").write_text("no\n")
+    (tmp_path / "notes.md").write_text("no\n")
+    (tmp_path / "out.rejected.jsonl").write_text('{"file": "no"}\n')
+    (tmp_path / "out.jsonl.partial").mkdir()
+    (tmp_path / "out.jsonl.partial" / "000000.jsonl").write_text('{"text": "no"}\n')
+    return tmp_path
+
+
+def texts(*names, **options):
+    return [row.text for row in open_corpus([str(name) for name in names], **options).rows()]
+
+
+def test_a_folder_a_pattern_and_several_files(folder):
+    assert texts(folder) == ["three", "four", "one", "two", "seven", "eight", "five", "six"]
+    assert texts(f"{folder}/*.csv") == ["one", "two"]
+    assert texts(f"{folder}/**/*.jsonl") == ["five", "six"]
+    assert texts(folder / "d.parquet", folder / "a.txt") == ["seven", "eight", "three", "four"]
+    rows = list(open_corpus([str(folder / "b.csv"), str(folder / "deep")]).rows())
+    assert [(os.path.basename(row.file), row.line, row.id) for row in rows] == [
+        ("b.csv", 2, 1),
+        ("b.csv", 3, 2),
+        ("c.jsonl", 1, 1),
+        ("c.jsonl", 2, 2),
+    ]
+
+
+def test_what_is_a_source(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    for name in ("-", "a.txt", "deep", "x/*", "*.csv", "tfds:glue/sst2", str(folder), "absent.parquet"):
+        assert is_source(name), name
+    for text in ("what?", "a deep film", "and/or?", "good", "[CLS]", "a.txt is a file", "", "x\0y.txt"):
+        assert not is_source(text), text
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (["absent.csv"], "absent.csv does not exist"),
+        (["*.csv"], "No file matches *.csv; accepted: files that end in .txt"),
+        (["empty"], "empty holds no file to explain"),
+        (["-", "-"], "- is a source of its own"),
+        (["tfds:glue/sst2"], "tfds:glue/sst2 needs --split NAME"),
+    ],
+)
+def test_sources_that_there_are_not(tmp_path, monkeypatch, names, said):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    assert said in refusal(open_corpus, names)
+
+
+FAULTS = {
+    "in.txt": (b"fine\nbad \xff\n\nfine \xc3\xa9\nnul \0\n", [(2, "not utf-8"), (3, "empty"), (5, "NUL")]),
+    "in.jsonl": (
+        b'{"text": "fine"}\n{"text": \n[1]\n{"txt": "x"}\n{"text": 5}\n{"text": null}\n{"text": ["a", 1]}\n'
+        b'{"text": ""}\n{"text": []}\n{"text": "\\ud800"}\n{"text": "\xff"}\n\n{"text": "fine \xc3\xa9"}\n',
+        [
+            (2, "not valid JSON"),
+            (3, "a JSON list"),
+            (4, "has no column 'text'"),
+            (5, "'text' is 5"),
+            (6, "'text' is null"),
+            (7, "'text' is"),
+            (8, "empty"),
+            (9, "empty"),
+            (10, "lone surrogate U+D800"),
+            (11, "not utf-8"),
+        ],
+    ),
+    "in.tsv": (
+        b"text\tn\nfine\t1\na\tb\tc\nbad \xff\t2\n\t3\nfine \xc3\xa9\t4\n",
+        [(3, "3 fields"), (4, "not utf-8"), (5, "empty")],
+    ),
+    "in.csv": (
+        b'text,n\nfine,1\na,b,c\n"two\nbad \xff lines",2\n"closed"wrong,3\n"never closed,4\nfine \xc3\xa9,5\n',
+        [(3, "3 fields"), (4, "not utf-8"), (6, "not valid CSV"), (7, "not valid CSV")],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_row_that_cannot_be_used_is_told_and_the_rest_goes_on(tmp_path, name):
+    content, expected = FAULTS[name]
+    (tmp_path / name).write_bytes(content)
+    rows = list(open_corpus([str(tmp_path / name)]).rows())
+    assert [row.text for row in rows if isinstance(row, Row)] == ["fine", "fine é"]
+    left_out = [row for row in rows if isinstance(row, Rejected)]
+    assert [row.line for row in left_out] == [line for line, _ in expected]
+    for row, (_, reason) in zip(left_out, expected, strict=True):
+        assert reason in row.reason
+        assert row.file == str(tmp_path / name)
+        assert json.loads(json.dumps(row.record)) == {"file": row.file, "line": row.line, "reason": row.reason}
+
+
+def test_parquet_rows_that_cannot_be_used(tmp_path):
+    table = pyarrow.table({"text": [["a", "film"], None, [], ["b"]], "n": [1, 2, 3, 4]})
+    parquet.write_table(table, tmp_path / "in.parquet")
+    rows = list(open_corpus([str(tmp_path / "in.parquet")], Columns(keep=("n",))).rows())
+    assert [(row.id, row.text, row.kept) for row in rows if isinstance(row, Row)] == [
+        (1, ["a", "film"], (1,)),
+        (4, ["b"], (4,)),
+    ]
+    assert [row.line for row in rows if isinstance(row, Rejected)] == [2, 3]
+
+
+def test_the_state_tells_another_corpus(tmp_path):
+    path = tmp_path / "in.txt"
+    path.write_text("one\n")
+    first = open_corpus([str(path)]).state
+    assert open_corpus([str(path)]).state == first
+    assert open_corpus([str(path)], Columns(keep=("n",))).state != first
+    path.write_text("two\n")
+    os.utime(path, ns=(1, 1))
+    assert open_corpus([str(path)]).state != first
+    one, two = (of_texts([Row(1, text, None, None)]).state for text in ("a", "b"))
+    assert one != two
+
+
+def test_a_corpus_is_read_row_by_row_and_again(tmp_path):
+    (tmp_path / "in.txt").write_bytes(b"good\n" * 100_000)
+    corpus = open_corpus([str(tmp_path / "in.txt")])
+    assert next(corpus.rows()) == next(corpus.rows()) == Row(1, "good", None, None)
+    assert sum(1 for _ in corpus.rows()) == 100_000
+
+
+def test_a_line_that_is_too_long_is_left_out(tmp_path, monkeypatch):
+    monkeypatch.setattr("autorel_jax.data.lines.LONGEST", 100)
+    (tmp_path / "in.txt").write_bytes(b"a\n" + b"b" * 1000 + b"\nc\n" + b"d" * 200)
+    rows = list(open_corpus([str(tmp_path / "in.txt")]).rows())
+    assert [row.text for row in rows if isinstance(row, Row)] == ["a", "c"]
+    assert [(row.line, "at least" in row.reason) for row in rows if isinstance(row, Rejected)] == [(2, True), (4, True)]
