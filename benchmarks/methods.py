@@ -16,9 +16,10 @@ import jax
 import numpy as np
 
 from autorel_jax.classifier import Classifier, forward, load
-from autorel_jax.config import ExplainConfig
-from autorel_jax.data import read_rows
-from autorel_jax.explainer import Explainer, batch_shape, fetched, padded_length
+from autorel_jax.config import BATCH_SIZES, ExplainConfig
+from autorel_jax.data import Columns, read_rows
+from autorel_jax.explainer import Explainer, batch_shape, padded_length
+from autorel_jax.fitting import fetched
 from autorel_jax.lrp.composites import COMPOSITES
 from autorel_jax.methods import METHODS
 from autorel_jax.targets import Targets
@@ -34,12 +35,12 @@ def main() -> None:
     parser.add_argument("--texts", required=True, type=Path, help="a .tsv, .csv or .jsonl file")
     parser.add_argument("--text-column", default="sentence")
     parser.add_argument("--sentences", type=int, default=100)
-    parser.add_argument("--batch-size", type=int, default=ExplainConfig.batch_size)
+    parser.add_argument("--batch-size", type=int, default=BATCH_SIZES["cpu"])
     parser.add_argument("--methods", default=",".join([*COMPOSITES, *METHODS]))
     parser.add_argument("--budget", type=float, default=20, help="seconds a method, after its first run; once at least")
     args = parser.parse_args()
     classifier = load(args.model)
-    rows = read_rows(args.texts, text_column=args.text_column)
+    rows = read_rows(args.texts, Columns(args.text_column))
     tokens = classifier.tokens([row.text for row, _ in zip(rows, range(args.sentences), strict=False)])
     lengths = [len(row.ids) for row in tokens]
     print(
@@ -79,7 +80,7 @@ def line(explainer: Explainer, tokens: Sequence[Tokens], plain: Callable[[], Non
     """A row of the table."""
 
     def run() -> None:
-        for places in batches(tokens, explainer.config.batch_size):
+        for places in batches(tokens, explainer.batch_size):
             fetched(explainer.compute(tokens, PREDICTED, places))
 
     run(), plain()

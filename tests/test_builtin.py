@@ -53,7 +53,7 @@ def test_it_is_float16_and_all_of_it_is_packaged():
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["setuptools"]
     patterns = settings["package-data"]["autorel_jax"]
     for path in BUILTIN.iterdir():
-        name = str(path.relative_to(ROOT / "autorel_jax"))
+        name = str(path.relative_to(BUILTIN.parents[1]))
         assert any(fnmatch.fnmatch(name, pattern) for pattern in patterns), name
 
 
