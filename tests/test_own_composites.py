@@ -56,8 +56,17 @@ def test_composites_are_equal_by_their_table_alone():
     assert COMPOSITES["gamma"].set(gamma=3) == COMPOSITES["gamma"]
 
 
-def test_registering_gives_it_a_name(classifier, monkeypatch):
-    monkeypatch.setattr("autorel_jax.lrp.composites.COMPOSITES", dict(COMPOSITES))
+@pytest.fixture
+def registry():
+    """The names there were, restored afterwards: every module that asks shares the one table."""
+    before = dict(COMPOSITES)
+    yield
+    COMPOSITES.clear()
+    COMPOSITES.update(before)
+
+
+@pytest.mark.usefixtures("registry")
+def test_registering_gives_it_a_name(classifier):
     mine = ar.register(COMPOSITES["gamma"].derive("mine", softmax=rules.detached))
     (by_name,), (by_object,) = (ar.explain(classifier, ["bad"], method=method) for method in ("mine", mine))
     assert np.array_equal(by_name.token_relevance, by_object.token_relevance)
