@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 
 if "PYTEST_XDIST_WORKER" not in os.environ:  # the controller; its workers and their subprocesses inherit all this
+    # Most of the suite's time is XLA's: hundreds of small programs. Without LLVM's optimizations it takes less than
+    # half. XLA_FLAGS= before pytest runs what users run.
+    os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
     SCRATCH = tempfile.mkdtemp(prefix="autorel-tests-")
     os.environ |= {
         "JAX_PLATFORMS": "cpu",
