@@ -9,9 +9,9 @@ from typing import Any
 
 from autorel_jax.builtin import BUILTIN
 from autorel_jax.cli import Parser, run
-from autorel_jax.cli.flags import add_model_flags
+from autorel_jax.cli.flags import add_compute_dtype, add_model_flags, loaded
 from autorel_jax.cli.output import check_job, is_job, opened, progress_bar, run_job, stream
-from autorel_jax.config import COMPUTE_DTYPES, LONG, ExplainConfig
+from autorel_jax.config import LONG, ExplainConfig
 from autorel_jax.data import READERS, STDIN, TFDS, Columns, Corpus, Row, is_source, of_texts, open_corpus
 from autorel_jax.errors import InputError
 from autorel_jax.report.view import LEVELS
@@ -43,7 +43,6 @@ def parser() -> Parser:
         prog=PROG,
         description="Shows which words of a text made a BERT classifier decide, by layer-wise relevance propagation.",
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     made.add_argument(
         "texts",
@@ -72,16 +71,15 @@ def parser() -> Parser:
     return made
 
 
-def add_method_flags(group: argparse._ArgumentGroup) -> None:
-    """Which question is asked, and how."""
+def add_method_flags(group: argparse._ArgumentGroup, composites: bool = False) -> None:
+    """Which question is asked, and how; `composites`: by the methods that are such alone."""
     from autorel_jax.lrp.composites import COMPOSITES, READ_POINTS  # imports jax
     from autorel_jax.methods import METHODS
 
     add = group.add_argument
     rules = group.add_mutually_exclusive_group()
-    rules.add_argument(
-        "--method", choices=[*COMPOSITES, *METHODS], default=ExplainConfig.method, help="default: %(default)s"
-    )
+    methods = {"metavar": f"{{{','.join(COMPOSITES)}}}"} if composites else {"choices": [*COMPOSITES, *METHODS]}
+    rules.add_argument("--method", **methods, default=ExplainConfig.method, help="default: %(default)s")
     rules.add_argument(
         "--composite-file",
         type=Path,
@@ -235,12 +233,7 @@ def add_run_flags(group: argparse._ArgumentGroup) -> None:
         metavar="N",
         help="texts (default: 32 on a CPU, else 256 for each device; halved where memory runs out)",
     )
-    add(
-        "--dtype",
-        choices=COMPUTE_DTYPES,
-        default=COMPUTE_DTYPES[0],
-        help="of the matrix products (default: %(default)s)",
-    )
+    add_compute_dtype(group)
     add("--device", metavar="NAME", help="cpu, gpu, gpu:1, … (default: the best there is)")
     add("--devices", type=int, metavar="N", help="divide batches among N devices (default: all there are)")
 
@@ -279,7 +272,7 @@ def explain(argv: Sequence[str] | None) -> int:
             raise InputError("--device and --devices exclude each other; give one.")
         devices = [] if device else first_devices(args.devices)
         with jax.default_device(device):
-            explainer = Explainer(loaded(args), config, devices)
+            explainer = Explainer(introduced(args), config, devices)
             if write is None:
                 return run_job(args, explainer, corpus, progress)
             return stream(args, explainer, corpus, write, progress)
@@ -314,20 +307,9 @@ def text_rows(texts: Sequence[str], pairs: Sequence[str] | None) -> list[Row]:
     return [Row(number, text, pair, None) for number, (text, pair) in numbered]
 
 
-def loaded(args: argparse.Namespace):
+def introduced(args: argparse.Namespace):
     """The classifier; says on stderr what was loaded and what to beware of."""
-    from autorel_jax.classifier import load
-
-    classifier = load(
-        args.model,
-        config=args.config,
-        vocab=args.vocab,
-        cased=args.cased,
-        revision=args.revision,
-        dtype=args.dtype,
-    )
-    for warning in classifier.warnings:
-        print(f"{PROG}: warning: {warning}", file=sys.stderr)
+    classifier = loaded(args, PROG)
     tokenizer, config = classifier.tokenizer, classifier.config
     print(
         f"{PROG}: {classifier.name}: {config.num_hidden_layers} layers of width {config.hidden_size}, labels "
