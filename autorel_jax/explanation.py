@@ -107,14 +107,20 @@ class Explanations(list[Explanation]):
         return fragment(self)
 
 
+PLAIN = frozenset((str, int, bool, type(None)))  # types that JSON has as they are
+
+
 def plain(value: Any) -> Any:
     """Arrays and tuples as lists, numbers that JSON has no name for as None."""
+    if type(value) in PLAIN:
+        return value
     if isinstance(value, Ledger):
         return plain(value.to_dict())
     if isinstance(value, np.ndarray):
-        return [plain(item) for item in value.tolist()]
+        made = value.tolist()
+        return made if np.isfinite(value).all() else plain(made)
     if isinstance(value, tuple | list):
-        return [plain(item) for item in value]
+        return [item if type(item) in PLAIN else plain(item) for item in value]
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
     return None if isinstance(value, float) and not math.isfinite(value) else value
