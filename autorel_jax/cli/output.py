@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from autorel_jax.config import LOCAL, RAY
 from autorel_jax.data import Corpus, Rejected, Row
 from autorel_jax.errors import InputError
 
@@ -46,7 +47,17 @@ def check_job(args: argparse.Namespace, corpus: Corpus) -> None:
         accepted = ", ".join(dict.fromkeys([*FORMATS, *WRITERS]))
         raise InputError(f"--output {args.output}: cannot write {suffix}; accepted: {accepted}.")
     checked(args.output)
-    FORMATS[suffix](Choice(args.columns, args.keep_columns, args.level))
+    if args.engine == RAY:
+        from autorel_jax.corpus import on_ray
+
+        if args.device or args.devices:
+            raise InputError(f"--device and --devices are for the engine {LOCAL}; Ray gives its workers theirs.")
+        on_ray.check_again(corpus)
+        ray = on_ray.package()
+    FORMATS[suffix](Choice(args.columns, args.keep_columns, args.level, audit=args.audit, readouts=args.readout or ()))
+    if args.engine == RAY and not ray.is_initialized():
+        on_ray.connect(ray)  # before JAX computes; it ends with this process
+        on_ray.room(ray, args.workers)
     if not corpus.again:
         print(
             f"{args.prog}: standard input cannot be read again: if this run is interrupted, it has to begin anew",
@@ -70,6 +81,8 @@ def run_job(args: argparse.Namespace, explainer: Explainer, corpus: Corpus, prog
             shard=args.shard,
             part_rows=PART_ROWS if args.part_rows is None else args.part_rows,
             restart=args.restart,
+            engine=args.engine,
+            workers=args.workers,
             progress=progress,
         )
     except (KeyboardInterrupt, SystemExit):
@@ -124,10 +137,17 @@ def stream(
 @contextlib.contextmanager
 def opened(args: argparse.Namespace) -> Iterator[Callable[[Explanation], object]]:
     """The function that writes an explanation: on a page or into a pipe, or on the terminal."""
-    if args.columns or args.keep_columns or args.shard != (1, 1):
+    if args.columns or args.keep_columns or args.shard != (1, 1) or args.engine != LOCAL:
         raise InputError(
-            "--columns, --keep-columns and --shard are for an --output of rows: .parquet, .jsonl, .csv, .npz."
+            "--columns, --keep-columns, --shard and --engine are for an --output of rows: .parquet, .jsonl, .csv, .npz."
         )
+    suffix = args.output.suffix.lower() if args.output else ""
+    if args.readout and suffix != ".jsonl":
+        raise InputError(
+            "--readout needs --output FILE.parquet, FILE.jsonl or FILE.npz: no other format holds read-outs."
+        )
+    if args.audit and suffix == ".csv":
+        raise InputError("--audit: a .csv holds no ledger; use .parquet, .jsonl, .npz, .html or the terminal.")
     if args.output:
         from autorel_jax.report.output import open_writer
 
