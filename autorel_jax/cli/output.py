@@ -47,22 +47,29 @@ def check_job(args: argparse.Namespace, corpus: Corpus) -> None:
         accepted = ", ".join(dict.fromkeys([*FORMATS, *WRITERS]))
         raise InputError(f"--output {args.output}: cannot write {suffix}; accepted: {accepted}.")
     checked(args.output)
-    if args.engine == RAY:
-        from autorel_jax.corpus import on_ray
-
-        if args.device or args.devices:
-            raise InputError(f"--device and --devices are for the engine {LOCAL}; Ray gives its workers theirs.")
-        on_ray.check_again(corpus)
-        ray = on_ray.package()
     FORMATS[suffix](Choice(args.columns, args.keep_columns, args.level, audit=args.audit, readouts=args.readout or ()))
-    if args.engine == RAY and not ray.is_initialized():
-        on_ray.connect(ray)  # before JAX computes; it ends with this process
-        on_ray.room(ray, args.workers)
+    if args.engine == RAY:
+        begin_ray(args, corpus)
+    elif args.workers is not None:
+        raise InputError(f"--workers {args.workers} is for --engine {RAY}; the engine {LOCAL} is this process alone.")
     if not corpus.again:
         print(
             f"{args.prog}: standard input cannot be read again: if this run is interrupted, it has to begin anew",
             file=sys.stderr,
         )
+
+
+def begin_ray(args: argparse.Namespace, corpus: Corpus) -> None:
+    """Starts Ray before JAX computes, so that it can fork; it ends with this process."""
+    from autorel_jax.corpus import on_ray
+
+    if args.device or args.devices:
+        raise InputError(f"--device and --devices are for the engine {LOCAL}; Ray gives its workers theirs.")
+    on_ray.check_again(corpus)
+    ray = on_ray.package()
+    if not ray.is_initialized():
+        on_ray.connect(ray)
+    on_ray.room(ray, args.workers)
 
 
 def run_job(args: argparse.Namespace, explainer: Explainer, corpus: Corpus, progress: Progress) -> int:
@@ -137,9 +144,10 @@ def stream(
 @contextlib.contextmanager
 def opened(args: argparse.Namespace) -> Iterator[Callable[[Explanation], object]]:
     """The function that writes an explanation: on a page or into a pipe, or on the terminal."""
-    if args.columns or args.keep_columns or args.shard != (1, 1) or args.engine != LOCAL:
+    if args.columns or args.keep_columns or args.shard != (1, 1) or args.engine != LOCAL or args.workers:
         raise InputError(
-            "--columns, --keep-columns, --shard and --engine are for an --output of rows: .parquet, .jsonl, .csv, .npz."
+            "--columns, --keep-columns, --shard, --engine and --workers are for an --output of rows: .parquet, .jsonl, "
+            ".csv, .npz."
         )
     suffix = args.output.suffix.lower() if args.output else ""
     if args.readout and suffix != ".jsonl":

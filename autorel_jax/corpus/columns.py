@@ -126,7 +126,8 @@ def span_array(spans: list[Span], made: pyarrow.DataType) -> pyarrow.Array:
     import pyarrow as pa
 
     absent = np.array([span is None for span in spans], bool)
-    ends = np.array([(0, 0) if span is None else span for span in spans], np.int32).reshape(-1, 2)
+    flat = itertools.chain.from_iterable(span or (0, 0) for span in spans)
+    ends = np.fromiter(flat, np.int32, 2 * len(spans)).reshape(-1, 2)
     parts = [pa.array(ends[:, 0]), pa.array(ends[:, 1])]
     return pa.StructArray.from_arrays(parts, fields=list(made), mask=pa.array(absent))
 
