@@ -109,6 +109,7 @@ FLOAT64 = "float64"  # likewise, for checks: parameters too; needs jax_enable_x6
 TRUNCATE, WINDOWS = LONG = ("truncate", "windows")  # what becomes of long texts
 BATCH_SIZES = {"cpu": 32}  # 8, 16 and 32 differ by 3 % a text on two CPU cores (T = 32)
 BATCH_SIZE = 256  # on each device of another kind; an estimate
+LOCAL, RAY = ENGINES = ("local", "ray")  # what computes a corpus: this process, or Ray Data with many
 
 
 @dataclasses.dataclass(frozen=True)

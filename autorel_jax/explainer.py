@@ -8,7 +8,7 @@ import dataclasses
 import itertools
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -87,6 +87,20 @@ def column_of(values: Iterable[Any] | str | None, name: str) -> list[Any] | None
     return list(values)
 
 
+class Read(NamedTuple):
+    """What was computed for one row, of the padded length T.
+
+    For N targets: logits [C], probabilities [C] (None for a regression), the target's scores [S], relevance [N, T], and
+    what else was asked for.
+    """
+
+    logits: np.ndarray
+    probabilities: np.ndarray | None
+    scored: np.ndarray
+    relevance: np.ndarray
+    readings: Mapping[str, Any]
+
+
 class Explainer:
     """Explains rows of text with one classifier, method and target; compiled programs are shared between calls.
 
@@ -111,11 +125,13 @@ class Explainer:
             self.settings = dataclasses.replace(settings, **inside)
             self.values = self.settings.values
         self.parameters = {"read_at": self.settings.read_at, **self.method.record()}
+        self.rules = dict(self.method.rules)
         self.mesh = sharding.make_mesh(devices) if len(devices) > 1 else None
         self.params = classifier.params
         if self.mesh:
             self.params = sharding.put(self.params, sharding.layout_of(self.mesh, self.params, "replicate"))
         kind = devices[0].platform if devices else jax.default_backend()
+        self.one_hot = np.eye(len(classifier.config.labels))  # [C, C], the weights of predicted labels
         self.batch_size = config.batch_size or max(len(devices), 1) * BATCH_SIZES.get(kind, BATCH_SIZE)
         self.limits: dict[int, int] = {}  # tokens -> rows that fit, where a batch did not fit the memory
 
@@ -144,13 +160,18 @@ class Explainer:
             raise InputError("A target that is a function of the logits is not read in windows; use long='truncate'.")
         short = sorted(set(range(len(rows))).difference(long))
         found: dict[int, list[Explanation]] = {}
-        for batch, arrays in self.scores(tokens, goal, short):
+        for batch, (*arrays, readings) in self.scores(tokens, goal, short):
+            logits, scored, relevance = arrays
+            probabilities = self.classifier.probabilities(logits)
             for row, place in enumerate(batch):  # padded rows last
-                own = jax.tree.map(lambda array, row=row: array[row], arrays)
-                found[place] = self.describe(rows[place], tokens[place], goal, place, *own)
+                likely = None if probabilities is None else probabilities[row]
+                own = jax.tree.map(lambda array, row=row: array[row], readings) if readings else {}
+                read = Read(logits[row], likely, scored[row], relevance[row], own)
+                found[place] = self.describe(rows[place], tokens[place], goal, place, read)
             progress(len(batch))
         for place, read, logits, relevance in self.documents(tokens, goal, long):
-            made = self.describe(rows[place], tokens[place], goal, place, logits, logits, relevance, {})
+            whole = Read(logits, self.classifier.probabilities(logits), logits, relevance, {})
+            made = self.describe(rows[place], tokens[place], goal, place, whole)
             found[place] = [dataclasses.replace(explanation, windows=read) for explanation in made]
             progress(1)
         yield from itertools.chain.from_iterable(found[place] for place in range(len(rows)))
@@ -272,25 +293,16 @@ class Explainer:
         scored = logits if goal.score is None else jax.vmap(goal.score)(logits)
         return logits, scored, relevance, read
 
-    def describe(
-        self,
-        row: Row,
-        tokens: Tokens,
-        goal: Targets,
-        place: int,
-        logits: np.ndarray,
-        scored: np.ndarray,
-        relevance: np.ndarray,
-        readings: Mapping[str, Any],
-    ) -> list[Explanation]:
-        """One Explanation for each target of a row: logits [C], scored [S], padded relevance [N, T] and readings."""
+    def describe(self, row: Row, tokens: Tokens, goal: Targets, place: int, read: "Read") -> list[Explanation]:
+        """One Explanation for each target of a row."""
         classifier, labels = self.classifier, self.classifier.config.labels
+        logits, probabilities, scored, relevance, readings = read
         best = int(logits.argmax())
-        probabilities = classifier.probabilities(logits)
         probability = None if probabilities is None else float(probabilities[best])
         relevance = relevance[:, : len(tokens.ids)]
         names = (goal.prefix + labels[best],) if goal.names is None else goal.names[place]
-        weights = np.eye(len(labels))[[best]] if goal.weights is None else goal.weights[place]
+        weights = self.one_hot[best : best + 1] if goal.weights is None else goal.weights[place]
+        values = (weights @ scored).tolist()
         each = [{}] * len(weights)
         if DIAGNOSTICS in readings:
             each = [dict(zip(self.method.diagnostics, found.tolist(), strict=True)) for found in readings[DIAGNOSTICS]]
@@ -301,12 +313,12 @@ class Explainer:
                 text_pair=row.pair,
                 prediction=Prediction(labels[best], probability, float(logits[best])),
                 target=name,
-                target_logit=float(row_weights @ scored),
+                target_logit=value,
                 logits=logits,
                 probabilities=probabilities,
                 method=self.method.name,
                 parameters=self.parameters,
-                rules=dict(self.method.rules),
+                rules=dict(self.rules),
                 tokens=tokens.pieces,
                 token_relevance=scores,
                 token_words=tuple(tokens.word_index.tolist()),
@@ -321,10 +333,10 @@ class Explainer:
                 model=classifier.name,
                 weights_sha256=classifier.fingerprint,
                 diagnostics=found,
-                **self.inside(tokens, scores, float(row_weights @ scored), readings, number, goal),
+                **self.inside(tokens, scores, value, readings, number, goal),
             )
-            for number, (name, scores, row_weights, found) in enumerate(
-                zip(names, relevance, weights, each, strict=True)
+            for number, (name, scores, row_weights, value, found) in enumerate(
+                zip(names, relevance, weights, values, each, strict=True)
             )
         ]
 
@@ -332,7 +344,7 @@ class Explainer:
         self, tokens: Tokens, scores: np.ndarray, value: float, readings: Mapping[str, Any], number: int, goal: Targets
     ) -> dict[str, Any]:
         """The fields `ledger` and `readouts` for a row's target of that number: scores [T], readings [N, ...]."""
-        if isinstance(self.method, Method):
+        if isinstance(self.method, Method) or not readings:
             return {}
         own = jax.tree.map(lambda array: array[number], dict(readings))
         found = of_target(self.settings, own, len(tokens.ids))
@@ -356,11 +368,14 @@ class Explainer:
         if not np.isfinite(scores).all():
             yield "some scores are not finite numbers"
         linear, method = goal.score is None, self.method
-        lowest = logits[weights != 0].min() if linear else logits.min()
         if isinstance(method, Method):
             units = unit_numbers(method, [tokens], (1, len(tokens.ids))).max() + 1
             yield from method.doubts(measured, float(weights @ logits), int(units))
-        elif method.boundary is RELEVANCE and lowest < 0:  # its rules start from R = logit, sign and all
+            return
+        lowest = 0.0
+        if method.boundary is RELEVANCE:  # its rules start from R = logit, sign and all
+            lowest = logits[weights != 0].min() if linear else logits.min()
+        if lowest < 0:
             yield f"a logit of the target is negative ({lowest:.3g}), which flips the signs of {method.name}"
         elif linear and (target_logit := weights @ logits) < 0:
             yield f"the target's logit is negative ({target_logit:.3g}): the scores sum towards a number below 0"

@@ -68,7 +68,7 @@ class Explanation:
         """The explanation as JSON types; the fields of a line of `.jsonl`, documented in docs/output.md."""
         method = {"name": self.method, "parameters": self.parameters, "rules": self.rules}
         model = {"name": self.model, "weights_sha256": self.weights_sha256}
-        own = {name: plain(getattr(self, name)) for name in OWN}
+        own = {name: listed(getattr(self, name)) if name in SPANS else plain(getattr(self, name)) for name in OWN}
         head = {"schema": SCHEMA, "version": __version__, "model": model}
         prediction = plain(dataclasses.asdict(self.prediction))
         windows = [plain(dataclasses.asdict(window)) for window in self.windows]
@@ -107,14 +107,26 @@ class Explanations(list[Explanation]):
         return fragment(self)
 
 
+SPANS = ("token_spans", "word_spans")  # most of what is nested; `plain` would do, and take as long as all the rest
+PLAIN = frozenset((str, int, bool, type(None)))  # types that JSON has as they are
+
+
+def listed(spans: tuple[tuple[int, int] | None, ...]) -> list[list[int] | None]:
+    """Spans as JSON types."""
+    return [span and list(span) for span in spans]
+
+
 def plain(value: Any) -> Any:
     """Arrays and tuples as lists, numbers that JSON has no name for as None."""
+    if type(value) in PLAIN:
+        return value
     if isinstance(value, Ledger):
         return plain(value.to_dict())
     if isinstance(value, np.ndarray):
-        return [plain(item) for item in value.tolist()]
+        made = value.tolist()
+        return made if np.isfinite(value).all() else plain(made)
     if isinstance(value, tuple | list):
-        return [plain(item) for item in value]
+        return [item if type(item) in PLAIN else plain(item) for item in value]
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
     return None if isinstance(value, float) and not math.isfinite(value) else value

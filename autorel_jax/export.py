@@ -8,6 +8,7 @@ import tempfile
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +18,8 @@ from autorel_jax import __version__, targets
 from autorel_jax.classifier import Classifier
 from autorel_jax.config import ExplainConfig
 from autorel_jax.errors import InputError
-from autorel_jax.lrp.composites import composite
+from autorel_jax.lrp.composites import COMPOSITES, Composite, composite
+from autorel_jax.methods import METHODS, Method
 from autorel_jax.ops import Array
 from autorel_jax.program import ABOUT, FLATBUFFERS, PARAMS, PROGRAM, SCHEMA, TOKENIZER
 from autorel_jax.relevance import token_relevance
@@ -37,17 +39,19 @@ def export(
     Args:
       classifier: from `load`.
       path: of the file; an older one is replaced at the end.
-      config: method, parameters, target (any but "given") and read_at; the other fields are of no effect.
+      config: method (a composite), parameters, target (any but "given") and read_at; the other fields are of no
+        effect.
       platforms: that it is to run on.
 
     Raises:
-      InputError: a target that depends on the row, a path that cannot be written, or flatbuffers is not installed.
+      InputError: a method that is no composite, a target that depends on the row, a path that cannot be written, or
+        flatbuffers is not installed.
     """
     config = config or ExplainConfig()
     if config.target == targets.GIVEN:
         raise InputError("target 'given' is of each row its own; export predicted, all, a label or a contrast.")
     goal = targets.resolve(config.target, classifier.config.labels, classifier.label_id, [(0, None)])
-    settings = classifier.settings(composite(config.method).set(config.parameters), config.read_at)
+    settings = classifier.settings(exportable(config.method).set(config.parameters), config.read_at)
     values = jax.tree.map(np.asarray, settings.values)
 
     def program(params: dict, ids: Array, mask: Array, types: Array) -> tuple[Array, Array]:
@@ -75,6 +79,17 @@ def export(
             put(draft, target)
         finally:
             draft.unlink(missing_ok=True)
+
+
+def exportable(method: Any) -> Composite:
+    """The composite of that name, or itself; an InputError where it is a method of another kind, or none."""
+    found = METHODS.get(method, method) if isinstance(method, str) else method
+    if isinstance(found, Method):
+        raise InputError(
+            f"The method {found.name} cannot be exported, as it is no composite; those that can: "
+            f"{', '.join(COMPOSITES)}, and composites of your own."
+        )
+    return composite(found)
 
 
 def serialized(program: object, classifier: Classifier, platforms: Sequence[str]) -> bytes:

@@ -17,6 +17,7 @@ import numpy as np
 
 from autorel_jax.errors import InputError, one_line
 from autorel_jax.tokens import Text, Tokens, load_tokenizer, pad
+from autorel_jax.weights.params import nested
 
 SCHEMA = 1  # of the file; raised when an older reader would misunderstand it
 PROGRAM, PARAMS, ABOUT, TOKENIZER = MEMBERS = ("program.bin", "params.safetensors", "about.json", "tokenizer.json")
@@ -102,15 +103,3 @@ def load_program(path: str | Path) -> Program:
             raise
         raise InputError(f"{path} is no program of autorel-export, or is damaged ({one_line(error)}).") from None
     return Program(about, call, params, found[TOKENIZER])
-
-
-def nested(flat: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """{"layers/query/kernel": array} -> {"layers": {"query": {"kernel": array}}}."""
-    params: dict[str, Any] = {}
-    for path, leaf in flat.items():
-        *parents, name = path.split("/")
-        place = params
-        for parent in parents:
-            place = place.setdefault(parent, {})
-        place[name] = leaf
-    return params

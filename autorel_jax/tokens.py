@@ -102,13 +102,14 @@ def pad(rows: Sequence[Tokens], length: int, batch: int, pad_id: int = 0) -> Bat
     longest = max((len(row.ids) for row in rows), default=0)
     if len(rows) > batch or longest > length:
         raise ValueError(f"{len(rows)} rows of up to {longest} tokens do not fit a batch of [{batch}, {length}].")
+    lengths = np.array([*(len(row.ids) for row in rows), *[0] * (batch - len(rows))], np.int64)
+    there = np.arange(length) < lengths[:, None]
     ids = np.full((batch, length), pad_id, np.int32)
-    mask, types = np.zeros_like(ids), np.zeros_like(ids)
-    for number, row in enumerate(rows):
-        ids[number, : len(row.ids)] = row.ids
-        types[number, : len(row.ids)] = row.types
-        mask[number, : len(row.ids)] = 1
-    return Batch(ids, mask, types)
+    types = np.zeros_like(ids)
+    if rows:
+        ids[there] = np.concatenate([row.ids for row in rows])  # row by row, as `there` is read
+        types[there] = np.concatenate([row.types for row in rows])
+    return Batch(ids, there.astype(np.int32), types)
 
 
 def load_tokenizer(path: Path, cased: bool | None = None) -> "Tokenizer":

@@ -129,8 +129,10 @@ def test_the_command(run, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--readout", "heads"), "--readout needs --output FILE.jsonl, the only format that holds read-outs."),
-        (("--readout", "heads", "--output", "a.csv"), "--readout needs --output FILE.jsonl"),
+        (("--readout", "heads"), "--readout needs --output FILE.parquet, FILE.jsonl or FILE.npz: no other format"),
+        (("--readout", "heads", "--output", "a.html"), "--readout needs --output FILE.parquet, FILE.jsonl or FILE.npz"),
+        (("--readout", "heads", "--output", "a.csv"), "--readout: a file of this format has no readouts; use .parquet"),
+        (("--audit", "--output", "a.csv"), "--audit: a file of this format has no ledger; use .parquet, .jsonl, .npz."),
         (("--readout", "logits"), "invalid choice: 'logits'"),
         (("--audit", "--method", "bert_lrp"), "bert_lrp has no audit and no read-outs"),
     ],

@@ -76,6 +76,7 @@ def test_parquet_holds_the_same(explainer, source, tmp_path):
     for row, made in zip(table.to_pylist(), expected, strict=True):
         assert row.pop("n") == str(row["id"] - 1)
         assert json.loads(row.pop("tags")) == ["x", row["id"] - 1]
+        assert (row.pop("diagnostics"), row.pop("ledger"), row.pop("readouts")) == ([], None, None)
         assert row.pop("prediction") == made["prediction"]["label"]
         assert row.pop("probability") == made["prediction"]["probability"]
         for name in ("token_spans", "word_spans"):

@@ -83,6 +83,13 @@ def test_every_flag_is_documented():
     assert all(action.help for action in parser()._actions)
 
 
+def test_a_method_that_is_no_composite(classifier, tmp_path, capsys):
+    said = refusal(export, classifier, tmp_path / "a.zip", ar.ExplainConfig(method="lime"))
+    assert "The method lime cannot be exported, as it is no composite; those that can: attnlrp, cp_lrp" in said
+    assert main(["absent", str(tmp_path / "a.zip"), "--method", "lime"]) == 2
+    assert said in capsys.readouterr().err  # of the model that is absent, nothing is said: it is not looked for
+
+
 def test_what_is_refused(file, classifier, tmp_path, capsys):
     program = load_program(file)
     assert "expected [B, T] of 1 to 64 tokens" in refusal(program, np.ones((1, 65)))
@@ -95,5 +102,8 @@ def test_what_is_refused(file, classifier, tmp_path, capsys):
     assert "target 'given' is of each row" in refusal(
         export, classifier, tmp_path / "a", ar.ExplainConfig(target="given")
     )
+    said = refusal(export, classifier, tmp_path / "a", ar.ExplainConfig(method="foo"))
+    assert said.startswith("Unknown method 'foo'. Available: attnlrp, ")
+    assert "lime" not in said
     assert main(["absent", str(tmp_path / "a.zip")]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1

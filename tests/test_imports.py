@@ -29,6 +29,8 @@ LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
 ONLY_IMPORTERS = {
     "tokenizers": "tokenizer.py",
     "orbax": "checkpoint.py",
+    "datasets": "hf.py",
+    "ray": "on_ray.py",
     "tensorflow": None,
     "tensorflow_datasets": "tfds.py",
     "torch": None,

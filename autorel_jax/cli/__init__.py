@@ -8,8 +8,8 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
-from typing import NoReturn
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NoReturn
 
 from autorel_jax.errors import InputError, one_line
 
@@ -17,7 +17,10 @@ BAD_INPUT, INTERRUPTED = 2, 130  # 130 = 128 + SIGINT
 
 
 class Parser(argparse.ArgumentParser):
-    """An ArgumentParser whose complaints are InputErrors: one line, without the usage."""
+    """An ArgumentParser whose complaints are InputErrors: one line, without the usage. Its texts keep their lines."""
+
+    def __init__(self, *args: Any, formatter_class: Any = argparse.RawDescriptionHelpFormatter, **kwargs: Any):
+        super().__init__(*args, formatter_class=formatter_class, **kwargs)
 
     def error(self, message: str) -> NoReturn:
         """Raises what argparse would print."""
@@ -48,6 +51,12 @@ def run(command: Callable[[Sequence[str] | None], int | None], argv: Sequence[st
         drop_output()
         return complain(prog, one_line(error))
     return code or 0
+
+
+def warn(prog: str, warnings: Iterable[str]) -> None:
+    """Prints what to beware of on stderr, a line for each."""
+    for warning in warnings:
+        print(f"{prog}: warning: {warning}", file=sys.stderr)
 
 
 def complain(prog: str, error: object) -> int:

@@ -1,12 +1,10 @@
 """autorel-convert: a checkpoint of any format that we read -> a directory that transformers loads."""
 
-import argparse
 import dataclasses
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from autorel_jax.cli import Parser, run
+from autorel_jax.cli import Parser, run, warn
 from autorel_jax.cli.flags import add_model_flags
 from autorel_jax.config import PROBLEMS, BertConfig
 from autorel_jax.errors import InputError
@@ -33,7 +31,6 @@ def parser() -> Parser:
         description="Writes a BERT checkpoint of any format as a Hugging Face directory: config.json,\n"
         "model.safetensors, tokenizer.json, tokenizer_config.json and vocab.txt. Needs no PyTorch.",
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = made.add_argument
     add(
@@ -66,8 +63,7 @@ def convert(argv: Sequence[str] | None) -> None:
     checkpoint = read(args.source, config=args.config, revision=args.revision)
     config = with_head_flags(checkpoint.config, args.labels, args.problem_type)
     tokenizer = load_tokenizer(args.vocab or checkpoint.directory, args.cased)
-    for warning in (*checkpoint.warnings, *tokenizer.warnings, *tokenizer.misfits(config.vocab_size)):
-        print(f"{PROG}: warning: {warning}", file=sys.stderr)
+    warn(PROG, (*checkpoint.warnings, *tokenizer.warnings, *tokenizer.misfits(config.vocab_size)))
     write(target, config, checkpoint.params, tokenizer, dtype=args.dtype, force=args.force)
     print(summary(checkpoint, config))
     case = "cased" if tokenizer.cased else "uncased"

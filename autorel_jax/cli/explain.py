@@ -9,10 +9,10 @@ from typing import Any
 
 from autorel_jax.builtin import BUILTIN
 from autorel_jax.cli import Parser, run
-from autorel_jax.cli.flags import add_model_flags
+from autorel_jax.cli.flags import add_compute_dtype, add_model_flags, loaded
 from autorel_jax.cli.output import check_job, is_job, opened, progress_bar, run_job, stream
-from autorel_jax.config import COMPUTE_DTYPES, LONG, ExplainConfig
-from autorel_jax.data import READERS, STDIN, TFDS, Columns, Corpus, Row, is_source, of_texts, open_corpus
+from autorel_jax.config import ENGINES, LOCAL, LONG, RAY, ExplainConfig
+from autorel_jax.data import HF, READERS, STDIN, TFDS, Columns, Corpus, Row, is_source, of_texts, open_corpus
 from autorel_jax.errors import InputError
 from autorel_jax.report.view import LEVELS
 from autorel_jax.targets import KINDS, LOG_PROBABILITY
@@ -28,6 +28,7 @@ EXAMPLES = """examples:
   autorel-explain reviews.csv --text-column review --model sst2 --output reviews.html
   autorel-explain questions.tsv --text-column question --pair-column answer --model qnli --output out.jsonl
   autorel-explain reviews/ --model sst2 --output scores.parquet --keep-columns url,date
+  autorel-explain hf:nyu-mll/glue:sst2 --split validation --text-column sentence --output scores.parquet
   echo "not bad at all" | autorel-explain - --model sst2 --contrast positive negative --level token
 """
 
@@ -43,14 +44,14 @@ def parser() -> Parser:
         prog=PROG,
         description="Shows which words of a text made a BERT classifier decide, by layer-wise relevance propagation.",
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     made.add_argument(
         "texts",
         nargs="+",
         metavar="TEXT",
         help=f"one or more texts; or files ({', '.join(READERS)}), folders with such files, patterns such as "
-        f"'reviews/*.csv', {TFDS}NAME for a prepared TensorFlow data set; or {STDIN} for standard input, one text a "
+        f"'reviews/*.csv', {TFDS}NAME for a prepared TensorFlow data set, {HF}NAME or {HF}NAME:CONFIG for one of the "
+        f"Hugging Face hub or a folder of its layout; or {STDIN} for standard input, one text a "
         "line",
     )
     made.add_argument("--pair", action="append", metavar="TEXT", help="the second text of each TEXT; repeat it")
@@ -72,16 +73,15 @@ def parser() -> Parser:
     return made
 
 
-def add_method_flags(group: argparse._ArgumentGroup) -> None:
-    """Which question is asked, and how."""
+def add_method_flags(group: argparse._ArgumentGroup, composites: bool = False) -> None:
+    """Which question is asked, and how; `composites`: by the methods that are such alone."""
     from autorel_jax.lrp.composites import COMPOSITES, READ_POINTS  # imports jax
     from autorel_jax.methods import METHODS
 
     add = group.add_argument
     rules = group.add_mutually_exclusive_group()
-    rules.add_argument(
-        "--method", choices=[*COMPOSITES, *METHODS], default=ExplainConfig.method, help="default: %(default)s"
-    )
+    methods = {"metavar": f"{{{','.join(COMPOSITES)}}}"} if composites else {"choices": [*COMPOSITES, *METHODS]}
+    rules.add_argument("--method", **methods, default=ExplainConfig.method, help="default: %(default)s")
     rules.add_argument(
         "--composite-file",
         type=Path,
@@ -133,7 +133,8 @@ def add_inside_flags(group: argparse._ArgumentGroup) -> None:
         action="append",
         choices=READOUTS,
         metavar="NAME",
-        help=f"relevance inside the model, for .jsonl; repeatable: {', '.join(READOUTS)} (see docs/ledger.md)",
+        help=f"relevance inside the model, for .parquet, .jsonl or .npz; repeatable: {', '.join(READOUTS)} (see "
+        "docs/ledger.md)",
     )
     add(
         "--neurons",
@@ -204,7 +205,7 @@ def add_column_flags(group: argparse._ArgumentGroup) -> None:
     add("--id-column", metavar="NAME", help="default: the number of the row")
     add("--encoding", default="utf-8", help="of the files (default: %(default)s)")
     add("--keep-columns", type=names, default=(), metavar="NAME,NAME", help="columns that pass through to the output")
-    add("--split", metavar="NAME", help=f"of a data set ({TFDS}NAME), such as validation or train[:1000]")
+    add("--split", metavar="NAME", help=f"of a data set ({TFDS}NAME, {HF}NAME), such as validation or train[:1000]")
     add("--data-dir", type=Path, metavar="DIR", help="of prepared data sets (default: ~/tensorflow_datasets)")
 
 
@@ -220,6 +221,13 @@ def add_run_flags(group: argparse._ArgumentGroup) -> None:
     )
     add("--columns", type=names, default=(), metavar="NAME,NAME", help="of the output (default: all; docs/output.md)")
     add("--shard", type=shard, default=(1, 1), metavar="I/N", help="explain the I-th of N stretches of the input alone")
+    add(
+        "--engine",
+        choices=ENGINES,
+        default=LOCAL,
+        help="what explains: this process, or Ray Data with many, on one machine or a cluster (default: %(default)s)",
+    )
+    add("--workers", type=int, metavar="N", help="processes of --engine ray (default: one for each GPU, else node)")
     add("--restart", action="store_true", help="begin anew where an interrupted run could be continued")
     add("--strict", action="store_true", help="exit code 1 if a row was left out")
     add(
@@ -235,12 +243,7 @@ def add_run_flags(group: argparse._ArgumentGroup) -> None:
         metavar="N",
         help="texts (default: 32 on a CPU, else 256 for each device; halved where memory runs out)",
     )
-    add(
-        "--dtype",
-        choices=COMPUTE_DTYPES,
-        default=COMPUTE_DTYPES[0],
-        help="of the matrix products (default: %(default)s)",
-    )
+    add_compute_dtype(group)
     add("--device", metavar="NAME", help="cpu, gpu, gpu:1, … (default: the best there is)")
     add("--devices", type=int, metavar="N", help="divide batches among N devices (default: all there are)")
 
@@ -277,9 +280,9 @@ def explain(argv: Sequence[str] | None) -> int:
         device = choose_device(args.device)
         if device and args.devices:
             raise InputError("--device and --devices exclude each other; give one.")
-        devices = [] if device else first_devices(args.devices)
+        devices = [] if device or args.engine == RAY else first_devices(args.devices)
         with jax.default_device(device):
-            explainer = Explainer(loaded(args), config, devices)
+            explainer = Explainer(introduced(args), config, devices)
             if write is None:
                 return run_job(args, explainer, corpus, progress)
             return stream(args, explainer, corpus, write, progress)
@@ -314,20 +317,9 @@ def text_rows(texts: Sequence[str], pairs: Sequence[str] | None) -> list[Row]:
     return [Row(number, text, pair, None) for number, (text, pair) in numbered]
 
 
-def loaded(args: argparse.Namespace):
+def introduced(args: argparse.Namespace):
     """The classifier; says on stderr what was loaded and what to beware of."""
-    from autorel_jax.classifier import load
-
-    classifier = load(
-        args.model,
-        config=args.config,
-        vocab=args.vocab,
-        cased=args.cased,
-        revision=args.revision,
-        dtype=args.dtype,
-    )
-    for warning in classifier.warnings:
-        print(f"{PROG}: warning: {warning}", file=sys.stderr)
+    classifier = loaded(args, PROG)
     tokenizer, config = classifier.tokenizer, classifier.config
     print(
         f"{PROG}: {classifier.name}: {config.num_hidden_layers} layers of width {config.hidden_size}, labels "
@@ -352,13 +344,6 @@ def question(args: argparse.Namespace) -> dict[str, Any]:
 
 def explain_config(args: argparse.Namespace) -> ExplainConfig:
     """The flags as ExplainConfig."""
-    suffix = args.output and args.output.suffix.lower()
-    if args.audit and suffix not in (None, ".jsonl", ".html"):
-        raise InputError(
-            "--audit needs --output FILE.jsonl or FILE.html, or the terminal: no other format holds a ledger."
-        )
-    if args.readout and suffix != ".jsonl":
-        raise InputError("--readout needs --output FILE.jsonl, the only format that holds read-outs.")
     live = args.texts == [STDIN] and not args.output  # a slow pipe is answered batch by batch
     return ExplainConfig(
         **question(args),

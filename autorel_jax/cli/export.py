@@ -1,14 +1,12 @@
 """autorel-export: a classifier -> one file that explains token ids without Flax, for other programs."""
 
-import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from autorel_jax.cli import Parser, run
 from autorel_jax.cli.explain import add_method_flags, question
-from autorel_jax.cli.flags import add_model_flags
-from autorel_jax.config import COMPUTE_DTYPES, ExplainConfig
+from autorel_jax.cli.flags import add_compute_dtype, add_model_flags, loaded
+from autorel_jax.config import ExplainConfig
 from autorel_jax.report.output import checked
 
 PROG = "autorel-export"
@@ -30,14 +28,13 @@ def parser() -> Parser:
         description="Writes 'token ids -> logits and relevance' as StableHLO with its weights, in one file.\n"
         "autorel_jax.load_program reads it; that needs neither Flax nor transformers.",
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = made.add_argument
     add("model", metavar="MODEL", help="as --model of autorel-explain")
     add("output", metavar="OUTPUT", type=Path, help="the file to write; an older one is replaced")
     add_model_flags(made)
-    add_method_flags(made.add_argument_group("explanation"))
-    add("--dtype", choices=COMPUTE_DTYPES, default=COMPUTE_DTYPES[0], help="of the products (default: %(default)s)")
+    add_method_flags(made.add_argument_group("explanation"), composites=True)
+    add_compute_dtype(made)
     return made
 
 
@@ -48,12 +45,9 @@ def export(argv: Sequence[str] | None) -> None:
     checked(args.output)
 
     from autorel_jax import export as exporter
-    from autorel_jax.classifier import load
 
-    parts = {"config": args.config, "vocab": args.vocab, "cased": args.cased, "revision": args.revision}
-    classifier = load(args.model, **parts, dtype=args.dtype)
-    for warning in classifier.warnings:
-        print(f"{PROG}: warning: {warning}", file=sys.stderr)
+    exporter.exportable(config.method)  # before the model is read
+    classifier = loaded(args, PROG)
     exporter.export(classifier, args.output, config)
     print(
         f"wrote {args.output}: {args.output.stat().st_size / 1e6:.1f} MB, labels {', '.join(classifier.config.labels)}"

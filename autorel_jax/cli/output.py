@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from autorel_jax.config import LOCAL, RAY
 from autorel_jax.data import Corpus, Rejected, Row
 from autorel_jax.errors import InputError
 
@@ -46,12 +47,29 @@ def check_job(args: argparse.Namespace, corpus: Corpus) -> None:
         accepted = ", ".join(dict.fromkeys([*FORMATS, *WRITERS]))
         raise InputError(f"--output {args.output}: cannot write {suffix}; accepted: {accepted}.")
     checked(args.output)
-    FORMATS[suffix](Choice(args.columns, args.keep_columns, args.level))
+    FORMATS[suffix](Choice(args.columns, args.keep_columns, args.level, audit=args.audit, readouts=args.readout or ()))
+    if args.engine == RAY:
+        begin_ray(args, corpus)
+    elif args.workers is not None:
+        raise InputError(f"--workers {args.workers} is for --engine {RAY}; the engine {LOCAL} is this process alone.")
     if not corpus.again:
         print(
             f"{args.prog}: standard input cannot be read again: if this run is interrupted, it has to begin anew",
             file=sys.stderr,
         )
+
+
+def begin_ray(args: argparse.Namespace, corpus: Corpus) -> None:
+    """Starts Ray before JAX computes, so that it can fork; it ends with this process."""
+    from autorel_jax.corpus import on_ray
+
+    if args.device or args.devices:
+        raise InputError(f"--device and --devices are for the engine {LOCAL}; Ray gives its workers theirs.")
+    on_ray.check_again(corpus)
+    ray = on_ray.package()
+    if not ray.is_initialized():
+        on_ray.connect(ray)
+    on_ray.room(ray, args.workers)
 
 
 def run_job(args: argparse.Namespace, explainer: Explainer, corpus: Corpus, progress: Progress) -> int:
@@ -70,6 +88,8 @@ def run_job(args: argparse.Namespace, explainer: Explainer, corpus: Corpus, prog
             shard=args.shard,
             part_rows=PART_ROWS if args.part_rows is None else args.part_rows,
             restart=args.restart,
+            engine=args.engine,
+            workers=args.workers,
             progress=progress,
         )
     except (KeyboardInterrupt, SystemExit):
@@ -124,10 +144,18 @@ def stream(
 @contextlib.contextmanager
 def opened(args: argparse.Namespace) -> Iterator[Callable[[Explanation], object]]:
     """The function that writes an explanation: on a page or into a pipe, or on the terminal."""
-    if args.columns or args.keep_columns or args.shard != (1, 1):
+    if args.columns or args.keep_columns or args.shard != (1, 1) or args.engine != LOCAL or args.workers:
         raise InputError(
-            "--columns, --keep-columns and --shard are for an --output of rows: .parquet, .jsonl, .csv, .npz."
+            "--columns, --keep-columns, --shard, --engine and --workers are for an --output of rows: .parquet, .jsonl, "
+            ".csv, .npz."
         )
+    suffix = args.output.suffix.lower() if args.output else ""
+    if args.readout and suffix != ".jsonl":
+        raise InputError(
+            "--readout needs --output FILE.parquet, FILE.jsonl or FILE.npz: no other format holds read-outs."
+        )
+    if args.audit and suffix == ".csv":
+        raise InputError("--audit: a .csv holds no ledger; use .parquet, .jsonl, .npz, .html or the terminal.")
     if args.output:
         from autorel_jax.report.output import open_writer
 

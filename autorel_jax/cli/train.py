@@ -68,7 +68,6 @@ def parser() -> Parser:
         prog=PROG,
         description="Fine-tunes a pretrained BERT to a classifier and writes it as a Hugging Face directory.",
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
         argument_default=argparse.SUPPRESS,
         allow_abbrev=False,
     )

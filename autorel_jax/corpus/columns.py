@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from autorel_jax.corpus import inside
 from autorel_jax.data import Row
 from autorel_jax.explanation import Explanation
 from autorel_jax.report.view import joined
@@ -48,6 +49,9 @@ COLUMNS: dict[str, tuple[str, Callable[[Row, Explanation], Any]]] = {  # name ->
     "truncated_tokens": (COUNT, lambda row, made: made.truncated_tokens),
     "warnings": (TEXTS, lambda row, made: made.warnings),
     "windows": (WINDOWS, lambda row, made: [dataclasses.asdict(window) for window in made.windows]),
+    "diagnostics": (inside.MEASURED, lambda row, made: made.diagnostics),
+    "ledger": (inside.LEDGER, lambda row, made: made.ledger),
+    "readouts": (inside.READOUTS, lambda row, made: made.readouts),
 }
 
 
@@ -68,6 +72,7 @@ def arrow_types(numbered: bool) -> dict[str, pyarrow.DataType]:
         NUMBERS: pa.list_(pa.float32()),
         SPANS: pa.list_(pa.struct(spans)),
         WINDOWS: pa.list_(pa.struct(window)),
+        **inside.arrow_types(),
     }
 
 
@@ -103,6 +108,8 @@ def array(values: list[Any], kind: str, made: pyarrow.DataType) -> pyarrow.Array
 
     if kind == ID and pa.types.is_string(made):
         values = [str(value) for value in values]
+    if kind in inside.KINDS:
+        return inside.arrow_array(values, kind, made)
     if kind not in (NUMBERS, SPANS) or any(value is None for value in values):
         return pa.array(values, made)
     if kind == NUMBERS:
@@ -110,7 +117,7 @@ def array(values: list[Any], kind: str, made: pyarrow.DataType) -> pyarrow.Array
         items = pa.array(flat)
     else:
         items = span_array(list(itertools.chain.from_iterable(values)), made.value_type)
-    offsets = np.cumsum([0, *map(len, values)], dtype=np.int32)
+    offsets = inside.offsets([len(value) for value in values])
     return pa.ListArray.from_arrays(pa.array(offsets), items, type=made)
 
 
@@ -119,7 +126,8 @@ def span_array(spans: list[Span], made: pyarrow.DataType) -> pyarrow.Array:
     import pyarrow as pa
 
     absent = np.array([span is None for span in spans], bool)
-    ends = np.array([(0, 0) if span is None else span for span in spans], np.int32).reshape(-1, 2)
+    flat = itertools.chain.from_iterable(span or (0, 0) for span in spans)
+    ends = np.fromiter(flat, np.int32, 2 * len(spans)).reshape(-1, 2)
     parts = [pa.array(ends[:, 0]), pa.array(ends[:, 1])]
     return pa.StructArray.from_arrays(parts, fields=list(made), mask=pa.array(absent))
 

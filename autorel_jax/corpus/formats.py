@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from autorel_jax.corpus import columns
+from autorel_jax.corpus import columns, inside
 from autorel_jax.corpus.columns import COLUMNS, Pairs
 from autorel_jax.errors import InputError
 from autorel_jax.explanation import FIELDS, plain
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 SUFFIX = ".parquet"  # of an output that has none
 ROW_GROUP = 2**16  # rows of a .parquet file that are compressed together, about 30 MB of short texts
+GROUP_BYTES = 2**28  # of a group of rows in memory; read-outs reach it long before its rows
 FILE = "file"
 
 
@@ -43,6 +44,8 @@ class Choice:
       numbered: whether ids are numbers of rows.
       types: Arrow types of the columns that pass through, where they are known.
       about: JSON, the same for all rows.
+      audit: whether there are ledgers to write.
+      readouts: names of the read-outs that there are to write.
     """
 
     columns: Sequence[str] = ()
@@ -52,14 +55,16 @@ class Choice:
     numbered: bool = True
     types: Mapping[str, pyarrow.DataType] = dataclasses.field(default_factory=dict)
     about: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    audit: bool = False
+    readouts: Sequence[str] = ()
 
 
 class Text:
     """Lines of text, written by a class of report/output.py: a file is its head and its parts one after the other."""
 
-    def __init__(self, writer: Callable[..., Any], names: Sequence[str], choice: Choice):
+    def __init__(self, writer: Callable[..., Any], names: Sequence[str], choice: Choice, more: Sequence[str] = ()):
         default = (*names, FILE) if choice.files else names
-        self.names = chosen((*names, FILE), choice, default)
+        self.names = chosen((*names, *more, FILE), choice, default)
         self.make = functools.partial(writer, level=choice.level, columns=self.names, kept=choice.kept)
 
     def write(self, path: Path, pairs: Pairs) -> None:
@@ -128,6 +133,12 @@ class Npz:
         for name in self.names:
             kind = COLUMNS[name][0]
             values = [COLUMNS[name][1](row, made) for row, made in pairs]
+            if kind in inside.KINDS:
+                for part, items, lengths in inside.numpy_arrays(values, kind):
+                    if lengths is not None:
+                        yield f"{part}{LENGTHS}", lengths
+                    yield part, items
+                continue
             if kind in (columns.TEXTS, columns.COUNTS, columns.NUMBERS, columns.SPANS):
                 lists = [() if value is None else value for value in values]
                 yield f"{name}{LENGTHS}", np.array([len(value) for value in lists], np.int64)
@@ -140,11 +151,14 @@ class Npz:
     def merge(self, parts: Sequence[Path], target: BinaryIO) -> None:
         """Writes the whole, one array of one part in memory at a time."""
         with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
-            for name, empty in self.arrays(()):
-                found = [header(path, name) for path in parts] or [(empty.shape, empty.dtype)]
-                shape = (sum(shape[0] for shape, _ in found), *empty.shape[1:])
+            named = [names_in(path) for path in parts]
+            empty = dict(self.arrays(()))
+            for name in max(named, key=len, default=tuple(empty)):  # a part without rows has no array of read-outs
+                having = [path for path, names in zip(parts, named, strict=True) if name in names]
+                found = [header(path, name) for path in having] or [(empty[name].shape, empty[name].dtype)]
+                shape = (sum(shape[0] for shape, _ in found), *found[0][0][1:])
                 dtype = max((dtype for _, dtype in found), key=lambda dtype: dtype.itemsize)
-                arrays = (loaded(path, name) for path in parts)
+                arrays = (loaded(path, name) for path in having)
                 if name.endswith(LENGTHS):
                     offsets = np.concatenate([np.zeros(1, np.int64), *arrays]).cumsum()
                     store(archive, name.removesuffix(LENGTHS) + OFFSETS, offsets.shape, offsets.dtype, [offsets])
@@ -166,6 +180,12 @@ def packed(values: list[Any], kind: str, numbered: bool) -> np.ndarray:
     if kind == columns.ID and numbered:
         return np.array(values, np.int64)
     return np.array(["" if value is None else str(value) for value in values], "U")
+
+
+def names_in(path: Path) -> tuple[str, ...]:
+    """The names of the arrays in an .npz file, in their order."""
+    with zipfile.ZipFile(path) as archive:
+        return tuple(name.removesuffix(".npy") for name in archive.namelist())
 
 
 def header(path: Path, name: str) -> tuple[tuple[int, ...], np.dtype]:
@@ -197,11 +217,11 @@ def store(
 
 
 def groups(tables: Iterator[pyarrow.Table]) -> Iterator[list[pyarrow.Table]]:
-    """Tables in groups of at least ROW_GROUP rows; the last may have fewer."""
+    """Tables in groups of at least ROW_GROUP rows or GROUP_BYTES; the last may have fewer."""
     group: list[pyarrow.Table] = []
     for made in tables:
         group.append(made)
-        if sum(one.num_rows for one in group) >= ROW_GROUP:
+        if sum(one.num_rows for one in group) >= ROW_GROUP or sum(one.nbytes for one in group) >= GROUP_BYTES:
             yield group
             group = []
     if group:
@@ -212,7 +232,8 @@ def chosen(names: Sequence[str], choice: Choice, default: Sequence[str]) -> tupl
     """The columns that an output has, of `names` that it can have.
 
     Raises:
-      InputError: a column that there is not, or that is asked for twice, or a kept one whose name is taken.
+      InputError: a column that there is not, or that is asked for twice, or a kept one whose name is taken; or what
+        was computed at one's wish has no column.
     """
     for name in choice.columns:
         if name not in names:
@@ -226,12 +247,21 @@ def chosen(names: Sequence[str], choice: Choice, default: Sequence[str]) -> tupl
                 f"--keep-columns {twice}: the output has a column of this name already; leave that out (--columns)."
             )
         raise InputError(f"The column {twice} is asked for twice.")
+    for flag, asked, name in (
+        ("--audit", choice.audit, inside.LEDGER),
+        ("--readout", choice.readouts, inside.READOUTS),
+    ):
+        if asked and name not in names:
+            raise InputError(f"{flag}: a file of this format has no {name}; use {', '.join(WITH_INSIDE)}.")
+        if asked and name not in found:
+            raise InputError(f"{flag}: --columns leaves out what it asks for; add {name}.")
     return found
 
 
+WITH_INSIDE = (".parquet", ".jsonl", ".npz")  # formats that hold ledgers and read-outs
 FORMATS: dict[str, Callable[[Choice], Any]] = {
     ".parquet": Parquet,
     ".jsonl": lambda choice: Text(output.Jsonl, FIELDS, choice),
-    ".csv": lambda choice: Text(output.Csv, output.csv_columns(choice.level), choice),
+    ".csv": lambda choice: Text(output.Csv, output.csv_columns(choice.level), choice, output.CSV_MORE),
     ".npz": Npz,
 }

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import jax
 
 from autorel_jax import __version__, targets
-from autorel_jax.config import ExplainConfig
+from autorel_jax.config import ENGINES, LOCAL, RAY, ExplainConfig
 from autorel_jax.corpus.ahead import ahead
 from autorel_jax.corpus.formats import FORMATS, SUFFIX, Choice
 from autorel_jax.corpus.partial import open_partial
@@ -42,6 +42,10 @@ class Summary:
     first: str | None  # of those left out: where it stands, and why
 
 
+# A part that is done: its number, what writes its data to a path, and its record.
+Finished = tuple[int, Callable[[Path], object], dict[str, Any]]
+
+
 class Part(NamedTuple):
     """Rows of the input, numbered `number` * part_rows and on."""
 
@@ -61,6 +65,8 @@ def explain_corpus(
     shard: tuple[int, int] = (1, 1),
     part_rows: int = PART_ROWS,
     restart: bool = False,
+    engine: str = LOCAL,
+    workers: int | None = None,
     progress: Callable[[int], object] = lambda done: None,
 ) -> Summary:
     """Explains every row of a corpus into one file, whose suffix decides the format; Parquet if it has none.
@@ -78,6 +84,8 @@ def explain_corpus(
         other they are the output of (1, 1).
       part_rows: rows of a part.
       restart: discards what an interrupted call has done.
+      engine: "local", or "ray" for Ray Data (on_ray.py); the output is the same.
+      workers: of Ray, processes that hold the model; None is one for each GPU, or without GPUs for each node.
       progress: called with the number of rows that were finished since its last call.
 
     Raises:
@@ -86,6 +94,10 @@ def explain_corpus(
     """
     if part_rows < 1:
         raise InputError(f"part_rows={part_rows}: expected a whole number of at least 1.")
+    if engine not in ENGINES:
+        raise InputError(f"Unknown engine {engine!r}. Available: {', '.join(ENGINES)}.")
+    if workers is not None and engine == LOCAL:
+        raise InputError(f"workers={workers} is for the engine {RAY}; the engine {LOCAL} is this process alone.")
     output = Path(output)
     made = FORMATS[suffix_of(output)](choice(explainer, corpus, columns, level))
     numbers = parts_of_shard(corpus, shard, part_rows)
@@ -102,9 +114,12 @@ def explain_corpus(
         resumed = sum(map(sum, before.values()))
         progress(resumed)
         with writer() as submit:
-            for part in parts_to_do(explainer, corpus, numbers, part_rows, before):
-                write = functools.partial(made.write, pairs=explained(explainer, part, progress))
-                submit(partial.add, part.number, write, record_of(part))
+            if engine == RAY:
+                finished = parts_on_ray(explainer, corpus, made, numbers, part_rows, before, workers, progress)
+            else:
+                finished = parts_here(explainer, corpus, made, numbers, part_rows, before, progress)
+            for number, write, record in finished:
+                submit(partial.add, number, write, record)
         done = partial.done()
         rows, rejected = (sum(counts[i] for counts in done.values()) for i in range(2))
         first = next((shown(partial.rejected(number)[0]) for number, counts in done.items() if counts[1]), None)
@@ -160,8 +175,49 @@ def parts_of_shard(corpus: Corpus, shard: tuple[int, int], size: int) -> range |
         return None
     if not corpus.again:
         raise InputError("Standard input cannot be divided into shards; give files.")
-    parts = -(-sum(1 for _ in corpus.rows()) // size)
+    parts = count_parts(corpus, size)
     return range(parts * (place - 1) // count, parts * place // count)
+
+
+def count_parts(corpus: Corpus, size: int) -> int:
+    """How many parts there are."""
+    return -(-sum(1 for _ in corpus.rows()) // size)
+
+
+def parts_here(
+    explainer: Explainer,
+    corpus: Corpus,
+    made: Any,
+    numbers: range | None,
+    size: int,
+    before: Mapping[int, Any],
+    progress: Callable[[int], object],
+) -> Iterator[Finished]:
+    """The parts that are not done, each explained as it is asked for."""
+    for part in parts_to_do(explainer, corpus, numbers, size, before):
+        write = functools.partial(made.write, pairs=explained(explainer, part, progress))
+        yield part.number, write, record_of(part)
+
+
+def parts_on_ray(
+    explainer: Explainer,
+    corpus: Corpus,
+    made: Any,
+    numbers: range | None,
+    size: int,
+    before: Mapping[int, Any],
+    workers: int | None,
+    progress: Callable[[int], object],
+) -> Iterator[Finished]:
+    """The parts that are not done, in the order in which Ray's workers finish them."""
+    from autorel_jax.corpus import on_ray
+
+    task = on_ray.task_of(explainer, corpus, made, size)
+    asked = range(count_parts(corpus, size)) if numbers is None else numbers
+    todo = [number for number in asked if number not in before]
+    for number, data, record in on_ray.finished_parts(task, todo, workers):
+        progress(record["rows"] + len(record["rejected"]))
+        yield number, functools.partial(Path.write_bytes, data=data), record
 
 
 def parts_to_do(
@@ -238,6 +294,8 @@ def choice(explainer: Explainer, corpus: Corpus, columns: Sequence[str], level: 
             "labels": classifier.config.labels,
             "method": {"name": method_of(config)[0], "parameters": explainer.parameters},
         },
+        audit=config.audit,
+        readouts=tuple(config.readouts),
     )
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from autorel_jax.data import tfds
+from autorel_jax.data import hf, tfds
 from autorel_jax.data.lines import Damaged, Lines, check_encoding, read_lines, without_end
 from autorel_jax.data.tables import Fault, Record, Wanted, csv_table, jsonl, parquet, tsv_table
 from autorel_jax.errors import InputError, one_line
@@ -102,6 +102,16 @@ def read_tfds(name: str, split: str, folder: Path, columns: Columns) -> Iterator
     """
     wanted = columns.wanted
     return as_rows(tfds.examples(name, split, wanted, folder), f"{name} {split}", wanted)
+
+
+def read_hf(name: str, split: str, columns: Columns) -> Iterator[Row | Rejected]:
+    """The rows of a split of a Hugging Face data set (NAME or NAME:CONFIG), streamed; labels are numbers.
+
+    Raises:
+      InputError: the package, the data set, the split or a column is not there.
+    """
+    wanted = columns.wanted
+    return as_rows(hf.examples(name, split, wanted), f"{hf.HF}{name} {split}", wanted)
 
 
 def as_rows(records: Iterable[Record | Fault], name: str, wanted: Wanted) -> Iterator[Row | Rejected]:

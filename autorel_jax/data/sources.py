@@ -14,8 +14,10 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from autorel_jax.data import hf
+from autorel_jax.data.hf import HF
 from autorel_jax.data.lines import check_encoding
-from autorel_jax.data.rows import READERS, STDIN, STDIN_NAME, Columns, Rejected, Row, read_rows, read_tfds
+from autorel_jax.data.rows import READERS, STDIN, STDIN_NAME, Columns, Rejected, Row, read_hf, read_rows, read_tfds
 from autorel_jax.errors import InputError
 
 TFDS = "tfds:"  # before the name of a data set
@@ -93,7 +95,7 @@ def reject(row: Row, reason: str) -> Rejected:
 
 def is_source(text: str) -> bool:
     """Whether an argument names a source: `-`, a data set, or one word that is a file's, folder's or pattern's name."""
-    if text == STDIN or text.startswith(TFDS):
+    if text == STDIN or text.startswith((TFDS, HF)):
         return True
     if len(text.split()) != 1 or "\0" in text:
         return False
@@ -114,7 +116,7 @@ def open_corpus(
 
     Args:
       names: each a file (.txt, .tsv, .csv, .jsonl or .parquet), a folder with such files at any depth, a pattern
-        such as `reviews/*.csv`, or `tfds:NAME`; or `-` alone for standard input.
+        such as `reviews/*.csv`, `tfds:NAME`, or `hf:NAME` or `hf:NAME:CONFIG`; or `-` alone for standard input.
       columns: what is where in the files.
       encoding: of the files.
       split: of a data set.
@@ -129,8 +131,11 @@ def open_corpus(
         raise InputError(f"{STDIN} is a source of its own; give it alone.")
     found = []
     for name in names:
-        if name.startswith(TFDS):
-            found.append(data_set(name, split, data_dir, columns))
+        if name.startswith((TFDS, HF)):
+            if split is None:
+                raise InputError(f"{name} needs --split NAME, for instance validation.")
+            is_hf = name.startswith(HF)
+            found.append(hf_set(name, split, columns) if is_hf else data_set(name, split, data_dir, columns))
         else:
             found += [file(path, columns, encoding) for path in files(name)]
     return Corpus(tuple(found), columns, STDIN not in names)
@@ -177,10 +182,15 @@ def file(name: str, columns: Columns, encoding: str) -> Source:
     return Source(name, lambda: read_rows(name, columns, encoding), state, Path(name))
 
 
-def data_set(name: str, split: str | None, folder: Path | None, columns: Columns) -> Source:
+def hf_set(name: str, split: str, columns: Columns) -> Source:
+    """The source of a split of a Hugging Face data set."""
+    bare = name.removeprefix(HF)
+    read_hf(bare, split, columns)  # refuses now what is not there
+    return Source(name, lambda: read_hf(bare, split, columns), [split, hf.state(bare)])
+
+
+def data_set(name: str, split: str, folder: Path | None, columns: Columns) -> Source:
     """The source of a split of a TensorFlow data set."""
-    if split is None:
-        raise InputError(f"{name} needs --split NAME, for instance validation.")
     bare = name.removeprefix(TFDS)
     folder = folder or Path.home() / "tensorflow_datasets"
     read_tfds(bare, split, folder, columns)  # refuses now what is not there

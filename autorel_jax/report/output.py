@@ -94,7 +94,7 @@ class Csv:
     def __init__(self, stream: TextIO, level: str, columns: Sequence[str] = (), kept: Sequence[str] = ()):
         self.rows, self.level = csv.writer(stream, lineterminator="\n"), level
         self.columns, self.kept = columns or csv_columns(level), kept
-        self.places = [(*csv_columns(level), "file").index(name) for name in self.columns]
+        self.places = [(*csv_columns(level), *CSV_MORE, "file").index(name) for name in self.columns]
 
     def begin(self) -> None:
         """Writes the header."""
@@ -105,10 +105,15 @@ class Csv:
         made = explanation.prediction
         whole = (explanation.id, explanation.target, explanation.target_logit, made.label, made.probability)
         passed = [cell(text_of(value)) for value in kept]
-        for index, unit in enumerate(view.units(explanation, self.level)):
-            start, end = unit.span or (None, None)
-            row = (*whole, index, unit.segment, unit.text, start, end, unit.score, file)
-            self.rows.writerow([*(cell(row[place]) for place in self.places), *passed])
+        whole, file = [cell(value) for value in whole], cell(file)
+        found = explanation.diagnostics.items()
+        measured = json.dumps({name: value if math.isfinite(value) else None for name, value in found})
+        rows = []
+        for index, (text, score, segment, span) in enumerate(view.units(explanation, self.level)):
+            start, end = span or (None, None)
+            row = (*whole, index, segment, cell(text), start, end, cell(score), measured, file)
+            rows.append([*(row[place] for place in self.places), *passed])
+        self.rows.writerows(rows)
 
     def end(self) -> None:
         """Nothing follows the last row."""
@@ -147,6 +152,7 @@ def csv_columns(level: str) -> tuple[str, ...]:
     return (*head, "start", "end", "relevance")
 
 
+CSV_MORE = ("diagnostics",)  # columns that a .csv has only where they are asked for
 WRITERS = {".jsonl": Jsonl, ".csv": Csv, ".html": Html}
 
 

@@ -1,12 +1,12 @@
 """Params: a checkpoint's tensors by name <-> our params tree, strictly.
 
 Every tensor is used or ignorable by name, every leaf is filled, every shape is the config's. Used by
-checkpoint.py and directory.py.
+checkpoint.py and directory.py; also by program.py, so this needs neither Flax nor transformers.
 """
 
 import dataclasses
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -196,7 +196,7 @@ def fill(tensors: Tensors, names: dict[str, str], config: BertConfig) -> tuple[d
     return nested(flat), damaged
 
 
-def nested(flat: dict[str, np.ndarray]) -> dict[str, Any]:
+def nested(flat: Mapping[str, np.ndarray]) -> dict[str, Any]:
     """{"layers/query/kernel": array} -> {"layers": {"query": {"kernel": array}}}."""
     params: dict[str, Any] = {}
     for path, leaf in flat.items():

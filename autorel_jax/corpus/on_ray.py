@@ -1,0 +1,230 @@
+"""On Ray: the parts of a corpus, by number -> the bytes of each and what became of its rows, made by many processes.
+
+The engine is Ray Data: each number is a row of a data set, and an actor that holds the model maps it to its part. An
+actor reads the input by itself, so every node must see it under the same name. The only importer of ray. Used by
+job.py.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+import logging
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import jax
+import numpy as np
+
+import autorel_jax
+from autorel_jax.classifier import Classifier
+from autorel_jax.config import ExplainConfig
+from autorel_jax.data import Corpus, Rejected, Row
+from autorel_jax.errors import InputError, one_line
+from autorel_jax.explainer import Explainer
+from autorel_jax.lrp.composites import OPS, PLAIN_RULE, RULES, Composite
+from autorel_jax.ops import PLAIN
+
+if TYPE_CHECKING:
+    import pyarrow
+
+INSTALL = "pip install 'autorel-jax[ray]'"
+PART, RECORD, DATA, ERROR = "part", "record", "data", "error"  # columns of the data sets
+
+
+class Task(NamedTuple):
+    """All that a worker needs; it can be pickled."""
+
+    classifier: Classifier  # its parameters as NumPy's arrays
+    config: ExplainConfig  # its method a name, a Method or a Recipe
+    corpus: Corpus
+    format: Any  # of formats.py
+    part_rows: int
+    x64: bool  # whether JAX has 64 bits
+
+
+class Recipe(NamedTuple):
+    """A composite by the names of its rules: functions that are pickled come back as others, unequal to themselves."""
+
+    boundary: int  # its place in RULES
+    rules: dict[str, str]
+    others: dict[str, Any]  # fields of the composite
+
+    @property
+    def composite(self) -> Composite:
+        """The composite."""
+        boundary = list(RULES)[self.boundary]
+        known = {op: {rule.__name__: rule for rule in rules} for op, rules in RULES[boundary].items()}
+        changed = {op: known[op][name] for op, name in self.rules.items() if name in known.get(op, ())}
+        return Composite(ops=dataclasses.replace(PLAIN, **changed), boundary=boundary, **self.others)
+
+
+def recipe_of(composite: Composite) -> Recipe:
+    """The recipe of a composite; InputError where a rule of it is none of the package's."""
+    fields = {name: getattr(composite, name) for name in ("reads", "last_queries", "name", "changed")}
+    if composite.boundary in RULES:
+        made = Recipe(list(RULES).index(composite.boundary), composite.rules, fields)
+        if made.composite == composite:
+            return made
+    own = [op for op in OPS if composite.rules[op] != PLAIN_RULE]
+    raise InputError(
+        f"The composite {composite.name} has rules that are not in docs/rules.md (of {', '.join(own)}, some or all): "
+        "other processes do not know them; use the engine local."
+    )
+
+
+def task_of(explainer: Explainer, corpus: Corpus, made: Any, part_rows: int) -> Task:
+    """The task of explaining a corpus into parts of a format."""
+    check_again(corpus)
+    if explainer.mesh:
+        raise InputError("This Explainer divides its batches among devices; for Ray's workers make it without devices.")
+    classifier, config = explainer.classifier, explainer.config
+    host = dataclasses.replace(classifier, params=jax.tree.map(np.asarray, classifier.params))
+    method = recipe_of(config.method) if isinstance(config.method, Composite) else config.method
+    config = dataclasses.replace(config, method=method, batch_size=explainer.batch_size)
+    return Task(host, config, corpus, made, part_rows, bool(jax.config.jax_enable_x64))
+
+
+def check_again(corpus: Corpus) -> None:
+    """Raises InputError for an input that cannot be read by several processes."""
+    if not corpus.again:
+        raise InputError("Standard input cannot be divided among workers; give files, or use the engine local.")
+
+
+class Worker:
+    """Holds the model in a process of its own, and makes parts."""
+
+    def __init__(self, task: Any):
+        import ray
+
+        task = ray.get(task)
+        jax.config.update("jax_enable_x64", task.x64)
+        method = task.config.method
+        config = dataclasses.replace(task.config, method=method.composite if isinstance(method, Recipe) else method)
+        params = jax.device_put(task.classifier.params)
+        self.explainer = Explainer(dataclasses.replace(task.classifier, params=params), config)
+        self.task, self.reader = task, Reader(task.corpus, task.part_rows)
+
+    def __call__(self, batch: pyarrow.Table) -> pyarrow.Table:
+        """The table of one number -> that of its part."""
+        import pyarrow as pa
+
+        (number,) = batch[PART].to_pylist()
+        record, data, error = {}, b"", ""
+        try:
+            record, data = self.made(number)
+        except InputError as found:  # as a value: of an exception Ray makes another
+            error = str(found)
+        columns = {PART: [number], RECORD: [json.dumps(record)], ERROR: [error]}
+        return pa.table({**columns, DATA: pa.array([data], pa.large_binary())})
+
+    def made(self, number: int) -> tuple[dict[str, Any], bytes]:
+        """The record of a part, and the bytes of its file."""
+        from autorel_jax.corpus.job import explained, prepared, record_of
+
+        part = prepared(self.explainer, number, self.reader.items(number))
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / PART
+            self.task.format.write(path, explained(self.explainer, part, lambda rows: None))
+            return record_of(part), path.read_bytes()
+
+
+class Reader:
+    """The parts of a corpus by number; it goes forward, and begins anew for a number that lies behind."""
+
+    def __init__(self, corpus: Corpus, part_rows: int):
+        self.corpus, self.part_rows, self.rows, self.next = corpus, part_rows, iter(()), None
+
+    def items(self, number: int) -> list[Row | Rejected]:
+        """The rows of a part."""
+        if self.next is None or number < self.next:
+            self.rows, self.next = self.corpus.rows(), 0
+        skipped = (number - self.next) * self.part_rows
+        self.next = number + 1
+        return list(itertools.islice(self.rows, skipped, skipped + self.part_rows))
+
+
+def finished_parts(task: Task, numbers: Sequence[int], workers: int | None) -> Iterator[tuple[int, bytes, dict]]:
+    """The parts of those numbers, each as soon as it is done: number, bytes of its file, record.
+
+    Ray is the one that this process is connected to, else the cluster of RAY_ADDRESS, else one of this machine alone
+    that ends with the last part.
+
+    Args:
+      task: from `task_of`.
+      numbers: of the parts.
+      workers: processes with a model each; None is one for each GPU, or without GPUs for each node.
+
+    Raises:
+      InputError: ray is not installed or has no room for the workers, or a part cannot be made.
+    """
+    if not numbers:
+        return
+    ray = package()
+    ours = not ray.is_initialized()
+    if ours:
+        connect(ray)
+    try:
+        gpus, workers = room(ray, workers)
+        todo = ray.data.from_items([{PART: number} for number in numbers], override_num_blocks=len(numbers))
+        done = todo.map_batches(
+            Worker,
+            batch_size=1,
+            batch_format="pyarrow",
+            fn_constructor_args=[ray.put(task)],
+            compute=ray.data.ActorPoolStrategy(size=min(workers, len(numbers))),
+            num_cpus=1,
+            num_gpus=gpus,
+        )
+        for row in done.iter_rows():
+            if row[ERROR]:
+                raise InputError(row[ERROR])
+            yield row[PART], row[DATA], json.loads(row[RECORD])
+    except ray.exceptions.RayError as error:  # a worker that was killed, for instance where memory ran out
+        last = str(error).strip().splitlines()[-1:]  # the lines before it are a traceback
+        why = f"{type(error).__name__}: {one_line(*last)}"
+        raise InputError(f"Ray stopped ({why}); the same command goes on from what is done.") from error
+    finally:
+        if ours:
+            ray.shutdown()
+
+
+def package() -> Any:
+    """The package ray with Ray Data."""
+    try:
+        import ray
+        import ray.data
+    except ImportError as error:
+        raise InputError(f"The engine ray needs Ray Data ({one_line(error)}): {INSTALL}.") from None
+    return ray
+
+
+def connect(ray: Any) -> None:
+    """Connects to the cluster of RAY_ADDRESS, or starts Ray here.
+
+    To start it, Ray forks. A process that has computed with JAX has threads, which forks do not suit: best come first.
+    """
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # its plans, and errors that are ours to tell
+    ray.data.DataContext.get_current().enable_progress_bars = False  # the progress is ours to show
+    here = [str(Path(autorel_jax.__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    path = {"env_vars": {"PYTHONPATH": os.pathsep.join(here)}}  # workers on this machine find this very package
+    try:
+        ray.init(log_to_driver=False, logging_level=logging.ERROR, runtime_env=path)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise InputError(f"Ray cannot be reached or started: {one_line(error)}.") from None
+
+
+def room(ray: Any, workers: int | None) -> tuple[int, int]:
+    """GPUs of a worker (0 or 1), and the number of workers; InputError where Ray has no room for them."""
+    there = ray.cluster_resources()
+    gpus, cpus = int(there.get("GPU", 0)), int(there.get("CPU", 0))
+    most = min(gpus, cpus) if gpus else cpus
+    workers = (gpus or len([node for node in ray.nodes() if node["Alive"]])) if workers is None else workers
+    if not 1 <= workers <= most:
+        what = f"{gpus} GPUs and {cpus} CPUs" if gpus else f"{cpus} CPUs"
+        raise InputError(f"workers={workers}: Ray has {what}; expected a whole number from 1 to {most}.")
+    return min(gpus, 1), workers

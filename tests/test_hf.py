@@ -1,0 +1,142 @@
+"""data/hf.py: data sets in the layout of the Hugging Face hub, from a folder that the tests write; no network."""
+
+import json
+import os
+import sys
+
+import pyarrow
+import pytest
+from models import refusal
+from pyarrow import parquet
+
+from autorel_jax.cli.explain import input_corpus, main, parser
+from autorel_jax.data import Columns, Row, is_source, open_corpus
+
+CARD = """---
+configs:
+- config_name: sst
+  data_files:
+  - {split: train, path: sst/train-*}
+  - {split: validation, path: sst/validation-*}
+- config_name: dev
+  data_files:
+  - {split: validation, path: sst/validation-*}
+dataset_info:
+- config_name: sst
+  features:
+  - {name: sentence, dtype: string}
+  - {name: other, dtype: string}
+  - name: label
+    dtype: {class_label: {names: {'0': negative, '1': positive}}}
+  - {name: idx, dtype: int32}
+---
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """The folder of a data set with two configurations."""
+    folder = tmp_path_factory.mktemp("hf") / "films"
+    (folder / "sst").mkdir(parents=True)
+    for split, count in (("train", 30), ("validation", 5)):
+        columns = {
+            "sentence": [f"{split} {n} good film" for n in range(count)],
+            "other": [f"pair {n}" for n in range(count)],
+            "label": [n % 2 for n in range(count)],
+            "idx": pyarrow.array(range(count), pyarrow.int32()),
+        }
+        table = pyarrow.table(columns)
+        for place in range(2):  # two files a split
+            half = table.slice(place * count // 2, (place + 1) * count // 2 - place * count // 2)
+            parquet.write_table(half, folder / "sst" / f"{split}-{place:05d}-of-00002.parquet")
+    (folder / "README.md").write_text(CARD)
+    return folder
+
+
+@pytest.fixture
+def datasets():
+    return pytest.importorskip("datasets", reason="pip install 'autorel-jax[hf]'")
+
+
+COLUMNS = Columns("sentence", "other", "label", "idx", ("idx", "label"))
+
+
+def rows(name, split, columns=COLUMNS):
+    return list(open_corpus([name], columns, split=split).rows())
+
+
+def test_rows_of_a_split(datasets, folder):
+    found = rows(f"hf:{folder}:sst", "validation")
+    assert found == [Row(n, f"validation {n} good film", f"pair {n}", str(n % 2), kept=(n, n % 2)) for n in range(5)]
+    assert (found[2].file, found[2].line) == (f"hf:{folder}:sst validation", 3)
+    assert [row.text for row in rows(f"hf:{folder}:sst", "train")] == [f"train {n} good film" for n in range(30)]
+
+
+@pytest.mark.parametrize(
+    ("split", "expected"),
+    [("train[:3]", range(3)), ("train[28:]", range(28, 30)), ("train[14:17]", range(14, 17)), ("train[:]", range(30))],
+)
+def test_a_stretch_of_a_split(datasets, folder, split, expected):
+    assert [row.kept[0] for row in rows(f"hf:{folder}:sst", split)] == list(expected)
+
+
+def test_the_first_configuration_is_the_default(datasets, folder):
+    assert rows(f"hf:{folder}", "validation") == rows(f"hf:{folder}:sst", "validation")
+
+
+def test_rows_that_cannot_be_used(datasets, tmp_path):
+    (tmp_path / "train.jsonl").write_text('{"text": "good", "n": 1}\n{"text": "", "n": 2}\n{"text": "bad", "n": 3}\n')
+    good, empty, bad = rows(f"hf:{tmp_path}", "train", Columns(keep=("n",)))
+    assert ((good.text, good.kept), (bad.text, bad.kept)) == (("good", (1,)), ("bad", (3,)))
+    assert (empty.line, empty.reason) == (2, "the text is empty.")
+
+
+def test_it_is_streamed(datasets, folder):
+    """What follows the first rows may as well not be there."""
+    broken = folder.parent / "broken"
+    (broken / "data").mkdir(parents=True)
+    (broken / "data" / "train-00000-of-00002.jsonl").write_text('{"text": "good"}\n' * 3)
+    (broken / "data" / "train-00001-of-00002.jsonl").write_text('{"text": ')
+    found = open_corpus([f"hf:{broken}"], split="train").rows()
+    assert [next(found).text for _ in range(3)] == ["good"] * 3
+    assert "train cannot be read: " in refusal(list, found)
+
+
+def test_the_state_tells_another_version(datasets, folder):
+    first = open_corpus([f"hf:{folder}:sst"], COLUMNS, split="train").state
+    assert open_corpus([f"hf:{folder}:sst"], COLUMNS, split="train").state == json.loads(json.dumps(first))
+    assert open_corpus([f"hf:{folder}:sst"], COLUMNS, split="validation").state != first
+    path = next((folder / "sst").glob("train-*"))
+    os.utime(path, (path.stat().st_atime, path.stat().st_mtime + 5))
+    assert open_corpus([f"hf:{folder}:sst"], COLUMNS, split="train").state != first
+
+
+@pytest.mark.parametrize(
+    ("name", "split", "columns", "said"),
+    [
+        ("hf:{}:sst", None, COLUMNS, "needs --split NAME, for instance validation."),
+        ("hf:{}:sst", "test", COLUMNS, "Bad split: test. Available splits: ['train', 'validation']"),
+        ("hf:{}:sst", "train[", COLUMNS, "--split train[: expected a name, or a stretch of rows such as train[:1000]."),
+        ("hf:{}:nope", "train", COLUMNS, "'nope' not found. Available: ['sst', 'dev']"),
+        ("hf:{}:sst", "train", Columns(), "has no column 'text'"),
+        ("hf:{}/absent", "train", COLUMNS, "cannot be read: Couldn't find any data file"),
+        ("hf:nyu-mll/glue:sst2", "train", COLUMNS, "hf:nyu-mll/glue:sst2: the hub cannot be reached ("),
+    ],
+)
+def test_what_is_not_there(datasets, folder, name, split, columns, said):
+    assert said in refusal(open_corpus, [name.format(folder)], columns, split=split)
+
+
+def test_the_command_reads_it(datasets, folder):
+    arguments = [f"hf:{folder}:sst", "--split", "validation", "--text-column", "sentence", "--keep-columns", "idx"]
+    found = list(input_corpus(parser().parse_args(arguments)).rows())
+    assert [(row.text, row.kept) for row in found] == [(f"validation {n} good film", (n,)) for n in range(5)]
+
+
+def test_without_the_package(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "datasets", None)  # an import of it fails
+    assert is_source("hf:imdb")
+    assert main(["hf:imdb", "--split", "test"]) == 2
+    (said,) = capsys.readouterr().err.splitlines()
+    assert "hf:imdb needs Hugging Face's datasets (" in said
+    assert said.endswith(": pip install 'autorel-jax[hf]'.")
