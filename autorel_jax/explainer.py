@@ -33,8 +33,10 @@ from autorel_jax.tokens import Text, Tokens, pad
 from autorel_jax.windows import Excerpt, Window
 from autorel_jax.words import pool
 
-# Tokens that a batch is padded to; beyond, multiples of 512.
+# Tokens that a batch is padded to; beyond, multiples of 512. In a large batch padding costs more than a program does.
 LENGTHS = (16, 32, 48, 64, 96, 128, 192, 256, 384, 512)
+FINE_LENGTHS = (*range(8, 64, 8), *range(64, 128, 16), *range(128, 256, 32), *range(256, 513, 64))
+LARGE = 16  # rows
 DIAGNOSTICS = "diagnostics"  # among the readings of a method that is no composite
 
 
@@ -182,7 +184,7 @@ class Explainer:
         """Of the rows at `places`, the longest first: the places of a batch, and what `compute` gives for it."""
 
         def too_large(batch: Sequence[int]) -> None:
-            self.limits[self.length(tokens, batch)] = len(batch) // 2
+            self.limits[self.length(tokens, batch[:1])] = len(batch) // 2
 
         batches = self.batches(tokens, places)
         return fitted(lambda batch: self.compute(tokens, goal, batch), batches, too_large)
@@ -198,7 +200,7 @@ class Explainer:
     def length(self, tokens: Sequence[Tokens | Excerpt], places: Sequence[int]) -> int:
         """The tokens that a batch is padded to."""
         longest = max(len(tokens[place].ids) for place in places)
-        return padded_length(longest, self.classifier.config.max_position_embeddings)
+        return padded_length(longest, self.classifier.config.max_position_embeddings, len(places))
 
     def documents(
         self, tokens: Sequence[Tokens], goal: Targets, places: Sequence[int]
@@ -395,7 +397,7 @@ def batch_shape(rows: int, batch_size: int, devices: int = 1) -> int:
     return -(-min(batch_size, 1 << (rows - 1).bit_length()) // devices) * devices
 
 
-def padded_length(longest: int, positions: int) -> int:
-    """The tokens that a batch is padded to: the next of LENGTHS, never beyond the model's positions."""
-    fits = (length for length in LENGTHS if length >= longest)
+def padded_length(longest: int, positions: int, rows: int) -> int:
+    """The tokens that a batch of so many rows is padded to, never beyond the model's positions."""
+    fits = (length for length in (FINE_LENGTHS if rows >= LARGE else LENGTHS) if length >= longest)
     return min(next(fits, -(-longest // 512) * 512), positions)

@@ -18,7 +18,7 @@ import numpy as np
 
 from autorel_jax import bert
 from autorel_jax.classifier import Classifier
-from autorel_jax.cli.device import keep_compiled_programs
+from autorel_jax.cli.device import keep_compiled_programs, keep_freed_memory
 from autorel_jax.config import BertConfig, ExplainConfig
 from autorel_jax.corpus import explain_corpus
 from autorel_jax.data import Row
@@ -42,6 +42,7 @@ def main() -> int:
     parser.add_argument("--limit", type=int, default=2048, help="MiB")
     args = parser.parse_args()
     keep_compiled_programs()
+    keep_freed_memory()
     explainer = Explainer(random_classifier(), ExplainConfig())
     corpus = Corpus((Source("generated", lambda: sentences(args.rows), [SEED, args.rows]),))
     curve = Curve(args.every)

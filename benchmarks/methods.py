@@ -16,6 +16,7 @@ import jax
 import numpy as np
 
 from autorel_jax.classifier import Classifier, forward, load
+from autorel_jax.cli.device import keep_freed_memory
 from autorel_jax.config import BATCH_SIZES, ExplainConfig
 from autorel_jax.data import Columns, read_rows
 from autorel_jax.explainer import Explainer, batch_shape, padded_length
@@ -39,6 +40,7 @@ def main() -> None:
     parser.add_argument("--methods", default=",".join([*COMPOSITES, *METHODS]))
     parser.add_argument("--budget", type=float, default=20, help="seconds a method, after its first run; once at least")
     args = parser.parse_args()
+    keep_freed_memory()
     classifier = load(args.model)
     rows = read_rows(args.texts, Columns(args.text_column))
     tokens = classifier.tokens([row.text for row, _ in zip(rows, range(args.sentences), strict=False)])
@@ -65,7 +67,7 @@ def passes(classifier: Classifier, tokens: Sequence[Tokens], size: int) -> Calla
     made = []
     for places in batches(tokens, size):
         rows = [tokens[place] for place in places]
-        length = padded_length(max(len(row.ids) for row in rows), classifier.config.max_position_embeddings)
+        length = padded_length(max(len(row.ids) for row in rows), classifier.config.max_position_embeddings, len(rows))
         made.append(pad(rows, length, batch_shape(len(rows), size), classifier.tokenizer.pad_id))
     dtype = jax.numpy.dtype(classifier.dtype)
 

@@ -1,6 +1,7 @@
-"""The folder that keeps compiled programs between runs of the explain command. Devices: test_explain_command.py."""
+"""What a command keeps: compiled programs between runs, memory between calls. Devices: test_explain_command.py."""
 
 import os
+import platform
 import subprocess
 import sys
 
@@ -50,3 +51,29 @@ def test_a_folder_that_cannot_be_made_is_no_fault(tmp_path, home):
         pytest.skip("root may write everywhere")
     compiles(XDG_CACHE_HOME=tmp_path / home)
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["denied", "file"]
+
+
+FAULTS = """
+import resource, sys
+import numpy as np, jax
+from autorel_jax.cli.device import keep_freed_memory
+if sys.argv[1] == "keep":
+    keep_freed_memory()
+double = jax.jit(lambda x: 2 * x)
+x = np.ones((16, 2**20), np.float32)
+for turn in range(16):
+    if turn == 8:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    double(x).block_until_ready()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="keep_freed_memory is for Linux with glibc")
+def test_freed_memory_is_used_again():
+    """Page faults of eight calls, each of which allocates 64 MiB, twice the largest array that glibc keeps itself."""
+    faults = {}
+    for word in ("keep", "plain"):
+        command = [sys.executable, "-c", FAULTS, word]
+        faults[word] = int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    assert faults["keep"] < faults["plain"] / 2

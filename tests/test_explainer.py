@@ -14,7 +14,7 @@ import autorel_jax as ar
 from autorel_jax import relevance
 from autorel_jax.config import MULTI
 from autorel_jax.data import Row
-from autorel_jax.explainer import LENGTHS, Explainer, batch_shape, padded_length
+from autorel_jax.explainer import FINE_LENGTHS, LARGE, LENGTHS, Explainer, batch_shape, padded_length
 
 TEXTS = ["a good film", "bad", "not a good film, and not a bad one", "", "the actors are good"]
 
@@ -189,10 +189,13 @@ def test_a_stream_is_read_one_window_at_a_time(classifier):
 
 
 def test_shapes_are_few():
-    lengths = {padded_length(longest, 512) for longest in range(2, 513)}
-    assert lengths == set(LENGTHS)
-    assert [padded_length(longest, 40) for longest in (16, 17, 33, 40)] == [16, 32, 40, 40]
-    assert padded_length(600, 2048) == 1024
+    for rows, lengths in ((1, LENGTHS), (LARGE - 1, LENGTHS), (LARGE, FINE_LENGTHS)):
+        padded = {longest: padded_length(longest, 512, rows) for longest in range(2, 513)}
+        assert set(padded.values()) == set(lengths)
+        assert all(longest <= length for longest, length in padded.items())
+        assert [padded_length(longest, 40, rows) for longest in (16, 31, 33, 40)] == [16, 32, 40, 40]
+        assert padded_length(600, 2048, rows) == 1024
+    assert len(FINE_LENGTHS) == 20
     assert [batch_shape(rows, 32) for rows in (1, 2, 3, 5, 31, 32)] == [1, 2, 4, 8, 32, 32]
     assert batch_shape(20, 24) == 24
 
