@@ -153,7 +153,7 @@ def check(field: dataclasses.Field, value: Any) -> None:
 def read_config(path: Path) -> dict[str, Any]:
     """The values of a TOML file, checked and converted: fields of TrainConfig, `task` a dict of TaskConfig's.
 
-    Paths in it are relative to its folder, which is also where the data are unless it says otherwise.
+    Paths in it are relative to its folder.
     """
     raw = read_toml(path, "give a TOML file, or the name of a task")
     task = raw.pop("task", {})
@@ -163,7 +163,7 @@ def read_config(path: Path) -> dict[str, Any]:
     for name, value in values.items():
         if isinstance(value, Path):
             values[name] = path.parent / os.path.expanduser(value)  # pathlib's raises for ~nobody
-    return {"data_dir": path.parent} | values
+    return values
 
 
 def convert(kind: type, raw: Mapping[str, Any], where: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The folder that keeps compiled programs between runs of the explain command. Devices: test_explain_command.py."""
+"""The device that the train command is told to use, and the folder that keeps compiled programs."""
 
 import os
 import subprocess
@@ -15,6 +15,22 @@ from autorel_jax.cli.device import keep_compiled_programs
 keep_compiled_programs()
 print(jax.jit(lambda x: 2 * x)(21))
 """
+
+
+PLACE = """
+import jax
+from autorel_jax.cli.train import place
+print(place({}), place({"device": "cpu", "devices": 2}), place({"device": "cpu:2"}), jax.numpy.zeros(1).devices())
+"""
+
+
+def test_where_the_train_command_computes():
+    """On all devices, the first two, or the one that is named; what is not told elsewhere lies there too."""
+    environment = os.environ | {"JAX_NUM_CPU_DEVICES": "3"}
+    done = subprocess.run([sys.executable, "-c", PLACE], capture_output=True, text=True, env=environment)
+    cpu = [f"CpuDevice(id={i})" for i in range(3)]
+    expected = f"[{', '.join(cpu)}] [{', '.join(cpu[:2])}] [{cpu[2]}] {{{cpu[2]}}}\n"
+    assert (done.returncode, done.stdout, done.stderr) == (0, expected, "")
 
 
 def compiles(**changes):

@@ -7,9 +7,11 @@ import sys
 import pytest
 import tomli_w
 import training
+from models import refusal
 from training import call, refused
 
-from autorel_jax.cli.train import IGNORED, ORIGINAL, parser
+from autorel_jax.cli import train as command
+from autorel_jax.cli.train import IGNORED, ORIGINAL, parser, resolve
 from autorel_jax.train_config import TrainConfig
 from autorel_jax.training import PACKAGES, folder
 
@@ -55,6 +57,23 @@ def test_each_ignored_flag_is_said_to_be(places, tmp_path):
     assert "max_length=99 exceeds the model's 16 positions" in last
 
 
+def test_a_config_among_those_that_are_installed(places, config, tmp_path, monkeypatch):
+    """Has no data beside it: where they are is said by a flag or by the file."""
+    monkeypatch.setattr(command, "FOLDERS", (config.parent,))
+    given = {"config": config, "output": tmp_path / "run"}
+    assert refusal(resolve, given) == "--data-dir DIR is missing: the folder with the files of the task."
+    assert resolve(given | {"data_dir": places / "task"}).data_dir == places / "task"
+    config.write_text(f"data_dir = '{places}/task'\n{config.read_text()}")
+    assert resolve(given).data_dir == places / "task"
+
+
+def test_a_tensorflow_prefix_beside_a_config(config, tmp_path):
+    """Is no path of its own: its files are the prefix with more behind it."""
+    (config.parent / "bert_model.ckpt.index").touch()
+    config.write_text(config.read_text().replace("../encoder", "bert_model.ckpt"))
+    assert resolve({"config": config}).model == f"{config.parent}/bert_model.ckpt"
+
+
 def test_a_flag_that_is_none(tmp_path):
     assert "unrecognized arguments: --frobnicate; see autorel-train --help" in refused("--frobnicate")
     assert "--config FILE or --task NAME is missing" in refused("--output", tmp_path / "run")
@@ -87,6 +106,8 @@ FLAGS = [
     ("--config {config} --select pearson", "select='pearson' cannot choose a checkpoint"),
     ("--config {config} --devices 99", "--devices 99: there are 1 (cpu)"),
     ("--config {config} --device tpu", "--device tpu: there is no such device here"),
+    ("--config {config} --device cpu:7", "--device cpu:7: there is no such device here; available: cpu:0"),
+    ("--config {config} --device cpu:0 --devices 1", "--device cpu:0 is one device; leave out its number or --devices"),
     ("--config {config} --processes 2", "need --coordinator HOST:PORT"),
 ]
 
