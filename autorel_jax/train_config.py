@@ -20,6 +20,7 @@ OPTIMIZERS = ("adamw", "bert_adam")
 LAYOUTS = ("replicate", "fsdp")
 EXPORT_DTYPES = ("float32", "float16")
 BALANCED = "balanced"
+PLACES = ("data_dir", "model", "model_config", "vocab")  # fields of TrainConfig: where something lies, not what it is
 SPLITS = TRAIN, DEV, TEST = ("train", "dev", "test")
 
 

@@ -4,6 +4,7 @@ import dataclasses
 import shutil
 import sys
 
+import jax
 import pytest
 import tomli_w
 import training
@@ -14,6 +15,7 @@ from autorel_jax.cli import train as command
 from autorel_jax.cli.train import IGNORED, ORIGINAL, parser, resolve
 from autorel_jax.train_config import TrainConfig
 from autorel_jax.training import PACKAGES, folder
+from autorel_jax.training.step import Learner
 
 
 @pytest.fixture(scope="module")
@@ -189,7 +191,7 @@ def test_a_run_that_is_another(config, tmp_path):
     for flag, value, said in (
         ("--learning-rate", 2e-2, "learning_rate = 0.01, not 0.02"),
         ("--seed", 1, "seed = 7, not 1"),
-        ("--model", config.parent, f"not '{config.parent}'"),
+        ("--revision", "main", "revision = None, not 'main'"),
         ("--class-weights", "balanced", "class_weights = (), not ('balanced',)"),
     ):
         line = refused(*arguments, "--resume", flag, value)
@@ -231,6 +233,22 @@ def test_a_package_that_is_not_installed(name, config, tmp_path, monkeypatch):
     said = refused("--config", config, "--output", tmp_path / "run")
     assert said == f"training needs {name}; run: pip install 'autorel-jax[train]'"
     assert not (tmp_path / "run").exists()
+
+
+def test_memory_that_runs_out(config, tmp_path, monkeypatch):
+    """Which no other error is taken for."""
+    said = "RESOURCE_EXHAUSTED: Out of memory while trying to allocate 7 bytes."
+
+    def full(*_):
+        raise jax.errors.JaxRuntimeError(said)
+
+    monkeypatch.setattr(Learner, "compiled", lambda *_: (full, full))
+    arguments = ("--config", config, "--output")
+    line = refused(*arguments, tmp_path / "run")
+    assert line.startswith("the device's memory ran out; give another --output and --accumulation 2 or more, --remat,")
+    said = "INTERNAL: something else."
+    with pytest.raises(jax.errors.JaxRuntimeError, match=said):
+        call(*arguments, tmp_path / "other")
 
 
 def test_a_place_where_nothing_can_be_written(config, tmp_path):

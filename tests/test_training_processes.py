@@ -136,9 +136,16 @@ def test_only_the_first_writes(runs):
     ("flags", "faults"),
     [
         (("--data-dir", "nowhere"), ("process 1 of 2 cannot go on; its own message says why.", "nowhere/train.csv")),
-        (("--learning-rate", 0.5), ("the processes have different data, weights or settings; give all of them",) * 2),
+        (
+            ("--learning-rate", 0.5),
+            ("the processes have different data, weights, settings or folders for --output; g",) * 2,
+        ),
+        (
+            ("--output", "elsewhere"),
+            ("the processes have different data, weights, settings or folders for --output",) * 2,
+        ),
     ],
-    ids=["no data", "other settings"],
+    ids=["no data", "other settings", "another output"],
 )
 def test_a_fault_of_one_is_a_fault_of_both(runs, flags, faults):
     begun = time.monotonic()
@@ -254,6 +261,7 @@ print(jax.config.read('jax_cuda_visible_devices'))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("address", "visible"), [("auto", "3"), ("127.0.0.1:{port}", "all")])
 def test_the_gpus_of_a_task(address, visible):
     """Of SLURM's fourth task of a host: with an address all that it sees, else the fourth."""
