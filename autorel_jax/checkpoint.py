@@ -139,9 +139,7 @@ class Checkpoints:
             processes, each of which is told, must end.
         """
         while jax.process_count() > 1:
-            busy, failed = (
-                _anywhere(fact) for fact in (self._manager.is_saving_in_progress(), self._fault is not None)
-            )
+            busy, failed = _anywhere(self._manager.is_saving_in_progress(), self._fault is not None)
             if failed:
                 raise self._failed(self._fault or TimeoutError())
             if not busy:
@@ -299,7 +297,7 @@ class Checkpoints:
             raise
         except Exception as error:  # damaged files raise anything
             reason = _reason(error) or one_line(error)
-        if _anywhere(bool(reason)):
+        if any(_anywhere(bool(reason))):
             return None, reason or "another process says so"
         state = jax.tree.unflatten(jax.tree.structure(like), leaves.values())
         return Checkpoint(step, state, record["progress"], record["metric"]), ""
@@ -407,6 +405,8 @@ def _record(state: Tree, progress: dict[str, Any], metric: float | None) -> dict
     return json.loads(json.dumps({"progress": progress, "metric": _comparable(metric), "leaves": leaves}))
 
 
-def _anywhere(fault: bool) -> bool:
-    """Whether any process has the fault."""
-    return bool(np.any(multihost_utils.process_allgather(np.asarray(fault)))) if jax.process_count() > 1 else fault
+def _anywhere(*facts: bool) -> list[bool]:
+    """For each fact, whether it is one in any process."""
+    if jax.process_count() == 1:
+        return list(facts)
+    return np.any(multihost_utils.process_allgather(np.array(facts)), axis=0).tolist()
