@@ -14,8 +14,8 @@ import re
 import shutil
 import sys
 import tempfile
+import time
 import traceback
-import zlib
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -28,11 +28,12 @@ import orbax.checkpoint as ocp
 from etils import epath
 from jax.experimental import multihost_utils
 
+from autorel_jax.checksums import seal, verify
 from autorel_jax.errors import InputError, one_line
 
 Tree = Any  # a pytree of jax.Arrays, or of jax.ShapeDtypeStructs with shardings
 LATEST = 2  # kept at least, so that there is one to fall back to
-CHECKSUMS = "checksums.json"  # in each checkpoint
+POLL = 0.05  # seconds between two looks at what other processes have written
 ORBAX = str(Path(ocp.__file__).parent)
 UNREADABLE = ".unreadable"  # what a checkpoint that cannot be read is renamed to: nothing of the user's is deleted
 
@@ -64,6 +65,8 @@ class Checkpoints:
         self.folder = Path(folder).expanduser().resolve()
         _quieten()
         self._reader = ocp.PyTreeCheckpointHandler()
+        self._fault: BaseException | None = None  # what ended a save of one of several processes
+        self._left = False  # whether the others are left alone, as one of several processes cannot write
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             tempfile.TemporaryFile(dir=self.folder).close()  # Orbax would notice at the first save
@@ -79,12 +82,13 @@ class Checkpoints:
     ) -> None:
         """Waits for the save in progress; its failure does not hide an exception that is on its way."""
         try:
-            self.wait()
+            self._wait() if error else self.wait()
         except InputError:
             if error is None:
                 raise
         finally:
-            self._manager.close()
+            if not self._left:
+                self._manager.close()
 
     @property
     def steps(self) -> tuple[int, ...]:
@@ -92,7 +96,10 @@ class Checkpoints:
         return tuple(sorted(self._manager.all_steps()))
 
     def save(self, step: int, state: Tree, progress: dict[str, Any], metric: float | None = None) -> None:
-        """Starts to write a checkpoint, after the one before is on disk; a step that is already there stays as it is.
+        """Starts to write a checkpoint, after the one before is on disk.
+
+        A step that is already there stays as it is, unless it has no metric and now there is one. Until it is on disk
+        again the one before it is the last.
 
         The state may be donated or deleted, and the progress changed, once this returns.
 
@@ -110,7 +117,9 @@ class Checkpoints:
         if step < last:
             raise InputError(f"{self.folder} holds step {last}, after step {step}; resume, or give another folder.")
         if step in self.steps:
-            return
+            if _comparable(metric) is None or self._metrics[step] is not None:
+                return
+            self._manager.delete(step)
         leaves = {name: leaf for name, leaf in _named(state).items() if leaf.size}  # Orbax refuses empty arrays
         # On a CPU Orbax keeps views of the arrays; JAX then copies what is donated instead of reusing it.
         items = ocp.args.Composite(
@@ -126,8 +135,22 @@ class Checkpoints:
         """Blocks until what was saved is on disk.
 
         Raises:
-          InputError: it could not be written. The checkpoints before it stay; a later save may succeed.
+          InputError: it could not be written. The checkpoints before it stay; a later save may succeed, but several
+            processes, each of which is told, must end.
         """
+        while jax.process_count() > 1:
+            busy, failed = _anywhere(self._manager.is_saving_in_progress(), self._fault is not None)
+            if failed:
+                raise self._failed(self._fault or TimeoutError())
+            if not busy:
+                break
+            time.sleep(POLL)
+        self._wait()
+
+    def _wait(self) -> None:
+        """Without a word to other processes, which may be elsewhere."""
+        if self._left:
+            return
         try:
             self._manager.wait_until_finished()
         except (OSError, ValueError) as error:
@@ -203,6 +226,7 @@ class Checkpoints:
             async_options=ocp.AsyncOptions(
                 create_directories_asynchronously=False,  # so that save itself fails on a full disk
                 post_finalization_callback=self._seal,
+                barrier_sync_fn=self._meet if jax.process_count() > 1 else None,
             ),
         )
         self._manager = ocp.CheckpointManager(self.folder, options=options, handler_registry=handlers)
@@ -215,33 +239,36 @@ class Checkpoints:
     def _seal(self) -> None:
         """Adds the checksums to a checkpoint whose other files are complete, before Orbax renames it into place."""
         (path,) = self.folder.glob(f"{self._written}{ocp.utils.TMP_DIR_SUFFIX}*")
-        (path / CHECKSUMS).write_text(json.dumps(_checksums(path, "state", "record")), encoding="utf-8")
+        seal(path, "state", "record")
 
-    def _failed(self, error: Exception) -> Exception:
-        """Starts anew with what is on disk; what to raise."""
-        with contextlib.suppress(OSError, ValueError):
-            self._manager.close()
-        self._open()
+    def _meet(self, *, key: str, timeout_ms: int) -> None:
+        """Waits for the other processes; not on the way out of a save that failed, which they know nothing of."""
+        if error := sys.exception():
+            self._fault = error
+            raise error
+        ocp.multihost.get_barrier_sync_fn()(key=key, timeout_ms=timeout_ms)
+
+    def _failed(self, error: BaseException) -> BaseException:
+        """Starts anew with what is on disk; what to raise.
+
+        One of several processes neither closes nor opens anything: it would wait for the others.
+        """
+        if jax.process_count() > 1:
+            self._left = True
+            if isinstance(error, TimeoutError):
+                return InputError(f"{self.folder} cannot be written by another process, which may say why.")
+        else:
+            with contextlib.suppress(OSError, ValueError):
+                self._manager.close()
+            self._open()
         return self._unwritable(error) if isinstance(error, OSError) or _of_tensorstore(error) else error
 
     def _unwritable(self, error: Exception) -> InputError:
         return InputError(f"{self.folder} cannot be written: {_reason(error) or one_line(error)}.")
 
     def _read_record(self, step: int) -> dict[str, Any]:
-        self._verify(step, "record")
+        verify(self.folder / str(step), "record")
         return json.loads((self.folder / str(step) / "record" / "metadata").read_text(encoding="utf-8"))
-
-    def _verify(self, step: int, *items: str) -> None:
-        """Raises ValueError or OSError where the files of these items are not those that were written."""
-        path = self.folder / str(step)
-        written = json.loads((path / CHECKSUMS).read_text(encoding="utf-8"))
-        written = {name: value for name, value in written.items() if name.split("/")[0] in items}
-        if not written:
-            raise ValueError(f"{CHECKSUMS} is not what was written")
-        found = _checksums(path, *items)
-        for name, value in written.items():
-            if found.get(name) != value:
-                raise ValueError(f"{name} is {'not what was written' if name in found else 'missing'}")
 
     def _first(self, steps: Iterable[int], like: Tree, whole: bool) -> tuple[Checkpoint | None, dict]:
         """The first that can be read, and the reasons of those before it."""
@@ -264,13 +291,13 @@ class Checkpoints:
         try:
             record = self._read_record(step)
             self._check_fit(step, record, like, whole)
-            self._verify(step, "state")
+            verify(self.folder / str(step), "state")
             leaves = self._load(step, like)
         except (InputError, MemoryError, jax.errors.JaxRuntimeError):  # no fault of the checkpoint's
             raise
         except Exception as error:  # damaged files raise anything
             reason = _reason(error) or one_line(error)
-        if _anywhere(bool(reason)):
+        if any(_anywhere(bool(reason))):
             return None, reason or "another process says so"
         state = jax.tree.unflatten(jax.tree.structure(like), leaves.values())
         return Checkpoint(step, state, record["progress"], record["metric"]), ""
@@ -378,20 +405,8 @@ def _record(state: Tree, progress: dict[str, Any], metric: float | None) -> dict
     return json.loads(json.dumps({"progress": progress, "metric": _comparable(metric), "leaves": leaves}))
 
 
-def _checksums(path: Path, *items: str) -> dict[str, int]:
-    """Of each file of the items; tensorstore itself sees missing and truncated files, but no changed bits of arrays."""
-    files = (file for item in items for file in sorted((path / item).rglob("*")) if file.is_file())
-    return {file.relative_to(path).as_posix(): _checksum(file) for file in files}
-
-
-def _checksum(file: Path) -> int:
-    value = 0
-    with file.open("rb") as stream:
-        while block := stream.read(2**20):
-            value = zlib.crc32(block, value)
-    return value
-
-
-def _anywhere(fault: bool) -> bool:
-    """Whether any process has the fault."""
-    return bool(np.any(multihost_utils.process_allgather(np.asarray(fault)))) if jax.process_count() > 1 else fault
+def _anywhere(*facts: bool) -> list[bool]:
+    """For each fact, whether it is one in any process."""
+    if jax.process_count() == 1:
+        return list(facts)
+    return np.any(multihost_utils.process_allgather(np.array(facts)), axis=0).tolist()

@@ -8,6 +8,11 @@ class InputError(ValueError):
     """A fault of the input (a file, a flag, a text), never of the program."""
 
 
+def out_of_memory(error: Exception) -> bool:
+    """Whether an error of JAX's says that a device's memory ran out."""
+    return "RESOURCE_EXHAUSTED" in str(error)
+
+
 def one_line(value: object, limit: int = 200) -> str:
     """An error's or a value's text for use in a message: its first line, no final full stop, cut at `limit`."""
     lines = str(value).strip().splitlines() or [type(value).__name__]

@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from autorel_jax.errors import InputError
+from autorel_jax.errors import InputError, out_of_memory
 
 Places = Sequence[int]  # of a batch's rows among all
 Compute = Callable[
@@ -74,5 +74,5 @@ def fetched(arrays: list[Any]) -> list[Any] | None:
 
 def none_if_full(error: jax.errors.JaxRuntimeError) -> None:
     """None for an error that says that memory ran out; any other is raised again."""
-    if "RESOURCE_EXHAUSTED" not in str(error):
+    if not out_of_memory(error):
         raise error

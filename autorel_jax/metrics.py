@@ -9,7 +9,7 @@ Shapes: N rows, C classes; logits [N, C]; labels are ids [N], or 0 and 1 [N, C],
 
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -113,16 +113,17 @@ def matthews(true: np.ndarray, predicted: np.ndarray) -> float:
     return matthews_corrcoef(*ids) if len(np.unique(ids)) > 1 else 0.0  # of one class alone it warns
 
 
-def details(problem: str, logits: np.ndarray, labels: np.ndarray, names: Sequence[str]) -> dict[str, Any]:
-    """All that `report` shows, as JSON holds it.
+def details(
+    problem: str, logits: np.ndarray, labels: np.ndarray, names: Sequence[str], metrics: Mapping[str, float]
+) -> dict[str, Any]:
+    """All that `report` shows, as JSON holds it; `metrics` are those of `evaluate`.
 
     Returns:
-      rows: N; metrics: those of `evaluate`, None where not finite; of classifications also labels: for each its
+      rows: N; metrics: those given, None where not finite; of classifications also labels: for each its
       name, precision, recall, f1, and the numbers of rows that have it (support) and are predicted to (predicted);
       of a single-label problem also confusion: rows by [true label][predicted label], and unpredicted: rows with NaN.
     """
-    metrics = evaluate(problem, logits, labels)
-    found = {"rows": len(labels), "metrics": {k: v if math.isfinite(v) else None for k, v in metrics.items()}}
+    found = {"rows": len(labels), "metrics": finite({name: metrics[name] for name in METRICS[problem]})}
     if problem == REGRESSION:
         return found
     true, predicted = truth(problem, labels, len(names)), predictions(problem, logits)
@@ -137,16 +138,22 @@ def details(problem: str, logits: np.ndarray, labels: np.ndarray, names: Sequenc
     return found
 
 
-def report(problem: str, logits: np.ndarray, labels: np.ndarray, names: Sequence[str]) -> str:
-    """The metrics, each label's scores and the confusion matrix as text; `details` has the same for programs."""
-    found = details(problem, logits, labels, names)
+def finite(values: Any) -> Any:
+    """The same with None, JSON's null, for each number that is NaN or infinite, which JSON has not."""
+    if isinstance(values, Mapping):
+        return {name: finite(value) for name, value in values.items()}
+    return None if isinstance(values, float) and not math.isfinite(values) else values
+
+
+def report(found: Mapping[str, Any]) -> str:
+    """The metrics, each label's scores and the confusion matrix of `details` as text."""
     values = ("NaN" if value is None else f"{value:.4f}" for value in found["metrics"].values())
     metrics = "  ".join(f"{name} {value}" for name, value in zip(found["metrics"], values, strict=True))
     blocks = [f"{metrics}  ({found['rows']} rows)"]
-    if problem != REGRESSION:
+    if "labels" in found:
         blocks.append(label_table(found["labels"]))
-    if problem == SINGLE:
-        blocks.append(matrix_table(found["confusion"], names))
+    if "confusion" in found:
+        blocks.append(matrix_table(found["confusion"], [entry["label"] for entry in found["labels"]]))
         if found["unpredicted"]:
             blocks.append(f"Rows without a prediction, a logit being NaN: {found['unpredicted']}.")
     return "\n\n".join(blocks) + "\n"

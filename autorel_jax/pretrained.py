@@ -86,8 +86,19 @@ def draw_missing(config: BertConfig, params: dict[str, Any], seed: int) -> dict[
     }
 
 
+def beside(folder: Path, model: str) -> str:
+    """A model as a file in the folder names it: like all paths there relative to it, if there is such a path."""
+    path = folder / os.path.expanduser(model)
+    return str(path) if model and is_there(path) else model
+
+
+def is_there(path: Path) -> bool:
+    """Whether there is a file, a folder or a TensorFlow checkpoint of that path, which is the prefix of its files."""
+    return path.exists() or Path(f"{path}.index").exists()
+
+
 def absolute(model: str) -> str:
     """A local path as an absolute one, for a config that is read elsewhere later; a hub name as it is."""
     path = Path(os.path.expanduser(model))  # pathlib's raises for ~nobody
-    local = (model and path.exists()) or (path.parent.is_dir() and path.parent != Path("."))
+    local = (model and is_there(path)) or (path.parent.is_dir() and path.parent != Path("."))
     return str(path.absolute()) if local else model

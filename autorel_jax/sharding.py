@@ -68,9 +68,8 @@ def put(tree: Any, shardings: Any) -> Any:
     return jax.tree.map(place, tree, shardings)
 
 
-def first_devices(count: int | None) -> list[jax.Device]:
-    """The first `count` devices; None: all of them, those of other processes included."""
-    devices = jax.devices()
+def first_devices(devices: Sequence[jax.Device], count: int | None) -> Sequence[jax.Device]:
+    """The first `count` of the devices there are; None: all of them, those of other processes included."""
     if count is not None and count < 1:
         raise InputError(f"--devices {count}: expected at least 1.")
     if count is not None and (count > len(devices) or jax.process_count() > 1):

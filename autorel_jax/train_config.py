@@ -20,6 +20,7 @@ OPTIMIZERS = ("adamw", "bert_adam")
 LAYOUTS = ("replicate", "fsdp")
 EXPORT_DTYPES = ("float32", "float16")
 BALANCED = "balanced"
+PLACES = ("data_dir", "model", "model_config", "vocab")  # fields of TrainConfig: where something lies, not what it is
 SPLITS = TRAIN, DEV, TEST = ("train", "dev", "test")
 
 
@@ -153,7 +154,7 @@ def check(field: dataclasses.Field, value: Any) -> None:
 def read_config(path: Path) -> dict[str, Any]:
     """The values of a TOML file, checked and converted: fields of TrainConfig, `task` a dict of TaskConfig's.
 
-    Paths in it are relative to its folder, which is also where the data are unless it says otherwise.
+    Paths in it are relative to its folder.
     """
     raw = read_toml(path, "give a TOML file, or the name of a task")
     task = raw.pop("task", {})
@@ -163,7 +164,7 @@ def read_config(path: Path) -> dict[str, Any]:
     for name, value in values.items():
         if isinstance(value, Path):
             values[name] = path.parent / os.path.expanduser(value)  # pathlib's raises for ~nobody
-    return {"data_dir": path.parent} | values
+    return values
 
 
 def convert(kind: type, raw: Mapping[str, Any], where: str) -> dict[str, Any]:

@@ -228,9 +228,13 @@ def lxt_scores(model: str) -> Callable[[Any], Any]:
     from importlib.machinery import ModuleSpec
     from types import ModuleType
 
+    import torch
+
     # It imports vision models that a BERT does not need.
     for absent in ("torchvision", "torchvision.models", "torchvision.models.vision_transformer"):
         sys.modules.setdefault(absent, ModuleType(absent)).__spec__ = ModuleSpec(absent, None)
+    sys.modules["torchvision.models"].vision_transformer = sys.modules[absent]
+    sys.modules[absent].nn = torch.nn
     from lxt.efficient import monkey_patch
     from transformers.models.bert import modeling_bert
 

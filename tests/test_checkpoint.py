@@ -23,12 +23,14 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from models import refusal
 
 from autorel_jax.checkpoint import Checkpoints
+from autorel_jax.cli import processes, run
 from autorel_jax.errors import InputError
 
 KILLS = 4  # of one run, each at another moment; a save of the child's takes 20 ms
 LONGEST = 0.4  # seconds that the child goes on saving before it is killed
 WIDTH = 2**12  # of arrays large enough to lie in data files of their own
 LITTLE = 5000  # bytes that a file may have, less than an array
+SOON = 60  # seconds until two processes must have ended where one cannot write; 12 here, and Orbax's own way 600
 TIMEOUT = 300  # seconds for a child that needs two
 DEVICES = 4  # simulated in the child that reads and writes other shardings
 
@@ -201,6 +203,18 @@ def test_a_step_that_is_there_stays_as_it_is(tmp_path):
     with Checkpoints(tmp_path) as checkpoints:
         checkpoints.save(10, state_at(11), {})
         assert_is(checkpoints.restore(like()), 10)
+
+
+def test_a_metric_that_comes_later(tmp_path):
+    """Is that of the checkpoint then, which can be the best; another one changes nothing."""
+    fill(tmp_path, 10, 20, metrics=[0.5, None])
+    fill(tmp_path, 20, metrics=[0.9])
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(20, state_at(21), {}, 0.1)
+        found = checkpoints.best(like())
+        assert (found.step, found.metric) == (20, 0.9)
+        assert_is(found, 20)
+        assert checkpoints.steps == (10, 20)
 
 
 def test_a_step_before_the_last(tmp_path):
@@ -384,7 +398,7 @@ def no_file_larger_than(size):
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
-@pytest.mark.parametrize("size", [0, 500, LITTLE, 40_000])  # at the first file, the record, an array, the largest
+@pytest.mark.parametrize("size", [0, 500, LITTLE, 20_000])  # at the first file, the record, the arrays
 def test_a_failed_save(tmp_path, size):
     message = f"{tmp_path} cannot be written: File too large."
     with Checkpoints(tmp_path) as checkpoints:
@@ -531,6 +545,39 @@ def one_of_two(index, folder, port):
         assert found.step == 20
         assert len(found.warnings) == 1
         checkpoints.save(30, found.state, {"epoch": 3})
+
+
+def one_of_two_fails(index, folder, port):
+    """In two children: the disk takes nothing more from one of them, and the other waits for it in the save."""
+    processes.join(f"127.0.0.1:{port}", 2, index)
+
+    def save(argv):
+        with processes.others(), Checkpoints(folder) as checkpoints:
+            found = checkpoints.restore(divided(DEVICES))
+            with no_file_larger_than(LITTLE) if index == 1 else contextlib.nullcontext():
+                checkpoints.save(30, found.state, {"epoch": 3}, 0.5)
+                checkpoints.wait()
+
+    processes.leave(run(save, None, "save"))
+
+
+@pytest.mark.slow
+def test_a_failed_save_of_one_of_two(tmp_path):
+    fill(tmp_path, 20)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    pair = [
+        child(f"one_of_two_fails({index}, {str(tmp_path)!r}, {port})", JAX_NUM_CPU_DEVICES="2") for index in range(2)
+    ]
+    for process, said in zip(pair, ("by another process, which may say why.", "File too large."), strict=True):
+        with process:
+            _, err = process.communicate(timeout=SOON)
+        assert process.returncode == 2
+        assert err.startswith(f"save: error: {tmp_path} cannot be written")
+        assert err.endswith(f"{said}\n")
+        assert len(err.splitlines()) == 1
+    assert_is(restored(tmp_path), 20)
 
 
 def test_two_processes(tmp_path):

@@ -1,4 +1,4 @@
-"""What a command keeps: compiled programs between runs, memory between calls. Devices: test_explain_command.py."""
+"""The device that a command computes on, and what it keeps: compiled programs between runs, memory between calls."""
 
 import os
 import platform
@@ -16,6 +16,22 @@ from autorel_jax.cli.device import keep_compiled_programs
 keep_compiled_programs()
 print(jax.jit(lambda x: 2 * x)(21))
 """
+
+
+PLACE = """
+import jax
+from autorel_jax.cli.train import place
+print(place({}), place({"device": "cpu", "devices": 2}), place({"device": "cpu:2"}), jax.numpy.zeros(1).devices())
+"""
+
+
+def test_where_the_train_command_computes():
+    """On all devices, the first two, or the one that is named; what is not told elsewhere lies there too."""
+    environment = os.environ | {"JAX_NUM_CPU_DEVICES": "3"}
+    done = subprocess.run([sys.executable, "-c", PLACE], capture_output=True, text=True, env=environment)
+    cpu = [f"CpuDevice(id={i})" for i in range(3)]
+    expected = f"[{', '.join(cpu)}] [{', '.join(cpu[:2])}] [{cpu[2]}] {{{cpu[2]}}}\n"
+    assert (done.returncode, done.stdout, done.stderr) == (0, expected, "")
 
 
 def compiles(**changes):

@@ -15,7 +15,7 @@ LEVELS = (  # a module imports from its own level or one before; a package stand
     {"tokenizer", "tokens", "bert", "lrp", "weights"},
     {"relevance", "readouts", "ledger", "words", "windows", "data", "targets", "fitting"},
     {"methods"},
-    {"batches", "checkpoint", "loss", "metrics", "optimizer", "pretrained"},
+    {"batches", "checkpoint", "checksums", "loss", "metrics", "optimizer", "pretrained"},
     {"training"},
     {"classifier", "program"},
     {"report"},

@@ -165,10 +165,18 @@ def test_defined_where_the_definition_is_not(problem, logits, labels, values):
 
 @pytest.mark.parametrize(("problem", "logits", "labels", "values"), UNDEFINED)
 def test_details_are_json(problem, logits, labels, values):
-    found = details(problem, np.array(logits, float), np.array(labels), NAMES[: len(logits[0])])
+    found = detailed(problem, np.array(logits, float), np.array(labels), NAMES[: len(logits[0])])
     assert json.loads(json.dumps(found, allow_nan=False)) == found
     for value, expected in zip(found["metrics"].values(), values, strict=True):
         assert value == (pytest.approx(expected, rel=METRIC, abs=METRIC) if math.isfinite(expected) else None)
+
+
+def detailed(problem, logits, labels, names):
+    return details(problem, logits, labels, names, evaluate(problem, logits, labels))
+
+
+def reported(*arguments):
+    return report(detailed(*arguments))
 
 
 def test_logits_of_a_model():
@@ -203,7 +211,7 @@ def test_details_of_single_labels():
     logits[5, 1] = NAN
     predicted = [None if i == 5 else max(range(4), key=lambda c: row[c]) for i, row in enumerate(logits)]
     pairs = list(zip(labels.tolist(), predicted, strict=True))
-    found = details(SINGLE, logits, labels, NAMES)
+    found = detailed(SINGLE, logits, labels, NAMES)
     assert found["rows"] == 40
     assert found["unpredicted"] == 1
     assert found["confusion"] == [[pairs.count((y, p)) for p in range(4)] for y in range(4)]
@@ -221,7 +229,7 @@ def assert_entry(entry, name, values):
 
 def test_details_of_multiple_labels():
     logits, labels = multi(1)
-    found = details(MULTI, logits, labels, NAMES)
+    found = detailed(MULTI, logits, labels, NAMES)
     assert set(found) == {"rows", "metrics", "labels"}
     for name, y, x, entry in zip(NAMES, labels.T, logits.T, found["labels"], strict=True):
         precision, recall, f1 = counts([(a == 1, b > 0) for a, b in zip(y, x, strict=True)])
@@ -250,29 +258,29 @@ b         0.0000  0.0000  0.0000        1          0
 
 def test_report_of_single_labels():
     names = ("a label whose name\ndoes not end soon", "日本")
-    text = report(SINGLE, np.array([[1.0, 0], [0, 1], [0, 1]]), np.array([0, 0, 1]), names)
+    text = reported(SINGLE, np.array([[1.0, 0], [0, 1], [0, 1]]), np.array([0, 0, 1]), names)
     assert text == SINGLE_REPORT
 
 
 def test_report_of_multiple_labels():
-    text = report(MULTI, np.array([[1.0, -1], [1, -1]]), np.array([[1, 0], [0, 1]]), ("a", "b"))
+    text = reported(MULTI, np.array([[1.0, -1], [1, -1]]), np.array([[1, 0], [0, 1]]), ("a", "b"))
     assert text == MULTI_REPORT
 
 
 def test_report_of_a_regression():
-    text = report(REGRESSION, np.array([[1.0], [3.0], [2.0]]), np.array([1, 2, 3]), ("stars",))
+    text = reported(REGRESSION, np.array([[1.0], [3.0], [2.0]]), np.array([1, 2, 3]), ("stars",))
     assert text == "pearson 0.5000  spearman 0.5000  mse 0.6667  (3 rows)\n"
 
 
 def test_report_names_what_has_no_prediction():
-    text = report(SINGLE, np.array([[NAN, 0], [0, 1]]), np.array([0, 1]), ("a", "b"))
+    text = reported(SINGLE, np.array([[NAN, 0], [0, 1]]), np.array([0, 1]), ("a", "b"))
     assert text.endswith("Rows without a prediction, a logit being NaN: 1.\n")
-    assert "mse NaN" in report(REGRESSION, np.array([[NAN]]), np.array([1]), ())
+    assert "mse NaN" in reported(REGRESSION, np.array([[NAN]]), np.array([1]), ())
 
 
 def test_report_of_many_labels():
     names = [f"intent {i}" for i in range(21)]
-    text = report(SINGLE, np.eye(21), np.arange(21), names)
+    text = reported(SINGLE, np.eye(21), np.arange(21), names)
     assert text.count("intent") == 21
     assert text.endswith("No confusion matrix here: 21 labels are more than 20.\n")
-    assert report(SINGLE, np.eye(20), np.arange(20), names[:20]).count("intent") == 3 * 20
+    assert reported(SINGLE, np.eye(20), np.arange(20), names[:20]).count("intent") == 3 * 20

@@ -127,15 +127,18 @@ def test_a_device_holds_little(name, count):
 
 
 def test_more_devices_than_there_are():
-    there = len(jax.devices())
-    assert sharding.first_devices(None) == jax.devices()
-    assert sharding.first_devices(1) == jax.devices()[:1]
-    assert refusal(sharding.first_devices, there + 1) == f"--devices {there + 1}: there are {there} (cpu) here."
+    devices = jax.devices()
+    there = len(devices)
+    assert sharding.first_devices(devices, None) == devices
+    assert sharding.first_devices(devices, 1) == devices[:1]
+    assert refusal(sharding.first_devices, devices, there + 1) == (
+        f"--devices {there + 1}: there are {there} (cpu) here."
+    )
 
 
 @pytest.mark.parametrize("count", [0, -1])
 def test_no_device_at_all(count):
-    assert refusal(sharding.first_devices, count) == f"--devices {count}: expected at least 1."
+    assert refusal(sharding.first_devices, jax.devices(), count) == f"--devices {count}: expected at least 1."
 
 
 # --- arrays, on eight simulated devices in a process of their own
@@ -167,7 +170,7 @@ def look_at_arrays():
         batch = sharding.put(np.arange(24, dtype=np.int32).reshape(3, 8), sharding.by_rows(made, axis=1))
         assert batch.sharding.spec == PartitionSpec(None, "data")
         assert batch.addressable_shards[-1].data.tolist() == np.arange(24).reshape(3, 8)[:, -8 // count :].tolist()
-        assert sharding.first_devices(count) == jax.devices()[:count]
+        assert sharding.first_devices(jax.devices(), count) == jax.devices()[:count]
 
 
 def test_arrays():

@@ -9,8 +9,9 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
-from autorel_jax.data import read_split, settle, summary
+from autorel_jax.data import read_split, read_splits, settle, summary, tasks
 from autorel_jax.data.clean import clean
+from autorel_jax.data.tables import read_table
 from autorel_jax.errors import InputError
 from autorel_jax.train_config import TaskConfig
 
@@ -161,6 +162,18 @@ def test_hold_out(write):
         assert part.labels.tolist() == whole.labels[places].tolist()
     assert read_split(task, "dev", folder).texts == dev.texts
     assert read_split(task, "dev", folder, seed=1).texts != dev.texts
+
+
+def test_a_file_is_read_once(write, monkeypatch):
+    """Also where dev is a part of train."""
+    folder = write("train.csv", "".join(f"text {i},{i % 2}\n" for i in range(20)))
+    task, read = TaskConfig(train="train.csv", columns=("text", "label"), labels=("a", "b"), dev_fraction=0.25), []
+    monkeypatch.setattr(tasks, "read_table", lambda path, *rest: read.append(path.name) or read_table(path, *rest))
+    train, dev = read_splits(task, ["train", "dev"], folder)
+    assert read == ["train.csv"]
+    assert (train.name, len(train), dev.name, len(dev)) == ("train", 15, "dev", 5)
+    assert train.texts == read_split(task, "train", folder).texts
+    assert dev.texts == read_split(task, "dev", folder).texts
 
 
 def test_hold_out_takes_pairs_and_ids_along(write):

@@ -1,6 +1,7 @@
 """Runs that are killed, told to stop, out of disk or that diverge: nothing is lost, and one line says what happened."""
 
 import contextlib
+import io
 import json
 import os
 import random
@@ -11,18 +12,22 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import jax
 import numpy as np
 import pytest
 import training
 from models import refusal
-from test_checkpoint import no_file_larger_than, truncate
+from test_checkpoint import bits, fill, like, no_file_larger_than, state_at, truncate
 from training import STEPS, call, metrics_of, refused, tensors_of, weights_of
 
 from autorel_jax.cli import train as command
+from autorel_jax.training import folder as folder_names
 from autorel_jax.training import prepare, train
-from autorel_jax.training.log import open_log
+from autorel_jax.training.finish import best
+from autorel_jax.training.log import open_log, progress_bar
+from autorel_jax.training.loop import Outcome, Progress
 from autorel_jax.training.step import Learner
 
 KILLS = 3
@@ -140,6 +145,35 @@ def test_told_to_stop(folder, tmp_path):
     assert_finished(output, folder)
 
 
+def stopped_after(asked):
+    """In place of the command's signals: SIGTERM comes when it was asked for that often."""
+
+    @contextlib.contextmanager
+    def signals():
+        answers = iter([0] * asked)
+        yield lambda: next(answers, signal.SIGTERM)
+
+    return signals
+
+
+@pytest.mark.parametrize("again", [(), pytest.param((0,), marks=pytest.mark.slow)], ids=["once", "twice"])
+def test_told_to_stop_while_it_evaluates(again, folder, tmp_path, monkeypatch):
+    """At the step that is the best in the end: the evaluation is done anew, and its metric is kept."""
+    output, step = tmp_path / "run", json.loads((folder / "run/report.json").read_text())["best_step"]
+    assert step < STEPS  # else the model would not be read from a checkpoint
+    before = step + step // training.SETTINGS["evaluate_every"] - 1  # each step asks, and each evaluation's one batch
+    for asked in (before, *again):
+        monkeypatch.setattr(command, "signals", stopped_after(asked))
+        code, out, _ = call(*arguments(folder, output), "--resume")
+        assert code == 143
+        assert out.endswith(f"SIGTERM: stopped after step {step}; add --resume to go on.\n")
+        assert f"step {step}, dev: " not in out
+    monkeypatch.undo()
+    assert call("--resume", "--output", output)[::2] == (0, "")
+    assert_finished(output, folder)
+    assert (output / "report.json").read_text() == (folder / "run/report.json").read_text()
+
+
 def test_a_second_signal_ends_at_once():
     """Also one of the other kind."""
     script = (
@@ -192,14 +226,8 @@ def test_a_signal_before_the_first_step_ends_at_once(number, code, folder, tmp_p
 @pytest.fixture(scope="module")
 def stopped(folder):
     """A run that was stopped after 13 steps, with the checkpoints 12 and 13."""
-
-    @contextlib.contextmanager
-    def after_13():
-        asked = iter([0] * 12)
-        yield lambda: next(asked, signal.SIGTERM)
-
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(command, "signals", after_13)
+        patch.setattr(command, "signals", stopped_after(12))
         code, out, err = call(*arguments(folder, folder / "stopped"))
     assert (code, err) == (143, "")
     assert out.endswith("SIGTERM: stopped after step 13; add --resume to go on.\n")
@@ -219,6 +247,49 @@ def test_a_damaged_checkpoint(stopped, folder, tmp_path):
     assert_finished(output, folder)
 
 
+@pytest.mark.parametrize(
+    ("damaged", "step", "said"),
+    [
+        ({}, 10, []),
+        ({10: "record"}, 20, ["checkpoint 10 cannot be read (its record is damaged); the best of the others is 20"]),
+        (dict.fromkeys((10, 20, 30), "record"), 40, ["checkpoint 10 cannot be read; the last step, 40, is taken"]),
+        (dict.fromkeys((10, 20, 30), "state"), 40, ["checkpoint 10 cannot be read; the last step, 40, is taken"]),
+    ],
+)
+def test_a_damaged_best_checkpoint(damaged, step, said, tmp_path):
+    """The best of the others is taken, or else the state in memory, and a line says so."""
+    (tmp_path / folder_names.CHECKPOINTS).mkdir()
+    fill(tmp_path / folder_names.CHECKPOINTS, 10, 20, 30, metrics=[0.9, 0.5, 0.4])
+    for number, item in damaged.items():
+        for file in (tmp_path / folder_names.CHECKPOINTS / str(number) / item).rglob("*"):
+            if file.is_file():
+                os.truncate(file, 1)
+    shown, learner = [], SimpleNamespace(shapes=lambda params: like())
+    prepared = SimpleNamespace(folder=tmp_path, learner=learner, start=SimpleNamespace(params=None), show=shown.append)
+    outcome = Outcome(state_at(40), Progress("", best=0.9, best_step=10), 40)
+    found, params = best(prepared, outcome)
+    assert (found, shown) == (step, said)
+    assert bits(params) == bits(state_at(step).params)
+
+
+@pytest.mark.slow
+def test_data_and_model_that_were_moved(stopped, folder, tmp_path):
+    """What they are is compared, not where they lie; of the model also its config, which no weight tells."""
+    output = shutil.copytree(stopped, tmp_path / "run")
+    model, data = (
+        shutil.copytree(folder / "encoder", tmp_path / "bert"),
+        shutil.copytree(folder / "task", tmp_path / "d"),
+    )
+    moved = ("--resume", "--output", output, "--model", model, "--data-dir", data)
+    config = (model / "config.json").read_text()
+    assert '"hidden_act": "gelu"' in config
+    (model / "config.json").write_text(config.replace('"hidden_act": "gelu"', '"hidden_act": "relu"'))
+    assert "holds a run on other data, or from another model" in refused(*moved)
+    (model / "config.json").write_text(config)
+    assert call(*moved)[::2] == (0, "")
+    assert_finished(output, folder)
+
+
 @pytest.mark.parametrize("split", ["train", "dev"])
 def test_data_that_changed(split, stopped, folder, tmp_path):
     """One label, of train or of what chooses the checkpoint."""
@@ -231,7 +302,7 @@ def test_data_that_changed(split, stopped, folder, tmp_path):
     finally:
         file.write_text(before)
     assert said == (
-        f"{output} holds a run on other data, or from other weights: they changed since it began. Restore them, or "
+        f"{output} holds a run on other data, or from another model: they changed since it began. Restore them, or "
         "give another folder with --output."
     )
     assert (output / "metrics.jsonl").read_bytes() == (stopped / "metrics.jsonl").read_bytes()
@@ -293,6 +364,26 @@ def test_a_full_disk_under_tensorboard(tmp_path):
     assert training.events_of(tmp_path) == {("train/loss", 1): 0.5}
 
 
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_lines_beside_the_progress_bar(monkeypatch):
+    """Begin where the bar was, which is wiped out first and drawn again after them."""
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setattr(sys, "stdout", screen)
+    with progress_bar(0, 9, shown=True) as bar:
+        bar.tick(0.5, 100.0)
+        with bar.aside():
+            print("step 1, dev: loss 0.5")
+    before, after = screen.getvalue().split("step 1, dev: loss 0.5\n")
+    *_, wiped, begin = before.split("\r")
+    assert (wiped.strip(), begin) == ("", "")
+    assert after.lstrip("\r").startswith(" 11%|")
+
+
 def test_a_reader_that_goes_away(folder, tmp_path):
     """Is not taken for a full disk."""
 
@@ -325,8 +416,8 @@ def test_weights_that_are_not_finite(folder, tmp_path):
     training.save_file(tensors, model / "model.safetensors")
     said = refused(*arguments(folder, tmp_path / "run"), "--model", model)
     assert said == (
-        "step 1: the loss is nan and the gradient's norm nan; there is no good checkpoint yet. Lower --learning-rate, "
-        "raise --warmup, or look at the data."
+        "step 1: the loss is nan and the gradient's norm nan; there is no good checkpoint yet. Look at the data, or "
+        "give another --output and a lower --learning-rate or more --warmup: a run that is resumed keeps its settings."
     )
 
 

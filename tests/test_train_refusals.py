@@ -4,14 +4,18 @@ import dataclasses
 import shutil
 import sys
 
+import jax
 import pytest
 import tomli_w
 import training
+from models import refusal
 from training import call, refused
 
-from autorel_jax.cli.train import IGNORED, ORIGINAL, parser
+from autorel_jax.cli import train as command
+from autorel_jax.cli.train import IGNORED, ORIGINAL, parser, resolve
 from autorel_jax.train_config import TrainConfig
 from autorel_jax.training import PACKAGES, folder
+from autorel_jax.training.step import Learner
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +59,23 @@ def test_each_ignored_flag_is_said_to_be(places, tmp_path):
     assert "max_length=99 exceeds the model's 16 positions" in last
 
 
+def test_a_config_among_those_that_are_installed(places, config, tmp_path, monkeypatch):
+    """Has no data beside it: where they are is said by a flag or by the file."""
+    monkeypatch.setattr(command, "FOLDERS", (config.parent,))
+    given = {"config": config, "output": tmp_path / "run"}
+    assert refusal(resolve, given) == "--data-dir DIR is missing: the folder with the files of the task."
+    assert resolve(given | {"data_dir": places / "task"}).data_dir == places / "task"
+    config.write_text(f"data_dir = '{places}/task'\n{config.read_text()}")
+    assert resolve(given).data_dir == places / "task"
+
+
+def test_a_tensorflow_prefix_beside_a_config(config, tmp_path):
+    """Is no path of its own: its files are the prefix with more behind it."""
+    (config.parent / "bert_model.ckpt.index").touch()
+    config.write_text(config.read_text().replace("../encoder", "bert_model.ckpt"))
+    assert resolve({"config": config}).model == f"{config.parent}/bert_model.ckpt"
+
+
 def test_a_flag_that_is_none(tmp_path):
     assert "unrecognized arguments: --frobnicate; see autorel-train --help" in refused("--frobnicate")
     assert "--config FILE or --task NAME is missing" in refused("--output", tmp_path / "run")
@@ -87,6 +108,8 @@ FLAGS = [
     ("--config {config} --select pearson", "select='pearson' cannot choose a checkpoint"),
     ("--config {config} --devices 99", "--devices 99: there are 1 (cpu)"),
     ("--config {config} --device tpu", "--device tpu: there is no such device here"),
+    ("--config {config} --device cpu:7", "--device cpu:7: there is no such device here; available: cpu:0"),
+    ("--config {config} --device cpu:0 --devices 1", "--device cpu:0 is one device; leave out its number or --devices"),
     ("--config {config} --processes 2", "need --coordinator HOST:PORT"),
 ]
 
@@ -168,7 +191,7 @@ def test_a_run_that_is_another(config, tmp_path):
     for flag, value, said in (
         ("--learning-rate", 2e-2, "learning_rate = 0.01, not 0.02"),
         ("--seed", 1, "seed = 7, not 1"),
-        ("--model", config.parent, f"not '{config.parent}'"),
+        ("--revision", "main", "revision = None, not 'main'"),
         ("--class-weights", "balanced", "class_weights = (), not ('balanced',)"),
     ):
         line = refused(*arguments, "--resume", flag, value)
@@ -210,6 +233,22 @@ def test_a_package_that_is_not_installed(name, config, tmp_path, monkeypatch):
     said = refused("--config", config, "--output", tmp_path / "run")
     assert said == f"training needs {name}; run: pip install 'autorel-jax[train]'"
     assert not (tmp_path / "run").exists()
+
+
+def test_memory_that_runs_out(config, tmp_path, monkeypatch):
+    """Which no other error is taken for."""
+    said = "RESOURCE_EXHAUSTED: Out of memory while trying to allocate 7 bytes."
+
+    def full(*_):
+        raise jax.errors.JaxRuntimeError(said)
+
+    monkeypatch.setattr(Learner, "compiled", lambda *_: (full, full))
+    arguments = ("--config", config, "--output")
+    line = refused(*arguments, tmp_path / "run")
+    assert line.startswith("the device's memory ran out; give another --output and --accumulation 2 or more, --remat,")
+    said = "INTERNAL: something else."
+    with pytest.raises(jax.errors.JaxRuntimeError, match=said):
+        call(*arguments, tmp_path / "other")
 
 
 def test_a_place_where_nothing_can_be_written(config, tmp_path):

@@ -98,16 +98,20 @@ def bytes_on_devices(state):
 
 def finish(folder, output, count, layout, first=0, last=STEPS):
     """A run from files to a model, or as if a signal came at step `last`; it goes on from step `first`."""
-    steps = iter(range(first + 1, STEPS + 1))
 
-    def stop():
-        return signal.SIGTERM if next(steps) == last < STEPS else 0
+    def asked():
+        for step in range(first + 1, STEPS + 1):
+            yield signal.SIGTERM if step == last < STEPS else 0
+            if step % SETTINGS["evaluate_every"] == 0 or step == STEPS:
+                yield from [0] * -(-ROWS["dev"] // SETTINGS["eval_batch_size"])
+
+    signals = asked()
 
     train(
         config_of(folder, layout, output=output),
         resume=first > 0,
         devices=jax.devices()[:count],
-        listen=lambda: contextlib.nullcontext(stop),
+        listen=lambda: contextlib.nullcontext(lambda: next(signals)),
         show=lambda line: None,
     )
 

@@ -136,9 +136,16 @@ def test_only_the_first_writes(runs):
     ("flags", "faults"),
     [
         (("--data-dir", "nowhere"), ("process 1 of 2 cannot go on; its own message says why.", "nowhere/train.csv")),
-        (("--learning-rate", 0.5), ("the processes have different data, weights or settings; give all of them",) * 2),
+        (
+            ("--learning-rate", 0.5),
+            ("the processes have different data, weights, settings or folders for --output; g",) * 2,
+        ),
+        (
+            ("--output", "elsewhere"),
+            ("the processes have different data, weights, settings or folders for --output",) * 2,
+        ),
     ],
-    ids=["no data", "other settings"],
+    ids=["no data", "other settings", "another output"],
 )
 def test_a_fault_of_one_is_a_fault_of_both(runs, flags, faults):
     begun = time.monotonic()
@@ -221,18 +228,49 @@ def test_what_jax_is_asked(monkeypatch, address, asked):
 
     monkeypatch.setattr(jax.distributed, "initialize", initialize)
     processes.join(address, *asked[1:])
-    assert seen == [(asked, {"shutdown_timeout_seconds": processes.SHUTDOWN}, signal.SIG_DFL, False)]
+    how = {"cluster_detection_method": None if address == "auto" else "deactivate"}
+    assert seen == [(asked, how | {"shutdown_timeout_seconds": processes.SHUTDOWN}, signal.SIG_DFL, False)]
     assert signal.getsignal(signal.SIGTERM) == before
 
 
-def test_auto_without_a_job(monkeypatch):
+def test_auto_without_a_job():
+    """In a child, as JAX asks for this before anything of it is used."""
+    code = (
+        "from autorel_jax.cli import processes, run; run(lambda _: processes.join('auto', None, None), None, 'train')"
+    )
+    said = "--coordinator auto: this is no job of SLURM or MPI; give HOST:PORT, --processes and --process.\n"
+    assert finished(start_python("-c", code)) == (0, "", f"train: error: {said}")
+
+
+def test_auto_in_a_job_whose_processes_do_not_come(monkeypatch):
+    """Is not said to be no job."""
+
     def initialize(*arguments, **options):
-        raise ValueError("coordinator_address should be defined.")
+        raise RuntimeError("DEADLINE_EXCEEDED: Barrier timed out.\nand more")
 
     monkeypatch.setattr(jax.distributed, "initialize", initialize)
-    assert refusal(processes.join, "auto", None, None) == (
-        "--coordinator auto: this is no job of SLURM or MPI; give HOST:PORT, --processes and --process."
-    )
+    said = refusal(processes.join, "auto", None, None)
+    assert said == "--coordinator auto: DEADLINE_EXCEEDED: Barrier timed out."
+
+
+IN_SLURM = """
+import jax
+from autorel_jax.cli import processes
+processes.join({address!r}, 1, 0)
+print(jax.config.read('jax_cuda_visible_devices'))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("address", "visible"), [("auto", "3"), ("127.0.0.1:{port}", "all")])
+def test_the_gpus_of_a_task(address, visible):
+    """Of SLURM's fourth task of a host: with an address all that it sees, else the fourth."""
+    job = free_port(SLURM_PORTS) - SLURM_PORTS
+    task = {"JOB_ID": job, "NTASKS": 1, "STEP_NODELIST": "127.0.0.1", "STEP_NUM_NODES": 1, "PROCID": 0, "LOCALID": 3}
+    code = IN_SLURM.format(address=address.format(port=free_port()))
+    child = start_python("-c", code, **{f"SLURM_{name}": str(value) for name, value in task.items()})
+    code, out, err = finished(child)
+    assert (code, printed(out), err) == (0, [visible], "")
 
 
 def test_one_process_agrees_with_itself():

@@ -281,7 +281,7 @@ def explain(argv: Sequence[str] | None) -> int:
         device = choose_device(args.device)
         if device and args.devices:
             raise InputError("--device and --devices exclude each other; give one.")
-        devices = [] if device or args.engine == RAY else first_devices(args.devices)
+        devices = [] if device or args.engine == RAY else first_devices(jax.devices(), args.devices)
         with jax.default_device(device):
             explainer = Explainer(introduced(args), config, devices)
             if write is None:

@@ -14,12 +14,15 @@ from autorel_jax.errors import InputError, one_line
 AUTO = "auto"
 SHUTDOWN = 30  # seconds that a process which ends waits for the others; JAX then ends them all with a stack trace
 LINGER = 2  # seconds that the first process, to which the others are connected, gives them to end after a fault
+UNKNOWN = re.compile(r"must be defined|should be defined")  # JAX, where no cluster told it who is who
 LOST = re.compile("gloo|nccl|coordination service", re.IGNORECASE)  # what the connection's errors speak of
 
 
 def join(address: str, processes: int | None, process: int | None) -> None:
     """Joins the other processes of the run.
 
+    With AUTO, JAX asks SLURM or MPI and takes one GPU for each task of a host. With an address it is kept from asking:
+    under SLURM it would leave a process one GPU there too, and a host that has a single process would use no other.
     JAX itself ends a process, with a stack trace, if the others do not come within five minutes.
 
     Raises:
@@ -33,9 +36,17 @@ def join(address: str, processes: int | None, process: int | None) -> None:
     jax.config.update("jax_enable_preemption_service", False)  # it takes SIGTERM away from the command
     try:
         with ended_by_signals():
-            jax.distributed.initialize(None if auto else address, processes, process, shutdown_timeout_seconds=SHUTDOWN)
+            jax.distributed.initialize(
+                None if auto else address,
+                processes,
+                process,
+                cluster_detection_method=None if auto else "deactivate",
+                shutdown_timeout_seconds=SHUTDOWN,
+            )
     except (RuntimeError, ValueError) as error:
-        why = "this is no job of SLURM or MPI; give HOST:PORT, --processes and --process" if auto else one_line(error)
+        why = one_line(error)
+        if auto and UNKNOWN.search(why):
+            why = "this is no job of SLURM or MPI; give HOST:PORT, --processes and --process"
         raise InputError(f"--coordinator {address}: {why}.") from None
 
 

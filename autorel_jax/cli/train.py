@@ -82,12 +82,13 @@ def parser() -> Parser:
     fields.add_argument("--do_lower_case", action="store_false", dest="cased", help="the same as --no-cased")
     place = made.add_argument_group("where it runs")
     place.add_argument("--resume", action="store_true", help="go on with the run in --output, if there is one")
-    place.add_argument("--device", metavar="KIND", help="cpu or gpu (default: the best there is)")
+    place.add_argument("--device", metavar="KIND", help="cpu, gpu, or one such as gpu:1 (default: the best there is)")
     place.add_argument("--devices", type=int, metavar="N", help="use the first N devices (default: all)")
     place.add_argument(
         "--coordinator",
         metavar="HOST:PORT",
-        help="one of several processes: the address of the first; 'auto' finds all three values under SLURM or MPI",
+        help="one of several processes: the address of the first; 'auto' finds all three values under SLURM or MPI, "
+        "which start one process for each GPU",
     )
     place.add_argument("--processes", type=int, metavar="N", help="how many processes there are")
     place.add_argument("--process", type=int, metavar="I", help="the number of this one, from 0")
@@ -124,8 +125,8 @@ def train(argv: Sequence[str] | None) -> None:
     given = vars(parser().parse_args(words))
     ignored = [word for word in words if word.split("=")[0] in IGNORED]
     config = resolve(given)
-    place(given)
-    from autorel_jax import sharding, training
+    devices = place(given)
+    from autorel_jax import training
 
     for word in ignored:
         flag = word.split("=")[0]
@@ -134,7 +135,7 @@ def train(argv: Sequence[str] | None) -> None:
         training.train(
             config,
             resume=given.get("resume", False),
-            devices=sharding.first_devices(given.get("devices")),
+            devices=devices,
             listen=signals,
             show=functools.partial(print, flush=True),  # as it happens, into a file too
             command=shlex.join([PROG, *words]),
@@ -146,7 +147,7 @@ def resolve(given: dict[str, Any]) -> TrainConfig:
 
     Without --config and --task, --resume takes what the run in --output was begun with.
     """
-    from autorel_jax.pretrained import absolute
+    from autorel_jax.pretrained import absolute, beside
     from autorel_jax.training.folder import CONFIG
 
     source = given.get("config") or (named(given["task"]) if "task" in given else None)
@@ -157,8 +158,9 @@ def resolve(given: dict[str, Any]) -> TrainConfig:
         raise InputError(f"--config FILE or --task NAME is missing; see {PROG} --help")
     source = source.absolute()
     values = read_config(source)
-    if source.parent in FOLDERS and "data_dir" not in given:  # where no data are
+    if source.parent in FOLDERS and not {"data_dir"} & (values.keys() | given.keys()):  # where no data are
         raise InputError("--data-dir DIR is missing: the folder with the files of the task.")
+    values.setdefault("data_dir", source.parent)
     names = {field.name for field in dataclasses.fields(TrainConfig)} - {"task"}
     values |= {name: value for name, value in given.items() if name in names}
     if "class_weights" in given:
@@ -166,30 +168,34 @@ def resolve(given: dict[str, Any]) -> TrainConfig:
     for name, value in values.items():
         if isinstance(value, Path):
             values[name] = Path(os.path.expanduser(value)).absolute()  # pathlib's raises for ~nobody
-    values["model"] = absolute(given.get("model") or beside(source, values.get("model", "")))
+    values["model"] = absolute(given.get("model") or beside(source.parent, values.get("model", "")))
     return TrainConfig(**values | {"task": TaskConfig(**values["task"])})
 
 
-def beside(source: Path, model: str) -> str:
-    """A model as a file names it: like all paths there relative to its folder, if there is such a path."""
-    path = source.parent / os.path.expanduser(model)
-    return str(path) if model and path.exists() else model
-
-
-def place(given: dict[str, Any]) -> None:
-    """Says to JAX where to compute, before it looks for devices."""
+def place(given: dict[str, Any]) -> Sequence[Any]:
+    """Joins the other processes, if any; the devices that share the work."""
     import jax
 
-    from autorel_jax.cli.device import choose_device, keep_compiled_programs
+    from autorel_jax import sharding
+    from autorel_jax.cli.device import choose_device, keep_compiled_programs, keep_freed_memory
 
     keep_compiled_programs()
+    keep_freed_memory()
     if address := given.get("coordinator"):
         join(address, given.get("processes"), given.get("process"))
     elif "processes" in given or "process" in given:
         raise InputError("--processes and --process need --coordinator HOST:PORT, the address of the first process.")
-    if device := given.get("device"):
-        chosen = choose_device(device)
-        jax.config.update("jax_platforms", chosen.platform if chosen.platform != "gpu" else "cuda")
+    device = choose_device(given.get("device"))
+    if device is None:
+        return sharding.first_devices(jax.devices(), given.get("devices"))
+    if ":" not in given["device"]:
+        return sharding.first_devices(jax.devices(device.platform), given.get("devices"))
+    if "devices" in given:
+        raise InputError(f"--device {given['device']} is one device; leave out its number or --devices.")
+    if jax.process_count() > 1:
+        raise InputError(f"--device {given['device']}: of several processes each has its own; leave out the number.")
+    jax.config.update("jax_default_device", device)  # for what is computed before it lies on the mesh
+    return [device]
 
 
 @contextlib.contextmanager

@@ -5,7 +5,7 @@ from autorel_jax.data.presets import named
 from autorel_jax.data.rows import READERS, STDIN, Columns, Rejected, Row, read_rows
 from autorel_jax.data.sources import TFDS, Corpus, is_source, of_texts, open_corpus, reject
 from autorel_jax.data.summary import summary
-from autorel_jax.data.tasks import Split, read_split, settle
+from autorel_jax.data.tasks import Split, read_split, read_splits, settle
 
 __all__ = [
     "HF",
@@ -23,6 +23,7 @@ __all__ = [
     "open_corpus",
     "read_rows",
     "read_split",
+    "read_splits",
     "reject",
     "settle",
     "summary",

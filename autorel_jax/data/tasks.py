@@ -52,15 +52,26 @@ def read_split(task: TaskConfig, split: str, folder: Path, seed: int = HOLD_OUT_
     Raises:
       InputError: a split, file or column that there is not, or a row that cannot be used; with file and line.
     """
-    if split not in SPLITS:
-        raise InputError(f"Unknown split {split!r}; accepted: {', '.join(SPLITS)}.")
-    if task.problem != REGRESSION and not task.labels:
-        raise ValueError("the task names no labels: settle it first")
-    if not task.dev_fraction or split not in (TRAIN, DEV):
-        return _split(task, split, source(task, split), folder)
-    whole = _split(task, split, task.train, folder)
-    held_out = hold_out(whole, task.dev_fraction, seed)
-    return whole.take(np.flatnonzero(held_out == (split == DEV)).tolist())
+    (found,) = read_splits(task, [split], folder, seed)
+    return found
+
+
+def read_splits(task: TaskConfig, splits: Sequence[str], folder: Path, seed: int = HOLD_OUT_SEED) -> Iterator[Split]:
+    """Several splits, each when it is asked for, as `read_split` has them; no file is read twice."""
+    whole = held_out = None
+    for split in splits:
+        if split not in SPLITS:
+            raise InputError(f"Unknown split {split!r}; accepted: {', '.join(SPLITS)}.")
+        if task.problem != REGRESSION and not task.labels:
+            raise ValueError("the task names no labels: settle it first")
+        if not task.dev_fraction or split not in (TRAIN, DEV):
+            yield _split(task, split, source(task, split), folder)
+            continue
+        if whole is None:
+            whole = _split(task, TRAIN, task.train, folder)
+            held_out = hold_out(whole, task.dev_fraction, seed)
+        part = whole.take(np.flatnonzero(held_out == (split == DEV)).tolist())
+        yield dataclasses.replace(part, name=split)
 
 
 def settle(task: TaskConfig, folder: Path) -> TaskConfig:

@@ -7,12 +7,12 @@ import contextlib
 import dataclasses
 import importlib.util
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from autorel_jax.errors import InputError
+from autorel_jax.errors import InputError, out_of_memory
 from autorel_jax.train_config import TrainConfig
 
 PACKAGES = ("optax", "orbax", "sklearn", "tomli_w")  # of the extra "train"
@@ -43,14 +43,14 @@ def train(
       config: what is trained on what.
       resume: goes on with the run in `config.output`, if there is one.
       devices: that share the work; None is all there are.
-      listen: entered while steps are taken; what it yields is asked after each step, where a signal's number ends the
-        run after a checkpoint.
+      listen: entered while steps are taken; what it yields is asked after each step and each batch of an evaluation
+        between them, where a signal's number ends the run after a checkpoint.
       show: prints a line for the user; only the first of several processes calls it.
       command: the command line, for the model card.
 
     Raises:
-      InputError: the config, the data or the disk do not allow it; the loss is not finite; the last good checkpoint
-        stays.
+      InputError: the config, the data, the disk or the device's memory do not allow it; the loss is not finite; the
+        last good checkpoint stays.
       SystemExit: a signal ended the run: 128 + its number.
     """
     missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
@@ -77,6 +77,7 @@ def train(
             return folder.begin(config, command)
 
         head = sharding.together(begun)
+        stack.enter_context(fits())
         with listen() as stop:
             outcome = run(prepared, stop)
         if outcome.stopped_by:
@@ -84,3 +85,17 @@ def train(
             prepared.show(f"{name}: stopped after step {outcome.step}; add --resume to go on.")
             raise SystemExit(128 + outcome.stopped_by)
         return finish(prepared, outcome, head)
+
+
+@contextlib.contextmanager
+def fits() -> Iterator[None]:
+    """Says what to do where the device's memory runs out."""
+    try:
+        yield
+    except RuntimeError as error:  # of which JAX's is a kind
+        if not out_of_memory(error):
+            raise
+        raise InputError(
+            "the device's memory ran out; give another --output and --accumulation 2 or more, --remat, "
+            "--dtype bfloat16, a smaller --max-length, or, where it came in an evaluation, a smaller --eval-batch-size."
+        ) from None

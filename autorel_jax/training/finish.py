@@ -8,10 +8,11 @@ import numpy as np
 
 from autorel_jax import metrics, sharding, weights
 from autorel_jax.checkpoint import Checkpoints
+from autorel_jax.errors import InputError
 from autorel_jax.train_config import DEV, TEST
 from autorel_jax.training import Trained
 from autorel_jax.training.card import card
-from autorel_jax.training.folder import CHECKPOINTS, MODEL, REPORT, failures, finite, write_aside
+from autorel_jax.training.folder import CHECKPOINTS, MODEL, REPORT, failures, write_aside
 from autorel_jax.training.loop import Outcome, evaluate
 from autorel_jax.training.prepare import Prepared
 
@@ -43,18 +44,33 @@ def write(prepared: Prepared, trained: Trained, params: Any, tables: dict[str, A
     start, dtype, files = prepared.start, prepared.config.export_dtype, {"README.md": text}
     # force: of a run that was finished before.
     weights.write(trained.model, start.config, params, start.tokenizer, dtype=dtype, files=files, force=True)
-    report = {"steps": trained.steps, "best_step": trained.best_step, "metrics": finite(trained.metrics)}
+    report = {"steps": trained.steps, "best_step": trained.best_step, "metrics": metrics.finite(trained.metrics)}
     with failures(prepared.folder):
         write_aside(prepared.folder / REPORT, json.dumps(report | {"report": tables}, indent=2) + "\n")
 
 
 def best(prepared: Prepared, outcome: Outcome) -> tuple[int, Any]:
-    """The step and the parameters of the best checkpoint; without evaluations, those of the last step."""
-    if outcome.progress.best is None or outcome.progress.best_step == outcome.step:
+    """The step and the parameters of the best checkpoint; without evaluations, those of the last step.
+
+    So it is, with a line that says so, where no checkpoint with a metric can be read any more.
+    """
+    step = outcome.progress.best_step
+    if outcome.progress.best is None or step == outcome.step:
         return outcome.step, outcome.state.params
     with Checkpoints(prepared.folder / CHECKPOINTS) as checkpoints:
-        found = checkpoints.best({"params": prepared.learner.shapes(prepared.start.params).params})
-    for warning in found.warnings:
+        try:
+            found = checkpoints.best({"params": prepared.learner.shapes(prepared.start.params).params})
+        except InputError:  # each has a metric and none can be read
+            found = None
+    if found is None:
+        prepared.show(f"checkpoint {step} cannot be read; the last step, {outcome.step}, is taken")
+        return outcome.step, outcome.state.params
+    warnings = found.warnings
+    if found.step != step and not warnings:  # its metric cannot be read
+        warnings = (
+            f"checkpoint {step} cannot be read (its record is damaged); the best of the others is {found.step}",
+        )
+    for warning in warnings:
         prepared.show(warning)
     return found.step, found.state["params"]
 
@@ -63,8 +79,9 @@ def judged(prepared: Prepared, function: Any, params: Any, name: str) -> tuple[d
     """The metrics of a split and the details of its report, which is shown."""
     examples, problem, names = prepared.splits[name], prepared.task.problem, prepared.task.labels
     values, logits = evaluate(prepared, function, params, examples)
-    prepared.show(f"\n{name}: {metrics.report(problem, logits, examples.labels, names)}")
-    return values, metrics.details(problem, logits, examples.labels, names)
+    found = metrics.details(problem, logits, examples.labels, names, values)
+    prepared.show(f"\n{name}: {metrics.report(found)}")
+    return values, found
 
 
 def gathered(prepared: Prepared, params: Any) -> Any:

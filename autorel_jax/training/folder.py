@@ -8,17 +8,16 @@ import dataclasses
 import fcntl
 import io
 import json
-import math
 import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from autorel_jax.errors import InputError
-from autorel_jax.train_config import TrainConfig, as_toml
+from autorel_jax.train_config import PLACES, TrainConfig, as_toml
 
 CONFIG, METRICS, BOARD, CHECKPOINTS, REPORT, MODEL = (
     "config.toml",
@@ -29,8 +28,8 @@ CONFIG, METRICS, BOARD, CHECKPOINTS, REPORT, MODEL = (
     "model",
 )
 LEFT = re.compile(rf"\.({'|'.join(map(re.escape, (CONFIG, METRICS, REPORT, MODEL)))})\.[0-9a-f]{{8}}(\.old)?")
-# What may change when a run is resumed: nothing that training itself depends on.
-FREE = ("output", "layout", "checkpoint_every", "log_every", "eval_test", "tensorboard", "export_dtype")
+# What may change when a run is resumed: nothing that training itself depends on. What is at PLACES is compared later.
+FREE = (*PLACES, "output", "layout", "checkpoint_every", "log_every", "eval_test", "tensorboard", "export_dtype")
 
 
 def check(config: TrainConfig, resume: bool) -> None:
@@ -156,13 +155,6 @@ def kept_lines(path: Path, step: int) -> str:
             except (ValueError, KeyError, TypeError):
                 break
     return "".join(kept)
-
-
-def finite(values: Any) -> Any:
-    """The same with None, JSON's null, for each number that is NaN or infinite, which JSON has not."""
-    if isinstance(values, Mapping):
-        return {name: finite(value) for name, value in values.items()}
-    return None if isinstance(values, float) and not math.isfinite(values) else values
 
 
 @contextlib.contextmanager

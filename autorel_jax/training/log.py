@@ -6,11 +6,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from autorel_jax.metrics import finite
 from autorel_jax.train_config import TRAIN
 from autorel_jax.training.board import open_board
-from autorel_jax.training.folder import BOARD, METRICS, append, failures, finite, kept_lines, write_aside
+from autorel_jax.training.folder import BOARD, METRICS, append, failures, kept_lines, write_aside
 
 Write = Callable[[int, Mapping[str, Any]], None]  # (step, values by name)
 
@@ -42,9 +43,16 @@ def open_log(folder: Path, step: int, board: bool) -> Iterator[Write]:
         yield write
 
 
+class Bar(NamedTuple):
+    """A progress bar."""
+
+    tick: Callable[[float, float], None]  # (loss, tokens/s), to be called after each step
+    aside: Callable[[], contextlib.AbstractContextManager[None]]  # in which lines may be printed: it is taken off
+
+
 @contextlib.contextmanager
-def progress_bar(done: int, total: int, shown: bool) -> Iterator[Callable[[float, float], None]]:
-    """A function of (loss, tokens/s) to call after each step; shows the time left where stderr is a terminal."""
+def progress_bar(done: int, total: int, shown: bool) -> Iterator[Bar]:
+    """Shows the steps, the time left and what a step measures where stderr is a terminal."""
     from tqdm import tqdm
 
     shown = shown and sys.stderr.isatty()
@@ -54,7 +62,7 @@ def progress_bar(done: int, total: int, shown: bool) -> Iterator[Callable[[float
             bar.set_postfix_str(f"loss {loss:.4f}, {rate:,.0f} tokens/s", refresh=False)
             bar.update()
 
-        yield update
+        yield Bar(update, bar.external_write_mode)
 
 
 class Meter:

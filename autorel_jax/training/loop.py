@@ -38,13 +38,14 @@ class Progress:
     best: float | None = None  # the selected metric
     best_step: int = 0
     stale: int = 0  # evaluations since the best one
+    unjudged: bool = False  # a signal came before the evaluation that is due was over: a resumed run begins with it
     meter: dict[str, float] = dataclasses.field(default_factory=dict)  # as of the checkpoint; see log.py
 
     def after(self, step: int, metric: float) -> "Progress":
         """With one more evaluation."""
         if self.best is None or metric > self.best:
-            return dataclasses.replace(self, best=metric, best_step=step, stale=0)
-        return dataclasses.replace(self, stale=self.stale + 1)
+            return dataclasses.replace(self, best=metric, best_step=step, stale=0, unjudged=False)
+        return dataclasses.replace(self, stale=self.stale + 1, unjudged=False)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,9 +66,9 @@ def run(prepared: Prepared, stop: Callable[[], int]) -> Outcome:
     """
     with Checkpoints(prepared.folder / CHECKPOINTS) as checkpoints, ExitStack() as stack:
         outcome = restored(prepared, checkpoints)
-        loop = Loop(prepared, checkpoints, stack, outcome)
+        loop = Loop(prepared, checkpoints, stack, outcome, stop)
         if not loop.over(outcome.step, outcome.progress):
-            outcome = loop.run(outcome, stop)
+            outcome = loop.run(outcome)
         checkpoints.wait()
     return outcome
 
@@ -82,7 +83,7 @@ def restored(prepared: Prepared, checkpoints: Checkpoints) -> Outcome:
     progress = Progress(**found.progress)
     if progress.fingerprint != prepared.fingerprint:
         raise InputError(
-            f"{prepared.folder} holds a run on other data, or from other weights: they changed since it began. "
+            f"{prepared.folder} holds a run on other data, or from another model: they changed since it began. "
             "Restore them, or give another folder with --output."
         )
     prepared.show(f"going on from step {found.step} of {prepared.steps}")
@@ -92,12 +93,20 @@ def restored(prepared: Prepared, checkpoints: Checkpoints) -> Outcome:
 class Loop:
     """The steps of one run, with what surrounds them."""
 
-    def __init__(self, prepared: Prepared, checkpoints: Checkpoints, stack: ExitStack, outcome: Outcome) -> None:
+    def __init__(
+        self,
+        prepared: Prepared,
+        checkpoints: Checkpoints,
+        stack: ExitStack,
+        outcome: Outcome,
+        stop: Callable[[], int],
+    ) -> None:
+        self.stop = stop  # gives the number of a signal that this process got, or 0
         self.prepared, self.config, self.checkpoints = prepared, prepared.config, checkpoints
         self.rate = schedule(self.config, prepared.steps)
         first, step = prepared.first, outcome.step
         self.write = stack.enter_context(open_log(prepared.folder, step, self.config.tensorboard)) if first else None
-        self.tick = stack.enter_context(progress_bar(step, prepared.steps, first))
+        self.bar = stack.enter_context(progress_bar(step, prepared.steps, first))
         self.pending: deque[tuple[int, Logged, TrainBatch, Any]] = deque()
         self.agree = sharding.greatest(prepared.learner.mesh) if jax.process_count() > 1 else None
         self.signal = 0  # the number of one that ends the run
@@ -106,27 +115,32 @@ class Loop:
     def over(self, step: int, progress: Progress) -> bool:
         """Whether a run that stands there has nothing left to do."""
         patience = self.config.early_stopping
+        if progress.unjudged:
+            return False
         return step >= self.prepared.steps or bool(patience and progress.stale >= patience)
 
-    def run(self, outcome: Outcome, stop: Callable[[], int]) -> Outcome:
-        """All steps until the run is over, or `stop` gives a signal's number."""
+    def run(self, outcome: Outcome) -> Outcome:
+        """All steps until the run is over, or a signal ends it."""
         prepared, (state, progress, step) = self.prepared, (outcome.state, outcome.progress, outcome.step)
         take, evaluate = prepared.learner.compiled(state)
         place = sharding.by_rows(prepared.learner.mesh, axis=1)
-        for batch in prepared.plan.batches(step, prepared.steps):
+        if progress.unjudged:
+            progress = self.judge(evaluate, state, step, progress)
+        batches = prepared.plan.batches(step, prepared.steps)
+        while not (self.over(step, progress) or self.signal):
+            batch = next(batches)
             state, logged = take(state, sharding.put(batch, TrainBatch(*[place] * len(batch))))
             step += 1
-            self.pending.append((step, logged, batch, self.told(stop())))
+            self.pending.append((step, logged, batch, self.told(self.stop())))
             self.settle(IN_FLIGHT)
             due = self.evaluates(step)
             if due or step % self.config.checkpoint_every == 0 or step == prepared.steps or self.signal:
                 self.settle(0)
                 self.check(state, step)
-                metric = self.evaluate(evaluate, state, step) if due else None
-                progress = progress.after(step, metric) if due else progress
-                self.save(step, state, progress, metric)
-            if self.over(step, progress) or self.signal:
-                break
+                if due:
+                    progress = self.judge(evaluate, state, step, progress)
+                else:
+                    self.save(step, state, progress, None)
         self.settle(0)
         over = self.over(step, progress)
         return Outcome(state, progress, step, 0 if over else self.signal)
@@ -163,7 +177,7 @@ class Loop:
                 # A loss comes from the parameters of the step before: that checkpoint is no good one either.
                 raise InputError(self.diverged(step, what, step - 1 if math.isfinite(loss) else step - 2))
             self.meter.add(loss, norm, int(batch.mask.sum()), batch.mask.size)
-            self.tick(loss, self.meter.rate)
+            self.bar.tick(loss, self.meter.rate)
             if step % self.config.log_every == 0 or step == self.prepared.steps:
                 self.log(step)
 
@@ -177,7 +191,10 @@ class Loop:
         self.checkpoints.wait()
         good = [made for made in self.checkpoints.steps if made <= last]
         kept = f"checkpoint {good[-1]} is the last good one" if good else "there is no good checkpoint yet"
-        return f"step {step}: {what}; {kept}. Lower --learning-rate, raise --warmup, or look at the data."
+        return (
+            f"step {step}: {what}; {kept}. Look at the data, or give another --output and a lower --learning-rate or "
+            "more --warmup: a run that is resumed keeps its settings."
+        )
 
     def log(self, step: int) -> None:
         """A line of metrics, and a new meter."""
@@ -188,14 +205,30 @@ class Loop:
             self.write(step, {"epoch": epoch, "learning_rate": rate, **self.meter.values()})
         self.meter = Meter()
 
-    def evaluate(self, function: Any, state: State, step: int) -> float:
-        """The selected metric on dev; logs and shows all of them."""
+    def judge(self, function: Any, state: State, step: int, progress: Progress) -> Progress:
+        """Evaluates, and saves the state with what came out; where a signal ends the run first, as unjudged."""
+        metric = None if self.signal else self.evaluate(function, state, step)
+        progress = dataclasses.replace(progress, unjudged=True) if metric is None else progress.after(step, metric)
+        self.save(step, state, progress, metric)
+        return progress
+
+    def ended(self) -> bool:
+        """Whether a signal that any process got ends the run."""
+        self.signal = self.signal or int(self.told(self.stop()))
+        return bool(self.signal)
+
+    def evaluate(self, function: Any, state: State, step: int) -> float | None:
+        """The selected metric on dev; logs and shows all of them. None where a signal came in between."""
         prepared, begun = self.prepared, time.perf_counter()
-        values, _ = evaluate(prepared, function, state.params, prepared.splits[DEV])
+        found = evaluate(prepared, function, state.params, prepared.splits[DEV], self.ended)
+        if found is None:
+            return None
+        values, _ = found
         if self.write:
             self.write(step, {"split": DEV, **values})
         listed = ", ".join(f"{name} {value:.4f}" for name, value in values.items())
-        prepared.show(f"step {step}, {DEV}: {listed}")
+        with self.bar.aside():
+            prepared.show(f"step {step}, {DEV}: {listed}")
         self.meter.start += time.perf_counter() - begun  # tokens/s is of training alone
         return values[prepared.select]
 
@@ -210,12 +243,16 @@ def all_finite(params: Params) -> jax.Array:
     return jnp.all(jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(params)]))
 
 
-def evaluate(prepared: Prepared, function: Any, params: Any, examples: Examples) -> tuple[dict[str, float], np.ndarray]:
-    """The metrics of a split, its mean loss first, and its logits [N, C]."""
+def evaluate(
+    prepared: Prepared, function: Any, params: Any, examples: Examples, ended: Callable[[], bool] = lambda: False
+) -> tuple[dict[str, float], np.ndarray] | None:
+    """The metrics of a split, its mean loss first, and its logits [N, C]; None where `ended` says so after a batch."""
     parts, total, weight = [], 0.0, 0.0
     for rows, logits, loss, mass in forward(prepared, function, params, examples):
         parts.append((rows, logits))
         total, weight = total + loss, weight + mass
+        if ended():
+            return None
     logits = np.concatenate([part for _, part in parts])
     logits = logits[np.argsort(np.concatenate([rows for rows, _ in parts]))]
     values = metrics.evaluate(prepared.task.problem, logits, examples.labels)

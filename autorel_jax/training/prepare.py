@@ -14,13 +14,13 @@ import numpy as np
 from autorel_jax import sharding
 from autorel_jax.batches import MULTIPLE, Examples, Plan, padded_lengths
 from autorel_jax.bert import Bert
-from autorel_jax.data import Split, read_split, settle, summary
+from autorel_jax.data import Split, read_splits, settle, summary
 from autorel_jax.errors import InputError
 from autorel_jax.loss import class_weights
 from autorel_jax.metrics import selector
 from autorel_jax.optimizer import frozen, optimizer
 from autorel_jax.pretrained import Pretrained, read_pretrained
-from autorel_jax.train_config import DEV, SPLITS, TEST, TRAIN, TaskConfig, TrainConfig
+from autorel_jax.train_config import DEV, PLACES, SPLITS, TEST, TRAIN, TaskConfig, TrainConfig
 from autorel_jax.training.step import Learner
 
 
@@ -69,7 +69,7 @@ def prepare(config: TrainConfig, devices: Sequence[Any] | None, show: Callable[[
     task = settle(config.task, data_folder(config))
     start = read_pretrained(config, task)
     show(f"{start.source}: {'; '.join(start.notes)}")
-    splits = read_splits(config, task, start, show)
+    splits = tokenized_splits(config, task, start, show)
     mesh = sharding.make_mesh(devices or jax.devices())
     plan = planned(config, splits, start.config.max_position_embeddings, mesh.size)
     steps = config.max_steps or math.ceil(config.epochs * plan.steps_per_epoch)
@@ -103,19 +103,17 @@ def data_folder(config: TrainConfig) -> Path:
     return config.data_dir or Path(".")
 
 
-def read_splits(
+def tokenized_splits(
     config: TrainConfig, task: TaskConfig, start: Pretrained, show: Callable[[str], None]
 ) -> dict[str, Examples]:
     """The splits that the run uses, tokenized; says what is in each."""
+    named = {name for name in SPLITS if name == TRAIN or getattr(task, name) or (name == DEV and task.dev_fraction)}
+    names = [name for name in SPLITS if name in named and (name != TEST or config.eval_test)]
     splits = {}
-    for name in SPLITS:
-        if name == TEST and not config.eval_test:
-            continue
-        if name == TRAIN or getattr(task, name) or (name == DEV and task.dev_fraction):
-            split = read_split(task, name, data_folder(config))
-            splits[name] = tokenized(split, start, config.max_length)
-            for line in summary(split, splits[name].encoded.whole, config.max_length, task.labels):
-                show(line)
+    for split in read_splits(task, names, data_folder(config)):
+        splits[split.name] = tokenized(split, start, config.max_length)
+        for line in summary(split, splits[split.name].encoded.whole, config.max_length, task.labels):
+            show(line)
     if config.eval_test and TEST not in splits:
         raise InputError("--eval-test: [task] names no test data; set test to a file or a split.")
     if config.early_stopping and DEV not in splits:
@@ -132,8 +130,11 @@ def tokenized(split: Split, start: Pretrained, max_length: int) -> Examples:
 
 
 def fingerprint(splits: Sequence[Examples], labels: Sequence[str], start: Pretrained) -> str:
-    """SHA-256 of all that decides what is trained and chosen: the data as ids and labels, and the parameters."""
-    digest = hashlib.sha256("\n".join(labels).encode())
+    """SHA-256 of all that decides what is trained and chosen, wherever it lies: data as ids and labels, and the model.
+
+    Of the tokenizer too, which the finished model takes along.
+    """
+    digest = hashlib.sha256(repr((tuple(labels), start.config, start.tokenizer.fingerprint)).encode())
     data = [leaf for split in splits for leaf in (split.encoded.ids, split.encoded.offsets, split.labels)]
     for leaf in (*data, *jax.tree.leaves(start.params)):
         digest.update(np.ascontiguousarray(leaf).view(np.uint8))
@@ -144,13 +145,15 @@ def check_alike(prepared: Prepared) -> None:
     """Raises InputError where one of several processes has other data, weights or settings: its steps would not fit."""
     if jax.process_count() == 1:
         return
-    settings = dataclasses.asdict(dataclasses.replace(prepared.config, model=""))  # which may lie elsewhere
-    settings = {name: value for name, value in settings.items() if not isinstance(value, Path)}
+    # What the paths of data and model name may lie elsewhere on each host: its content is compared. The output is one.
+    settings = dataclasses.replace(prepared.config, **dict.fromkeys(PLACES))
     data = fingerprint(list(prepared.splits.values()), prepared.task.labels, prepared.start)
     digest = hashlib.sha256(f"{settings} {data}".encode()).digest()
     digests = sharding.each(np.frombuffer(digest, np.uint8))
     if (digests != digests[0]).any():
-        raise InputError("the processes have different data, weights or settings; give all of them the same.")
+        raise InputError(
+            "the processes have different data, weights, settings or folders for --output; give all of them the same."
+        )
 
 
 def round_up(number: int, multiple: int) -> int:

@@ -1,0 +1,42 @@
+"""Checksums: the files of a folder -> one CRC-32 for each, kept beside them. Used by checkpoint.py.
+
+An item is a folder in that folder; its files are those anywhere below it.
+"""
+
+import json
+import zlib
+from pathlib import Path
+
+CHECKSUMS = "checksums.json"
+
+
+def seal(folder: Path, *items: str) -> None:
+    """Writes the checksums of these items, whose files are complete, into the folder."""
+    (folder / CHECKSUMS).write_text(json.dumps(checksums(folder, *items)), encoding="utf-8")
+
+
+def verify(folder: Path, *items: str) -> None:
+    """Raises ValueError or OSError where the files of these items are not those that were sealed."""
+    written = json.loads((folder / CHECKSUMS).read_text(encoding="utf-8"))
+    written = {name: value for name, value in written.items() if name.split("/")[0] in items}
+    if not written:
+        raise ValueError(f"{CHECKSUMS} is not what was written")
+    found = checksums(folder, *items)
+    for name, value in written.items():
+        if found.get(name) != value:
+            raise ValueError(f"{name} is {'not what was written' if name in found else 'missing'}")
+
+
+def checksums(folder: Path, *items: str) -> dict[str, int]:
+    """Of each file of the items; tensorstore itself sees missing and truncated files, but no changed bits of arrays."""
+    files = (file for item in items for file in sorted((folder / item).rglob("*")) if file.is_file())
+    return {file.relative_to(folder).as_posix(): checksum(file) for file in files}
+
+
+def checksum(file: Path) -> int:
+    """Of a file of any size."""
+    value = 0
+    with file.open("rb") as stream:
+        while block := stream.read(2**20):
+            value = zlib.crc32(block, value)
+    return value
