@@ -33,6 +33,12 @@ if TYPE_CHECKING:
     import pyarrow
 
 INSTALL = "pip install 'autorel-jax[ray]'"
+SETTINGS = (  # of JAX, that a worker takes over: its precision, and where compiled programs are kept
+    "jax_enable_x64",
+    "jax_compilation_cache_dir",
+    "jax_persistent_cache_min_compile_time_secs",
+    "jax_persistent_cache_min_entry_size_bytes",
+)
 PART, RECORD, DATA, ERROR = "part", "record", "data", "error"  # columns of the data sets
 
 
@@ -44,7 +50,7 @@ class Task(NamedTuple):
     corpus: Corpus
     format: Any  # of formats.py
     part_rows: int
-    x64: bool  # whether JAX has 64 bits
+    settings: dict[str, Any]  # of JAX, by name
 
 
 class Recipe(NamedTuple):
@@ -86,7 +92,7 @@ def task_of(explainer: Explainer, corpus: Corpus, made: Any, part_rows: int) -> 
     host = dataclasses.replace(classifier, params=jax.tree.map(np.asarray, classifier.params))
     method = recipe_of(config.method) if isinstance(config.method, Composite) else config.method
     config = dataclasses.replace(config, method=method, batch_size=explainer.batch_size)
-    return Task(host, config, corpus, made, part_rows, bool(jax.config.jax_enable_x64))
+    return Task(host, config, corpus, made, part_rows, {name: getattr(jax.config, name) for name in SETTINGS})
 
 
 def check_again(corpus: Corpus) -> None:
@@ -102,7 +108,8 @@ class Worker:
         import ray
 
         task = ray.get(task)
-        jax.config.update("jax_enable_x64", task.x64)
+        for name, value in task.settings.items():
+            jax.config.update(name, value)
         method = task.config.method
         config = dataclasses.replace(task.config, method=method.composite if isinstance(method, Recipe) else method)
         params = jax.device_put(task.classifier.params)
