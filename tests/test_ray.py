@@ -37,9 +37,9 @@ def job(tmp_path_factory, model_folder):
     return [str(source), "--model", str(model_folder), *more]
 
 
-def on_ray(*arguments):
+def on_ray(*arguments, workers=2):
     pytest.importorskip("ray", reason="pip install 'autorel-jax[ray]'")
-    command = [sys.executable, "-c", COMMAND, *map(str, arguments), "--engine", "ray", "--workers", "2"]
+    command = [sys.executable, "-c", COMMAND, *map(str, arguments), "--engine", "ray", "--workers", str(workers)]
     environment = os.environ | {
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # as Ray will do by itself; until then it warns
         "RAY_worker_niceness": "0",  # 15 by default: beside other tests they would starve
@@ -89,7 +89,7 @@ def test_it_goes_on_from_what_this_process_did(job, tmp_path, monkeypatch):
 @pytest.mark.ray
 @pytest.mark.slow
 def test_faults_are_one_line(job, tmp_path):
-    done = on_ray(*job, "--output", tmp_path / "out.jsonl", "--workers", "999")
+    done = on_ray(*job, "--output", tmp_path / "out.jsonl", workers=999)
     assert done.returncode == 2
     assert "workers=999: Ray has " in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
