@@ -32,7 +32,7 @@ from typing import Any
 
 OURS, FORWARD, LXT, BATCHED, CAPTUM = SYSTEMS = ("ours", "forward", "lxt", "lxt batched", "captum")
 BATCH = 32
-PASSES = 3  # of ours; the first includes tracing and reading compiled programs
+PASSES = 2  # of ours; the first includes tracing and reading compiled programs
 SHARE = {LXT: 200, CAPTUM: 16}  # sentences, spread evenly, that a slow system explains
 PRINTED = "seconds of each pass:"
 PRODUCT = 2048  # rows of the product that measures the machine
