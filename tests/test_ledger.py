@@ -39,7 +39,6 @@ OTHERS = {
     "detached, halved": COMPOSITES["attnlrp"].derive("own", softmax=rules.detached),
 }
 METHODS = ABLE | OTHERS
-QUICK = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}  # to compile, not to run
 SOME = ("attnlrp", "cp_lrp", "epsilon")  # each method is a program to compile, which takes seconds
 EACH = [name if name in SOME else pytest.param(name, marks=pytest.mark.slow) for name in METHODS]
 
@@ -56,8 +55,7 @@ def read(at, dtype, params=None, weights=TARGETS, rows=slice(None)):
         params = jax.tree.map(dtype, params)
         weights = np.broadcast_to(weights, (len(ids), *np.shape(weights)))
         given = params, ids, mask, types, weights, at.values
-        made = token_readouts.lower(at, *given).compile(compiler_options=QUICK)
-        return jax.tree.map(np.asarray, made(*given))
+        return jax.tree.map(np.asarray, token_readouts(at, *given))
 
 
 @functools.cache

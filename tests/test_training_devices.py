@@ -128,7 +128,7 @@ def folder(tmp_path_factory):
     training.write_lines(folder / "task", rows_of, {"labels": list(training.LABELS)}, **SETTINGS)
     code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import test_training_devices as t; "
     code += f"t.write_all(t.Path({str(folder)!r}))"
-    variables = os.environ | {"JAX_NUM_CPU_DEVICES": "8", training.QUICK.upper(): "1"}
+    variables = os.environ | {"JAX_NUM_CPU_DEVICES": "8"}
     command = [sys.executable, "-W", "error", "-c", code]
     done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=600)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

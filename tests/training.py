@@ -6,7 +6,6 @@ All runs share one model size and one length of batch, so that few programs are 
 import contextlib
 import io
 import json
-import os
 import random
 import struct
 import subprocess
@@ -14,7 +13,6 @@ import sys
 import tomllib
 from pathlib import Path
 
-import jax
 import numpy as np
 import pytest
 import tomli_w
@@ -45,17 +43,6 @@ SETTINGS = {
     "log_every": 7,
     "seed": 7,
 }
-# Compiling without optimizations takes a third of the time; nothing here depends on how fast a step is.
-QUICK = "jax_disable_most_optimizations"
-
-
-@contextlib.contextmanager
-def quick_compiles():
-    jax.config.update(QUICK, True)
-    try:
-        yield
-    finally:
-        jax.config.update(QUICK, False)
 
 
 def sentence(word, rng):
@@ -111,7 +98,7 @@ def write_encoder(folder, pooler=True):
 def call(*arguments):
     """The command in this process: (exit code, stdout, stderr)."""
     out, err = io.StringIO(), io.StringIO()
-    with quick_compiles(), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
             code = main([str(argument) for argument in arguments])
         except SystemExit as end:
@@ -132,9 +119,8 @@ def refused(*arguments):
 def start(*arguments, **options):
     """The command as a user starts it, in a process of its own."""
     script = [sys.executable, "-W", "error", str(ROOT / "train.py"), *map(str, arguments)]
-    variables = os.environ | {QUICK.upper(): "1"}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return subprocess.Popen(script, env=variables, text=True, **pipes, **options)
+    return subprocess.Popen(script, text=True, **pipes, **options)
 
 
 def finished(process):

@@ -12,7 +12,7 @@ from autorel_jax.errors import InputError, one_line
 
 # Parameters of glibc's mallopt(3), by their numbers in malloc.h, for `keep_freed_memory`.
 ONE_ARENA = (-8, 1)  # M_ARENA_MAX: others than the first cannot hold large arrays
-FROM_THE_HEAP = (-3, 2**30)  # M_MMAP_THRESHOLD: bytes from which an array is mapped by itself
+FROM_THE_HEAP = (-4, 0)  # M_MMAP_MAX: arrays that are mapped by themselves
 NEVER_TRIMMED = (-1, 2**31 - 1)  # M_TRIM_THRESHOLD: free bytes at the end of the heap that are given back
 
 

@@ -158,7 +158,7 @@ def resolve(given: dict[str, Any]) -> TrainConfig:
         raise InputError(f"--config FILE or --task NAME is missing; see {PROG} --help")
     source = source.absolute()
     values = read_config(source)
-    if source.parent in FOLDERS and not {"data_dir"} & (values.keys() | given.keys()):  # where no data are
+    if source.parent in FOLDERS and "data_dir" not in values | given:  # where no data are
         raise InputError("--data-dir DIR is missing: the folder with the files of the task.")
     values.setdefault("data_dir", source.parent)
     names = {field.name for field in dataclasses.fields(TrainConfig)} - {"task"}

@@ -144,13 +144,15 @@ def append(file: io.RawIOBase, data: bytes) -> None:
         data = data[file.write(data) :]
 
 
-def kept_lines(path: Path, step: int) -> str:
-    """The lines of metrics.jsonl up to a step; a line that a kill cut short is dropped."""
+def kept_lines(path: Path, step: int, judged: bool = True) -> str:
+    """The lines of metrics.jsonl up to a step, if not `judged` without its evaluation; one cut short is dropped."""
     kept = []
     with contextlib.suppress(FileNotFoundError):
         for line in path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True):
             try:
-                if line.endswith("\n") and json.loads(line)["step"] <= step:
+                record = json.loads(line)
+                wanted = record["step"] <= step and (judged or record["step"] < step or "split" not in record)
+                if line.endswith("\n") and wanted:
                     kept.append(line)
             except (ValueError, KeyError, TypeError):
                 break

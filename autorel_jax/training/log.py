@@ -17,8 +17,10 @@ Write = Callable[[int, Mapping[str, Any]], None]  # (step, values by name)
 
 
 @contextlib.contextmanager
-def open_log(folder: Path, step: int, board: bool) -> Iterator[Write]:
+def open_log(folder: Path, step: int, board: bool, judged: bool = True) -> Iterator[Write]:
     """A function that appends a line of metrics; lines after `step`, of a run that was cut off, are dropped first.
+
+    Where that step is not `judged`, its evaluation is to come: what it may have written before a kill is dropped too.
 
     Raises:
       InputError: the disk is full, or may not be written; the function raises it too.
@@ -26,7 +28,7 @@ def open_log(folder: Path, step: int, board: bool) -> Iterator[Write]:
     path = folder / METRICS
     with contextlib.ExitStack() as stack:
         with failures(path):
-            write_aside(path, kept_lines(path, step))
+            write_aside(path, kept_lines(path, step, judged))
             # Without a buffer: what a failed write left in it would be written, and fail, once more at the end.
             file = stack.enter_context(path.open("ab", buffering=0))
         with failures(folder / BOARD):

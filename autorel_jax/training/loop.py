@@ -105,7 +105,8 @@ class Loop:
         self.prepared, self.config, self.checkpoints = prepared, prepared.config, checkpoints
         self.rate = schedule(self.config, prepared.steps)
         first, step = prepared.first, outcome.step
-        self.write = stack.enter_context(open_log(prepared.folder, step, self.config.tensorboard)) if first else None
+        log = open_log(prepared.folder, step, self.config.tensorboard, not outcome.progress.unjudged)
+        self.write = stack.enter_context(log) if first else None
         self.bar = stack.enter_context(progress_bar(step, prepared.steps, first))
         self.pending: deque[tuple[int, Logged, TrainBatch, Any]] = deque()
         self.agree = sharding.greatest(prepared.learner.mesh) if jax.process_count() > 1 else None
