@@ -191,6 +191,10 @@ class Bert(nn.Module):
         parts = {name: getattr(self, name)() for name in ("embeddings", "layers", "last_layer", "pooler")}
         return parts | ({"classifier": self.classifier()} if self.config.labels else {})
 
+    def part(self, name: str) -> Params:
+        """The parameters of a part. Linen's own way checks the shape of each, which is a fifth of the time to trace."""
+        return getattr(self, name)() if self.is_initializing() else self.variables["params"][name]
+
     def __call__(
         self,
         ids: Array | None,
@@ -217,7 +221,7 @@ class Bert(nn.Module):
 
     def lookup(self, ids: Array) -> Array:
         """Word embeddings: ids [B, T] -> [B, T, D]."""
-        return self.embeddings()["word"][ids]
+        return self.part("embeddings")["word"][ids]
 
     def values(self, part: str) -> Values:
         """The rules' parameters and the taps in a part of PARTS; `values` holds scalars or [L, …] each.
@@ -237,7 +241,7 @@ class Bert(nn.Module):
 
     def embedding_sum(self, words: Array, types: Array) -> Array:
         """Word, position and type embeddings: words [B, T, D], types [B, T] -> their sum [B, T, D]."""
-        tables, ops = self.embeddings(), self.ops.bind(self.values("embeddings"))
+        tables, ops = self.part("embeddings"), self.ops.bind(self.values("embeddings"))
         length, positions = words.shape[1], self.config.max_position_embeddings
         if length > positions:
             raise InputError(f"{length} tokens exceed the model's {positions} positions; use at most {positions}.")
@@ -248,7 +252,7 @@ class Bert(nn.Module):
 
     def normalize(self, total: Array, key: Array | None = None) -> Array:
         """The embedding LayerNorm: the sum of embeddings [B, T, D] -> [B, T, D]."""
-        normed = self.norm(self.ops.bind(self.values("embeddings")), self.embeddings()["norm"], total)
+        normed = self.norm(self.ops.bind(self.values("embeddings")), self.part("embeddings")["norm"], total)
         return dropout(normed, self.config.hidden_dropout_prob, key)
 
     def classify(self, embeddings: Array, mask: Array, key: Array | None = None) -> Array:
@@ -273,8 +277,8 @@ class Bert(nn.Module):
         def step(x, layer):
             return self.layer(mask, *layer, x), weights(layer, x)
 
-        x, found = jax.lax.scan(step, embeddings, (self.values("layers"), self.layers(), None))
-        layer = (self.values("last_layer"), self.last_layer(), None)
+        x, found = jax.lax.scan(step, embeddings, (self.values("layers"), self.part("layers"), None))
+        layer = (self.values("last_layer"), self.part("last_layer"), None)
         first = self.layer(mask, *layer, x, queries=self.last_queries)[:, 0]
         return self.head(first), found, weights(layer, x, self.last_queries)
 
@@ -282,9 +286,9 @@ class Bert(nn.Module):
         """Logits: [CLS] after the last layer [B, D] -> [B, C]."""
         config, ops = self.config, self.ops.bind(self.values("head"))
         dtype = self.dtype or first.dtype
-        pooled = ops.activation("tanh", affine(ops, self.pooler(), first, dtype).astype(first.dtype))
+        pooled = ops.activation("tanh", affine(ops, self.part("pooler"), first, dtype).astype(first.dtype))
         rate = config.hidden_dropout_prob if config.classifier_dropout is None else config.classifier_dropout
-        return affine(ops, self.classifier(), dropout(pooled, rate, key), first.dtype)
+        return affine(ops, self.part("classifier"), dropout(pooled, rate, key), first.dtype)
 
     def encode(self, x: Array, mask: Array, key: Array | None = None) -> Array:
         """[CLS] after the last layer: x [B, T, D], mask [B, T] -> [B, D]."""
@@ -302,8 +306,8 @@ class Bert(nn.Module):
         if self.remat:
             step, last = jax.checkpoint(step, prevent_cse=False), jax.checkpoint(last)
         x = self.ops.bind(self.values("embeddings")).tap("layers", x)
-        x, _ = jax.lax.scan(step, x, (self.values("layers"), self.layers(), stack_keys))
-        return last(x, (self.values("last_layer"), self.last_layer(), last_key))[:, 0]
+        x, _ = jax.lax.scan(step, x, (self.values("layers"), self.part("layers"), stack_keys))
+        return last(x, (self.values("last_layer"), self.part("last_layer"), last_key))[:, 0]
 
     def layer(
         self, mask: Array, values: Values, params: Params, key: Array | None, x: Array, queries: int | None = None
