@@ -141,7 +141,7 @@ model, output = sys.argv[1:]
 here, rows = os.getpid(), [Row(n, "good", None, None) for n in range(8)]
 corpus = Corpus((Source("x", lambda: iter(rows) if os.getpid() == here else os._exit(9), None),))
 try:
-    ar.explain_corpus(ar.Explainer(ar.load(model)), corpus, output, engine="ray", workers=1)
+    ar.explain_corpus(ar.Explainer(ar.load(model), ar.ExplainConfig()), corpus, output, engine="ray", workers=1)
 except ar.InputError as error:
     print(error)
 """
