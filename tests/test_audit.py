@@ -3,6 +3,7 @@
 import html.parser
 import io
 import json
+import os
 
 import numpy as np
 import pytest
@@ -129,15 +130,26 @@ def test_the_command(run, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--readout", "heads"), "--readout needs --output FILE.parquet, FILE.jsonl or FILE.npz: no other format"),
-        (("--readout", "heads", "--output", "a.html"), "--readout needs --output FILE.parquet, FILE.jsonl or FILE.npz"),
-        (("--readout", "heads", "--output", "a.csv"), "--readout: a file of this format has no readouts; use .parquet"),
-        (("--audit", "--output", "a.csv"), "--audit: a file of this format has no ledger; use .parquet, .jsonl, .npz."),
+        (("--readout", "heads"), "--readout: this kind of output has no readouts; use .parquet, .jsonl, .npz."),
+        (("--readout", "heads", "--output", "a.html"), "--readout: this kind of output has no readouts; use .parquet"),
+        (("--readout", "heads", "--output", "a.csv"), "--readout: this kind of output has no readouts; use .parquet"),
+        (("--audit", "--output", "a.csv"), "--audit: this kind of output has no ledger; use .parquet, .jsonl, .npz."),
+        (
+            ("--readout", "heads", "--output", "pipe.parquet"),
+            "pipe.parquet: a pipe or a device takes .jsonl, .csv, .html, not .parquet.",
+        ),
+        (
+            ("--audit", "--output", "pipe.csv"),
+            "--audit: this kind of output has no ledger; use .parquet, .jsonl, .npz.",
+        ),
         (("--readout", "logits"), "invalid choice: 'logits'"),
         (("--audit", "--method", "bert_lrp"), "bert_lrp has no audit and no read-outs"),
     ],
 )
-def test_the_command_refuses_in_one_line(run, arguments, said):
+def test_the_command_refuses_in_one_line(run, arguments, said, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("pipe.parquet", "pipe.csv"):
+        os.mkfifo(name)
     code, out, error = run("a", *arguments)
     assert (code, out) == (2, "")
     assert said in error

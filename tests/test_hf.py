@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import sys
 
 import pyarrow
@@ -10,7 +11,8 @@ from models import refusal
 from pyarrow import parquet
 
 from autorel_jax.cli.explain import input_corpus, main, parser
-from autorel_jax.data import Columns, Row, is_source, open_corpus
+from autorel_jax.data import Columns, Row, hf, is_source, open_corpus
+from autorel_jax.data.rows import read_hf
 
 CARD = """---
 configs:
@@ -115,16 +117,42 @@ def test_the_state_tells_another_version(datasets, folder):
     ("name", "split", "columns", "said"),
     [
         ("hf:{}:sst", None, COLUMNS, "needs --split NAME, for instance validation."),
-        ("hf:{}:sst", "test", COLUMNS, "Bad split: test. Available splits: ['train', 'validation']"),
+        ("hf:{}:sst", "test", COLUMNS, ":sst cannot be read: "),
         ("hf:{}:sst", "train[", COLUMNS, "--split train[: expected a name, or a stretch of rows such as train[:1000]."),
-        ("hf:{}:nope", "train", COLUMNS, "'nope' not found. Available: ['sst', 'dev']"),
+        ("hf:{}:nope", "train", COLUMNS, "has no configuration 'nope'; give hf:{0}:CONFIG, CONFIG one of sst, dev."),
         ("hf:{}:sst", "train", Columns(), "has no column 'text'"),
-        ("hf:{}/absent", "train", COLUMNS, "cannot be read: Couldn't find any data file"),
+        ("hf:{}/absent", "train", COLUMNS, "absent cannot be read: "),
         ("hf:nyu-mll/glue:sst2", "train", COLUMNS, "hf:nyu-mll/glue:sst2: the hub cannot be reached ("),
     ],
 )
 def test_what_is_not_there(datasets, folder, name, split, columns, said):
-    assert said in refusal(open_corpus, [name.format(folder)], columns, split=split)
+    assert said.format(folder) in refusal(open_corpus, [name.format(folder)], columns, split=split)
+
+
+def test_several_configurations_without_a_default(datasets, folder, tmp_path):
+    (tmp_path / "README.md").write_text(CARD.partition("dataset_info")[0] + "---\n")
+    (tmp_path / "sst").symlink_to(folder / "sst")
+    said = refusal(open_corpus, [f"hf:{tmp_path}"], COLUMNS, split="train")
+    assert said == (
+        f"hf:{tmp_path} has several configurations and no default; give hf:{tmp_path}:CONFIG, CONFIG one of sst, dev."
+    )
+
+
+def test_the_builder_is_made_once(datasets, folder, monkeypatch):
+    made, builder = [], datasets.load_dataset_builder
+    monkeypatch.setattr(datasets, "load_dataset_builder", lambda *names: made.append(names) or builder(*names))
+    corpus = open_corpus([f"hf:{folder}:sst"], COLUMNS, split="validation")
+    interleaved = list(zip(corpus.rows(), corpus.rows(), strict=True))
+    assert [one.id for one, _ in interleaved] == [other.id for _, other in interleaved] == list(range(5))
+    assert len(made) == 1
+
+
+def test_a_builder_reads_the_same_in_another_process(datasets, folder):
+    """As it goes to Ray's workers."""
+    made = pickle.loads(pickle.dumps(hf.builder(f"{folder}:sst")))
+    read = list(read_hf(made, f"{folder}:sst", "train[3:]", COLUMNS))
+    assert read == rows(f"hf:{folder}:sst", "train[3:]")
+    assert len(read) == 27
 
 
 def test_the_command_reads_it(datasets, folder):

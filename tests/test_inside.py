@@ -14,7 +14,7 @@ from sentences import lines
 import autorel_jax as ar
 from autorel_jax.corpus import FORMATS, explain_corpus
 from autorel_jax.corpus.formats import Choice, Parquet, groups
-from autorel_jax.corpus.inside import BY_TEXT, SUMS, offsets
+from autorel_jax.corpus.inside import BY_TEXT, DEPTHS, SUMS, WITH_INSIDE, offsets
 from autorel_jax.data import Row, open_corpus
 from autorel_jax.explainer import Explainer
 from autorel_jax.explanation import plain
@@ -144,8 +144,8 @@ def test_diagnostics_of_a_method(tmp_path):
 @pytest.mark.parametrize(
     ("suffix", "choice", "said"),
     [
-        (".csv", {"audit": True}, "--audit: a file of this format has no ledger; use .parquet, .jsonl, .npz."),
-        (".csv", {"readouts": ("heads",)}, "--readout: a file of this format has no readouts; use .parquet"),
+        (".csv", {"audit": True}, "--audit: this kind of output has no ledger; use .parquet, .jsonl, .npz."),
+        (".csv", {"readouts": ("heads",)}, "--readout: this kind of output has no readouts; use .parquet"),
         (".parquet", {"audit": True, "columns": ("id",)}, "--audit: --columns leaves out what it asks for; add ledger"),
         (".jsonl", {**ASKED, "columns": ("ledger",)}, "--columns leaves out what it asks for; add readouts."),
         (".npz", {**ASKED, "columns": ("readouts",)}, "--columns leaves out what it asks for; add ledger."),
@@ -153,6 +153,26 @@ def test_diagnostics_of_a_method(tmp_path):
 )
 def test_nothing_that_was_asked_for_is_dropped(suffix, choice, said):
     assert said in refusal(FORMATS[suffix], Choice(**choice))
+
+
+def test_every_read_out_has_a_depth():
+    assert set(READOUTS) <= set(DEPTHS)
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+@pytest.mark.parametrize("asked", [{"audit": True}, {"readouts": READOUTS}], ids=str)
+def test_formats_that_hold_it(suffix, asked):
+    if suffix in WITH_INSIDE:
+        FORMATS[suffix](Choice(**asked))
+    else:
+        assert f"use {', '.join(WITH_INSIDE)}." in refusal(FORMATS[suffix], Choice(**asked))
+
+
+@pytest.mark.parametrize("name", ["n_lengths", "n_offsets", "ledger_value", "readouts_x", "diagnostics_steps"])
+def test_names_of_arrays_are_not_those_of_kept_columns(name):
+    said = refusal(FORMATS[".npz"], Choice(kept=("url", name)))
+    assert said.startswith(f"--keep-columns {name}: in .npz, names that begin with ledger_, readouts_, diagnostics_ or")
+    assert FORMATS[".parquet"](Choice(kept=("url", name))).kept == ("url", name)
 
 
 @pytest.mark.slow

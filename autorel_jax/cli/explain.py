@@ -124,6 +124,7 @@ def add_method_flags(group: argparse._ArgumentGroup, composites: bool = False) -
 
 def add_inside_flags(group: argparse._ArgumentGroup) -> None:
     """What is told of the inside of the model."""
+    from autorel_jax.corpus.inside import WITH_INSIDE
     from autorel_jax.lrp.taps import READOUTS
 
     add = group.add_argument
@@ -133,7 +134,7 @@ def add_inside_flags(group: argparse._ArgumentGroup) -> None:
         action="append",
         choices=READOUTS,
         metavar="NAME",
-        help=f"relevance inside the model, for .parquet, .jsonl or .npz; repeatable: {', '.join(READOUTS)} (see "
+        help=f"relevance inside the model, for {', '.join(WITH_INSIDE)}; repeatable: {', '.join(READOUTS)} (see "
         "docs/ledger.md)",
     )
     add(
@@ -303,9 +304,10 @@ def input_corpus(args: argparse.Namespace) -> Corpus:
     if args.output and corpus.holds(args.output):
         raise InputError(f"--output {args.output} is the input itself; give another file.")
     if corpus.again:
-        for source in corpus.sources:  # a file that cannot be read, or lacks a column, is refused now
-            next(source.rows(), None)
-        next(corpus.rows())  # likewise if all are empty
+        # A file that cannot be read, or lacks a column, is refused now, and likewise if all are empty.
+        filled = [next(source.rows(), None) is not None for source in corpus.sources]
+        if not any(filled):
+            next(corpus.rows())
     return corpus
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from autorel_jax.explainer import Explainer
     from autorel_jax.explanation import Explanation
 
+LEDGER_SHOWN = (None, ".html")  # suffixes of what is no file of rows, and shows ledgers; None: the terminal
 Progress = Callable[[int], object]  # is given the number of rows that were finished since the last call
 
 
@@ -40,6 +41,7 @@ def check_job(args: argparse.Namespace, corpus: Corpus) -> None:
     """Refuses early what `explain_corpus` would refuse late."""
     from autorel_jax.corpus import FORMATS, SUFFIX
     from autorel_jax.corpus.formats import Choice
+    from autorel_jax.corpus.job import check_engine
     from autorel_jax.report.output import WRITERS, checked
 
     suffix = args.output.suffix.lower() or SUFFIX
@@ -47,11 +49,10 @@ def check_job(args: argparse.Namespace, corpus: Corpus) -> None:
         accepted = ", ".join(dict.fromkeys([*FORMATS, *WRITERS]))
         raise InputError(f"--output {args.output}: cannot write {suffix}; accepted: {accepted}.")
     checked(args.output)
+    check_engine(args.engine, args.workers)
     FORMATS[suffix](Choice(args.columns, args.keep_columns, args.level, audit=args.audit, readouts=args.readout or ()))
     if args.engine == RAY:
         begin_ray(args, corpus)
-    elif args.workers is not None:
-        raise InputError(f"--workers {args.workers} is for --engine {RAY}; the engine {LOCAL} is this process alone.")
     if not corpus.again:
         print(
             f"{args.prog}: standard input cannot be read again: if this run is interrupted, it has to begin anew",
@@ -60,7 +61,7 @@ def check_job(args: argparse.Namespace, corpus: Corpus) -> None:
 
 
 def begin_ray(args: argparse.Namespace, corpus: Corpus) -> None:
-    """Starts Ray before JAX computes, so that it can fork; it ends with this process."""
+    """Starts Ray before JAX computes, so that it can fork; it ends with this process, which computes little itself."""
     from autorel_jax.corpus import on_ray
 
     if args.device or args.devices:
@@ -70,6 +71,9 @@ def begin_ray(args: argparse.Namespace, corpus: Corpus) -> None:
     if not ray.is_initialized():
         on_ray.connect(ray)
     on_ray.room(ray, args.workers)
+    # JAX would take three quarters of the first GPU for this process, which a worker needs. After Ray has started, so
+    # that the workers of this machine do as the user says.
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 
 
 def run_job(args: argparse.Namespace, explainer: Explainer, corpus: Corpus, progress: Progress) -> int:
@@ -144,21 +148,23 @@ def stream(
 @contextlib.contextmanager
 def opened(args: argparse.Namespace) -> Iterator[Callable[[Explanation], object]]:
     """The function that writes an explanation: on a page or into a pipe, or on the terminal."""
-    if args.columns or args.keep_columns or args.shard != (1, 1) or args.engine != LOCAL or args.workers:
-        raise InputError(
-            "--columns, --keep-columns, --shard, --engine and --workers are for an --output of rows: .parquet, .jsonl, "
-            ".csv, .npz."
-        )
-    suffix = args.output.suffix.lower() if args.output else ""
-    if args.readout and suffix != ".jsonl":
-        raise InputError(
-            "--readout needs --output FILE.parquet, FILE.jsonl or FILE.npz: no other format holds read-outs."
-        )
-    if args.audit and suffix == ".csv":
-        raise InputError("--audit: a .csv holds no ledger; use .parquet, .jsonl, .npz, .html or the terminal.")
-    if args.output:
-        from autorel_jax.report.output import open_writer
+    from autorel_jax.corpus import FORMATS, inside
+    from autorel_jax.report.output import WRITERS, open_writer
 
+    if args.columns or args.keep_columns or args.shard != (1, 1) or args.engine != LOCAL or args.workers is not None:
+        raise InputError(
+            f"--columns, --keep-columns, --shard, --engine and --workers are for an --output that is a file of rows: "
+            f"{', '.join(FORMATS)}."
+        )
+    suffix = args.output.suffix.lower() if args.output else None
+    if args.output and suffix not in WRITERS:
+        what = suffix or "a name without suffix"
+        raise InputError(f"--output {args.output}: a pipe or a device takes {', '.join(WRITERS)}, not {what}.")
+    if args.readout and suffix not in inside.WITH_INSIDE:
+        raise inside.not_in("--readout", inside.READOUTS)
+    if args.audit and suffix not in (*inside.WITH_INSIDE, *LEDGER_SHOWN):
+        raise inside.not_in("--audit", inside.LEDGER)
+    if args.output:
         with open_writer(args.output, args.level) as write:
             yield write
     else:

@@ -121,6 +121,12 @@ class Npz:
         names = tuple(name for name in COLUMNS if name not in self.LEFT_OUT)
         default = tuple(name for name in names if name != FILE or choice.files)
         self.names, self.numbered, self.kept = chosen(names, choice, default), choice.numbered, choice.kept
+        for name in self.kept:
+            if name.startswith(MADE) or name.endswith((LENGTHS, OFFSETS)):
+                raise InputError(
+                    f"--keep-columns {name}: in .npz, names that begin with {', '.join(MADE)} or end with {LENGTHS}, "
+                    f"{OFFSETS} are those of its own arrays; rename the column, or use .parquet."
+                )
 
     def write(self, path: Path, pairs: Pairs) -> None:
         """Writes a part: as the whole, but with lengths in place of offsets."""
@@ -166,7 +172,8 @@ class Npz:
                     store(archive, name, shape, dtype, arrays)
 
 
-LENGTHS, OFFSETS = "_lengths", "_offsets"
+LENGTHS, OFFSETS = "_lengths", "_offsets"  # after the name of a list
+MADE = tuple(f"{kind}_" for kind in inside.KINDS)  # before the name of a part of a column
 
 
 def packed(values: list[Any], kind: str, numbered: bool) -> np.ndarray:
@@ -252,13 +259,12 @@ def chosen(names: Sequence[str], choice: Choice, default: Sequence[str]) -> tupl
         ("--readout", choice.readouts, inside.READOUTS),
     ):
         if asked and name not in names:
-            raise InputError(f"{flag}: a file of this format has no {name}; use {', '.join(WITH_INSIDE)}.")
+            raise inside.not_in(flag, name)
         if asked and name not in found:
             raise InputError(f"{flag}: --columns leaves out what it asks for; add {name}.")
     return found
 
 
-WITH_INSIDE = (".parquet", ".jsonl", ".npz")  # formats that hold ledgers and read-outs
 FORMATS: dict[str, Callable[[Choice], Any]] = {
     ".parquet": Parquet,
     ".jsonl": lambda choice: Text(output.Jsonl, FIELDS, choice),

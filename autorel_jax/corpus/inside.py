@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pyarrow
 
 LEDGER, READOUTS, MEASURED = KINDS = ("ledger", "readouts", "diagnostics")  # kinds of columns, and their names
+WITH_INSIDE = (".parquet", ".jsonl", ".npz")  # formats that hold the first two
 SUMS = ("value", "words", "special_tokens", "positions", "segments", "function", "rounding")  # of a ledger
 DEPTHS = {  # read-out -> axes; see docs/ledger.md
     **dict.fromkeys(WORD_PARTS, 1),
@@ -31,6 +32,11 @@ DEPTHS = {  # read-out -> axes; see docs/ledger.md
 }
 BY_TEXT = ("neurons", "neuron_relevance")  # [L, k] for each text; the last axis of the others is its tokens
 LONGEST = 2**31 - 1  # items of an Arrow array of lists
+
+
+def not_in(flag: str, kind: str) -> InputError:
+    """What to raise where a flag asks for what the output does not hold."""
+    return InputError(f"{flag}: this kind of output has no {kind}; use {', '.join(WITH_INSIDE)}.")
 
 
 def arrow_types() -> dict[str, pyarrow.DataType]:

@@ -84,8 +84,9 @@ def explain_corpus(
         other they are the output of (1, 1).
       part_rows: rows of a part.
       restart: discards what an interrupted call has done.
-      engine: "local", or "ray" for Ray Data (on_ray.py); the output is the same.
-      workers: of Ray, processes that hold the model; None is one for each GPU, or without GPUs for each node.
+      engine: "local", or "ray" for Ray Data (on_ray.py); the output is the same if batches and devices are.
+      workers: of Ray, processes that hold the model; None is one for each GPU that has a CPU, or
+        without GPUs for each node.
       progress: called with the number of rows that were finished since its last call.
 
     Raises:
@@ -94,13 +95,17 @@ def explain_corpus(
     """
     if part_rows < 1:
         raise InputError(f"part_rows={part_rows}: expected a whole number of at least 1.")
-    if engine not in ENGINES:
-        raise InputError(f"Unknown engine {engine!r}. Available: {', '.join(ENGINES)}.")
-    if workers is not None and engine == LOCAL:
-        raise InputError(f"workers={workers} is for the engine {RAY}; the engine {LOCAL} is this process alone.")
+    check_engine(engine, workers)
+    check_shard(corpus, shard)
     output = Path(output)
     made = FORMATS[suffix_of(output)](choice(explainer, corpus, columns, level))
-    numbers = parts_of_shard(corpus, shard, part_rows)
+    if engine == RAY:
+        from autorel_jax.corpus import on_ray
+
+        on_ray.check(explainer, corpus)
+    # To know how many rows there are, the input is read once more.
+    count = sum(1 for _ in corpus.rows()) if engine == RAY or shard[1] > 1 else None
+    numbers = None if count is None else parts_of_shard(count, shard, part_rows)
     chosen = {
         "format": suffix_of(output),
         "columns": made.names,
@@ -115,7 +120,9 @@ def explain_corpus(
         progress(resumed)
         with writer() as submit:
             if engine == RAY:
-                finished = parts_on_ray(explainer, corpus, made, numbers, part_rows, before, workers, progress)
+                todo = [number for number in numbers if number not in before]
+                task = on_ray.task_of(explainer, corpus, made, part_rows, count)
+                finished = parts_on_ray(task, todo, workers, progress)
             else:
                 finished = parts_here(explainer, corpus, made, numbers, part_rows, before, progress)
             for number, write, record in finished:
@@ -162,26 +169,27 @@ def suffix_of(output: Path) -> str:
     return suffix
 
 
-def parts_of_shard(corpus: Corpus, shard: tuple[int, int], size: int) -> range | None:
-    """The numbers of the parts of a shard; None for all of them, however many there are.
+def check_engine(engine: str, workers: int | None) -> None:
+    """Raises InputError for an engine that there is not, or for workers of one that has none."""
+    if engine not in ENGINES:
+        raise InputError(f"Unknown engine {engine!r}. Available: {', '.join(ENGINES)}.")
+    if workers is not None and engine == LOCAL:
+        raise InputError(f"workers={workers} is for the engine {RAY}; the engine {LOCAL} is this process alone.")
 
-    Shards are whole parts, so that they are computed as they would be in one run. To know how many there are, the
-    input is read once more.
-    """
+
+def check_shard(corpus: Corpus, shard: tuple[int, int]) -> None:
+    """Raises InputError for a shard that there is not."""
     place, count = shard
     if not 1 <= place <= count:
         raise InputError(f"The shard {place}/{count} does not exist; expected i/n with i from 1 to n.")
-    if count == 1:
-        return None
-    if not corpus.again:
+    if count > 1 and not corpus.again:
         raise InputError("Standard input cannot be divided into shards; give files.")
-    parts = count_parts(corpus, size)
+
+
+def parts_of_shard(rows: int, shard: tuple[int, int], size: int) -> range:
+    """The numbers of the parts of a shard of so many rows: whole parts, computed as they would be in one run."""
+    (place, count), parts = shard, -(-rows // size)
     return range(parts * (place - 1) // count, parts * place // count)
-
-
-def count_parts(corpus: Corpus, size: int) -> int:
-    """How many parts there are."""
-    return -(-sum(1 for _ in corpus.rows()) // size)
 
 
 def parts_here(
@@ -200,22 +208,12 @@ def parts_here(
 
 
 def parts_on_ray(
-    explainer: Explainer,
-    corpus: Corpus,
-    made: Any,
-    numbers: range | None,
-    size: int,
-    before: Mapping[int, Any],
-    workers: int | None,
-    progress: Callable[[int], object],
+    task: Any, numbers: Sequence[int], workers: int | None, progress: Callable[[int], object]
 ) -> Iterator[Finished]:
-    """The parts that are not done, in the order in which Ray's workers finish them."""
+    """The parts of those numbers, in the order in which Ray's workers finish them."""
     from autorel_jax.corpus import on_ray
 
-    task = on_ray.task_of(explainer, corpus, made, size)
-    asked = range(count_parts(corpus, size)) if numbers is None else numbers
-    todo = [number for number in asked if number not in before]
-    for number, data, record in on_ray.finished_parts(task, todo, workers):
+    for number, data, record in on_ray.finished_parts(task, numbers, workers):
         progress(record["rows"] + len(record["rejected"]))
         yield number, functools.partial(Path.write_bytes, data=data), record
 

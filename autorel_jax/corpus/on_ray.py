@@ -7,12 +7,15 @@ job.py.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 import json
 import logging
 import os
+import signal
 import tempfile
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -27,6 +30,7 @@ from autorel_jax.data import Corpus, Rejected, Row
 from autorel_jax.errors import InputError, one_line
 from autorel_jax.explainer import Explainer
 from autorel_jax.lrp.composites import OPS, PLAIN_RULE, RULES, Composite
+from autorel_jax.methods import named
 from autorel_jax.ops import PLAIN
 
 if TYPE_CHECKING:
@@ -39,6 +43,7 @@ SETTINGS = (  # of JAX, that a worker takes over: its precision, and where compi
     "jax_persistent_cache_min_compile_time_secs",
     "jax_persistent_cache_min_entry_size_bytes",
 )
+TRIES = 3  # of a worker that ends, and of its part again; Ray Data's default has no end
 PART, RECORD, DATA, ERROR = "part", "record", "data", "error"  # columns of the data sets
 
 
@@ -46,10 +51,12 @@ class Task(NamedTuple):
     """All that a worker needs; it can be pickled."""
 
     classifier: Classifier  # its parameters as NumPy's arrays
-    config: ExplainConfig  # its method a name, a Method or a Recipe
+    config: ExplainConfig  # its method a Method or a Recipe
     corpus: Corpus
     format: Any  # of formats.py
     part_rows: int
+    rows: int  # of the corpus
+    folder: str  # that relative names are of
     settings: dict[str, Any]  # of JAX, by name
 
 
@@ -83,16 +90,23 @@ def recipe_of(composite: Composite) -> Recipe:
     )
 
 
-def task_of(explainer: Explainer, corpus: Corpus, made: Any, part_rows: int) -> Task:
-    """The task of explaining a corpus into parts of a format."""
+def check(explainer: Explainer, corpus: Corpus) -> None:
+    """Raises InputError for what can be refused before the input is counted."""
+    package()
     check_again(corpus)
     if explainer.mesh:
         raise InputError("This Explainer divides its batches among devices; for Ray's workers make it without devices.")
+
+
+def task_of(explainer: Explainer, corpus: Corpus, made: Any, part_rows: int, rows: int) -> Task:
+    """The task of explaining a corpus of so many rows into parts of a format."""
     classifier, config = explainer.classifier, explainer.config
     host = dataclasses.replace(classifier, params=jax.tree.map(np.asarray, classifier.params))
-    method = recipe_of(config.method) if isinstance(config.method, Composite) else config.method
+    method = named(config.method)  # here, as a name that was registered is known to this process alone
+    method = recipe_of(method) if isinstance(method, Composite) else method
     config = dataclasses.replace(config, method=method, batch_size=explainer.batch_size)
-    return Task(host, config, corpus, made, part_rows, {name: getattr(jax.config, name) for name in SETTINGS})
+    settings = {name: getattr(jax.config, name) for name in SETTINGS}
+    return Task(host, config, corpus, made, part_rows, rows, os.getcwd(), settings)
 
 
 def check_again(corpus: Corpus) -> None:
@@ -108,13 +122,15 @@ class Worker:
         import ray
 
         task = ray.get(task)
+        with contextlib.suppress(OSError):  # on another node it may be missing; then names have to be absolute
+            os.chdir(task.folder)  # Ray starts workers of a cluster elsewhere
         for name, value in task.settings.items():
             jax.config.update(name, value)
         method = task.config.method
         config = dataclasses.replace(task.config, method=method.composite if isinstance(method, Recipe) else method)
         params = jax.device_put(task.classifier.params)
         self.explainer = Explainer(dataclasses.replace(task.classifier, params=params), config)
-        self.task, self.reader = task, Reader(task.corpus, task.part_rows)
+        self.task, self.reader = task, Reader(task.corpus, task.part_rows, task.rows)
 
     def __call__(self, batch: pyarrow.Table) -> pyarrow.Table:
         """The table of one number -> that of its part."""
@@ -141,18 +157,34 @@ class Worker:
 
 
 class Reader:
-    """The parts of a corpus by number; it goes forward, and begins anew for a number that lies behind."""
+    """The parts of a corpus by number; it goes forward, and begins anew for a number that lies behind.
 
-    def __init__(self, corpus: Corpus, part_rows: int):
-        self.corpus, self.part_rows, self.rows, self.next = corpus, part_rows, iter(()), None
+    `count` is how many rows there have to be.
+    """
+
+    def __init__(self, corpus: Corpus, part_rows: int, count: int):
+        self.corpus, self.part_rows, self.count = corpus, part_rows, count
+        self.rows, self.next = iter(()), None  # next: the part that comes next; None: begin anew
 
     def items(self, number: int) -> list[Row | Rejected]:
-        """The rows of a part."""
+        """The rows of a part.
+
+        Raises:
+          InputError: the input cannot be read, or the part has more rows or fewer than were counted.
+        """
         if self.next is None or number < self.next:
             self.rows, self.next = self.corpus.rows(), 0
         skipped = (number - self.next) * self.part_rows
+        self.next = None  # if reading fails, nobody knows where it stands
+        found = list(itertools.islice(self.rows, skipped, skipped + self.part_rows))
         self.next = number + 1
-        return list(itertools.islice(self.rows, skipped, skipped + self.part_rows))
+        expected = min(self.part_rows, self.count - number * self.part_rows)
+        if len(found) != expected:
+            raise InputError(
+                f"Part {number + 1} of the input has {len(found)} rows where {expected} were counted: it has changed, "
+                "or another node sees another one. Give all nodes the same files, and begin anew with --restart."
+            )
+        return found
 
 
 def finished_parts(task: Task, numbers: Sequence[int], workers: int | None) -> Iterator[tuple[int, bytes, dict]]:
@@ -164,7 +196,7 @@ def finished_parts(task: Task, numbers: Sequence[int], workers: int | None) -> I
     Args:
       task: from `task_of`.
       numbers: of the parts.
-      workers: processes with a model each; None is one for each GPU, or without GPUs for each node.
+      workers: processes with a model each; None is one for each GPU that has a CPU, or without GPUs for each node.
 
     Raises:
       InputError: ray is not installed or has no room for the workers, or a part cannot be made.
@@ -186,6 +218,8 @@ def finished_parts(task: Task, numbers: Sequence[int], workers: int | None) -> I
             compute=ray.data.ActorPoolStrategy(size=min(workers, len(numbers))),
             num_cpus=1,
             num_gpus=gpus,
+            max_restarts=TRIES,
+            max_task_retries=TRIES,
         )
         for row in done.iter_rows():
             if row[ERROR]:
@@ -219,10 +253,14 @@ def connect(ray: Any) -> None:
     ray.data.DataContext.get_current().enable_progress_bars = False  # the progress is ours to show
     here = [str(Path(autorel_jax.__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
     path = {"env_vars": {"PYTHONPATH": os.pathsep.join(here)}}  # workers on this machine find this very package
+    handler = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(log_to_driver=False, logging_level=logging.ERROR, runtime_env=path)
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise InputError(f"Ray cannot be reached or started: {one_line(error)}.") from None
+    finally:  # Ray puts its own in the place of ours, which has another exit code
+        if handler is not None and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, handler)
 
 
 def room(ray: Any, workers: int | None) -> tuple[int, int]:
@@ -230,7 +268,8 @@ def room(ray: Any, workers: int | None) -> tuple[int, int]:
     there = ray.cluster_resources()
     gpus, cpus = int(there.get("GPU", 0)), int(there.get("CPU", 0))
     most = min(gpus, cpus) if gpus else cpus
-    workers = (gpus or len([node for node in ray.nodes() if node["Alive"]])) if workers is None else workers
+    if workers is None:
+        workers = most if gpus else len([node for node in ray.nodes() if node["Alive"]])
     if not 1 <= workers <= most:
         what = f"{gpus} GPUs and {cpus} CPUs" if gpus else f"{cpus} CPUs"
         raise InputError(f"workers={workers}: Ray has {what}; expected a whole number from 1 to {most}.")

@@ -7,11 +7,12 @@ rows.py and sources.py.
 from __future__ import annotations
 
 import contextlib
-import logging
+import itertools
 import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from autorel_jax.data.quiet import quiet
 from autorel_jax.data.tables import Record, Wanted, place
 from autorel_jax.errors import InputError, one_line
 
@@ -20,35 +21,37 @@ if TYPE_CHECKING:
 
 HF = "hf:"  # before NAME or NAME:CONFIG
 INSTALL = "pip install 'autorel-jax[hf]'"
+NAMES = 2000  # characters of the names of configurations in a message; some sets have hundreds
 SPLIT = re.compile(r"(?P<name>[^\[\]]+)(\[(?P<start>\d*):(?P<end>\d*)\])?")
 
 
-def examples(name: str, split: str, wanted: Wanted) -> Iterator[Record]:
+def check(made: DatasetBuilder, name: str, split: str, wanted: Wanted) -> None:
+    """Raises InputError if the split or a column is not there."""
+    found = stream(made, name, split)
+    with told(f"{HF}{name}"):
+        columns = found.column_names or list(next(iter(found), {}))  # of some formats they are not known before a row
+    for column in wanted:
+        if column is not None:
+            place(columns, column, f"{HF}{name}")
+
+
+def examples(made: DatasetBuilder, name: str, split: str, wanted: Wanted) -> Iterator[Record]:
     """The wanted columns of each row of a split, as they are stored: a ClassLabel is a number.
 
     Args:
+      made: from `builder`; it can be pickled, and in another process gives the same rows.
       name: NAME or NAME:CONFIG, NAME on the hub or a folder's path.
       split: for instance `validation`, or some of its rows, `train[:1000]`.
       wanted: names of columns.
 
     Raises:
-      InputError: at once, if the package, the data set, the split or a column is not there.
+      InputError: the split or a column is not there, or cannot be read.
     """
-    found = stream(builder(name), name, split)
-    with told(f"{HF}{name}"):
-        columns = found.column_names or list(next(iter(found), {}))  # of some formats they are not known before a row
-    named = [column for column in wanted if column is not None]
-    for column in named:
-        place(columns, column, f"{HF}{name}")
-    found = found.select_columns(list(dict.fromkeys(named)))  # what is not asked for, pictures say, is not decoded
+    found = stream(made, name, split)
+    named = dict.fromkeys(column for column in wanted if column is not None)
+    rows = iter(found.select_columns(list(named)))  # what is not asked for, pictures say, is not decoded
     where = f"{HF}{name} {split}"
-    return records(found, where, wanted)
-
-
-def records(found: IterableDataset, where: str, wanted: Wanted) -> Iterator[Record]:
-    """The rows of a stream."""
-    rows = iter(found)
-    for number in range(1, 2**63):
+    for number in itertools.count(1):
         with told(where):
             row = next(rows, None)
         if row is None:
@@ -57,19 +60,26 @@ def records(found: IterableDataset, where: str, wanted: Wanted) -> Iterator[Reco
         yield Record(f"{where}, row {number}", number, values, number)
 
 
-def state(name: str) -> list[Any]:
+def state(made: DatasetBuilder) -> list[Any]:
     """What tells another version of a data set: its configuration, and the commit or times of change of its files."""
-    made = builder(name)
     files = made.config.data_files or {}
     return [made.config.name, {split: [list(one) for one in found.origin_metadata] for split, found in files.items()}]
 
 
 def builder(name: str) -> DatasetBuilder:
-    """The builder of a data set, or an InputError that says what there is."""
+    """The builder of a data set, NAME or NAME:CONFIG, or an InputError that says what there is."""
     path, _, config = name.partition(":")
     datasets = package(name)
     with quiet(), told(f"{HF}{name}"):
-        return datasets.load_dataset_builder(path, config or None)
+        try:
+            return datasets.load_dataset_builder(path, config or None)
+        except ValueError:  # of the configuration, or of something else
+            there = datasets.get_dataset_config_names(path)
+            if config in there or (not config and len(there) < 2):
+                raise
+            problem = f"has no configuration {config!r}" if config else "has several configurations and no default"
+            there = one_line(", ".join(there), NAMES)
+            raise InputError(f"{HF}{path} {problem}; give {HF}{path}:CONFIG, CONFIG one of {there}.") from None
 
 
 def stream(made: DatasetBuilder, name: str, split: str) -> IterableDataset:
@@ -107,14 +117,3 @@ def told(where: str) -> Iterator[None]:
         ) from None
     except Exception as error:  # it raises ValueError, FileNotFoundError, ArrowInvalid, HfHubHTTPError and more
         raise InputError(f"{where} cannot be read: {one_line(error)}.") from None
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Without what the library logs of a hub that does not answer, of which our message tells."""
-    before = logging.root.manager.disable
-    logging.disable(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logging.disable(before)

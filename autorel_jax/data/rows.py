@@ -10,12 +10,15 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from autorel_jax.data import hf, tfds
 from autorel_jax.data.lines import Damaged, Lines, check_encoding, read_lines, without_end
 from autorel_jax.data.tables import Fault, Record, Wanted, csv_table, jsonl, parquet, tsv_table
 from autorel_jax.errors import InputError, one_line
+
+if TYPE_CHECKING:
+    from datasets import DatasetBuilder
 
 STDIN = "-"
 STDIN_NAME = "standard input"
@@ -104,14 +107,14 @@ def read_tfds(name: str, split: str, folder: Path, columns: Columns) -> Iterator
     return as_rows(tfds.examples(name, split, wanted, folder), f"{name} {split}", wanted)
 
 
-def read_hf(name: str, split: str, columns: Columns) -> Iterator[Row | Rejected]:
+def read_hf(made: "DatasetBuilder", name: str, split: str, columns: Columns) -> Iterator[Row | Rejected]:
     """The rows of a split of a Hugging Face data set (NAME or NAME:CONFIG), streamed; labels are numbers.
 
     Raises:
-      InputError: the package, the data set, the split or a column is not there.
+      InputError: the split or a column is not there, or cannot be read.
     """
     wanted = columns.wanted
-    return as_rows(hf.examples(name, split, wanted), f"{hf.HF}{name} {split}", wanted)
+    return as_rows(hf.examples(made, name, split, wanted), f"{hf.HF}{name} {split}", wanted)
 
 
 def as_rows(records: Iterable[Record | Fault], name: str, wanted: Wanted) -> Iterator[Row | Rejected]:

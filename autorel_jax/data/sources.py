@@ -185,8 +185,9 @@ def file(name: str, columns: Columns, encoding: str) -> Source:
 def hf_set(name: str, split: str, columns: Columns) -> Source:
     """The source of a split of a Hugging Face data set."""
     bare = name.removeprefix(HF)
-    read_hf(bare, split, columns)  # refuses now what is not there
-    return Source(name, lambda: read_hf(bare, split, columns), [split, hf.state(bare)])
+    made = hf.builder(bare)  # once: on the hub it asks for what there is, and finds one version of it
+    hf.check(made, bare, split, columns.wanted)
+    return Source(name, lambda: read_hf(made, bare, split, columns), [split, hf.state(made)])
 
 
 def data_set(name: str, split: str, folder: Path | None, columns: Columns) -> Source:

@@ -4,10 +4,8 @@ The only importer of tensorflow_datasets. Data are read where they have been pre
 network that takes minutes to fail. Used by tasks.py.
 """
 
-import contextlib
 import difflib
 import itertools
-import logging
 import struct
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -16,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from autorel_jax.config import REGRESSION
+from autorel_jax.data.quiet import quiet
 from autorel_jax.data.tables import Record, Wanted, place
 from autorel_jax.errors import InputError, one_line
 from autorel_jax.train_config import TaskConfig
@@ -73,7 +72,7 @@ def label_names(task: TaskConfig, folder: Path) -> tuple[str, ...]:
 
 def prepared(name: str, folder: Path) -> Any:
     """The builder of a data set that is in the folder, or an InputError that says how to get it there."""
-    with _quiet():
+    with quiet():
         tensorflow_datasets = _package(name)
         try:
             builder = tensorflow_datasets.builder(name, data_dir=str(folder))
@@ -187,14 +186,3 @@ def _plain(value: Any, where: str) -> Any:
     if isinstance(value, np.ndarray | np.generic):
         value = value.tolist()
     return [_plain(one, where) for one in value] if isinstance(value, list) else value
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Without what TFDS logs of a package or a data set that is not there, of which our message tells."""
-    disabled = logging.root.manager.disable
-    logging.disable(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logging.disable(disabled)
