@@ -121,7 +121,7 @@ class Classifier:
         labels = self.config.labels
         if label in labels:
             return labels.index(label)
-        if str(label).isdecimal() and int(label) < len(labels):
+        if str(label).isdecimal() and len(str(label)) < 10 and int(label) < len(labels):
             return int(label)
         names = ", ".join(f"{name} ({index})" for index, name in enumerate(labels))
         raise InputError(f"Unknown label {label!r}. The labels of {self.name}: {names}.")

@@ -110,6 +110,15 @@ TRUNCATE, WINDOWS = LONG = ("truncate", "windows")  # what becomes of long texts
 BATCH_SIZES = {"cpu": 32}  # 8, 16 and 32 differ by 3 % a text on two CPU cores (T = 32)
 BATCH_SIZE = 256  # on each device of another kind; an estimate
 LOCAL, RAY = ENGINES = ("local", "ray")  # what computes a corpus: this process, or Ray Data with many
+LARGEST = 2**31 - 1  # of rows, tokens and the like
+
+
+def check_count(name: str, value: Any) -> None:
+    """Raises InputError for what counts nothing."""
+    if not isinstance(value, numbers.Integral) or value < 1:
+        raise InputError(f"{name}={value!r}: expected a whole number of at least 1.")
+    if value > LARGEST:
+        raise InputError(f"{name}={value}: expected no more than {LARGEST}.")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,8 +143,12 @@ class ExplainConfig:
         for name in ("batch_size", "window", "max_length", "stride", "neurons"):
             value = getattr(self, name)
             optional = name not in ("window", "neurons") and value is None
-            if not optional and (not isinstance(value, numbers.Integral) or value < 1):
-                raise InputError(f"{name}={value!r}: expected a whole number of at least 1.")
+            if not optional:
+                check_count(name, value)
+        if not isinstance(self.parameters, Mapping):
+            raise InputError(f"parameters={self.parameters!r}: expected a dict of names and values.")
+        if self.stride is not None and self.long != WINDOWS:
+            raise InputError(f"stride={self.stride} is of windows; give long={WINDOWS!r} with it.")
         if self.long not in LONG:
             raise InputError(f"long={self.long!r}: accepted: {', '.join(LONG)}.")
         if isinstance(self.readouts, str) or not isinstance(self.readouts, Sequence):

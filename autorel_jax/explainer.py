@@ -115,6 +115,11 @@ class Explainer:
                 f"The classifier is a {type(classifier).__name__}; expected what autorel_jax.load returns."
             )
         classifier.tokens([], max_length=config.max_length)  # refuses a length that cannot be
+        if config.long == WINDOWS and targets.is_function(config.target):
+            raise InputError(
+                f"The target {config.target!r} is a function of the logits, which is not read in windows; use "
+                "long='truncate'."
+            )
         self.max_length = config.max_length or classifier.config.max_position_embeddings
         self.classifier = classifier
         self.config = config
@@ -158,8 +163,6 @@ class Explainer:
         model = self.classifier.config
         goal = targets.resolve(self.config.target, model.labels, self.classifier.label_id, given, model.problem)
         long = [place for place in range(len(rows)) if len(tokens[place].ids) > self.max_length]
-        if long and goal.score is not None:
-            raise InputError("A target that is a function of the logits is not read in windows; use long='truncate'.")
         short = sorted(set(range(len(rows))).difference(long))
         found: dict[int, list[Explanation]] = {}
         for batch, (*arrays, readings) in self.scores(tokens, goal, short):

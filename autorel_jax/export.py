@@ -3,6 +3,7 @@
 Used by cli/export.py.
 """
 
+import dataclasses
 import json
 import tempfile
 import zipfile
@@ -48,10 +49,12 @@ def export(
         flatbuffers is not installed.
     """
     config = config or ExplainConfig()
-    if config.target == targets.GIVEN:
-        raise InputError("target 'given' is of each row its own; export predicted, all, a label or a contrast.")
-    goal = targets.resolve(config.target, classifier.config.labels, classifier.label_id, [(0, None)])
+    if config.target in (targets.GIVEN, targets.LOG_PROBABILITY + targets.GIVEN):
+        raise InputError(f"target {config.target!r} is of each row its own; export another.")
+    model = classifier.config
+    goal = targets.resolve(config.target, model.labels, classifier.label_id, [(0, None)], model.problem)
     settings = classifier.settings(exportable(config.method).set(config.parameters), config.read_at)
+    settings = dataclasses.replace(settings, score=goal.score)
     values = jax.tree.map(np.asarray, settings.values)
 
     def program(params: dict, ids: Array, mask: Array, types: Array) -> tuple[Array, Array]:
@@ -64,7 +67,7 @@ def export(
         "schema": SCHEMA,
         "version": __version__,
         "labels": classifier.config.labels,
-        "targets": [targets.PREDICTED] if goal.names is None else goal.names[0],
+        "targets": [goal.prefix + targets.PREDICTED] if goal.names is None else goal.names[0],
         "method": {"name": settings.composite.name, "read_at": settings.read_at, **settings.composite.record()},
         "max_length": classifier.config.max_position_embeddings,
         "cased": classifier.tokenizer.cased,

@@ -23,6 +23,11 @@ Target = str | int | tuple[str | int, str | int] | Callable[[jax.Array], jax.Arr
 Score = Callable[[jax.Array], jax.Array]  # logits [C] -> scores [S], differentiable; hashable
 
 
+def is_function(target: Any) -> bool:
+    """Whether a target is a function of the logits, and not a weighted sum of them."""
+    return callable(target) or target == MARGIN or (isinstance(target, str) and target.startswith(LOG_PROBABILITY))
+
+
 @dataclasses.dataclass(frozen=True)
 class Targets:
     """The targets of a batch of rows.

@@ -72,6 +72,16 @@ def test_the_predicted_label_and_any_shape(classifier, tmp_path):
             np.testing.assert_allclose(logits[row], made.logits, rtol=0, atol=BATCH)
 
 
+@pytest.mark.parametrize("target", ["log_probability:predicted", "margin"])
+def test_a_function_of_the_logits(classifier, tmp_path, target):
+    export(classifier, tmp_path / "a.zip", ar.ExplainConfig(target=target))
+    program = load_program(tmp_path / "a.zip")
+    assert program.about["targets"] == [target]
+    ((_, _, relevance),) = program.explain(TEXTS[:1])
+    (made,) = ar.explain(classifier, TEXTS[:1], target=target)
+    np.testing.assert_allclose(relevance[0], made.token_relevance, rtol=0, atol=BATCH * abs(relevance).max())
+
+
 def test_the_same_bytes_again(file, classifier, tmp_path):
     export(classifier, tmp_path / "again.zip", ar.ExplainConfig(target="all"))
     with zipfile.ZipFile(file) as one, zipfile.ZipFile(tmp_path / "again.zip") as other:

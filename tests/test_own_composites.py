@@ -73,6 +73,12 @@ def test_registering_gives_it_a_name(classifier):
     assert refusal(ar.register, mine).startswith("The name 'mine' is taken; choose another than attnlrp, cp_lrp")
 
 
+def test_the_name_of_another_method(classifier):
+    mine = COMPOSITES["gamma"].derive("lime", softmax=rules.detached)
+    said = refusal(ar.explain, classifier, ["bad"], method=mine)
+    assert said == "The name 'lime' is that of another method; give the composite another."
+
+
 def test_parameters_of_a_call(classifier):
     (once,) = ar.explain(classifier, ["a good film"], method="gamma", parameters={"gamma": 0.5})
     (again,) = ar.explain(classifier, ["a good film"], method=COMPOSITES["gamma"].set({"linear.gamma": 0.5}))

@@ -124,4 +124,8 @@ def test_the_command(model_folder, long_text, tmp_path, capsys):
 
 def test_what_is_refused(classifier):
     assert "long='fold': accepted: truncate, windows." in refusal(ar.explain, classifier, "a", long="fold")
+    assert refusal(ar.explain, classifier, "a", stride=2) == "stride=2 is of windows; give long='windows' with it."
+    for target in ("margin", "log_probability:all", len):
+        said = refusal(ar.explain, classifier, "a", long="windows", target=target)  # though the text is short
+        assert said.startswith(f"The target {target!r} is a function of the logits, which is not read in windows")
     assert "stride=0: expected a whole number" in refusal(ar.explain, classifier, "a", stride=0)

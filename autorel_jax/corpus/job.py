@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import jax
 
 from autorel_jax import __version__, targets
-from autorel_jax.config import ENGINES, LOCAL, RAY, ExplainConfig
+from autorel_jax.config import ENGINES, LOCAL, RAY, ExplainConfig, check_count
 from autorel_jax.corpus.ahead import ahead
 from autorel_jax.corpus.formats import FORMATS, SUFFIX, Choice
 from autorel_jax.corpus.partial import open_partial
@@ -93,8 +93,7 @@ def explain_corpus(
       InputError: the input cannot be read or holds no row that can be explained, the output cannot be written, or
         its work in progress is another call's.
     """
-    if part_rows < 1:
-        raise InputError(f"part_rows={part_rows}: expected a whole number of at least 1.")
+    check_count("part_rows", part_rows)
     check_engine(engine, workers)
     check_shard(corpus, shard)
     output = Path(output)

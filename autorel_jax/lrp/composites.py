@@ -163,6 +163,7 @@ class Composite:
         return "\n".join(line.rstrip() for line in lines)
 
 
+LARGEST = float(np.finfo(np.float32).max)  # value of a parameter
 OPS = tuple(field.name for field in dataclasses.fields(Ops) if field.name != "tap")  # those that have rules
 
 
@@ -184,7 +185,7 @@ def checked(key: str, value: Any, least: float) -> Value:
     found = [item.item() if isinstance(item, np.generic) else item for item in (value if many else [value])]
     for item in found:
         number = isinstance(item, numbers.Real) and not isinstance(item, bool) and math.isfinite(item)
-        if not number or item < least:
+        if not number or not least <= item <= LARGEST:
             raise InputError(
                 f"{key}={one_line(value)}: expected a number of at least {least:g}, or a list of one for each layer."
             )

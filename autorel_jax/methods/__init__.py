@@ -36,6 +36,8 @@ METHODS = {
 
 def named(method: Any) -> Composite | Method:
     """The composite or method of that name, or itself; an InputError lists the names there are."""
+    if isinstance(method, Composite) and method.name in METHODS:
+        raise InputError(f"The name {method.name!r} is that of another method; give the composite another.")
     if isinstance(method, Composite | Method):
         return method
     known = METHODS | COMPOSITES

@@ -128,7 +128,7 @@ class IntegratedGradients(Method):
     Source: Sundararajan et al. 2017 (arXiv 1703.01365).
     """
 
-    steps: int = host(50, Number(1, whole=True), "points of the path; Sundararajan et al. take 20 to 300")
+    steps: int = host(50, Number(1, 5000, whole=True), "points of the path; Sundararajan et al. take 20 to 300")
     rule: str = host(
         RULES[0],
         Choice(RULES),

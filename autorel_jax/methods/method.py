@@ -31,20 +31,27 @@ class Number:
     """A number within bounds; `whole` for whole ones."""
 
     least: float = 0.0
-    most: float = math.inf
+    most: float | None = None  # None: what an int32 or a float32 holds
     whole: bool = False
 
     def checked(self, name: str, value: Any) -> float | int:
         """The value as an int or a float, or an InputError."""
         value = value.item() if isinstance(value, np.generic) else value
         number = isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
-        if not number or not self.least <= value <= self.most or (self.whole and value != int(value)):
-            raise InputError(f"{name}={one_line(value)}: expected {self}.")
+        if not number or not self.least <= value <= self.limit or (self.whole and value != int(value)):
+            most = f", no more than {self.limit:g}" if number and value > self.limit and self.most is None else ""
+            raise InputError(f"{name}={one_line(value)}: expected {self}{most}.")
         return int(value) if self.whole else float(value)
+
+    @property
+    def limit(self) -> float:
+        """The largest value."""
+        greatest = np.iinfo(np.int32).max if self.whole else float(np.finfo(np.float32).max)
+        return greatest if self.most is None else self.most
 
     def __str__(self) -> str:
         kind = "a whole number" if self.whole else "a number"
-        return f"{kind} of at least {self.least:g}" + ("" if math.isinf(self.most) else f", at most {self.most:g}")
+        return f"{kind} of at least {self.least:g}" + ("" if self.most is None else f", at most {self.most:g}")
 
 
 @dataclasses.dataclass(frozen=True)
