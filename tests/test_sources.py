@@ -47,7 +47,7 @@ def test_a_folder_a_pattern_and_several_files(folder):
 
 def test_what_is_a_source(folder, monkeypatch):
     monkeypatch.chdir(folder)
-    for name in ("-", "a.txt", "deep", "x/*", "*.csv", "tfds:glue/sst2", str(folder), "absent.parquet"):
+    for name in ("-", "a.txt", "deep", "x/*", "*.csv", "tfds:glue/sst2", str(folder), "absent.parquet", "reveiws/"):
         assert is_source(name), name
     for text in ("what?", "a deep film", "and/or?", "good", "[CLS]", "a.txt is a file", "", "x\0y.txt"):
         assert not is_source(text), text
@@ -59,6 +59,7 @@ def test_what_is_a_source(folder, monkeypatch):
         (["absent.csv"], "absent.csv does not exist"),
         (["*.csv"], "No file matches *.csv; accepted: files that end in .txt"),
         (["empty"], "empty holds no file to explain"),
+        (["reveiws/"], "reveiws/ is no folder that exists; give one with files that end in .txt"),
         (["-", "-"], "- is a source of its own"),
         (["tfds:glue/sst2"], "tfds:glue/sst2 needs --split NAME"),
     ],
@@ -149,3 +150,19 @@ def test_a_line_that_is_too_long_is_left_out(tmp_path, monkeypatch):
     rows = list(open_corpus([str(tmp_path / "in.txt")]).rows())
     assert [row.text for row in rows if isinstance(row, Row)] == ["a", "c"]
     assert [(row.line, "at least" in row.reason) for row in rows if isinstance(row, Rejected)] == [(2, True), (4, True)]
+
+
+def test_an_empty_pair_is_called_so():
+    (row,) = of_texts([Row(1, "good", "", None)]).rows()
+    assert row.reason == "the pair is empty."
+
+
+def test_damage_that_the_system_has_no_word_for(tmp_path):
+    content = {"text": [f"film {number}" for number in range(1000)]}
+    parquet.write_table(pyarrow.table(content), tmp_path / "in.parquet", compression="none", use_dictionary=False)
+    whole = bytearray((tmp_path / "in.parquet").read_bytes())
+    whole[4:40] = b"\xff" * 36  # the header of the first page
+    (tmp_path / "in.parquet").write_bytes(whole)
+    said = refusal(list, open_corpus([str(tmp_path / "in.parquet")]).rows())
+    assert "cannot be read: " in said
+    assert "None" not in said

@@ -129,7 +129,7 @@ def as_rows(records: Iterable[Record | Fault], name: str, wanted: Wanted) -> Ite
             except InputError as error:
                 yield Rejected(name, record.line, str(error), record.where)
     except OSError as error:
-        raise InputError(f"{name} cannot be read: {error.strerror}.") from None
+        raise InputError(f"{name} cannot be read: {error.strerror or one_line(error)}.") from None
 
 
 def _records(

@@ -21,6 +21,7 @@ from autorel_jax.data.rows import READERS, STDIN, STDIN_NAME, Columns, Rejected,
 from autorel_jax.errors import InputError
 
 TFDS = "tfds:"  # before the name of a data set
+ENDS = tuple({"/", os.sep})  # of a folder's name
 WILD = set("*?[")  # what makes a name a pattern
 OWN = (".rejected.jsonl", ".partial")  # ends of names beside an output, which a folder of inputs may hold
 
@@ -72,18 +73,18 @@ class Corpus:
 
 def refused(row: Row) -> Row | Rejected:
     """The row itself, or Rejected where it has no text, or text that no tokenizer takes."""
-    for text in (row.text, row.pair):
+    for text, name in ((row.text, "text"), (row.pair, "pair")):
         if text is None:
             continue
         text = text if isinstance(text, str) else " ".join(text)
         if not text.strip():
-            return reject(row, "the text is empty.")
+            return reject(row, f"the {name} is empty.")
         if not text.isascii():
             try:
                 text.encode()
             except UnicodeEncodeError as error:
                 code = ord(text[error.start])
-                return reject(row, f"the text has the lone surrogate U+{code:04X} at character {error.start}.")
+                return reject(row, f"the {name} has the lone surrogate U+{code:04X} at character {error.start}.")
     return row
 
 
@@ -99,7 +100,7 @@ def is_source(text: str) -> bool:
         return True
     if len(text.split()) != 1 or "\0" in text:
         return False
-    has_suffix = Path(text).suffix.lower() in READERS
+    has_suffix = Path(text).suffix.lower() in READERS or text.endswith(ENDS)  # "reveiws/" is a folder, though none
     is_pattern = "/" in text and ("*" in text or "[" in text)  # "and/or?" is a text
     return has_suffix or is_pattern or (len(text) < 1024 and os.path.isdir(text))
 
@@ -159,6 +160,8 @@ def files(name: str) -> list[str]:
             raise InputError(f"No file matches {name}; accepted: files that end in {', '.join(READERS)}.")
         return found
     if not os.path.isdir(name):
+        if name.endswith(ENDS):
+            raise InputError(f"{name} is no folder that exists; give one with files that end in {', '.join(READERS)}.")
         return [name]  # where it is opened it is refused
     inside = sorted(path for path in Path(name).rglob("*") if path.suffix.lower() in READERS and path.is_file())
     found = [str(path) for path in inside if not is_own(path.relative_to(name))]

@@ -199,7 +199,10 @@ def _csv_fields(lines: Lines, delimiter: str) -> Fields:
             fields = next(reader, None)
         except csv.Error as error:
             source.hand_back()
-            reason = f"not valid CSV ({one_line(error)})."
+            reason = one_line(error)
+            if "new-line character" in reason and "\r" in without_end(source.taken[0][1]):
+                reason = "a bare carriage return; end lines with a newline, not as old Macs did, or quote the field"
+            reason = f"not valid CSV ({reason})."
         if not source.taken:
             return
         first, line = source.taken[0]
