@@ -8,7 +8,10 @@ import pytest
 from models import refusal
 from pyarrow import parquet
 
+from autorel_jax.corpus.columns import passed
 from autorel_jax.data import Columns, Rejected, Row, is_source, of_texts, open_corpus
+from autorel_jax.data.moments import column_of, moment
+from autorel_jax.data.tables import read_table
 
 
 @pytest.fixture
@@ -166,3 +169,29 @@ def test_damage_that_the_system_has_no_word_for(tmp_path):
     said = refusal(list, open_corpus([str(tmp_path / "in.parquet")]).rows())
     assert "cannot be read: " in said
     assert "None" not in said
+
+
+def test_parquet_values_that_python_cannot_hold(tmp_path):
+    """Moments pass as ISO text and go back as they were; bytes that are no UTF-8 reject their row alone."""
+    columns = {  # name -> what Arrow holds, its type, the text
+        "stamp": (1577836800123456789, pyarrow.timestamp("ns"), "2020-01-01 00:00:00.123456789"),
+        "there": (1577836800123456, pyarrow.timestamp("us", "Mars/Olympus"), "2020-01-01 00:00:00.123456Z"),
+        "clock": (1, pyarrow.time64("ns"), "00:00:00.000000001"),
+        "lasts": (-1500000000, pyarrow.duration("ns"), "-PT1.500000000S"),
+        "date": (4_000_000, pyarrow.date32(), "12921-08-18"),
+    }
+    made = {name: column_of([moment("", number), None], kind) for name, (number, kind, _) in columns.items()}
+    two = pyarrow.array([b"fine", b"bad \xff"], pyarrow.binary()).view(pyarrow.string())
+    for name, text in (("in", pyarrow.array(["one", "two"])), ("bad", two)):
+        parquet.write_table(pyarrow.table({"text": text, **made}), tmp_path / f"{name}.parquet")
+    rows = list(open_corpus([str(tmp_path / "in.parquet")], Columns(keep=tuple(columns))).rows())
+    assert [row.kept for row in rows] == [tuple(text for *_, text in columns.values()), (None,) * 5]
+    for place, (name, (_, kind, _)) in enumerate(columns.items()):
+        assert passed([row.kept[place] for row in rows], kind).equals(made[name]), name
+    fine, bad = open_corpus([str(tmp_path / "bad.parquet")]).rows()
+    assert (fine.text, bad.line) == ("fine", 2)
+    assert bad.reason.startswith("'text' cannot be read: 'utf-8' codec can't decode byte 0xff")
+    wanted = ("text", None, None, None)
+    assert "bad.parquet, row 2: 'text' cannot be read" in refusal(
+        list, read_table(tmp_path / "bad.parquet", "parquet", wanted, (), "utf-8")
+    )
