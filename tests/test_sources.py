@@ -195,3 +195,31 @@ def test_parquet_values_that_python_cannot_hold(tmp_path):
     assert "bad.parquet, row 2: 'text' cannot be read" in refusal(
         list, read_table(tmp_path / "bad.parquet", "parquet", wanted, (), "utf-8")
     )
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"id": "\ud83d"}, "the id has the lone surrogate U+D83D at character 0."),
+        ({"label": "no \udc00"}, "the label has the lone surrogate U+DC00 at character 3."),
+        ({"meta": ["é", {"deep": ["\ud83d"]}]}, "the column 'meta' has the lone surrogate U+D83D at character 0."),
+        ({"meta": {"\ud83d": 1}}, "the column 'meta' has the lone surrogate U+D83D at character 0."),
+    ],
+)
+def test_half_a_surrogate_pair_anywhere_rejects_its_row(tmp_path, values, said):
+    row = {"text": "fine", "id": "a", "label": "positive", "meta": "é 😀"}
+    (tmp_path / "in.jsonl").write_text("".join(f"{json.dumps(one)}\n" for one in (row | values, row)))
+    bad, fine = open_corpus([str(tmp_path / "in.jsonl")], Columns(id="id", label="label", keep=("meta",))).rows()
+    assert (bad.line, bad.reason) == (1, said)
+    assert (fine.text, fine.kept) == ("fine", ("é 😀",))
+
+
+def test_a_file_whose_name_is_no_utf_8(tmp_path):
+    name = os.fsdecode(os.fsencode(tmp_path) + b"/\xff.txt")
+    try:
+        with open(name, "w") as stream:
+            stream.write("good\n\n")
+    except OSError:
+        pytest.skip("the file system takes no such name")
+    good, empty = open_corpus([name]).rows()
+    assert good.file == empty.file == f"{tmp_path}/\\xff.txt"

@@ -51,7 +51,7 @@ class Corpus:
         return {"sources": [[source.name, source.state] for source in self.sources], "columns": columns}
 
     def rows(self) -> Iterator[Row | Rejected]:
-        """All rows in order; a text that is empty is Rejected.
+        """All rows in order; one whose text is empty, or that holds a lone surrogate, is Rejected.
 
         Raises:
           InputError: a source cannot be read, or they hold no row at all.
@@ -60,7 +60,7 @@ class Corpus:
         none = True
         for row in rows:
             none = False
-            yield row if isinstance(row, Rejected) else refused(row)
+            yield row if isinstance(row, Rejected) else refused(row, self.columns.keep)
         if none:
             names = self.sources[0].name if len(self.sources) == 1 else f"Each of the {len(self.sources)} files"
             raise InputError(f"{names} is empty: it holds no text to explain.")
@@ -71,21 +71,39 @@ class Corpus:
         return path.exists() and any(path.samefile(file) for file in files)
 
 
-def refused(row: Row) -> Row | Rejected:
-    """The row itself, or Rejected where it has no text, or text that no tokenizer takes."""
-    for text, name in ((row.text, "text"), (row.pair, "pair")):
-        if text is None:
-            continue
-        text = text if isinstance(text, str) else " ".join(text)
+def refused(row: Row, keep: Sequence[str] = ()) -> Row | Rejected:
+    """The row itself, or Rejected where it has no text, or holds what UTF-8 cannot; `keep` names what it has kept."""
+    found = {"text": row.text, "pair": row.pair}
+    found = {
+        name: value if isinstance(value, str) else " ".join(value) for name, value in found.items() if value is not None
+    }
+    for name, text in found.items():
         if not text.strip():
             return reject(row, f"the {name} is empty.")
-        if not text.isascii():
-            try:
-                text.encode()
-            except UnicodeEncodeError as error:
-                code = ord(text[error.start])
-                return reject(row, f"the {name} has the lone surrogate U+{code:04X} at character {error.start}.")
+    found |= {"id": row.id, "label": row.label}
+    found |= {f"column {name!r}": value for name, value in zip(keep, row.kept, strict=True)}
+    for name, value in found.items():
+        fault = surrogate(value)
+        if fault:
+            return reject(row, f"the {name} has {fault}.")
     return row
+
+
+def surrogate(value: Any) -> str | None:
+    """What is wrong with a value of JSON that holds half a surrogate pair, which no tokenizer and no format takes."""
+    left = [value]
+    while left:  # no recursion: JSON may be nested deeper than Python's calls
+        one = left.pop()
+        if isinstance(one, dict):
+            left += [*one, *one.values()]
+        elif isinstance(one, list | tuple):
+            left += one
+        elif isinstance(one, str) and not one.isascii():
+            try:
+                one.encode()
+            except UnicodeEncodeError as error:
+                return f"the lone surrogate U+{ord(one[error.start]):04X} at character {error.start}"
+    return None
 
 
 def reject(row: Row, reason: str) -> Rejected:
