@@ -5,10 +5,12 @@ import os
 
 import pyarrow
 import pytest
+from explanations import explanation
 from models import refusal
 from pyarrow import parquet
 
 from autorel_jax.corpus.columns import passed
+from autorel_jax.corpus.columns import schema as table_schema
 from autorel_jax.data import Columns, Rejected, Row, is_source, of_texts, open_corpus
 from autorel_jax.data.moments import column_of, moment
 from autorel_jax.data.tables import read_table
@@ -223,3 +225,19 @@ def test_a_file_whose_name_is_no_utf_8(tmp_path):
         pytest.skip("the file system takes no such name")
     good, empty = open_corpus([name]).rows()
     assert good.file == empty.file == f"{tmp_path}/\\xff.txt"
+
+
+def test_outputs_in_a_folder_are_left_out_by_what_is_in_them(folder):
+    line = json.dumps({**explanation().to_dict(), "text": "ours"})
+    (folder / "out.jsonl").write_text(f"{line}\n{line}\n")
+    (folder / "like.jsonl").write_text('{"text": "theirs", "schema": 1, "version": "2", "model": "weights_sha256"}\n')
+    ours = table_schema(["text"], {}, True, {"schema": 1})
+    parquet.write_table(pyarrow.table({"text": ["ours"]}, schema=ours), folder / "deep" / "scores.parquet")
+    (folder / "not.parquet").write_bytes(b"none")
+    corpus = open_corpus([str(folder)])
+    assert corpus.left_out == (str(folder / "deep" / "scores.parquet"), str(folder / "out.jsonl"))
+    assert str(folder / "like.jsonl") in [source.name for source in corpus.sources]
+    assert "not.parquet is not a .parquet file" in refusal(list, corpus.rows())
+    assert texts(folder / "out.jsonl", f"{folder}/*/*.parquet") == ["ours"] * 3
+    (folder / "deep" / "c.jsonl").unlink()
+    assert "holds nothing but outputs, such as" in refusal(open_corpus, [str(folder / "deep")])

@@ -16,6 +16,7 @@ import numpy as np
 from autorel_jax.corpus import inside
 from autorel_jax.data import Row
 from autorel_jax.data.moments import are_moments, column_of
+from autorel_jax.data.own import MARK
 from autorel_jax.explanation import Explanation
 from autorel_jax.report.view import joined
 
@@ -85,7 +86,7 @@ def schema(
 
     types = arrow_types(numbered)
     fields = [(name, types[COLUMNS[name][0]]) for name in names]
-    return pa.schema([*fields, *kept.items()], {"autorel_jax": json.dumps(metadata)})
+    return pa.schema([*fields, *kept.items()], {MARK: json.dumps(metadata)})
 
 
 def table(pairs: Pairs, schema: pyarrow.Schema, kept: Sequence[str]) -> pyarrow.Table:

@@ -17,13 +17,13 @@ from typing import Any
 from autorel_jax.data import hf
 from autorel_jax.data.hf import HF
 from autorel_jax.data.lines import check_encoding
+from autorel_jax.data.own import is_by_product, is_output
 from autorel_jax.data.rows import READERS, STDIN, STDIN_NAME, Columns, Rejected, Row, read_hf, read_rows, read_tfds
 from autorel_jax.errors import InputError
 
 TFDS = "tfds:"  # before the name of a data set
 ENDS = tuple({"/", os.sep})  # of a folder's name
 WILD = set("*?[")  # what makes a name a pattern
-OWN = (".rejected.jsonl", ".partial")  # ends of names beside an output, which a folder of inputs may hold
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,6 +43,7 @@ class Corpus:
     sources: tuple[Source, ...]
     columns: Columns = dataclasses.field(default_factory=Columns)
     again: bool = True  # whether it can be read again, which standard input cannot
+    left_out: tuple[str, ...] = ()  # files of the folders that are outputs, and not read for that reason
 
     @property
     def state(self) -> Any:
@@ -134,8 +135,9 @@ def open_corpus(
     """The corpus of those sources.
 
     Args:
-      names: each a file (.txt, .tsv, .csv, .jsonl or .parquet), a folder with such files at any depth, a pattern
-        such as `reviews/*.csv`, `tfds:NAME`, or `hf:NAME` or `hf:NAME:CONFIG`; or `-` alone for standard input.
+      names: each a file (.txt, .tsv, .csv, .jsonl or .parquet), a folder with such files at any depth (outputs of
+        ours are left out), a pattern such as `reviews/*.csv`, `tfds:NAME`, or `hf:NAME` or `hf:NAME:CONFIG`; or `-`
+        alone for standard input.
       columns: what is where in the files.
       encoding: of the files.
       split: of a data set.
@@ -148,7 +150,7 @@ def open_corpus(
     check_encoding(encoding)
     if STDIN in names and len(names) > 1:
         raise InputError(f"{STDIN} is a source of its own; give it alone.")
-    found = []
+    found, left_out = [], []
     for name in names:
         if name.startswith((TFDS, HF)):
             if split is None:
@@ -156,8 +158,10 @@ def open_corpus(
             is_hf = name.startswith(HF)
             found.append(hf_set(name, split, columns) if is_hf else data_set(name, split, data_dir, columns))
         else:
-            found += [file(path, columns, encoding) for path in files(name)]
-    return Corpus(tuple(found), columns, STDIN not in names)
+            taken, left = without_outputs(name)
+            found += [file(path, columns, encoding) for path in taken]
+            left_out += left
+    return Corpus(tuple(found), columns, STDIN not in names, tuple(left_out))
 
 
 def of_texts(rows: Sequence[Row]) -> Corpus:
@@ -173,7 +177,7 @@ def files(name: str) -> list[str]:
         return [name]
     if WILD & set(name) and not os.path.exists(name):
         found = sorted(path for path in glob.glob(name, recursive=True) if os.path.isfile(path))
-        found = [path for path in found if Path(path).suffix.lower() in READERS and not is_own(Path(path))]
+        found = [path for path in found if Path(path).suffix.lower() in READERS and not is_by_product(Path(path))]
         if not found:
             raise InputError(f"No file matches {name}; accepted: files that end in {', '.join(READERS)}.")
         return found
@@ -182,15 +186,21 @@ def files(name: str) -> list[str]:
             raise InputError(f"{name} is no folder that exists; give one with files that end in {', '.join(READERS)}.")
         return [name]  # where it is opened it is refused
     inside = sorted(path for path in Path(name).rglob("*") if path.suffix.lower() in READERS and path.is_file())
-    found = [str(path) for path in inside if not is_own(path.relative_to(name))]
+    found = [str(path) for path in inside if not is_by_product(path.relative_to(name))]
     if not found:
         raise InputError(f"{name} holds no file to explain; accepted: files that end in {', '.join(READERS)}.")
     return found
 
 
-def is_own(path: Path) -> bool:
-    """Whether a file is hidden, or a by-product of an output."""
-    return any(part.startswith(".") or part.endswith(OWN) for part in path.parts if part not in (".", ".."))
+def without_outputs(name: str) -> tuple[list[str], list[str]]:
+    """The files that a name stands for, and those of a folder that are left out as outputs."""
+    found = files(name)
+    left = [path for path in found if is_output(Path(path))] if os.path.isdir(name) else []
+    if left and len(left) == len(found):
+        raise InputError(
+            f"{name} holds nothing but outputs, such as {left[0]}; to explain such a file, name it itself."
+        )
+    return [path for path in found if path not in set(left)], left
 
 
 def file(name: str, columns: Columns, encoding: str) -> Source:
