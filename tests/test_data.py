@@ -262,6 +262,17 @@ def test_unknown_encoding(write):
     fails("Unknown encoding 'utf-9'", write("in.txt", "a\n"), encoding="utf-9")
 
 
+def test_an_encoding_that_encodes_nothing(write):
+    fails("Unknown encoding 'undefined'", write("in.txt", "x"), "undefined")
+
+
+def test_lines_that_end_in_a_bare_carriage_return(write):
+    fails(
+        "in.csv, line 1: not valid CSV .a bare carriage return; end lines", write("in.csv", "text,n\ra film,1\rno,2\r")
+    )
+    assert texts(write("in.csv", 'text,n\n"two\rlines",1\n')) == ["two\rlines"]
+
+
 def test_faults_of_the_call_show_at_once():
     with pytest.raises(InputError, match="does not exist"):
         read_rows("nowhere.txt")  # not only when the first row is asked for

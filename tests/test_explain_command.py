@@ -7,11 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow
 import pytest
 from models import write_model
+from pyarrow import parquet
 from tolerances import SUM_FLOAT32
 
 from autorel_jax.cli.explain import main, parser
+from autorel_jax.data.own import MARK
 
 ROOT = Path(__file__).parents[1]
 
@@ -199,6 +202,17 @@ def test_a_reader_that_goes_away(model_folder):
     assert process.returncode == 2
     assert "Traceback" not in said
     assert "BrokenPipe" not in said
+
+
+def test_outputs_in_a_folder_are_named_in_a_warning(run, tmp_path):
+    (tmp_path / "in.txt").write_text("a good film\n")
+    for number in range(7):
+        table = pyarrow.table({"text": ["ours"]}).replace_schema_metadata({MARK: "{}"})
+        parquet.write_table(table, tmp_path / f"{number}.parquet")
+    code, _, err = run(tmp_path, "--output", tmp_path / "no" / "out.csv")
+    assert code == 2
+    assert "warning: left out, as outputs of this command: " in err
+    assert f"{tmp_path / '4.parquet'} and 2 more; to explain" in err
 
 
 def test_the_output_may_not_be_the_input(run, tmp_path):

@@ -122,6 +122,11 @@ def test_csv_cells_are_no_formulas(tmp_path, word):
         assert row["probability"] == ""
 
 
+def test_csv_cells_of_whole_numbers_beyond_any_float():
+    assert output.cell(10**309) == 10**309
+    assert output.cell(float("inf")) is None
+
+
 def test_csv_cells_that_begin_with_white_space():
     assert [output.cell(text) for text in ("\tx", "\rx", "\nx", "x=1", "", "'x")] == [
         "'\tx",

@@ -5,10 +5,15 @@ import os
 
 import pyarrow
 import pytest
+from explanations import explanation
 from models import refusal
 from pyarrow import parquet
 
+from autorel_jax.corpus.columns import passed
+from autorel_jax.corpus.columns import schema as table_schema
 from autorel_jax.data import Columns, Rejected, Row, is_source, of_texts, open_corpus
+from autorel_jax.data.moments import column_of, moment
+from autorel_jax.data.tables import read_table
 
 
 @pytest.fixture
@@ -47,7 +52,7 @@ def test_a_folder_a_pattern_and_several_files(folder):
 
 def test_what_is_a_source(folder, monkeypatch):
     monkeypatch.chdir(folder)
-    for name in ("-", "a.txt", "deep", "x/*", "*.csv", "tfds:glue/sst2", str(folder), "absent.parquet"):
+    for name in ("-", "a.txt", "deep", "x/*", "*.csv", "tfds:glue/sst2", str(folder), "absent.parquet", "reveiws/"):
         assert is_source(name), name
     for text in ("what?", "a deep film", "and/or?", "good", "[CLS]", "a.txt is a file", "", "x\0y.txt"):
         assert not is_source(text), text
@@ -59,6 +64,7 @@ def test_what_is_a_source(folder, monkeypatch):
         (["absent.csv"], "absent.csv does not exist"),
         (["*.csv"], "No file matches *.csv; accepted: files that end in .txt"),
         (["empty"], "empty holds no file to explain"),
+        (["reveiws/"], "reveiws/ is no folder that exists; give one with files that end in .txt"),
         (["-", "-"], "- is a source of its own"),
         (["tfds:glue/sst2"], "tfds:glue/sst2 needs --split NAME"),
     ],
@@ -149,3 +155,89 @@ def test_a_line_that_is_too_long_is_left_out(tmp_path, monkeypatch):
     rows = list(open_corpus([str(tmp_path / "in.txt")]).rows())
     assert [row.text for row in rows if isinstance(row, Row)] == ["a", "c"]
     assert [(row.line, "at least" in row.reason) for row in rows if isinstance(row, Rejected)] == [(2, True), (4, True)]
+
+
+def test_an_empty_pair_is_called_so():
+    (row,) = of_texts([Row(1, "good", "", None)]).rows()
+    assert row.reason == "the pair is empty."
+
+
+def test_damage_that_the_system_has_no_word_for(tmp_path):
+    content = {"text": [f"film {number}" for number in range(1000)]}
+    parquet.write_table(pyarrow.table(content), tmp_path / "in.parquet", compression="none", use_dictionary=False)
+    whole = bytearray((tmp_path / "in.parquet").read_bytes())
+    whole[4:40] = b"\xff" * 36  # the header of the first page
+    (tmp_path / "in.parquet").write_bytes(whole)
+    said = refusal(list, open_corpus([str(tmp_path / "in.parquet")]).rows())
+    assert "cannot be read: " in said
+    assert "None" not in said
+
+
+def test_parquet_values_that_python_cannot_hold(tmp_path):
+    """Moments pass as ISO text and go back as they were; bytes that are no UTF-8 reject their row alone."""
+    columns = {  # name -> what Arrow holds, its type, the text
+        "stamp": (1577836800123456789, pyarrow.timestamp("ns"), "2020-01-01 00:00:00.123456789"),
+        "there": (1577836800123456, pyarrow.timestamp("us", "Mars/Olympus"), "2020-01-01 00:00:00.123456Z"),
+        "clock": (1, pyarrow.time64("ns"), "00:00:00.000000001"),
+        "lasts": (-1500000000, pyarrow.duration("ns"), "-PT1.500000000S"),
+        "date": (4_000_000, pyarrow.date32(), "12921-08-18"),
+    }
+    made = {name: column_of([moment("", number), None], kind) for name, (number, kind, _) in columns.items()}
+    two = pyarrow.array([b"fine", b"bad \xff"], pyarrow.binary()).view(pyarrow.string())
+    for name, text in (("in", pyarrow.array(["one", "two"])), ("bad", two)):
+        parquet.write_table(pyarrow.table({"text": text, **made}), tmp_path / f"{name}.parquet")
+    rows = list(open_corpus([str(tmp_path / "in.parquet")], Columns(keep=tuple(columns))).rows())
+    assert [row.kept for row in rows] == [tuple(text for *_, text in columns.values()), (None,) * 5]
+    for place, (name, (_, kind, _)) in enumerate(columns.items()):
+        assert passed([row.kept[place] for row in rows], kind).equals(made[name]), name
+    fine, bad = open_corpus([str(tmp_path / "bad.parquet")]).rows()
+    assert (fine.text, bad.line) == ("fine", 2)
+    assert bad.reason.startswith("'text' cannot be read: 'utf-8' codec can't decode byte 0xff")
+    wanted = ("text", None, None, None)
+    assert "bad.parquet, row 2: 'text' cannot be read" in refusal(
+        list, read_table(tmp_path / "bad.parquet", "parquet", wanted, (), "utf-8")
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"id": "\ud83d"}, "the id has the lone surrogate U+D83D at character 0."),
+        ({"label": "no \udc00"}, "the label has the lone surrogate U+DC00 at character 3."),
+        ({"meta": ["é", {"deep": ["\ud83d"]}]}, "the column 'meta' has the lone surrogate U+D83D at character 0."),
+        ({"meta": {"\ud83d": 1}}, "the column 'meta' has the lone surrogate U+D83D at character 0."),
+    ],
+)
+def test_half_a_surrogate_pair_anywhere_rejects_its_row(tmp_path, values, said):
+    row = {"text": "fine", "id": "a", "label": "positive", "meta": "é 😀"}
+    (tmp_path / "in.jsonl").write_text("".join(f"{json.dumps(one)}\n" for one in (row | values, row)))
+    bad, fine = open_corpus([str(tmp_path / "in.jsonl")], Columns(id="id", label="label", keep=("meta",))).rows()
+    assert (bad.line, bad.reason) == (1, said)
+    assert (fine.text, fine.kept) == ("fine", ("é 😀",))
+
+
+def test_a_file_whose_name_is_no_utf_8(tmp_path):
+    name = os.fsdecode(os.fsencode(tmp_path) + b"/\xff.txt")
+    try:
+        with open(name, "w") as stream:
+            stream.write("good\n\n")
+    except OSError:
+        pytest.skip("the file system takes no such name")
+    good, empty = open_corpus([name]).rows()
+    assert good.file == empty.file == f"{tmp_path}/\\xff.txt"
+
+
+def test_outputs_in_a_folder_are_left_out_by_what_is_in_them(folder):
+    line = json.dumps({**explanation().to_dict(), "text": "ours"})
+    (folder / "out.jsonl").write_text(f"{line}\n{line}\n")
+    (folder / "like.jsonl").write_text('{"text": "theirs", "schema": 1, "version": "2", "model": "weights_sha256"}\n')
+    ours = table_schema(["text"], {}, True, {"schema": 1})
+    parquet.write_table(pyarrow.table({"text": ["ours"]}, schema=ours), folder / "deep" / "scores.parquet")
+    (folder / "not.parquet").write_bytes(b"none")
+    corpus = open_corpus([str(folder)])
+    assert corpus.left_out == (str(folder / "deep" / "scores.parquet"), str(folder / "out.jsonl"))
+    assert str(folder / "like.jsonl") in [source.name for source in corpus.sources]
+    assert "not.parquet is not a .parquet file" in refusal(list, corpus.rows())
+    assert texts(folder / "out.jsonl", f"{folder}/*/*.parquet") == ["ours"] * 3
+    (folder / "deep" / "c.jsonl").unlink()
+    assert "holds nothing but outputs, such as" in refusal(open_corpus, [str(folder / "deep")])

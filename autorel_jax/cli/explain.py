@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from autorel_jax.builtin import BUILTIN
-from autorel_jax.cli import Parser, run
+from autorel_jax.cli import Parser, run, warn
 from autorel_jax.cli.flags import add_compute_dtype, add_model_flags, loaded
 from autorel_jax.cli.output import check_job, is_job, opened, progress_bar, run_job, stream
 from autorel_jax.config import ENGINES, LOCAL, LONG, RAY, ExplainConfig
@@ -18,6 +18,7 @@ from autorel_jax.report.view import LEVELS
 from autorel_jax.targets import KINDS, LOG_PROBABILITY
 
 PROG = "autorel-explain"
+NAMED = 5  # files in a warning
 PARAMETERS = {  # of rules, each a flag
     "epsilon": "ε, which takes relevance from outputs near 0",
     "gamma": "γ, how much more contributions count that have their output's sign",
@@ -301,6 +302,10 @@ def input_corpus(args: argparse.Namespace) -> Corpus:
         raise InputError(f"{sources[0]} is a source of its own; give it alone, without other texts and --pair.")
     columns = Columns(args.text_column, args.pair_column, args.label_column, args.id_column, args.keep_columns)
     corpus = open_corpus(sources, columns, encoding=args.encoding, split=args.split, data_dir=args.data_dir)
+    if corpus.left_out:
+        first, more = corpus.left_out[:NAMED], len(corpus.left_out) - NAMED
+        listed = ", ".join(first) + (f" and {more} more" if more > 0 else "")
+        warn(PROG, [f"left out, as outputs of this command: {listed}; to explain such a file, name it itself"])
     if args.output and corpus.holds(args.output):
         raise InputError(f"--output {args.output} is the input itself; give another file.")
     if corpus.again:

@@ -15,6 +15,8 @@ import numpy as np
 
 from autorel_jax.corpus import inside
 from autorel_jax.data import Row
+from autorel_jax.data.moments import are_moments, column_of
+from autorel_jax.data.own import MARK
 from autorel_jax.explanation import Explanation
 from autorel_jax.report.view import joined
 
@@ -84,7 +86,7 @@ def schema(
 
     types = arrow_types(numbered)
     fields = [(name, types[COLUMNS[name][0]]) for name in names]
-    return pa.schema([*fields, *kept.items()], {"autorel_jax": json.dumps(metadata)})
+    return pa.schema([*fields, *kept.items()], {MARK: json.dumps(metadata)})
 
 
 def table(pairs: Pairs, schema: pyarrow.Schema, kept: Sequence[str]) -> pyarrow.Table:
@@ -136,6 +138,8 @@ def passed(values: list[Any], made: pyarrow.DataType) -> pyarrow.Array:
     """A column that passes through; in a column of strings, what is none is written as JSON."""
     import pyarrow as pa
 
+    if are_moments(made):
+        return column_of(values, made)
     if pa.types.is_string(made):
         values = [value if value is None or isinstance(value, str) else in_json(value) for value in values]
     return pa.array(values, made)

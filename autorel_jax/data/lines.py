@@ -32,7 +32,7 @@ def check_encoding(encoding: str) -> None:
     """Raises InputError for a name that is no encoding."""
     try:
         "".encode(encoding)
-    except LookupError:
+    except (LookupError, UnicodeError):  # UnicodeError: "undefined" is an encoding that has none
         raise InputError(f"Unknown encoding {encoding!r}; for example utf-8, latin-1, cp1252, utf-16.") from None
 
 

@@ -32,7 +32,7 @@ class Row:
     text: str | list[str]
     pair: str | list[str] | None
     label: str | None
-    file: str | None = field(default=None, compare=False)  # where it comes from; None: from no file
+    file: str | None = field(default=None, compare=False)  # where it comes from, `printable`; None: from no file
     line: int | None = field(default=None, compare=False)  # from 1, where it begins there; the row without lines
     kept: tuple[Any, ...] = ()  # values of the columns that pass through
 
@@ -91,10 +91,15 @@ def read_rows(source: str | Path, columns: Columns | None = None, encoding: str 
     if str(source) != STDIN and (os.path.isdir(source) or not os.path.exists(source)):
         problem = "is a directory" if os.path.isdir(source) else "does not exist"
         raise InputError(f"{source} {problem}; give a file ({', '.join(READERS)}) or - for standard input.")
-    name = STDIN_NAME if str(source) == STDIN else str(source)
+    name = STDIN_NAME if str(source) == STDIN else printable(source)
     if suffix == ".parquet":
         return as_rows(parquet(Path(source), wanted), name, wanted)
     return as_rows(_records(source, name, wanted, encoding, READERS[suffix]), name, wanted)
+
+
+def printable(path: str | Path) -> str:
+    r"""The path as UTF-8 can hold it: a byte of its name that is none becomes \xNN."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def read_tfds(name: str, split: str, folder: Path, columns: Columns) -> Iterator[Row | Rejected]:
@@ -129,7 +134,7 @@ def as_rows(records: Iterable[Record | Fault], name: str, wanted: Wanted) -> Ite
             except InputError as error:
                 yield Rejected(name, record.line, str(error), record.where)
     except OSError as error:
-        raise InputError(f"{name} cannot be read: {error.strerror}.") from None
+        raise InputError(f"{name} cannot be read: {error.strerror or one_line(error)}.") from None
 
 
 def _records(

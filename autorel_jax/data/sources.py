@@ -17,12 +17,13 @@ from typing import Any
 from autorel_jax.data import hf
 from autorel_jax.data.hf import HF
 from autorel_jax.data.lines import check_encoding
+from autorel_jax.data.own import is_by_product, is_output
 from autorel_jax.data.rows import READERS, STDIN, STDIN_NAME, Columns, Rejected, Row, read_hf, read_rows, read_tfds
 from autorel_jax.errors import InputError
 
 TFDS = "tfds:"  # before the name of a data set
+ENDS = tuple({"/", os.sep})  # of a folder's name
 WILD = set("*?[")  # what makes a name a pattern
-OWN = (".rejected.jsonl", ".partial")  # ends of names beside an output, which a folder of inputs may hold
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,6 +43,7 @@ class Corpus:
     sources: tuple[Source, ...]
     columns: Columns = dataclasses.field(default_factory=Columns)
     again: bool = True  # whether it can be read again, which standard input cannot
+    left_out: tuple[str, ...] = ()  # files of the folders that are outputs, and not read for that reason
 
     @property
     def state(self) -> Any:
@@ -50,7 +52,7 @@ class Corpus:
         return {"sources": [[source.name, source.state] for source in self.sources], "columns": columns}
 
     def rows(self) -> Iterator[Row | Rejected]:
-        """All rows in order; a text that is empty is Rejected.
+        """All rows in order; one whose text is empty, or that holds a lone surrogate, is Rejected.
 
         Raises:
           InputError: a source cannot be read, or they hold no row at all.
@@ -59,7 +61,7 @@ class Corpus:
         none = True
         for row in rows:
             none = False
-            yield row if isinstance(row, Rejected) else refused(row)
+            yield row if isinstance(row, Rejected) else refused(row, self.columns.keep)
         if none:
             names = self.sources[0].name if len(self.sources) == 1 else f"Each of the {len(self.sources)} files"
             raise InputError(f"{names} is empty: it holds no text to explain.")
@@ -70,21 +72,39 @@ class Corpus:
         return path.exists() and any(path.samefile(file) for file in files)
 
 
-def refused(row: Row) -> Row | Rejected:
-    """The row itself, or Rejected where it has no text, or text that no tokenizer takes."""
-    for text in (row.text, row.pair):
-        if text is None:
-            continue
-        text = text if isinstance(text, str) else " ".join(text)
+def refused(row: Row, keep: Sequence[str] = ()) -> Row | Rejected:
+    """The row itself, or Rejected where it has no text, or holds what UTF-8 cannot; `keep` names what it has kept."""
+    found = {"text": row.text, "pair": row.pair}
+    found = {
+        name: value if isinstance(value, str) else " ".join(value) for name, value in found.items() if value is not None
+    }
+    for name, text in found.items():
         if not text.strip():
-            return reject(row, "the text is empty.")
-        if not text.isascii():
-            try:
-                text.encode()
-            except UnicodeEncodeError as error:
-                code = ord(text[error.start])
-                return reject(row, f"the text has the lone surrogate U+{code:04X} at character {error.start}.")
+            return reject(row, f"the {name} is empty.")
+    found |= {"id": row.id, "label": row.label}
+    found |= {f"column {name!r}": value for name, value in zip(keep, row.kept, strict=True)}
+    for name, value in found.items():
+        fault = surrogate(value)
+        if fault:
+            return reject(row, f"the {name} has {fault}.")
     return row
+
+
+def surrogate(value: Any) -> str | None:
+    """What is wrong with a value of JSON that holds half a surrogate pair, which no tokenizer and no format takes."""
+    left = [value]
+    while left:  # no recursion: JSON may be nested deeper than Python's calls
+        one = left.pop()
+        if isinstance(one, dict):
+            left += [*one, *one.values()]
+        elif isinstance(one, list | tuple):
+            left += one
+        elif isinstance(one, str) and not one.isascii():
+            try:
+                one.encode()
+            except UnicodeEncodeError as error:
+                return f"the lone surrogate U+{ord(one[error.start]):04X} at character {error.start}"
+    return None
 
 
 def reject(row: Row, reason: str) -> Rejected:
@@ -99,7 +119,7 @@ def is_source(text: str) -> bool:
         return True
     if len(text.split()) != 1 or "\0" in text:
         return False
-    has_suffix = Path(text).suffix.lower() in READERS
+    has_suffix = Path(text).suffix.lower() in READERS or text.endswith(ENDS)  # "reveiws/" is a folder, though none
     is_pattern = "/" in text and ("*" in text or "[" in text)  # "and/or?" is a text
     return has_suffix or is_pattern or (len(text) < 1024 and os.path.isdir(text))
 
@@ -115,8 +135,9 @@ def open_corpus(
     """The corpus of those sources.
 
     Args:
-      names: each a file (.txt, .tsv, .csv, .jsonl or .parquet), a folder with such files at any depth, a pattern
-        such as `reviews/*.csv`, `tfds:NAME`, or `hf:NAME` or `hf:NAME:CONFIG`; or `-` alone for standard input.
+      names: each a file (.txt, .tsv, .csv, .jsonl or .parquet), a folder with such files at any depth (outputs of
+        ours are left out), a pattern such as `reviews/*.csv`, `tfds:NAME`, or `hf:NAME` or `hf:NAME:CONFIG`; or `-`
+        alone for standard input.
       columns: what is where in the files.
       encoding: of the files.
       split: of a data set.
@@ -129,7 +150,7 @@ def open_corpus(
     check_encoding(encoding)
     if STDIN in names and len(names) > 1:
         raise InputError(f"{STDIN} is a source of its own; give it alone.")
-    found = []
+    found, left_out = [], []
     for name in names:
         if name.startswith((TFDS, HF)):
             if split is None:
@@ -137,8 +158,10 @@ def open_corpus(
             is_hf = name.startswith(HF)
             found.append(hf_set(name, split, columns) if is_hf else data_set(name, split, data_dir, columns))
         else:
-            found += [file(path, columns, encoding) for path in files(name)]
-    return Corpus(tuple(found), columns, STDIN not in names)
+            taken, left = without_outputs(name)
+            found += [file(path, columns, encoding) for path in taken]
+            left_out += left
+    return Corpus(tuple(found), columns, STDIN not in names, tuple(left_out))
 
 
 def of_texts(rows: Sequence[Row]) -> Corpus:
@@ -154,22 +177,30 @@ def files(name: str) -> list[str]:
         return [name]
     if WILD & set(name) and not os.path.exists(name):
         found = sorted(path for path in glob.glob(name, recursive=True) if os.path.isfile(path))
-        found = [path for path in found if Path(path).suffix.lower() in READERS and not is_own(Path(path))]
+        found = [path for path in found if Path(path).suffix.lower() in READERS and not is_by_product(Path(path))]
         if not found:
             raise InputError(f"No file matches {name}; accepted: files that end in {', '.join(READERS)}.")
         return found
     if not os.path.isdir(name):
+        if name.endswith(ENDS):
+            raise InputError(f"{name} is no folder that exists; give one with files that end in {', '.join(READERS)}.")
         return [name]  # where it is opened it is refused
     inside = sorted(path for path in Path(name).rglob("*") if path.suffix.lower() in READERS and path.is_file())
-    found = [str(path) for path in inside if not is_own(path.relative_to(name))]
+    found = [str(path) for path in inside if not is_by_product(path.relative_to(name))]
     if not found:
         raise InputError(f"{name} holds no file to explain; accepted: files that end in {', '.join(READERS)}.")
     return found
 
 
-def is_own(path: Path) -> bool:
-    """Whether a file is hidden, or a by-product of an output."""
-    return any(part.startswith(".") or part.endswith(OWN) for part in path.parts if part not in (".", ".."))
+def without_outputs(name: str) -> tuple[list[str], list[str]]:
+    """The files that a name stands for, and those of a folder that are left out as outputs."""
+    found = files(name)
+    left = [path for path in found if is_output(Path(path))] if os.path.isdir(name) else []
+    if left and len(left) == len(found):
+        raise InputError(
+            f"{name} holds nothing but outputs, such as {left[0]}; to explain such a file, name it itself."
+        )
+    return [path for path in found if path not in set(left)], left
 
 
 def file(name: str, columns: Columns, encoding: str) -> Source:

@@ -12,10 +12,14 @@ import re
 from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from autorel_jax.data.lines import Damaged, Lines, read_lines, without_end
+from autorel_jax.data.moments import are_moments, moments
 from autorel_jax.errors import InputError, one_line
+
+if TYPE_CHECKING:
+    import pyarrow
 
 Fields = Iterator[tuple[int, list[str] | str]]  # number of the row's first line; its fields, or what is wrong with it
 Wanted = Sequence[str | None]
@@ -81,7 +85,7 @@ def jsonl(lines: Lines, name: str, wanted: Wanted, header: Sequence[str] = ()) -
                 yield Fault(where, str(error), number)
 
 
-def parquet(path: Path, wanted: Wanted, header: Sequence[str] = ()) -> Iterator[Record]:
+def parquet(path: Path, wanted: Wanted, header: Sequence[str] = ()) -> Iterator[Record | Fault]:
     """A .parquet file, read with pyarrow, a block of rows at a time."""
     import pyarrow
     from pyarrow import parquet as reader
@@ -94,13 +98,34 @@ def parquet(path: Path, wanted: Wanted, header: Sequence[str] = ()) -> Iterator[
             for column in columns:
                 place(file.schema_arrow.names, column, str(path))
             for batch in file.iter_batches(columns=columns):
-                found = dict(zip(batch.schema.names, (column.to_pylist() for column in batch.columns), strict=True))
+                faults: dict[int, str] = {}
+                named = zip(batch.schema.names, batch.columns, strict=True)
+                found = {column: _python(values, column, faults) for column, values in named}
                 for row in range(batch.num_rows):
                     number += 1
                     values = tuple(None if column is None else found[column][row] for column in wanted)
-                    yield Record(f"{path}, row {number}", number, values, number)
-    except pyarrow.ArrowException as error:
+                    where = f"{path}, row {number}"
+                    fault = faults.get(row)
+                    yield Fault(where, fault, number) if fault else Record(where, number, values, number)
+    except (pyarrow.ArrowException, UnicodeDecodeError) as error:  # of the latter, a column's name
         raise InputError(f"{path} is not a .parquet file that can be read: {one_line(error)}.") from None
+
+
+def _python(column: "pyarrow.Array", name: str, faults: dict[int, str]) -> list[Any]:
+    """The values of a column; what Python cannot hold is None, and `faults` then says of the row why."""
+    if are_moments(column.type):
+        return moments(column)
+    try:
+        return column.to_pylist()
+    except (ValueError, OverflowError):  # which does not say where
+        found = []
+        for row, value in enumerate(column):
+            try:
+                found.append(value.as_py())
+            except (ValueError, OverflowError) as error:
+                found.append(None)
+                faults[row] = f"{name!r} cannot be read: {one_line(error)}."
+        return found
 
 
 TEXT_FORMATS = {
@@ -122,15 +147,20 @@ def read_table(path: Path, kind: str, wanted: Wanted, header: Sequence[str], enc
     """
     try:
         if kind == "parquet":
-            yield from parquet(path, wanted, header)
+            yield from _faultless(parquet(path, wanted, header))
             return
         with open(path, "rb") as stream:
-            for record in TEXT_FORMATS[kind](read_lines(stream, str(path), encoding), str(path), wanted, header):
-                if isinstance(record, Fault):
-                    raise InputError(f"{record.where}: {record.reason}")
-                yield record
+            lines = read_lines(stream, str(path), encoding)
+            yield from _faultless(TEXT_FORMATS[kind](lines, str(path), wanted, header))
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or one_line(error)}.") from None
+
+
+def _faultless(records: Iterator[Record | Fault]) -> Iterator[Record]:
+    for record in records:
+        if isinstance(record, Fault):
+            raise InputError(f"{record.where}: {record.reason}")
+        yield record
 
 
 def place(header: Sequence[str], column: str, name: str) -> int:
@@ -199,7 +229,10 @@ def _csv_fields(lines: Lines, delimiter: str) -> Fields:
             fields = next(reader, None)
         except csv.Error as error:
             source.hand_back()
-            reason = f"not valid CSV ({one_line(error)})."
+            reason = one_line(error)
+            if "new-line character" in reason and "\r" in without_end(source.taken[0][1]):
+                reason = "a bare carriage return; end lines with a newline, not as old Macs did, or quote the field"
+            reason = f"not valid CSV ({reason})."
         if not source.taken:
             return
         first, line = source.taken[0]

@@ -166,6 +166,8 @@ def cell(value: Any) -> Any:
     """A value as a cell of .csv: text that a spreadsheet would run gets a ' in front, what is no number is empty."""
     if isinstance(value, str):
         return f"'{value}" if value.startswith(FORMULA) else value
+    if isinstance(value, int):  # which may be larger than any float, as an id of .jsonl
+        return value
     return None if value is None or not math.isfinite(value) else value
 
 

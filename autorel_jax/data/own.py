@@ -1,0 +1,55 @@
+"""Files of our own in a folder of inputs: by-products by their names, outputs by what is in them.
+
+Used by sources.py; corpus/columns.py marks a .parquet file as an output.
+"""
+
+import json
+from pathlib import Path
+
+from autorel_jax.data.lines import LONGEST
+
+BY_PRODUCTS = (".rejected.jsonl", ".partial")  # ends of names beside an output
+MARK = "autorel_jax"  # in the metadata of a .parquet file that is an output
+
+
+def is_by_product(path: Path) -> bool:
+    """Whether a file is hidden, or a by-product of an output."""
+    return any(part.startswith(".") or part.endswith(BY_PRODUCTS) for part in path.parts if part not in (".", ".."))
+
+
+def is_output(path: Path) -> bool:
+    """Whether a .jsonl or .parquet file is an output; it is none if it cannot be read.
+
+    A .jsonl is known by `schema`, `version` and `model` in its first line, which it has if no columns were chosen.
+    """
+    try:
+        return {".jsonl": _is_jsonl, ".parquet": _is_parquet}.get(path.suffix.lower(), _is_none)(path)
+    except OSError:
+        return False
+
+
+def _is_jsonl(path: Path) -> bool:
+    with open(path, "rb") as stream:
+        line = stream.readline(LONGEST)
+    if b'"weights_sha256"' not in line:  # most lines of others need no parser
+        return False
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    model = found.get("model") if isinstance(found, dict) else None
+    return isinstance(model, dict) and "weights_sha256" in model and {"schema", "version"} <= found.keys()
+
+
+def _is_parquet(path: Path) -> bool:
+    import pyarrow
+    from pyarrow import parquet
+
+    try:
+        return MARK.encode() in (parquet.read_metadata(path).metadata or {})
+    except pyarrow.ArrowException:
+        return False
+
+
+def _is_none(path: Path) -> bool:
+    return False
