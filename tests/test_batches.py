@@ -215,7 +215,7 @@ def test_lengths_end_at_the_models_positions():
 
 def test_batches_are_not_padded_beyond_all_rows():
     config = TrainConfig(task=TaskConfig(train="x"), batch_size=2**30, accumulation=4, eval_batch_size=2**30)
-    splits = {"train": examples(50), "dev": examples(70, seed=1)}
+    splits = {"train": examples(50), "dev": examples(70, seed=1), "test": examples(90, seed=2)}
     made = planned(config, splits, 64, 2)
     assert (made.parts, made.part_rows, made.steps_per_epoch) == (4, 14, 1)
     (batch,) = made.batches(0, 1)

@@ -152,12 +152,8 @@ def resolve(given: dict[str, Any]) -> TrainConfig:
 
     source = given.get("config") or (named(given["task"]) if "task" in given else None)
     output = given.get("output")
-    if (
-        source is None
-        and given.get("resume")
-        and output
-        and any((output / name).exists() for name in (CONFIG, CHECKPOINTS))
-    ):
+    begun = output and any((output / name).exists() for name in (CONFIG, CHECKPOINTS))
+    if source is None and given.get("resume") and begun:
         source = output / CONFIG
         begun_with(source)
     if source is None:

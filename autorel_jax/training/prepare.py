@@ -47,8 +47,12 @@ class Prepared:
 
     @property
     def eval_rows(self) -> int:
-        """Rows of an evaluation's batch, a multiple of the devices; no more than the largest split has."""
-        rows = min(self.config.eval_batch_size, max(map(len, self.splits.values())))
+        """Rows of an evaluation's batch, a multiple of the devices; no more than train and dev have.
+
+        Test has no say: with another size of batch, dev's metrics may differ in their last digits.
+        """
+        most = max(len(self.splits[name]) for name in (TRAIN, DEV) if name in self.splits)
+        rows = min(self.config.eval_batch_size, most)
         return round_up(rows, self.learner.mesh.size)
 
     def lengths(self, examples: Examples) -> tuple[int, ...]:
