@@ -91,7 +91,7 @@ class Plan:
     examples: Examples
     batch_size: int  # rows per step
     parts: int  # A
-    part_rows: int  # R: batch_size / A, rounded up to a multiple of the devices
+    part_rows: int  # R: batch_size / A, of no more than all rows, rounded up to a multiple of the devices
     lengths: tuple[int, ...]
     seed: int
 

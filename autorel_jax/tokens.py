@@ -179,6 +179,9 @@ class Tokenizer:
         room = max_length - 1 - len(columns)
         if room < 1:
             raise InputError(f"max_length={max_length} leaves no room for text; use at least {2 + len(columns)}.")
+        for name, column in zip(("texts", "pairs"), columns, strict=False):
+            for row, text in enumerate(column):
+                encodable(text, f"{name}[{row}]")
         rows, first, whole = [], [], []
         for start in range(0, len(texts), CHUNK):
             parts = [
@@ -280,7 +283,7 @@ def _column(texts: Iterable[Text], name: str) -> list[_Source]:
 
 def _source(text: Text, where: str) -> _Source:
     if isinstance(text, str):
-        return _Source(_encodable(text, where), None)
+        return _Source(encodable(text, where), None)
     if isinstance(text, bytes | bytearray) or not isinstance(text, Sequence):
         raise InputError(f"{where} is {_kind(text)}; a text is a str or a sequence of str (its words).")
     spans, start = [], 0
@@ -289,14 +292,15 @@ def _source(text: Text, where: str) -> _Source:
             raise InputError(f"{where}, word {number} is {_kind(word)}; the words of a text are str.")
         spans.append((start, start + len(word)))
         start += len(word) + 1
-    return _Source(_encodable(" ".join(text), where), spans)
+    return _Source(encodable(" ".join(text), where), spans)
 
 
 def _kind(value: Any) -> str:
     return "None" if value is None else f"a {type(value).__name__}"
 
 
-def _encodable(text: str, where: str) -> str:
+def encodable(text: str, where: str) -> str:
+    """The text itself, or an InputError that says `where` it cannot be UTF-8: the tokenizers library would raise."""
     try:
         if not text.isascii():
             text.encode()

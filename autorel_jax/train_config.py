@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from autorel_jax.config import COMPUTE_DTYPES, PROBLEMS, REGRESSION, SINGLE, read_toml
-from autorel_jax.errors import InputError
+from autorel_jax.config import COMPUTE_DTYPES, MULTI, PROBLEMS, REGRESSION, SINGLE, read_toml
+from autorel_jax.errors import InputError, one_line
 
 SCHEDULES = ("linear", "cosine", "constant")
 OPTIMIZERS = ("adamw", "bert_adam")
@@ -21,12 +21,17 @@ LAYOUTS = ("replicate", "fsdp")
 EXPORT_DTYPES = ("float32", "float16")
 BALANCED = "balanced"
 PLACES = ("data_dir", "model", "model_config", "vocab")  # fields of TrainConfig: where something lies, not what it is
+MOST = 2**31 - 1  # steps and rows: they are int32 on the device
+MOST_SEED = 2**32 - 1  # jax.random.key takes no more bits: a larger one would be that of another run
 SPLITS = TRAIN, DEV, TEST = ("train", "dev", "test")
 
 
-def option(default: Any, text: str, choices: tuple[str, ...] = (), least: float | None = None) -> Any:
+def option(
+    default: Any, text: str, choices: tuple[str, ...] = (), least: float | None = None, most: float | None = None
+) -> Any:
     """A field of TrainConfig: its default, what `--help` says of it, and what it may be."""
-    return dataclasses.field(default=default, metadata={"help": text, "choices": choices, "least": least})
+    may_be = {"choices": choices, "least": least, "most": most}
+    return dataclasses.field(default=default, metadata={"help": text, **may_be})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,6 +78,8 @@ class TaskConfig:
             raise InputError("[task] has a single label; a classification needs at least two.")
         if not 0 <= self.dev_fraction < 1:
             raise InputError(f"[task] dev_fraction={self.dev_fraction}: expected at least 0 and less than 1.")
+        if self.problem == MULTI and not self.separator:
+            raise InputError("[task] separator is empty; set what stands between the labels of a multi-label row.")
         if self.dev and self.dev_fraction:
             raise InputError("[task] has dev and dev_fraction; give one of them.")
 
@@ -90,11 +97,11 @@ class TrainConfig:
     data_dir: Path | None = option(None, "the folder of the task's files (default: that of the config file)")
     output: Path | None = option(None, "the folder for checkpoints, metrics and the finished model")
     max_length: int = option(128, "tokens per text, [CLS] and [SEP] included; longer ones are cut", least=3)
-    batch_size: int = option(32, "rows per optimizer step, over all devices", least=1)
+    batch_size: int = option(32, "rows per optimizer step, over all devices", least=1, most=MOST)
     accumulation: int = option(1, "parts that a step's rows are computed in, one after the other", least=1)
-    eval_batch_size: int = option(64, "rows per batch of an evaluation, over all devices", least=1)
-    epochs: float = option(3.0, "passes over the training data", least=0)
-    max_steps: int | None = option(None, "optimizer steps, instead of --epochs", least=1)
+    eval_batch_size: int = option(64, "rows per batch of an evaluation, over all devices", least=1, most=MOST)
+    epochs: float = option(3.0, "passes over the training data", least=0, most=MOST)
+    max_steps: int | None = option(None, "optimizer steps, instead of --epochs", least=1, most=MOST)
     # Devlin et al. 2019 search 2e-5 to 5e-5 for BERT; smaller models want more.
     learning_rate: float = option(3e-5, "the peak", least=0)
     schedule: str = option("linear", "of the learning rate after the warm-up: to 0, or constant", SCHEDULES)
@@ -105,7 +112,8 @@ class TrainConfig:
     weight_decay: float = option(0.01, "decoupled; never on biases and LayerNorm", least=0)
     beta1: float = option(0.9, "decay of Adam's first moment", least=0)
     beta2: float = option(0.999, "decay of Adam's second moment", least=0)
-    epsilon: float = option(1e-6, "Adam's; BERT's own value", least=0)
+    # With 0, a gradient of 0 is divided by 0: that of each word that does not occur.
+    epsilon: float = option(1e-6, "Adam's; BERT's own value", least=1e-30)
     clip: float = option(1.0, "norm that the gradient is clipped to; 0 clips nothing", least=0)
     dropout: float | None = option(None, "probability (default: as the model's config says)", least=0)
     label_smoothing: float = option(0.0, "part of the target spread evenly over all labels", least=0)
@@ -123,7 +131,7 @@ class TrainConfig:
     eval_test: bool = option(False, "evaluate the best checkpoint on the test data too")
     tensorboard: bool = option(True, "write TensorBoard event files")
     export_dtype: str = option("float32", "of the finished model's weights", EXPORT_DTYPES)
-    seed: int = option(42, "of the new head, the order of rows, and dropout", least=0)
+    seed: int = option(42, "of the new head, the order of rows, and dropout", least=0, most=MOST_SEED)
 
     def __post_init__(self):
         for field in dataclasses.fields(self):
@@ -144,11 +152,15 @@ class TrainConfig:
 
 def check(field: dataclasses.Field, value: Any) -> None:
     """Raises InputError where a field's value is not what its `option` says."""
-    choices, least = field.metadata.get("choices"), field.metadata.get("least")
+    choices, least, most = (field.metadata.get(name) for name in ("choices", "least", "most"))
     if choices and value not in choices:
         raise InputError(f"{field.name}={value!r} is unknown; accepted: {', '.join(choices)}.")
-    if least is not None and value is not None and not (math.isfinite(value) and value >= least):
-        raise InputError(f"{field.name}={value}: expected a finite number of at least {least}.")
+    if least is None or value is None:
+        return
+    finite = isinstance(value, int) or math.isfinite(value)  # an int may be too large for a float
+    if not (finite and value >= least and (most is None or value <= most)):
+        limits = f"at least {least}" + ("" if most is None else f" and at most {most}")
+        raise InputError(f"{field.name}={one_line(value)}: expected a finite number of {limits}.")
 
 
 def read_config(path: Path) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import itertools
 import random
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from autorel_jax import tokens
 from autorel_jax.batches import MULTIPLE, Examples, Plan, TrainBatch, fit, in_order, padded_lengths
 from autorel_jax.tokens import Encoded, load_tokenizer, pad
 from autorel_jax.train_config import TaskConfig, TrainConfig
-from autorel_jax.training.prepare import planned
+from autorel_jax.training.prepare import Prepared, planned
 
 PAD = 7  # not 0, which a batch could be full of by mistake
 WORDS = ("the", "film", "dull", ".", "(", "walking", "[SEP]", "[MASK]", "中文x", "ﬁ", "e\u0301", "\u200b", "\x0b", "")
@@ -212,6 +213,17 @@ def test_lengths_end_at_the_models_positions():
     assert {batch.ids.shape[-1] for batch in made.batches(0, 9)} <= {8, 16, 20}
 
 
+def test_batches_are_not_padded_beyond_all_rows():
+    config = TrainConfig(task=TaskConfig(train="x"), batch_size=2**30, accumulation=4, eval_batch_size=2**30)
+    splits = {"train": examples(50), "dev": examples(70, seed=1), "test": examples(90, seed=2)}
+    made = planned(config, splits, 64, 2)
+    assert (made.parts, made.part_rows, made.steps_per_epoch) == (4, 14, 1)
+    (batch,) = made.batches(0, 1)
+    assert batch.weights.sum() == 50
+    run = SimpleNamespace(config=config, splits=splits, learner=SimpleNamespace(mesh=SimpleNamespace(size=4)))
+    assert Prepared.eval_rows.fget(run) == 72
+
+
 def test_a_row_longer_than_the_batch_is_refused():
     source = examples(5, longest=40)
     with pytest.raises(ValueError, match=f"A row of {source.lengths.max()} tokens does not fit a batch of length 8"):
@@ -258,3 +270,8 @@ def test_encode_needs_room_for_text(tokenizer):
         "max_length=3 leaves no room for text; use at least 4."
     )
     assert len(tokenizer.encode([], max_length=8)) == 0
+
+
+def test_encode_says_which_text_is_no_unicode(tokenizer):
+    said = refusal(tokenizer.encode, ["a", "b"], ["c", "d\udc80"], max_length=9)
+    assert said.startswith("pairs[1] has the lone surrogate U+DC80 at character 1; decode the text anew")

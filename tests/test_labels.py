@@ -45,6 +45,11 @@ def read(folder, **options):
         ([0.5, "0.5", 1.5], {"labels": ("low", "high"), "values": ("0.5", "1.5")}, [0, 0, 1]),
         ([2, 1], {"labels": ("1", "2")}, [1, 0]),
         ([-1, 1], {"labels": ("bad", "good"), "values": ("-1", "1")}, [0, 1]),
+        ([True, False, "True"], {"labels": ("True", "False")}, [0, 1, 0]),  # by name, not by number
+        ([True, False], {"labels": ("FALSE", "maybe", "TRUE")}, [2, 0]),
+        ([True, False], {"labels": ("no", "yes")}, [1, 0]),
+        ([1, "1.0"], {"labels": ("1.0", "2.0")}, [0, 0]),
+        (["12345678901234567891"], {"labels": ("12345678901234567890", "12345678901234567891")}, [1]),
     ],
 )
 def test_spellings(rows, written, options, expected):
@@ -63,6 +68,9 @@ def test_spellings(rows, written, options, expected):
         ("Good", {"labels": ("bad", "good")}, "the label 'Good' is unknown"),
         ("x", {"labels": tuple("abcdefghijkl")}, "accepted: 'a', .*, 'j', …\\.$"),
         ({"a": 1}, {"labels": ("bad", "good")}, "is no label"),
+        # Never the opposite: number 1 is No.
+        (True, {"labels": ("Yes", "No")}, "the label 'True' is unknown"),
+        (True, {"labels": ("bad", "False")}, "the label 'True' is unknown"),
     ],
 )
 def test_unknown_labels(rows, label, options, message):
@@ -79,10 +87,26 @@ def test_multi_label_lists_and_strings(rows):
     labels = read(rows(["a", "c"], [], [1]), **options)
     assert labels.dtype == np.float32
     assert labels.tolist() == expected
-    assert read(rows("a, c,a", "", "b"), **options).tolist() == expected
+    assert read(rows("a, c", "", "b"), **options).tolist() == expected
     assert read(rows("a|c", " ", "1"), separator="|", **options).tolist() == expected
     folder = rows("a,c", "", "b", name="in.tsv")
     assert read(folder, train="in.tsv", **options).tolist() == expected
+
+
+def test_multi_hot(rows):
+    """A 0 or 1 for each label, as Hugging Face has it; and what may be read in two ways."""
+    options = {"problem": MULTI, "labels": ("a", "b", "c")}
+    written = [[1, 0, 1], [0.0, 1.0, 0.0], [True, False, False], [0, 0, 0], [0, 2], [1]]
+    expected = [[1, 0, 1], [0, 1, 0], [1, 0, 0], [0, 0, 0], [1, 0, 1], [0, 1, 0]]
+    assert read(rows(*written), **options).tolist() == expected
+    two = {"problem": MULTI, "labels": ("a", "b")}
+    assert read(rows([1, 1], [0, 0], [False, True]), **two).tolist() == [[1, 1], [0, 0], [0, 1]]
+    assert read(rows([0, 1]), values=("x", "y"), **two).tolist() == [[0, 1]]
+    with pytest.raises(InputError, match=r"line 2: \[0, 1\] may be the numbers of labels, .* write the labels' names"):
+        read(rows([1], [0, 1]), **two)
+    for twice in (["a", "c", "a"], [1, 0, 1, 0], "1,0,1"):
+        with pytest.raises(InputError, match=r"line 1: .* names one label twice"):
+            read(rows(twice), **options)
 
 
 @pytest.mark.parametrize(
@@ -120,6 +144,8 @@ def test_faulty_regression(rows, label):
         (["10", "9", "x"], ("10", "9", "x")),
         ([True, False], ("false", "true")),
         ([1.0, 0.0], ("0", "1")),
+        (["1.0", "2"], ("1.0", "2")),
+        (["none", "some"], ("none", "some")),
     ],
 )
 def test_settle(rows, written, labels):
@@ -129,8 +155,15 @@ def test_settle(rows, written, labels):
     assert (settled.labels, settled.values, settled.name) == (labels, labels, "films")
     whole = read_split(settle(TaskConfig(train="in.jsonl"), folder), "train", folder)
     assert [labels[index] for index in whole.labels] == [
-        json.dumps(label).strip('"').removesuffix(".0") for label in written
+        label if isinstance(label, str) else json.dumps(label).removesuffix(".0") for label in written
     ]
+
+
+def test_spellings_of_one_number_are_one_label(rows):
+    folder = rows("1", "2.0", "1.0", "02", 2)
+    task = settle(TaskConfig(train="in.jsonl"), folder)
+    assert task.labels == ("1", "2")
+    assert read_split(task, "train", folder).labels.tolist() == [0, 1, 0, 1, 1]
 
 
 def test_settled_labels_hold_for_other_splits(rows):
@@ -173,6 +206,10 @@ def test_reading_wants_settled_labels(rows):
         (["a", ""], {}, "line 2: the label is empty"),
         ([1, float("nan")], {}, "line 2: the label is nan"),
         (["a", "NaN"], {}, "line 2: the label is NaN"),
+        (["1", "N/A", "2"], {}, "line 2: the label is N/A among numbers"),
+        ([1, 0, "None"], {}, "line 3: the label is None among numbers"),
+        ([["a"], [1, 0, 1]], {"problem": MULTI}, r"line 2: \[1, 0, 1\] may be .*; name the labels in labels"),
+        (["a", "['a', 'b']"], {"problem": MULTI}, "line 2: .* is a list written as text"),
     ],
 )
 def test_nothing_to_settle(rows, written, options, message):

@@ -244,9 +244,30 @@ FAULTY = [
 ]
 
 
+FAULTY += [
+    ("in.jsonl", '{"text": "a\\ud800", "label": 1}', {}, "line 1: 'text' has the lone surrogate U.D800 at character 1"),
+    ("in.csv", "text;label\na;good\n", {}, "The separator seems to be ';', not a comma: write the file anew"),
+    ("in.csv", "text\tlabel\na\tgood\n", {}, r"separator seems to be '\\t', not a comma: .* set \[task\] format"),
+    ("in.csv", "a,good\nb,bad\n", {}, r"no column 'text'.* If the file has no header, name its columns: \[task\] col"),
+    ("in.csv", "Text,Label\na,b\n", {"columns": ("text", "label")}, "line 1: the file has a header; leave out"),
+]
+
+
 @pytest.mark.parametrize(("name", "content", "options", "message"), FAULTY, ids=[case[3][:50] for case in FAULTY])
 def test_faulty_files(write, name, content, options, message):
     fails(message, TaskConfig(name="films", train=name, labels=NAMES, **options), write(name, content))
+
+
+def test_an_empty_file_whose_labels_nobody_named(write):
+    folder = write("in.csv", "text,label\n")
+    with pytest.raises(InputError, match=f"{folder}/in.csv is empty: films has no train data"):
+        settle(TaskConfig(name="films", train="in.csv"), folder)
+
+
+def test_a_file_in_the_home_directory(write, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(write("in.csv", "text,label\na,good\n")))
+    task = TaskConfig(train="~/in.csv", labels=NAMES)
+    assert read_split(task, "train", tmp_path / "elsewhere").texts == ["a"]
 
 
 def test_no_file(tmp_path):

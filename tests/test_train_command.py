@@ -31,12 +31,6 @@ from autorel_jax.weights.params import to_tensors
 LEARNT = 0.9  # accuracy and F1 on dev; chance is a third. Measured 1.0, and 0.98 and more with 8 other seeds
 
 
-@pytest.fixture(scope="module", autouse=True)
-def quick():
-    with training.quick_compiles():
-        yield
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """encoder/ and task/ beside each other."""

@@ -90,6 +90,14 @@ FLAGS = [
     ("--config {config} --learning-rate nan", "learning_rate=nan: expected a finite number"),
     ("--config {config} --learning-rate inf", "learning_rate=inf: expected a finite number"),
     ("--config {config} --epochs 0", "epochs=0: expected more than 0, or max_steps"),
+    (
+        "--config {config} --epochs 1e308",
+        "epochs=1e+308: expected a finite number of at least 0 and at most 2147483647",
+    ),
+    ("--config {config} --epochs 2e9", "epochs=2000000000.0 are 12000000000 steps; expected at most 2147483647"),
+    ("--config {config} --max-steps 3000000000", "max_steps=3000000000: expected a finite number of at least 1 and at"),
+    ("--config {config} --seed 9223372036854775808", "seed=9223372036854775808: expected a finite number of at least"),
+    ("--config {config} --epsilon 0", "epsilon=0.0: expected a finite number of at least 1e-30"),
     ("--config {config} --warmup 1.5", "warmup=1.5: expected less than 1"),
     ("--config {config} --accumulation 5", "accumulation=5 does not divide batch_size=16; use a divisor"),
     ("--config {config} --schedule square", "invalid choice: 'square'"),
@@ -145,6 +153,9 @@ FILES = [
     ({}, {"dev_fraction": 0.5}, "has dev and dev_fraction; give one of them"),
     ({"eval_test": True}, {"test": None}, "--eval-test: [task] names no test data"),
     ({"early_stopping": 1}, {"dev": None}, "--early-stopping: [task] names no dev data"),
+    ({"select": "accuracy"}, {"dev": None}, "--select: [task] names no dev data; set dev or dev_fraction."),
+    ({"evaluate_every": 1}, {"dev": None}, "--evaluate-every: [task] names no dev data"),
+    ({}, {"problem": "multi_label_classification", "separator": ""}, "[task] separator is empty"),
 ]
 
 
@@ -165,6 +176,27 @@ def test_a_file_that_is_no_toml(config, tmp_path):
     assert "is not a TOML file that can be read" in refused("--config", config, "--output", tmp_path / "run")
     config.write_text("seed = [")
     assert "is not a TOML file that can be read" in refused("--config", config, "--output", tmp_path / "run")
+
+
+def test_a_file_with_a_byte_order_mark(config):
+    config.write_bytes(b"\xef\xbb\xbf" + config.read_bytes())
+    assert resolve({"config": config}).task.name == "tiny"
+
+
+def test_a_run_whose_config_is_damaged_or_gone(config, tmp_path):
+    """Says how it can be got back; the checkpoints are all there."""
+    output = tmp_path / "run"
+    (output / folder.CHECKPOINTS).mkdir(parents=True)
+    for arguments in (("--config", config, "--output", output, "--resume"), ("--output", output, "--resume")):
+        said = refused(*arguments)
+        assert said.startswith(f"{output}/config.toml does not exist")
+        assert "Restore it, or write it anew: begin the same run" in said
+    for damaged in ("seed = [", "", "seed = 'x'"):
+        (output / folder.CONFIG).write_text(damaged)
+        for arguments in (("--config", config, "--output", output, "--resume"), ("--output", output, "--resume")):
+            said = refused(*arguments)
+            assert f"{output}/config.toml" in said
+            assert "Restore it, or write it anew: begin the same run" in said
 
 
 def test_a_folder_with_something_in_it(config, tmp_path):
@@ -246,6 +278,13 @@ def test_memory_that_runs_out(config, tmp_path, monkeypatch):
     arguments = ("--config", config, "--output")
     line = refused(*arguments, tmp_path / "run")
     assert line.startswith("the device's memory ran out; give another --output and --accumulation 2 or more, --remat,")
+
+    def none(*_):
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Learner, "compiled", lambda *_: (none, none))
+        assert refused(*arguments, tmp_path / "host").startswith("the memory ran out; give another --output and")
     said = "INTERNAL: something else."
     with pytest.raises(jax.errors.JaxRuntimeError, match=said):
         call(*arguments, tmp_path / "other")

@@ -148,12 +148,14 @@ def resolve(given: dict[str, Any]) -> TrainConfig:
     Without --config and --task, --resume takes what the run in --output was begun with.
     """
     from autorel_jax.pretrained import absolute, beside
-    from autorel_jax.training.folder import CONFIG
+    from autorel_jax.training.folder import CHECKPOINTS, CONFIG, begun_with
 
     source = given.get("config") or (named(given["task"]) if "task" in given else None)
     output = given.get("output")
-    if source is None and given.get("resume") and output and (output / CONFIG).is_file():
+    begun = output and any((output / name).exists() for name in (CONFIG, CHECKPOINTS))
+    if source is None and given.get("resume") and begun:
         source = output / CONFIG
+        begun_with(source)
     if source is None:
         raise InputError(f"--config FILE or --task NAME is missing; see {PROG} --help")
     source = source.absolute()

@@ -3,7 +3,9 @@
 `read_split` reads one split, `settle` names the labels of a task that does not. N rows, C labels.
 """
 
+import contextlib
 import dataclasses
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +16,10 @@ import numpy as np
 from autorel_jax.config import MULTI, REGRESSION
 from autorel_jax.data import labels, tfds
 from autorel_jax.data.clean import clean
-from autorel_jax.data.lines import check_encoding
+from autorel_jax.data.lines import Damaged, check_encoding, read_lines
 from autorel_jax.data.tables import FORMATS, Record, read_table
 from autorel_jax.errors import InputError, one_line
+from autorel_jax.tokens import encodable
 from autorel_jax.train_config import DEV, SPLITS, TRAIN, TaskConfig
 
 HOLD_OUT_SEED = 0  # of the rows held out as dev; not the run's seed, so that runs are compared on the same rows
@@ -89,10 +92,13 @@ def settle(task: TaskConfig, folder: Path) -> TaskConfig:
     names = tfds.label_names(task, folder) if task.tfds else ()
     if not names:
         found = [(record.where, record.values[2]) for record in records(task, TRAIN, task.train, folder)]
+        if not found:
+            raise nothing(task, TRAIN, task.train, folder)
         names = labels.distinct(found, task.separator if task.problem == MULTI else None)
     if len(names) < (1 if task.problem == MULTI else 2):
         only = f"only the label {names[0]!r}" if names else "no label"
-        raise InputError(f"{task.train} has {only}; a classification needs at least two.")
+        name = task.train if task.tfds else located(folder, task.train)
+        raise InputError(f"{name} has {only}; a classification needs at least two.")
     return dataclasses.replace(task, labels=names, values=names)
 
 
@@ -110,14 +116,64 @@ def records(task: TaskConfig, split: str, name: str, folder: Path) -> Iterator[R
     wanted = (task.text, task.pair, task.label, task.id)
     if task.tfds:
         return tfds.records(task, name, wanted, folder)
-    path = folder / name
+    path = located(folder, name)
     if not path.is_file():
         problem = "is no file" if path.exists() else "does not exist"
         raise InputError(
             f"{path} {problem}: the {split} data of {task.name}. Put it into {folder}, or give its folder (--data-dir)."
         )
     check_encoding(task.encoding)
-    return read_table(path, kind(task, path), wanted, task.columns, task.encoding)
+    found = read_table(path, kind(task, path), wanted, task.columns, task.encoding)
+    return without_header(found, wanted) if task.columns else with_header(found, task, path, wanted)
+
+
+def located(folder: Path, name: str) -> Path:
+    """Where a file of that name is: in the folder, unless it says itself."""
+    return folder / os.path.expanduser(name)  # pathlib's raises for ~nobody
+
+
+def without_header(found: Iterator[Record], wanted: Sequence[str | None]) -> Iterator[Record]:
+    """The records of a file that is said to have no header, or InputError where its first row is one."""
+    for row, record in enumerate(found):
+        pairs = [(value, name) for value, name in zip(record.values, wanted, strict=True) if name is not None]
+        if not row and all(str(value).strip().lower() == name.lower() for value, name in pairs):
+            raise InputError(f"{record.where}: the file has a header; leave out [task] columns.")
+        yield record
+
+
+def with_header(
+    found: Iterator[Record], task: TaskConfig, path: Path, wanted: Sequence[str | None]
+) -> Iterator[Record]:
+    """The records; where the first line is no header, what is wrong with it says so."""
+    try:
+        first = next(found, None)
+    except InputError as error:
+        said = str(error)
+        with contextlib.suppress(OSError):
+            said += hint(task, path, wanted)
+        raise InputError(said) from None
+    if first is not None:
+        yield first
+        yield from found
+
+
+def hint(task: TaskConfig, path: Path, wanted: Sequence[str | None]) -> str:
+    """What to do where the first line of a .csv or .tsv file has none of the columns, or another separator."""
+    separator = {"csv": ",", "tsv": "\t", "tsv_quoted": "\t", "tsv_raw": "\t"}.get(kind(task, path))
+    if separator is None:
+        return ""
+    with path.open("rb") as stream:
+        lines = (line for _, line in read_lines(stream, str(path), task.encoding) if line.strip())
+        line = next(lines, Damaged("", ""))
+    if isinstance(line, Damaged):
+        return ""
+    others = [mark for mark in (";", "\t", ",") if mark in line]
+    if separator not in line and others:
+        name = "a comma" if separator == "," else "a tab"
+        return f" The separator seems to be {others[0]!r}, not {name}: write the file anew, or set [task] format."
+    if any(name in line for name in wanted if name):
+        return ""
+    return " If the file has no header, name its columns: [task] columns."
 
 
 def kind(task: TaskConfig, path: Path) -> str:
@@ -143,18 +199,23 @@ def _split(task: TaskConfig, split: str, name: str, folder: Path) -> Split:
         if task.id is not None:
             _add(ids, row, record.where)
     if not texts:
-        raise InputError(f"{folder / name if not task.tfds else name} is empty: {task.name} has no {split} data.")
+        raise nothing(task, split, name, folder)
     encoded = labels.encode(task, found)
     return Split(
         split, texts, pairs if task.pair is not None else None, encoded, list(ids) if task.id is not None else None
     )
 
 
+def nothing(task: TaskConfig, split: str, name: str, folder: Path) -> InputError:
+    """What to say of a file or TFDS split without rows."""
+    return InputError(f"{name if task.tfds else located(folder, name)} is empty: {task.name} has no {split} data.")
+
+
 def _text(task: TaskConfig, value: Any, column: str, where: str) -> str:
     if not isinstance(value, str):
         said = "null" if value is None else one_line(repr(value))
         raise InputError(f"{where}: {column!r} is {said}; a text is a string.")
-    return clean(value) if task.clean else value
+    return encodable(clean(value) if task.clean else value, f"{where}: {column!r}")
 
 
 def _add(ids: dict[str | int, str], row: Any, where: str) -> None:

@@ -89,13 +89,14 @@ def train(
 
 @contextlib.contextmanager
 def fits() -> Iterator[None]:
-    """Says what to do where the device's memory runs out."""
+    """Says what to do where the memory runs out, the device's or that of the host."""
     try:
         yield
-    except RuntimeError as error:  # of which JAX's is a kind
-        if not out_of_memory(error):
+    except (RuntimeError, MemoryError) as error:  # JAX's is a RuntimeError, NumPy's a MemoryError
+        if isinstance(error, RuntimeError) and not out_of_memory(error):
             raise
+        whose = "the" if isinstance(error, MemoryError) else "the device's"
         raise InputError(
-            "the device's memory ran out; give another --output and --accumulation 2 or more, --remat, "
+            f"{whose} memory ran out; give another --output and --accumulation 2 or more, --remat, "
             "--dtype bfloat16, a smaller --max-length, or, where it came in an evaluation, a smaller --eval-batch-size."
         ) from None

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from autorel_jax.errors import InputError
-from autorel_jax.train_config import PLACES, TrainConfig, as_toml
+from autorel_jax.train_config import PLACES, TaskConfig, TrainConfig, as_toml, read_config
 
 CONFIG, METRICS, BOARD, CHECKPOINTS, REPORT, MODEL = (
     "config.toml",
@@ -42,7 +42,7 @@ def check(config: TrainConfig, resume: bool) -> None:
     if entries and not resume:
         what = "holds a run; add --resume to go on with it, or give" if CONFIG in entries else "is not empty; give"
         raise InputError(f"{folder} {what} another folder with --output.")
-    if entries and CONFIG not in entries:
+    if entries and not {CONFIG, CHECKPOINTS} & {*entries}:
         raise InputError(f"{folder} is not empty and holds no run to resume; give another folder with --output.")
     if entries:
         check_same(folder / CONFIG, config)
@@ -99,12 +99,23 @@ def to_toml(config: TrainConfig) -> str:
     return tomli_w.dumps(values | {"task": task})
 
 
+def begun_with(path: Path) -> TrainConfig:
+    """The config at `path`, with which a run was begun; an InputError says how to get it back where it is damaged."""
+    try:
+        values = read_config(path)
+        return TrainConfig(**values | {"task": TaskConfig(**values["task"])})
+    except InputError as error:
+        said = str(error) if str(path) in str(error) else f"{path}: {error}"
+        said = said if path.exists() else f"{path} does not exist, without which its run cannot go on"
+        raise InputError(
+            f"{said.rstrip('.')}. Restore it, or write it anew: begin the same run with another --output, stop it, "
+            f"and copy its {CONFIG} to {path.parent}."
+        ) from None
+
+
 def check_same(path: Path, config: TrainConfig) -> None:
     """Raises InputError where the run that was begun with the config at `path` is another one."""
-    from autorel_jax.train_config import TaskConfig, read_config
-
-    values = read_config(path)
-    before = TrainConfig(**values | {"task": TaskConfig(**values["task"])})
+    before = begun_with(path)
     for field in dataclasses.fields(TrainConfig):
         old, new = getattr(before, field.name), getattr(config, field.name)
         if field.name not in FREE and old != new:

@@ -20,7 +20,7 @@ from autorel_jax.loss import class_weights
 from autorel_jax.metrics import selector
 from autorel_jax.optimizer import frozen, optimizer
 from autorel_jax.pretrained import Pretrained, read_pretrained
-from autorel_jax.train_config import DEV, PLACES, SPLITS, TEST, TRAIN, TaskConfig, TrainConfig
+from autorel_jax.train_config import DEV, MOST, PLACES, SPLITS, TEST, TRAIN, TaskConfig, TrainConfig
 from autorel_jax.training.step import Learner
 
 
@@ -47,8 +47,13 @@ class Prepared:
 
     @property
     def eval_rows(self) -> int:
-        """Rows of an evaluation's batch, a multiple of the devices."""
-        return round_up(self.config.eval_batch_size, self.learner.mesh.size)
+        """Rows of an evaluation's batch, a multiple of the devices; no more than train and dev have.
+
+        Test has no say: with another size of batch, dev's metrics may differ in their last digits.
+        """
+        most = max(len(self.splits[name]) for name in (TRAIN, DEV) if name in self.splits)
+        rows = min(self.config.eval_batch_size, most)
+        return round_up(rows, self.learner.mesh.size)
 
     def lengths(self, examples: Examples) -> tuple[int, ...]:
         """What an evaluation pads to: the lengths of training, and one more where rows are longer."""
@@ -73,6 +78,10 @@ def prepare(config: TrainConfig, devices: Sequence[Any] | None, show: Callable[[
     mesh = sharding.make_mesh(devices or jax.devices())
     plan = planned(config, splits, start.config.max_position_embeddings, mesh.size)
     steps = config.max_steps or math.ceil(config.epochs * plan.steps_per_epoch)
+    if steps > MOST:
+        raise InputError(
+            f"epochs={config.epochs} are {steps} steps; expected at most {MOST}: use less, or --max-steps."
+        )
     weights = class_weights(dataclasses.replace(config, task=task), splits[TRAIN].labels, start.config.num_labels)
     learner = Learner(
         model=Bert(start.config, dtype=jnp.dtype(config.dtype), remat=config.remat),
@@ -94,7 +103,8 @@ def planned(config: TrainConfig, splits: dict[str, Examples], positions: int, de
     """The batches, padded to few lengths. Other splits have no say: dropout depends on the length that is padded to."""
     lengths = padded_lengths(splits[TRAIN].lengths)
     lengths = tuple(dict.fromkeys(min(length, positions) for length in lengths))
-    part_rows = round_up(config.batch_size // config.accumulation, devices)
+    rows = min(config.batch_size, len(splits[TRAIN]))  # a step has no more, and is not padded to more
+    part_rows = round_up(round_up(rows, config.accumulation) // config.accumulation, devices)
     return Plan(splits[TRAIN], config.batch_size, config.accumulation, part_rows, lengths, config.seed)
 
 
@@ -109,15 +119,17 @@ def tokenized_splits(
     """The splits that the run uses, tokenized; says what is in each."""
     named = {name for name in SPLITS if name == TRAIN or getattr(task, name) or (name == DEV and task.dev_fraction)}
     names = [name for name in SPLITS if name in named and (name != TEST or config.eval_test)]
+    if config.eval_test and TEST not in named:
+        raise InputError("--eval-test: [task] names no test data; set test to a file or a split.")
+    for name in ("early_stopping", "select", "evaluate_every"):
+        if getattr(config, name) and DEV not in named:
+            flag = f"--{name.replace('_', '-')}"
+            raise InputError(f"{flag}: [task] names no dev data; set dev or dev_fraction.")
     splits = {}
     for split in read_splits(task, names, data_folder(config)):
         splits[split.name] = tokenized(split, start, config.max_length)
         for line in summary(split, splits[split.name].encoded.whole, config.max_length, task.labels):
             show(line)
-    if config.eval_test and TEST not in splits:
-        raise InputError("--eval-test: [task] names no test data; set test to a file or a split.")
-    if config.early_stopping and DEV not in splits:
-        raise InputError("--early-stopping: [task] names no dev data; set dev or dev_fraction.")
     return splits
 
 
