@@ -189,7 +189,8 @@ def forward(model: str, texts: list[str], name: str) -> list[float]:
 def loaded(model: str) -> Any:
     """The classifier, in a process that is set up as the commands are."""
     from autorel_jax.classifier import load
-    from autorel_jax.cli.device import keep_compiled_programs, keep_freed_memory
+    from autorel_jax.cli.device import keep_compiled_programs
+    from autorel_jax.cli.memory import keep_freed_memory
 
     keep_compiled_programs()
     keep_freed_memory()

@@ -118,11 +118,12 @@ def alternate(calls, repeats: int) -> list[list[float]]:
 PARTS = """
 import json, time
 clock, marks = time.perf_counter, [time.perf_counter()]
-from autorel_jax.cli.device import keep_compiled_programs, keep_freed_memory
+from autorel_jax.cli.memory import keep_freed_memory
+keep_freed_memory()
+from autorel_jax.cli.device import keep_compiled_programs
 from autorel_jax.explainer import explain
 from autorel_jax.classifier import load
 keep_compiled_programs()
-keep_freed_memory()
 marks.append(clock())
 classifier = load({folder!r})
 marks.append(clock())

@@ -18,7 +18,8 @@ import numpy as np
 
 from autorel_jax import bert
 from autorel_jax.classifier import Classifier
-from autorel_jax.cli.device import keep_compiled_programs, keep_freed_memory
+from autorel_jax.cli.device import keep_compiled_programs
+from autorel_jax.cli.memory import keep_freed_memory
 from autorel_jax.config import BertConfig, ExplainConfig
 from autorel_jax.corpus import explain_corpus
 from autorel_jax.data import Row

@@ -16,7 +16,7 @@ import jax
 import numpy as np
 
 from autorel_jax.classifier import Classifier, forward, load
-from autorel_jax.cli.device import keep_freed_memory
+from autorel_jax.cli.memory import keep_freed_memory
 from autorel_jax.config import BATCH_SIZES, ExplainConfig
 from autorel_jax.data import Columns, read_rows
 from autorel_jax.explainer import Explainer, batch_shape, padded_length

@@ -41,7 +41,8 @@ base = "attnlrp"  # what is not said below is as there
 add = "ratio"                           # op = rule
 linear = {rule = "gamma", gamma = 0.1}  # with parameters: a number, or a list of one for each layer
 ```
-`--epsilon`, `--gamma` and `--alpha` set parameters of either, `--set NAME=VALUE` any; in Python `explain(..., parameters={"gamma": 0.1})`. \
+`--epsilon`, `--gamma` and `--alpha` set parameters of either, `--set NAME=VALUE` any; \
+in Python `explain(..., parameters={"gamma": 0.1})`. \
 What stands outside the layers takes the value of the nearest: the embeddings the first layer's, pooler and classifier \
 the last one's. A rule can be named on a base that carries what the rule does, multipliers or (`bert_lrp`) relevance \
 itself.

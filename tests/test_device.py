@@ -71,10 +71,10 @@ def test_a_folder_that_cannot_be_made_is_no_fault(tmp_path, home):
 
 FAULTS = """
 import resource, sys
-import numpy as np, jax
-from autorel_jax.cli.device import keep_freed_memory
+from autorel_jax.cli.memory import keep_freed_memory
 if sys.argv[1] == "keep":
     keep_freed_memory()
+import numpy as np, jax
 double = jax.jit(lambda x: 2 * x)
 x = np.ones((16, 2**20), np.float32)
 for turn in range(16):

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
 
+from autorel_jax.cli.memory import keep_freed_memory
 from autorel_jax.errors import InputError, one_line
 
 BAD_INPUT, INTERRUPTED = 2, 130  # 130 = 128 + SIGINT
@@ -35,6 +36,8 @@ def run(command: Callable[[Sequence[str] | None], int | None], argv: Sequence[st
     progress are removed, or can be continued).
     """
     open_closed_streams()
+    if argv is None:  # the process is the command's, not a program's that calls it
+        keep_freed_memory()
     with contextlib.suppress(ValueError):  # only the main thread may say what a signal does
         signal.signal(signal.SIGTERM, stop)
     try:

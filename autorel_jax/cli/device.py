@@ -1,7 +1,5 @@
-"""Where a command computes: the device by name, the folder that keeps compiled programs, and memory that is kept."""
+"""Where a command computes: the device by name, and the folder that keeps compiled programs."""
 
-import contextlib
-import ctypes
 import os
 from pathlib import Path
 
@@ -9,11 +7,6 @@ import jax
 import jaxlib
 
 from autorel_jax.errors import InputError, one_line
-
-# Parameters of glibc's mallopt(3), by their numbers in malloc.h, for `keep_freed_memory`.
-ONE_ARENA = (-8, 1)  # M_ARENA_MAX: others than the first cannot hold large arrays
-FROM_THE_HEAP = (-4, 0)  # M_MMAP_MAX: arrays that are mapped by themselves
-NEVER_TRIMMED = (-1, 2**31 - 1)  # M_TRIM_THRESHOLD: free bytes at the end of the heap that are given back
 
 
 def choose_device(name: str | None) -> jax.Device | None:
@@ -58,16 +51,3 @@ def keep_compiled_programs() -> None:
         jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
-
-
-def keep_freed_memory() -> None:
-    """Lets the process keep the memory of arrays that are freed, for the next ones; on Linux with glibc alone.
-
-    On a CPU every call of a compiled program allocates its large arrays anew, and the system fills new pages with
-    zeros: a tenth of the time of an explanation. Has to come before JAX starts its threads. What a process holds is
-    then the most that it ever needed.
-    """
-    with contextlib.suppress(OSError, AttributeError):  # another C library, which has no mallopt
-        mallopt = ctypes.CDLL(None).mallopt
-        for parameter, value in (ONE_ARENA, FROM_THE_HEAP, NEVER_TRIMMED):
-            mallopt(parameter, value)

@@ -274,12 +274,11 @@ def explain(argv: Sequence[str] | None) -> int:
     with writing as write, progress_bar(args) as progress:
         import jax
 
-        from autorel_jax.cli.device import choose_device, keep_compiled_programs, keep_freed_memory
+        from autorel_jax.cli.device import choose_device, keep_compiled_programs
         from autorel_jax.explainer import Explainer
         from autorel_jax.sharding import first_devices
 
         keep_compiled_programs()
-        keep_freed_memory()
         device = choose_device(args.device)
         if device and args.devices:
             raise InputError("--device and --devices exclude each other; give one.")

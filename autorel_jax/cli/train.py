@@ -179,10 +179,9 @@ def place(given: dict[str, Any]) -> Sequence[Any]:
     import jax
 
     from autorel_jax import sharding
-    from autorel_jax.cli.device import choose_device, keep_compiled_programs, keep_freed_memory
+    from autorel_jax.cli.device import choose_device, keep_compiled_programs
 
     keep_compiled_programs()
-    keep_freed_memory()
     if address := given.get("coordinator"):
         join(address, given.get("processes"), given.get("process"))
     elif "processes" in given or "process" in given:
