@@ -15,7 +15,7 @@ from sentences import lines
 from autorel_jax.cli.explain import main
 
 ROOT = Path(__file__).parents[1]
-ROWS, PART = 300, 10
+ROWS, PART = 600, 10  # so many parts that a busy machine kills it before it ends
 PATIENCE = 120  # seconds, of which a start takes about 4
 COMMAND = """
 import signal, sys
