@@ -27,6 +27,7 @@ if "PYTEST_XDIST_WORKER" not in os.environ:  # the controller; its workers and t
     }
 
 # Only now, since jax and huggingface_hub read the environment when they are imported.
+import jax
 from models import write_model
 
 from autorel_jax.classifier import load
@@ -41,6 +42,13 @@ def pytest_unconfigure(config):
     """The controller leaves nothing behind; its workers have ended."""
     if not hasattr(config, "workerinput"):
         shutil.rmtree(SCRATCH, ignore_errors=True)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def programs():
+    """Those of one file at a time: each has tens of memory maps, of which Linux gives a process 65,530."""
+    yield
+    jax.clear_caches()
 
 
 @pytest.fixture
