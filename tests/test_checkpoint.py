@@ -401,12 +401,13 @@ def no_file_larger_than(size):
 @pytest.mark.parametrize("size", [0, 500, LITTLE, 20_000])  # at the first file, the record, the arrays
 def test_a_failed_save(tmp_path, size):
     message = f"{tmp_path} cannot be written: File too large."
+    states = {step: state_at(step) for step in (10, 20, 30)}  # compiled programs are written to a file too
     with Checkpoints(tmp_path) as checkpoints:
-        checkpoints.save(10, state_at(10), {"epoch": 1}, 0.5)
+        checkpoints.save(10, states[10], {"epoch": 1}, 0.5)
         checkpoints.wait()
 
         def save(step):
-            checkpoints.save(step, state_at(step), {"epoch": step // 10}, 0.9)
+            checkpoints.save(step, states[step], {"epoch": step // 10}, 0.9)
             checkpoints.wait()
 
         for step in (20, 20, 30):
