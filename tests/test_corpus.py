@@ -18,10 +18,12 @@ from tolerances import BATCH
 import autorel_jax as ar
 from autorel_jax.corpus import FORMATS, explain_corpus
 from autorel_jax.corpus.columns import COLUMNS
+from autorel_jax.corpus.job import settings_of
 from autorel_jax.corpus.partial import open_partial, rejected_of
 from autorel_jax.data import Columns, Row, open_corpus
 from autorel_jax.explainer import Explainer
 from autorel_jax.explanation import FIELDS, plain
+from autorel_jax.lrp.composites import COMPOSITES
 from autorel_jax.report.output import csv_columns
 
 
@@ -194,6 +196,16 @@ def test_shards_of_parquet(explainer, source, tmp_path):
     tables = [parquet.read_table(tmp_path / f"shard{place}.parquet") for place in range(1, 6)]
     assert min(table.num_rows for table in tables) == 0  # more shards than parts
     assert pyarrow.concat_tables(tables).equals(parquet.read_table(tmp_path / "whole.parquet"))
+
+
+def test_a_name_is_not_what_a_method_is(classifier, source, monkeypatch):
+    """So that work is not continued with another composite of the same registered name."""
+
+    def settings(gamma):
+        monkeypatch.setitem(COMPOSITES, "mine", COMPOSITES["gamma"].derive("mine").set(gamma=gamma))
+        return settings_of(Explainer(classifier, ar.ExplainConfig(method="mine")), open_corpus([str(source)]), {})
+
+    assert settings(0.1) == settings(0.1) != settings(0.2)
 
 
 def test_standard_input_is_read_once(explainer, tmp_path, monkeypatch):

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import jax
 
 from autorel_jax import __version__, targets
-from autorel_jax.config import ENGINES, LOCAL, RAY, ExplainConfig, check_count
+from autorel_jax.config import ENGINES, LOCAL, RAY, check_count
 from autorel_jax.corpus.ahead import ahead
 from autorel_jax.corpus.formats import FORMATS, SUFFIX, Choice
 from autorel_jax.corpus.partial import open_partial
@@ -25,6 +25,7 @@ from autorel_jax.data import Corpus, Rejected, Row, reject
 from autorel_jax.errors import InputError
 from autorel_jax.explainer import Explainer
 from autorel_jax.explanation import Explanation
+from autorel_jax.lrp.composites import Composite
 from autorel_jax.methods import Method
 from autorel_jax.tokens import Tokens
 
@@ -289,7 +290,7 @@ def choice(explainer: Explainer, corpus: Corpus, columns: Sequence[str], level: 
             "version": __version__,
             "model": {"name": classifier.name, "weights_sha256": classifier.fingerprint},
             "labels": classifier.config.labels,
-            "method": {"name": method_of(config)[0], "parameters": explainer.parameters},
+            "method": {"name": explainer.method.name, "parameters": explainer.parameters},
         },
         audit=config.audit,
         readouts=tuple(config.readouts),
@@ -309,13 +310,9 @@ def kept_types(corpus: Corpus) -> dict[str, Any]:
     return {name: types.pop() for name, types in found.items() if len(types) == 1}
 
 
-def method_of(config: ExplainConfig) -> tuple[str, Any]:
-    """The name of the method, and all that makes it."""
-    if isinstance(config.method, str):
-        return config.method, config.method
-    if isinstance(config.method, Method):
-        return config.method.name, repr(config.method)
-    return config.method.name, [config.method.name, config.method.rules, config.method.parameters]
+def content_of(method: Composite | Method) -> Any:
+    """All that makes a method; its name alone does not, as a composite can be registered by any."""
+    return repr(method) if isinstance(method, Method) else [method.name, method.rules, method.parameters]
 
 
 def settings_of(explainer: Explainer, corpus: Corpus, output: Mapping[str, Any]) -> dict[str, Any]:
@@ -327,6 +324,6 @@ def settings_of(explainer: Explainer, corpus: Corpus, output: Mapping[str, Any])
         "input": corpus.state,
         "output": dict(output),
         "model": [classifier.name, classifier.fingerprint, classifier.tokenizer.fingerprint, classifier.dtype],
-        "explanation": {**fields, "method": method_of(config)[1]},
+        "explanation": {**fields, "method": content_of(explainer.method)},
         "devices": [jax.devices()[0].device_kind, explainer.mesh.size if explainer.mesh else 1, explainer.batch_size],
     }
