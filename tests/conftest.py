@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import tempfile
 from pathlib import Path
 
@@ -32,10 +33,16 @@ from models import write_model
 
 from autorel_jax.classifier import load
 
+# A job in the background may have been told to ignore it, and would hand that on to the processes that tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 def pytest_configure(config):
-    """Two workers may write one program at once; who reads half of it warns and compiles by itself."""
+    """Warnings of libraries that are of no concern."""
+    # Two workers may write one program at once; who reads half of it warns and compiles by itself.
     config.addinivalue_line("filterwarnings", "ignore:Error reading persistent compilation cache:UserWarning")
+    # Orbax drops what it had not begun to write when a save fails; whenever Python comes to collect it.
+    config.addinivalue_line("filterwarnings", "ignore:coroutine 'async_serialize_from_host:RuntimeWarning")
 
 
 def pytest_unconfigure(config):

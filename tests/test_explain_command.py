@@ -226,12 +226,10 @@ def test_the_output_may_not_be_the_input(run, tmp_path):
 
 
 SIGNALLED = """
-import os, signal, sys, time
+import os, sys, time
 from pathlib import Path
 from autorel_jax.cli import run
 from autorel_jax.report.output import open_writer
-
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background may have been told to ignore it
 
 def command(argv):
     with open_writer(Path(argv[0]), "word"):

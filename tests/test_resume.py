@@ -18,8 +18,7 @@ ROOT = Path(__file__).parents[1]
 ROWS, PART = 600, 10  # so many parts that a busy machine kills it before it ends
 PATIENCE = 120  # seconds, of which a start takes about 4
 COMMAND = """
-import signal, sys
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background may have been told to ignore it
+import sys
 from autorel_jax.cli.explain import main
 sys.exit(main(sys.argv[1:]))
 """

@@ -8,6 +8,7 @@ import contextlib
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
 
@@ -38,6 +39,8 @@ def run(command: Callable[[Sequence[str] | None], int | None], argv: Sequence[st
     open_closed_streams()
     if argv is None:  # the process is the command's, not a program's that calls it
         keep_freed_memory()
+        # Orbax drops what it had not begun to write when a save fails, of which our own message tells.
+        warnings.filterwarnings("ignore", "coroutine 'async_serialize_from_host", RuntimeWarning)
     with contextlib.suppress(ValueError):  # only the main thread may say what a signal does
         signal.signal(signal.SIGTERM, stop)
     try:
@@ -56,10 +59,10 @@ def run(command: Callable[[Sequence[str] | None], int | None], argv: Sequence[st
     return code or 0
 
 
-def warn(prog: str, warnings: Iterable[str]) -> None:
+def warn(prog: str, doubts: Iterable[str]) -> None:
     """Prints what to beware of on stderr, a line for each."""
-    for warning in warnings:
-        print(f"{prog}: warning: {warning}", file=sys.stderr)
+    for doubt in doubts:
+        print(f"{prog}: warning: {doubt}", file=sys.stderr)
 
 
 def complain(prog: str, error: object) -> int:
