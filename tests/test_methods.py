@@ -6,7 +6,7 @@ import pytest
 from measures import relative_error
 from models import random_params, refusal, write_model
 from questions import CONFIG, EYE, IDS, LENGTHS, MASK, QUICK, TEXTS, answer, rows
-from tolerances import BATCH, METHOD_BATCH, METHOD_SUM
+from tolerances import BATCH, METHOD_SUM
 
 import autorel_jax as ar
 from autorel_jax.lrp.composites import COMPOSITES
@@ -46,16 +46,16 @@ def test_a_batch_is_its_rows(name):
     row = 2
     alone = answer(QUICK[name], rows(row, length=LENGTHS[row]))
     assert relative_error(alone[0][0], logits[row]) <= BATCH
-    assert relative_error(alone[1][0], scores[row, :, : LENGTHS[row]]) <= METHOD_BATCH
+    assert relative_error(alone[1][0], scores[row, :, : LENGTHS[row]]) <= BATCH
     assert measured.shape[2] == len(METHODS[name].diagnostics)
-    np.testing.assert_allclose(alone[2][0], measured[row], rtol=METHOD_BATCH, atol=METHOD_BATCH)
+    np.testing.assert_allclose(alone[2][0], measured[row], rtol=BATCH, atol=BATCH)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_order_of_rows_does_not_count(name):
     _, scores, _ = answer(QUICK[name])
     _, turned, _ = answer(QUICK[name], rows(3, 2, 1, 0))
-    assert relative_error(turned[::-1], scores) <= METHOD_BATCH
+    assert relative_error(turned[::-1], scores) <= BATCH
 
 
 @pytest.mark.parametrize("name", SOME)
@@ -63,7 +63,7 @@ def test_all_targets_together_hold_the_predicted_one(name):
     logits, predicted, _ = answer(QUICK[name])
     _, together, _ = answer(QUICK[name], weights=EYE)
     chosen = together[np.arange(4), logits.argmax(axis=1)]
-    assert relative_error(predicted[:, 0], chosen) <= METHOD_BATCH
+    assert relative_error(predicted[:, 0], chosen) <= BATCH
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -89,7 +89,7 @@ def test_the_same_seed_gives_the_same_result(name):
     changed = IDS.copy()
     changed[0, 3] += 1
     _, other, _ = answer(QUICK[name], TEXTS._replace(ids=changed))
-    assert relative_error(other[1:], first[1:]) <= METHOD_BATCH  # another neighbour
+    assert relative_error(other[1:], first[1:]) <= BATCH  # another neighbour
     assert relative_error(other[0], first[0]) > BATCH
 
 
@@ -102,7 +102,7 @@ def test_jit_does_not_change_it(name):
     texts = Texts(*map(jax.numpy.asarray, TEXTS))
     found = token_scores.__wrapped__(Settings(CONFIG, made, made.reads[0]), params, texts, None, values)
     for part, expected in zip(found, answer(made), strict=True):
-        np.testing.assert_allclose(part, expected, rtol=METHOD_BATCH, atol=METHOD_BATCH)
+        np.testing.assert_allclose(part, expected, rtol=BATCH, atol=BATCH)
 
 
 TEXTS_TO_EXPLAIN = ["a good film", "bad", "not a good film, and not a bad one", ""]
@@ -128,7 +128,7 @@ def test_the_library_call_does_not_depend_on_the_batch(classifier, name):
     options = {"method": name, "parameters": QUICK[name].record()}
     together = ar.explain(classifier, TEXTS_TO_EXPLAIN[:3], batch_size=2, **options)
     (alone,) = ar.explain(classifier, TEXTS_TO_EXPLAIN[1:2], **options)
-    assert relative_error(alone.token_relevance, together[1].token_relevance) <= METHOD_BATCH
+    assert relative_error(alone.token_relevance, together[1].token_relevance) <= BATCH
 
 
 def test_targets_and_pairs(classifier):
