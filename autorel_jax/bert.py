@@ -167,6 +167,8 @@ class Bert(nn.Module):
       dtype: of the matrix products; the residual stream, softmax, LayerNorm and logits keep the parameters' dtype.
       remat: recompute each layer in the backward pass instead of storing its activations.
       last_queries: leading tokens that the last layer computes; None is all, for a rule that looks at every query.
+      unroll: whether `encode` has every layer by itself, and not one in a loop. Longer to compile; the gradient is
+        faster where a program goes through the layers many times.
     """
 
     config: BertConfig
@@ -174,6 +176,7 @@ class Bert(nn.Module):
     dtype: jnp.dtype | None = None  # None: the parameters'
     remat: bool = False
     last_queries: int | None = 1
+    unroll: bool = False
 
     def setup(self):
         """Declares the parts of the params tree."""
@@ -306,7 +309,7 @@ class Bert(nn.Module):
         if self.remat:
             step, last = jax.checkpoint(step, prevent_cse=False), jax.checkpoint(last)
         x = self.ops.bind(self.values("embeddings")).tap("layers", x)
-        x, _ = jax.lax.scan(step, x, (self.values("layers"), self.part("layers"), stack_keys))
+        x, _ = jax.lax.scan(step, x, (self.values("layers"), self.part("layers"), stack_keys), unroll=self.unroll)
         return last(x, (self.values("last_layer"), self.part("last_layer"), last_key))[:, 0]
 
     def layer(

@@ -42,6 +42,7 @@ class Settings:
       readouts: names in READOUTS.
       neurons: how many of a layer's neurons the read-out of that name holds.
       score: what a target weighs, logits [C] -> scores [S]; None: the logits. Hashable; see targets.py.
+      unroll: of the model, see Bert.
     """
 
     config: BertConfig
@@ -52,6 +53,7 @@ class Settings:
     readouts: tuple[str, ...] = ()
     neurons: int = 0
     score: Callable[[Array], Array] | None = None
+    unroll: bool = False
 
     def __post_init__(self):
         if self.read_at not in self.composite.reads:
@@ -65,7 +67,7 @@ class Settings:
         """The BERT that computes with the composite's rules."""
         table = self.composite.ops
         table = tapped_ops(table, self.audit) if self.audit or self.readouts else table
-        return Bert(self.config, table, self.dtype, last_queries=self.composite.last_queries)
+        return Bert(self.config, table, self.dtype, last_queries=self.composite.last_queries, unroll=self.unroll)
 
     @property
     def values(self) -> Values:

@@ -66,9 +66,10 @@ class Question:
         return max(1, TOKENS // self.texts.ids.size)
 
     def logits(self, x: Array) -> Array:
-        """Logits of other activations in place of the inputs: [B, T, D] -> [B, C]."""
-        texts = self.texts
-        return relevance.from_embeddings(self.settings, self.params, texts.mask, texts.types, {})(x)
+        """Logits of other activations in place of the inputs, G samples of each text: [G * B, T, D] -> [G * B, C]."""
+        samples = len(x) // len(self.texts.ids)
+        mask, types = (jnp.tile(part, (samples, 1)) for part in (self.texts.mask, self.texts.types))
+        return relevance.from_embeddings(self.settings, self.params, mask, types, {})(x)
 
     def weights(self, logits: Array) -> Array:
         """The targets' weights [B, N, C], where the logits of the texts are [B, C]."""
@@ -76,12 +77,16 @@ class Question:
 
     def targets(self, weights: Array, x: Array) -> Array:
         """The targets' values for G samples: weights [B, N, C], x [G, B, T, D] -> [G, B, N]."""
-        return jax.vmap(lambda sample: chosen(weights, self.logits(sample)))(x)
+        logits = self.logits(x.reshape(-1, *x.shape[2:]))
+        return chosen(weights, logits.reshape(*x.shape[:2], -1))
 
     def gradients(self, weights: Array, x: Array) -> Array:
         """The targets' gradients at G samples: weights [B, N, C], x [G, B, T, D] -> [G, B, N, T, D]."""
-        boundary = self.settings.composite.boundary
-        return jax.vmap(lambda sample: relevance.attribute(self.logits, sample, weights, boundary)[1])(x)
+        boundary, each = self.settings.composite.boundary, jnp.tile(weights, (len(x), 1, 1))
+        # A tenth faster, for a tenth more time to compile; passes without a gradient gain nothing.
+        unrolled = dataclasses.replace(self, settings=dataclasses.replace(self.settings, unroll=True))
+        _, found = relevance.attribute(unrolled.logits, x.reshape(-1, *x.shape[2:]), each, boundary)
+        return found.reshape(*x.shape[:2], *found.shape[1:])
 
     def baseline(self, number: Array) -> Array:
         """What stands in place of a token [D]: the word embedding of that id, or zeros for a negative one."""
@@ -89,8 +94,8 @@ class Question:
 
 
 def chosen(weights: Array, logits: Array) -> Array:
-    """The targets' values: weights [B, N, C], logits [B, C] -> [B, N]."""
-    return (weights * logits[:, None]).sum(axis=-1)
+    """The targets' values: weights [B, N, C], logits [..., B, C] -> [..., B, N]."""
+    return (weights * logits[..., None, :]).sum(axis=-1)
 
 
 def summed(step: Callable[[Array, Array], Any], count: Array | int, group: int) -> Any:
@@ -106,5 +111,5 @@ def summed(step: Callable[[Array, Array], Any], count: Array | int, group: int) 
 
     shapes = jax.eval_shape(step, at_once, at_once < count)
     zeros = jax.tree.map(lambda shape: jnp.zeros(shape.shape, shape.dtype), shapes)
-    turns = (jnp.asarray(count, jnp.int32) + group - 1) // group
+    turns = (jnp.asarray(count, jnp.int32) - 1) // group + 1
     return jax.lax.fori_loop(jnp.int32(0), turns, add, zeros)
