@@ -22,19 +22,21 @@ if TYPE_CHECKING:
     from autorel_jax.explainer import Explainer
     from autorel_jax.explanation import Explanation
 
-LEDGER_SHOWN = (None, ".html")  # suffixes of what is no file of rows, and shows ledgers; None: the terminal
 Progress = Callable[[int], object]  # is given the number of rows that were finished since the last call
 
 
 def is_job(args: argparse.Namespace) -> bool:
     """Whether the output is a file that is made in parts: no page, and no pipe or device."""
-    if args.output is None or args.output.suffix.lower() == ".html":
-        return False
+    return args.output is not None and args.output.suffix.lower() != ".html" and not is_pipe(args.output)
+
+
+def is_pipe(path: Path) -> bool:
+    """Whether there is a pipe or a device."""
     try:
-        kind = os.stat(args.output).st_mode
+        kind = os.stat(path).st_mode
     except OSError:
-        return True
-    return stat.S_ISREG(kind) or stat.S_ISDIR(kind)
+        return False
+    return not (stat.S_ISREG(kind) or stat.S_ISDIR(kind))
 
 
 def check_job(args: argparse.Namespace, corpus: Corpus) -> None:
@@ -156,14 +158,12 @@ def opened(args: argparse.Namespace) -> Iterator[Callable[[Explanation], object]
             f"--columns, --keep-columns, --shard, --engine and --workers are for an --output that is a file of rows: "
             f"{', '.join(FORMATS)}."
         )
-    suffix = args.output.suffix.lower() if args.output else None
-    if args.output and suffix not in WRITERS:
-        what = suffix or "a name without suffix"
-        raise InputError(f"--output {args.output}: a pipe or a device takes {', '.join(WRITERS)}, not {what}.")
-    if args.readout and suffix not in inside.WITH_INSIDE:
-        raise inside.not_in("--readout", inside.READOUTS)
-    if args.audit and suffix not in (*inside.WITH_INSIDE, *LEDGER_SHOWN):
-        raise inside.not_in("--audit", inside.LEDGER)
+    suffix = args.output.suffix.lower() if args.output else inside.TERMINAL
+    piped = args.output is not None and is_pipe(args.output)
+    for flag, asked, kind in (("--readout", args.readout, inside.READOUTS), ("--audit", args.audit, inside.LEDGER)):
+        accepted = [name for name in inside.SHOWN_IN[kind] if name in WRITERS or not piped]
+        if asked and suffix not in accepted:
+            raise inside.not_in(flag, kind, accepted)
     if args.output:
         with open_writer(args.output, args.level) as write:
             yield write
