@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autorel_jax.config import LOCAL, RAY
+from autorel_jax.config import LOCAL, RAY, check_count
 from autorel_jax.data import Corpus, Rejected, Row
 from autorel_jax.errors import InputError
 
@@ -43,7 +43,7 @@ def check_job(args: argparse.Namespace, corpus: Corpus) -> None:
     """Refuses early what `explain_corpus` would refuse late."""
     from autorel_jax.corpus import FORMATS, SUFFIX
     from autorel_jax.corpus.formats import Choice
-    from autorel_jax.corpus.job import check_engine
+    from autorel_jax.corpus.job import check_engine, check_shard
     from autorel_jax.report.output import WRITERS, checked
 
     suffix = args.output.suffix.lower() or SUFFIX
@@ -52,6 +52,9 @@ def check_job(args: argparse.Namespace, corpus: Corpus) -> None:
         raise InputError(f"--output {args.output}: cannot write {suffix}; accepted: {accepted}.")
     checked(args.output)
     check_engine(args.engine, args.workers)
+    check_shard(corpus, args.shard)
+    if args.part_rows is not None:
+        check_count("part_rows", args.part_rows)
     FORMATS[suffix](Choice(args.columns, args.keep_columns, args.level, audit=args.audit, readouts=args.readout or ()))
     if args.engine == RAY:
         begin_ray(args, corpus)
