@@ -174,14 +174,14 @@ class Tokenizer:
         return [self._row(segments, room) for segments in zip(*encoded, strict=True)]
 
     def encode(self, texts: Sequence[str], pairs: Sequence[str] | None = None, *, max_length: int) -> "Encoded":
-        """The ids alone of texts (or pairs), as `__call__` gives them, without words and characters: for training."""
+        """The ids alone of texts (or pairs), as `__call__` gives them, without words and characters: for training.
+
+        The texts are `encodable`: where they are read, the file and the line of one that is not are known.
+        """
         columns = [texts] if pairs is None else [texts, pairs]
         room = max_length - 1 - len(columns)
         if room < 1:
             raise InputError(f"max_length={max_length} leaves no room for text; use at least {2 + len(columns)}.")
-        for name, column in zip(("texts", "pairs"), columns, strict=False):
-            for row, text in enumerate(column):
-                encodable(text, f"{name}[{row}]")
         rows, first, whole = [], [], []
         for start in range(0, len(texts), CHUNK):
             parts = [

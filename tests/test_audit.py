@@ -133,22 +133,30 @@ def test_the_command(run, tmp_path):
         (("--readout", "heads"), "--readout: this kind of output has no readouts; use .parquet, .jsonl, .npz."),
         (("--readout", "heads", "--output", "a.html"), "--readout: this kind of output has no readouts; use .parquet"),
         (("--readout", "heads", "--output", "a.csv"), "--readout: this kind of output has no readouts; use .parquet"),
-        (("--audit", "--output", "a.csv"), "--audit: this kind of output has no ledger; use .parquet, .jsonl, .npz."),
+        (
+            ("--audit", "--output", "a.csv"),
+            "--audit: this kind of output has no ledger; use .parquet, .jsonl, .npz, .html, the terminal.",
+        ),
+        (
+            ("--output", "pipe.parquet"),
+            "pipe.parquet: cannot write .parquet text by text, as into a pipe or a device; accepted: .jsonl, .csv, .h",
+        ),
         (
             ("--readout", "heads", "--output", "pipe.parquet"),
-            "pipe.parquet: a pipe or a device takes .jsonl, .csv, .html, not .parquet.",
+            "--readout: this kind of output has no readouts; use .jsonl.",
         ),
         (
-            ("--audit", "--output", "pipe.csv"),
-            "--audit: this kind of output has no ledger; use .parquet, .jsonl, .npz.",
+            ("--readout", "heads", "--output", "pipe.html"),
+            "--readout: this kind of output has no readouts; use .jsonl.",
         ),
+        (("--audit", "--output", "pipe.csv"), "--audit: this kind of output has no ledger; use .jsonl, .html."),
         (("--readout", "logits"), "invalid choice: 'logits'"),
         (("--audit", "--method", "bert_lrp"), "bert_lrp has no audit and no read-outs"),
     ],
 )
 def test_the_command_refuses_in_one_line(run, arguments, said, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for name in ("pipe.parquet", "pipe.csv"):
+    for name in ("pipe.parquet", "pipe.csv", "pipe.html"):
         os.mkfifo(name)
     code, out, error = run("a", *arguments)
     assert (code, out) == (2, "")

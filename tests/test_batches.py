@@ -270,8 +270,3 @@ def test_encode_needs_room_for_text(tokenizer):
         "max_length=3 leaves no room for text; use at least 4."
     )
     assert len(tokenizer.encode([], max_length=8)) == 0
-
-
-def test_encode_says_which_text_is_no_unicode(tokenizer):
-    said = refusal(tokenizer.encode, ["a", "b"], ["c", "d\udc80"], max_length=9)
-    assert said.startswith("pairs[1] has the lone surrogate U+DC80 at character 1; decode the text anew")

@@ -20,7 +20,8 @@ from autorel_jax.corpus import FORMATS, explain_corpus
 from autorel_jax.corpus.columns import COLUMNS
 from autorel_jax.corpus.job import settings_of
 from autorel_jax.corpus.partial import open_partial, rejected_of
-from autorel_jax.data import Columns, Row, open_corpus
+from autorel_jax.data import Columns, Corpus, Row, open_corpus
+from autorel_jax.data.sources import Source
 from autorel_jax.explainer import Explainer
 from autorel_jax.explanation import FIELDS, plain
 from autorel_jax.lrp.composites import COMPOSITES
@@ -262,6 +263,15 @@ def test_an_older_output_stays_until_the_end(explainer, source, tmp_path):
 def test_an_output_in_use_is_refused(explainer, source, tmp_path):
     with open_partial(tmp_path / "out.jsonl", {}):
         assert "is in use by another process" in refusal(score, explainer, source, tmp_path / "out.jsonl")
+
+
+def test_a_busy_output_is_refused_before_the_input_is_counted(explainer, tmp_path):
+    read = []
+    corpus = Corpus((Source("x", lambda: iter(read.append(1) or [Row(1, "good", None, None)]), None),))
+    with open_partial(tmp_path / "out.jsonl", {}):
+        said = refusal(explain_corpus, explainer, corpus, tmp_path / "out.jsonl", shard=(1, 2))
+    assert "is in use by another process" in said
+    assert not read
 
 
 def test_a_folder_that_is_not_ours_is_left_alone(explainer, source, tmp_path):

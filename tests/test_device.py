@@ -71,7 +71,9 @@ def test_a_folder_that_cannot_be_made_is_no_fault(tmp_path, home):
 
 FAULTS = """
 import resource, sys
+import autorel_jax.cli.explain
 from autorel_jax.cli.memory import keep_freed_memory
+assert "jax" in sys.modules
 if sys.argv[1] == "keep":
     keep_freed_memory()
 import numpy as np, jax
@@ -87,7 +89,10 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="keep_freed_memory is for Linux with glibc")
 def test_freed_memory_is_used_again():
-    """Page faults of eight calls, each of which allocates 64 MiB, twice the largest array that glibc keeps itself."""
+    """Page faults of eight calls, each of which allocates 64 MiB, twice the largest array that glibc keeps itself.
+
+    As in a command, JAX and NumPy are imported before.
+    """
     faults = {}
     for word in ("keep", "plain"):
         command = [sys.executable, "-c", FAULTS, word]

@@ -111,6 +111,20 @@ def test_every_flag_is_documented():
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
+        (["a", "--shard", "3/2"], "The shard 3/2 does not exist"),
+        (["-", "--shard", "1/2"], "Standard input cannot be divided into shards; give files."),
+        (["a", "--part-rows", "0"], "part_rows=0: expected a whole number of at least 1."),
+    ],
+)
+def test_refused_before_the_model_is_loaded(run, arguments, said, tmp_path):
+    code, _, err = run(*arguments, "--output", tmp_path / "out.jsonl", model=tmp_path / "absent")
+    assert (code, len(err.splitlines())) == (2, 1)
+    assert said in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
         (["no.csv"], "no.csv does not exist"),
         (["-", "more"], "- is a source of its own"),
         (["a", "b", "--pair", "c"], "2 texts but 1 --pair"),

@@ -14,7 +14,7 @@ from sentences import lines
 import autorel_jax as ar
 from autorel_jax.corpus import FORMATS, explain_corpus
 from autorel_jax.corpus.formats import Choice, Parquet, groups
-from autorel_jax.corpus.inside import BY_TEXT, DEPTHS, SUMS, WITH_INSIDE, offsets
+from autorel_jax.corpus.inside import BY_TEXT, DEPTHS, LEDGER, SHOWN_IN, SUMS, WITH_INSIDE, offsets
 from autorel_jax.data import Row, open_corpus
 from autorel_jax.explainer import Explainer
 from autorel_jax.explanation import plain
@@ -144,7 +144,7 @@ def test_diagnostics_of_a_method(tmp_path):
 @pytest.mark.parametrize(
     ("suffix", "choice", "said"),
     [
-        (".csv", {"audit": True}, "--audit: this kind of output has no ledger; use .parquet, .jsonl, .npz."),
+        (".csv", {"audit": True}, "--audit: this kind of output has no ledger; use .parquet, .jsonl, .npz, .html"),
         (".csv", {"readouts": ("heads",)}, "--readout: this kind of output has no readouts; use .parquet"),
         (".parquet", {"audit": True, "columns": ("id",)}, "--audit: --columns leaves out what it asks for; add ledger"),
         (".jsonl", {**ASKED, "columns": ("ledger",)}, "--columns leaves out what it asks for; add readouts."),
@@ -165,7 +165,8 @@ def test_formats_that_hold_it(suffix, asked):
     if suffix in WITH_INSIDE:
         FORMATS[suffix](Choice(**asked))
     else:
-        assert f"use {', '.join(WITH_INSIDE)}." in refusal(FORMATS[suffix], Choice(**asked))
+        accepted = SHOWN_IN[LEDGER] if "audit" in asked else WITH_INSIDE
+        assert f"use {', '.join(accepted)}." in refusal(FORMATS[suffix], Choice(**asked))
 
 
 @pytest.mark.parametrize("name", ["n_lengths", "n_offsets", "ledger_value", "readouts_x", "diagnostics_steps"])

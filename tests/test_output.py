@@ -248,10 +248,11 @@ def test_a_full_disk_is_said_in_one_line(tmp_path):
 # What is refused, before anything is computed.
 
 
-@pytest.mark.parametrize(("name", "what"), [("a.txt", ".txt"), ("a", "a file without suffix"), ("a.json", ".json")])
+@pytest.mark.parametrize(("name", "what"), [("a.txt", ".txt"), ("a", "a name without suffix"), ("a.json", ".json")])
 def test_an_unknown_suffix(tmp_path, name, what):
     path = tmp_path / name
-    assert refusal(enter, path) == f"{path}: cannot write {what}; accepted: .jsonl, .csv, .html."
+    said = f"{path}: cannot write {what} text by text, as into a pipe or a device; accepted: .jsonl, .csv, .html."
+    assert refusal(enter, path) == said
     assert not path.exists()
 
 

@@ -1,4 +1,4 @@
-"""Memory that a command keeps. Imports nothing that starts threads."""
+"""Memory that a command keeps."""
 
 import contextlib
 import ctypes
@@ -14,7 +14,8 @@ def keep_freed_memory() -> None:
 
     On a CPU every call of a compiled program allocates its large arrays anew, and the system fills new pages with
     zeros: a tenth of the time of an explanation. What a process holds is then the most that it ever needed. Has to
-    come before any thread is started, and only in a process that is the command's own.
+    come before JAX computes for the first time, as each of its threads keeps the arena that it began with. That it
+    is imported, and threads of NumPy's, do no harm. Only in a process that is the command's own.
     """
     with contextlib.suppress(OSError, AttributeError):  # another C library, which has no mallopt
         mallopt = ctypes.CDLL(None).mallopt

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autorel_jax.config import LOCAL, RAY
+from autorel_jax.config import LOCAL, RAY, check_count
 from autorel_jax.data import Corpus, Rejected, Row
 from autorel_jax.errors import InputError
 
@@ -22,26 +22,28 @@ if TYPE_CHECKING:
     from autorel_jax.explainer import Explainer
     from autorel_jax.explanation import Explanation
 
-LEDGER_SHOWN = (None, ".html")  # suffixes of what is no file of rows, and shows ledgers; None: the terminal
 Progress = Callable[[int], object]  # is given the number of rows that were finished since the last call
 
 
 def is_job(args: argparse.Namespace) -> bool:
     """Whether the output is a file that is made in parts: no page, and no pipe or device."""
-    if args.output is None or args.output.suffix.lower() == ".html":
-        return False
+    return args.output is not None and args.output.suffix.lower() != ".html" and not is_pipe(args.output)
+
+
+def is_pipe(path: Path) -> bool:
+    """Whether there is a pipe or a device."""
     try:
-        kind = os.stat(args.output).st_mode
+        kind = os.stat(path).st_mode
     except OSError:
-        return True
-    return stat.S_ISREG(kind) or stat.S_ISDIR(kind)
+        return False
+    return not (stat.S_ISREG(kind) or stat.S_ISDIR(kind))
 
 
 def check_job(args: argparse.Namespace, corpus: Corpus) -> None:
     """Refuses early what `explain_corpus` would refuse late."""
     from autorel_jax.corpus import FORMATS, SUFFIX
     from autorel_jax.corpus.formats import Choice
-    from autorel_jax.corpus.job import check_engine
+    from autorel_jax.corpus.job import check_engine, check_shard
     from autorel_jax.report.output import WRITERS, checked
 
     suffix = args.output.suffix.lower() or SUFFIX
@@ -50,6 +52,9 @@ def check_job(args: argparse.Namespace, corpus: Corpus) -> None:
         raise InputError(f"--output {args.output}: cannot write {suffix}; accepted: {accepted}.")
     checked(args.output)
     check_engine(args.engine, args.workers)
+    check_shard(corpus, args.shard)
+    if args.part_rows is not None:
+        check_count("part_rows", args.part_rows)
     FORMATS[suffix](Choice(args.columns, args.keep_columns, args.level, audit=args.audit, readouts=args.readout or ()))
     if args.engine == RAY:
         begin_ray(args, corpus)
@@ -156,14 +161,12 @@ def opened(args: argparse.Namespace) -> Iterator[Callable[[Explanation], object]
             f"--columns, --keep-columns, --shard, --engine and --workers are for an --output that is a file of rows: "
             f"{', '.join(FORMATS)}."
         )
-    suffix = args.output.suffix.lower() if args.output else None
-    if args.output and suffix not in WRITERS:
-        what = suffix or "a name without suffix"
-        raise InputError(f"--output {args.output}: a pipe or a device takes {', '.join(WRITERS)}, not {what}.")
-    if args.readout and suffix not in inside.WITH_INSIDE:
-        raise inside.not_in("--readout", inside.READOUTS)
-    if args.audit and suffix not in (*inside.WITH_INSIDE, *LEDGER_SHOWN):
-        raise inside.not_in("--audit", inside.LEDGER)
+    suffix = args.output.suffix.lower() if args.output else inside.TERMINAL
+    piped = args.output is not None and is_pipe(args.output)
+    for flag, asked, kind in (("--readout", args.readout, inside.READOUTS), ("--audit", args.audit, inside.LEDGER)):
+        accepted = [name for name in inside.SHOWN_IN[kind] if name in WRITERS or not piped]
+        if asked and suffix not in accepted:
+            raise inside.not_in(flag, kind, accepted)
     if args.output:
         with open_writer(args.output, args.level) as write:
             yield write

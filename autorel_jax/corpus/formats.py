@@ -259,7 +259,7 @@ def chosen(names: Sequence[str], choice: Choice, default: Sequence[str]) -> tupl
         ("--readout", choice.readouts, inside.READOUTS),
     ):
         if asked and name not in names:
-            raise inside.not_in(flag, name)
+            raise inside.not_in(flag, name, inside.SHOWN_IN[name])
         if asked and name not in found:
             raise InputError(f"{flag}: --columns leaves out what it asks for; add {name}.")
     return found

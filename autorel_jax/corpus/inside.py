@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 LEDGER, READOUTS, MEASURED = KINDS = ("ledger", "readouts", "diagnostics")  # kinds of columns, and their names
 WITH_INSIDE = (".parquet", ".jsonl", ".npz")  # formats that hold the first two
+TERMINAL = "the terminal"
+SHOWN_IN = {LEDGER: (*WITH_INSIDE, ".html", TERMINAL), READOUTS: WITH_INSIDE}  # kind -> outputs of any sort
 SUMS = ("value", "words", "special_tokens", "positions", "segments", "function", "rounding")  # of a ledger
 DEPTHS = {  # read-out -> axes; see docs/ledger.md
     **dict.fromkeys(WORD_PARTS, 1),
@@ -34,9 +36,9 @@ BY_TEXT = ("neurons", "neuron_relevance")  # [L, k] for each text; the last axis
 LONGEST = 2**31 - 1  # items of an Arrow array of lists
 
 
-def not_in(flag: str, kind: str) -> InputError:
-    """What to raise where a flag asks for what the output does not hold."""
-    return InputError(f"{flag}: this kind of output has no {kind}; use {', '.join(WITH_INSIDE)}.")
+def not_in(flag: str, kind: str, accepted: Sequence[str]) -> InputError:
+    """What to raise where a flag asks for what the output does not hold; `accepted` are outputs that do."""
+    return InputError(f"{flag}: this kind of output has no {kind}; use {', '.join(accepted)}.")
 
 
 def arrow_types() -> dict[str, pyarrow.DataType]:

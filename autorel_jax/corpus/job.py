@@ -103,9 +103,6 @@ def explain_corpus(
         from autorel_jax.corpus import on_ray
 
         on_ray.check(explainer, corpus)
-    # To know how many rows there are, the input is read once more.
-    count = sum(1 for _ in corpus.rows()) if engine == RAY or shard[1] > 1 else None
-    numbers = None if count is None else parts_of_shard(count, shard, part_rows)
     chosen = {
         "format": suffix_of(output),
         "columns": made.names,
@@ -115,6 +112,9 @@ def explain_corpus(
     }
     settings = settings_of(explainer, corpus, chosen)
     with open_partial(output, settings, corpus.again, restart) as partial:
+        # To know how many rows there are, the input is read once more.
+        count = sum(1 for _ in corpus.rows()) if engine == RAY or shard[1] > 1 else None
+        numbers = None if count is None else parts_of_shard(count, shard, part_rows)
         before = partial.done()
         resumed = sum(map(sum, before.values()))
         progress(resumed)

@@ -16,17 +16,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from autorel_jax.data.own import PARTIAL, REJECTED
 from autorel_jax.errors import InputError
 from autorel_jax.report.output import checked, put, refused
 
-ENDING, REJECTED = ".partial", ".rejected.jsonl"  # after the output's name
 MANIFEST, LOCK, DRAFT = "manifest.json", "lock", "draft-"
 DISCARD = "--restart (restart=True) discards it"
 
 
 def folder_of(output: Path) -> Path:
     """The folder of the work in progress of an output."""
-    return output.with_name(f"{output.name}{ENDING}")
+    return output.with_name(f"{output.name}{PARTIAL}")
 
 
 def rejected_of(output: Path) -> Path:

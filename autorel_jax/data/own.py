@@ -1,6 +1,6 @@
 """Files of our own in a folder of inputs: by-products by their names, outputs by what is in them.
 
-Used by sources.py; corpus/columns.py marks a .parquet file as an output.
+Used by sources.py; corpus/columns.py marks a .parquet file as an output, corpus/partial.py names the by-products.
 """
 
 import json
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from autorel_jax.data.lines import LONGEST
 
-BY_PRODUCTS = (".rejected.jsonl", ".partial")  # ends of names beside an output
+PARTIAL, REJECTED = BY_PRODUCTS = (".partial", ".rejected.jsonl")  # after an output's name
 MARK = "autorel_jax"  # in the metadata of a .parquet file that is an output
 
 

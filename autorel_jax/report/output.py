@@ -47,7 +47,8 @@ def open_writer(path: Path, level: str) -> Iterator[Callable[[Explanation], None
     path = Path(path)
     suffix = path.suffix.lower()
     if suffix not in WRITERS:
-        raise InputError(f"{path}: cannot write {suffix or 'a file without suffix'}; accepted: {', '.join(WRITERS)}.")
+        what, accepted = suffix or "a name without suffix", ", ".join(WRITERS)
+        raise InputError(f"{path}: cannot write {what} text by text, as into a pipe or a device; accepted: {accepted}.")
     view.check_level(level)
     with replacing(path) as stream:
         writer = WRITERS[suffix](stream, level)

@@ -20,7 +20,8 @@ Write = Callable[[int, Mapping[str, Any]], None]  # (step, values by name)
 def open_log(folder: Path, step: int, board: bool, judged: bool = True) -> Iterator[Write]:
     """A function that appends a line of metrics; lines after `step`, of a run that was cut off, are dropped first.
 
-    Where that step is not `judged`, its evaluation is to come: what it may have written before a kill is dropped too.
+    Where that step is not `judged`, its evaluation is to come: the lines that it may have written before a kill are
+    dropped too. TensorBoard shows such points twice: it can drop only whole steps, and training's of this one stay.
 
     Raises:
       InputError: the disk is full, or may not be written; the function raises it too.
