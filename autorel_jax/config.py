@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from autorel_jax.errors import InputError, one_line
 
 # transformers' architectures whose encoder is BERT's: with our classification head, or with heads that are ignored.
@@ -110,15 +112,16 @@ TRUNCATE, WINDOWS = LONG = ("truncate", "windows")  # what becomes of long texts
 BATCH_SIZES = {"cpu": 32}  # 8, 16 and 32 differ by 3 % a text on two CPU cores (T = 32)
 BATCH_SIZE = 256  # on each device of another kind; an estimate
 LOCAL, RAY = ENGINES = ("local", "ray")  # what computes a corpus: this process, or Ray Data with many
-LARGEST = 2**31 - 1  # of rows, tokens and the like
+LARGEST_INT = 2**31 - 1  # of rows, tokens and the like: they are int32 on the device
+LARGEST_FLOAT = float(np.finfo(np.float32).max)  # of what is float32 there
 
 
 def check_count(name: str, value: Any) -> None:
     """Raises InputError for what counts nothing."""
     if not isinstance(value, numbers.Integral) or value < 1:
         raise InputError(f"{name}={value!r}: expected a whole number of at least 1.")
-    if value > LARGEST:
-        raise InputError(f"{name}={value}: expected no more than {LARGEST}.")
+    if value > LARGEST_INT:
+        raise InputError(f"{name}={value}: expected no more than {LARGEST_INT}.")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from autorel_jax.config import MULTI, REGRESSION
+from autorel_jax.config import LARGEST_FLOAT, MULTI, REGRESSION
 from autorel_jax.errors import InputError, one_line
 from autorel_jax.train_config import TaskConfig
 
-LARGEST = float(np.finfo(np.float32).max)
 SHOWN = 10  # accepted labels that a message lists
 NOTHING = ("na", "n/a", "<na>", "#n/a", "none", "null")  # what tables write among numbers where there is nothing
 YES, NO = ("true", "yes", "t", "y"), ("false", "no", "f", "n")
@@ -153,7 +152,7 @@ def number(value: Any, where: str) -> float:
     if isinstance(value, str):
         with contextlib.suppress(ValueError):
             value = float(value)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= LARGEST:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= LARGEST_FLOAT:
         raise InputError(f"{where}: the label {one_line(value)!r} is not a finite number, which a regression needs.")
     return float(value)
 

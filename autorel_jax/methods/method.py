@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import jax.numpy as jnp
 import numpy as np
 
-from autorel_jax.config import BertConfig
+from autorel_jax.config import LARGEST_FLOAT, LARGEST_INT, BertConfig
 from autorel_jax.errors import InputError, one_line
 from autorel_jax.lrp.composites import WORD_EMBEDDINGS
 from autorel_jax.methods.question import Question
@@ -46,8 +46,7 @@ class Number:
     @property
     def limit(self) -> float:
         """The largest value."""
-        greatest = np.iinfo(np.int32).max if self.whole else float(np.finfo(np.float32).max)
-        return greatest if self.most is None else self.most
+        return (LARGEST_INT if self.whole else LARGEST_FLOAT) if self.most is None else self.most
 
     def __str__(self) -> str:
         kind = "a whole number" if self.whole else "a number"
@@ -107,7 +106,7 @@ def host(default: Any, accepts: Accepts, help: str) -> Any:
 def seed() -> Any:
     """The parameter of every method that draws."""
     return traced(
-        0, Number(0, 2**31 - 1, whole=True), "of the random numbers; a text's depend on it and on the text alone"
+        0, Number(0, LARGEST_INT, whole=True), "of the random numbers; a text's depend on it and on the text alone"
     )
 
 
