@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import math
 import numbers
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -82,7 +81,7 @@ class BertConfig:
             raise InputError(f"hidden_act={self.hidden_act!r} is unknown; accepted: {', '.join(ACTIVATIONS)}.")
         if self.problem_type not in (None, *PROBLEMS):
             raise InputError(f"problem_type={self.problem_type!r} is unknown; accepted: {', '.join(PROBLEMS)}.")
-        if not (math.isfinite(self.layer_norm_eps) and self.layer_norm_eps >= 0):
+        if not 0 <= self.layer_norm_eps <= LARGEST_FLOAT:
             raise InputError(f"layer_norm_eps={self.layer_norm_eps!r}: expected a finite number of at least 0.")
 
     @property
@@ -168,7 +167,7 @@ def read_toml(path: Path, instead: str = "give a TOML file") -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))  # some editors write a byte order mark
     except FileNotFoundError:
         raise InputError(f"{path} does not exist; {instead}.") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise InputError(f"{path} is not a TOML file that can be read: {one_line(error)}.") from None
 
 

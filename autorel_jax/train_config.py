@@ -3,6 +3,7 @@
 A file holds TrainConfig's fields at its top and TaskConfig's in a table [task]. Used by cli/train.py and training.
 """
 
+import contextlib
 import dataclasses
 import math
 import os
@@ -198,7 +199,8 @@ def converted(hint: Any, value: Any, where: str) -> Any:
     elif hint is Path and isinstance(value, str):
         return Path(value)
     elif hint is float and isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
+        with contextlib.suppress(OverflowError):  # an int may be too large for a float
+            return float(value)
     elif isinstance(value, hint) and (hint is bool or not isinstance(value, bool)):
         return value
     name = "list of strings" if typing.get_origin(hint) is tuple else hint.__name__

@@ -178,6 +178,8 @@ def test_names():
         ("lime", {"samples": 0}, "samples=0: expected a whole number of at least 1."),
         ("lime", {"samples": 2**31}, "samples=2147483648: expected a whole number of at least 1, no more than 2.1"),
         ("lime", {"ridge": 1e300}, "ridge=1e+300: expected a number of at least 0, no more than 3.4"),
+        ("lime", {"ridge": 10**400}, "expected a number of at least 0, no more than 3.4"),
+        ("lime", {"samples": 10**400}, "expected a whole number of at least 1"),
         ("integrated_gradients", {"steps": 5001}, "steps=5001: expected a whole number of at least 1, at most 5000."),
         ("lime", {"samples": 2.5}, "samples=2.5: expected a whole number"),
         ("lime", {"samples": True}, "samples=True: expected a whole number"),

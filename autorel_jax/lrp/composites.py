@@ -6,7 +6,6 @@ own to `explain`, or `register` it.
 
 import dataclasses
 import inspect
-import math
 import numbers
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -184,8 +183,8 @@ def checked(key: str, value: Any, least: float) -> Value:
     many = np.ndim(value) == 1 and np.size(value) > 0
     found = [item.item() if isinstance(item, np.generic) else item for item in (value if many else [value])]
     for item in found:
-        number = isinstance(item, numbers.Real) and not isinstance(item, bool) and math.isfinite(item)
-        if not number or not least <= item <= LARGEST_FLOAT:
+        number = isinstance(item, numbers.Real) and not isinstance(item, bool)
+        if not number or not least <= item <= LARGEST_FLOAT:  # NaN is in no range
             raise InputError(
                 f"{key}={one_line(value)}: expected a number of at least {least:g}, or a list of one for each layer."
             )

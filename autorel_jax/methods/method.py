@@ -6,7 +6,6 @@ all their values.
 """
 
 import dataclasses
-import math
 import numbers
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
@@ -37,7 +36,7 @@ class Number:
     def checked(self, name: str, value: Any) -> float | int:
         """The value as an int or a float, or an InputError."""
         value = value.item() if isinstance(value, np.generic) else value
-        number = isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
+        number = isinstance(value, numbers.Real) and not isinstance(value, bool)
         if not number or not self.least <= value <= self.limit or (self.whole and value != int(value)):
             most = f", no more than {self.limit:g}" if number and value > self.limit and self.most is None else ""
             raise InputError(f"{name}={one_line(value)}: expected {self}{most}.")
