@@ -22,6 +22,7 @@ from autorel_jax.ops import Array
 ZERO, PAD, MASK = BASELINES = ("zero", "pad", "mask")
 """What stands in place of a token: the zero vector, or the word embedding of [PAD] or [MASK]."""
 VOCABULARY = "vocabulary"  # tokens drawn from the whole vocabulary
+MOST_SAMPLES = 2**19  # shapley_sampling numbers samples · (units - 1) coalitions: an int32 for up to 4,096 units
 OTHER_IDS = {ZERO: -1, VOCABULARY: -2}  # baselines that are no token
 
 
@@ -38,7 +39,7 @@ class Number:
         value = value.item() if isinstance(value, np.generic) else value
         number = isinstance(value, numbers.Real) and not isinstance(value, bool)
         if not number or not self.least <= value <= self.limit or (self.whole and value != int(value)):
-            most = f", no more than {self.limit:g}" if number and value > self.limit and self.most is None else ""
+            most = f", no more than {self.limit}" if number and value > self.limit and self.most is None else ""
             raise InputError(f"{name}={one_line(value)}: expected {self}{most}.")
         return int(value) if self.whole else float(value)
 
@@ -49,7 +50,7 @@ class Number:
 
     def __str__(self) -> str:
         kind = "a whole number" if self.whole else "a number"
-        return f"{kind} of at least {self.least:g}" + ("" if self.most is None else f", at most {self.most:g}")
+        return f"{kind} of at least {self.least:g}" + ("" if self.most is None else f", at most {self.most}")
 
 
 @dataclasses.dataclass(frozen=True)
