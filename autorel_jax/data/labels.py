@@ -3,6 +3,7 @@
 import contextlib
 import json
 import math
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -131,10 +132,10 @@ def described(value: Any) -> str:
 
 def whole(text: str) -> str | None:
     """The whole number that a string is, 3 for 3.0 too, in its plain spelling; None: it is none."""
-    with contextlib.suppress(ValueError):
-        return str(int(text))  # exact, however long
-    with contextlib.suppress(ValueError):
-        return str(int(float(text))) if float(text).is_integer() else None
+    # Python's own reading would make one label of different ones: 12_3 and 1_23, 1e2 and 100.
+    found = re.fullmatch(r"([+-]?\d+)(\.0*)?", text.strip(), re.ASCII)
+    with contextlib.suppress(ValueError):  # beyond 4,300 digits
+        return str(int(found[1])) if found else None
     return None
 
 
