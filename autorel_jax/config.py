@@ -2,12 +2,13 @@
 
 import dataclasses
 import json
-import math
 import numbers
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from autorel_jax.errors import InputError, one_line
 
@@ -80,7 +81,7 @@ class BertConfig:
             raise InputError(f"hidden_act={self.hidden_act!r} is unknown; accepted: {', '.join(ACTIVATIONS)}.")
         if self.problem_type not in (None, *PROBLEMS):
             raise InputError(f"problem_type={self.problem_type!r} is unknown; accepted: {', '.join(PROBLEMS)}.")
-        if not (math.isfinite(self.layer_norm_eps) and self.layer_norm_eps >= 0):
+        if not 0 <= self.layer_norm_eps <= LARGEST_FLOAT:
             raise InputError(f"layer_norm_eps={self.layer_norm_eps!r}: expected a finite number of at least 0.")
 
     @property
@@ -110,15 +111,16 @@ TRUNCATE, WINDOWS = LONG = ("truncate", "windows")  # what becomes of long texts
 BATCH_SIZES = {"cpu": 32}  # 8, 16 and 32 differ by 3 % a text on two CPU cores (T = 32)
 BATCH_SIZE = 256  # on each device of another kind; an estimate
 LOCAL, RAY = ENGINES = ("local", "ray")  # what computes a corpus: this process, or Ray Data with many
-LARGEST = 2**31 - 1  # of rows, tokens and the like
+LARGEST_INT = 2**31 - 1  # of rows, tokens and the like: they are int32 on the device
+LARGEST_FLOAT = float(np.finfo(np.float32).max)  # of what is float32 there
 
 
 def check_count(name: str, value: Any) -> None:
     """Raises InputError for what counts nothing."""
     if not isinstance(value, numbers.Integral) or value < 1:
         raise InputError(f"{name}={value!r}: expected a whole number of at least 1.")
-    if value > LARGEST:
-        raise InputError(f"{name}={value}: expected no more than {LARGEST}.")
+    if value > LARGEST_INT:
+        raise InputError(f"{name}={value}: expected no more than {LARGEST_INT}.")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -165,7 +167,7 @@ def read_toml(path: Path, instead: str = "give a TOML file") -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))  # some editors write a byte order mark
     except FileNotFoundError:
         raise InputError(f"{path} does not exist; {instead}.") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise InputError(f"{path} is not a TOML file that can be read: {one_line(error)}.") from None
 
 

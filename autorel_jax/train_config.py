@@ -3,6 +3,7 @@
 A file holds TrainConfig's fields at its top and TaskConfig's in a table [task]. Used by cli/train.py and training.
 """
 
+import contextlib
 import dataclasses
 import math
 import os
@@ -12,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from autorel_jax.config import COMPUTE_DTYPES, MULTI, PROBLEMS, REGRESSION, SINGLE, read_toml
+from autorel_jax.config import COMPUTE_DTYPES, LARGEST_INT, MULTI, PROBLEMS, REGRESSION, SINGLE, read_toml
 from autorel_jax.errors import InputError, one_line
 
 SCHEDULES = ("linear", "cosine", "constant")
@@ -21,7 +22,6 @@ LAYOUTS = ("replicate", "fsdp")
 EXPORT_DTYPES = ("float32", "float16")
 BALANCED = "balanced"
 PLACES = ("data_dir", "model", "model_config", "vocab")  # fields of TrainConfig: where something lies, not what it is
-MOST = 2**31 - 1  # steps and rows: they are int32 on the device
 MOST_SEED = 2**32 - 1  # jax.random.key takes no more bits: a larger one would be that of another run
 SPLITS = TRAIN, DEV, TEST = ("train", "dev", "test")
 
@@ -97,11 +97,11 @@ class TrainConfig:
     data_dir: Path | None = option(None, "the folder of the task's files (default: that of the config file)")
     output: Path | None = option(None, "the folder for checkpoints, metrics and the finished model")
     max_length: int = option(128, "tokens per text, [CLS] and [SEP] included; longer ones are cut", least=3)
-    batch_size: int = option(32, "rows per optimizer step, over all devices", least=1, most=MOST)
+    batch_size: int = option(32, "rows per optimizer step, over all devices", least=1, most=LARGEST_INT)
     accumulation: int = option(1, "parts that a step's rows are computed in, one after the other", least=1)
-    eval_batch_size: int = option(64, "rows per batch of an evaluation, over all devices", least=1, most=MOST)
-    epochs: float = option(3.0, "passes over the training data", least=0, most=MOST)
-    max_steps: int | None = option(None, "optimizer steps, instead of --epochs", least=1, most=MOST)
+    eval_batch_size: int = option(64, "rows per batch of an evaluation, over all devices", least=1, most=LARGEST_INT)
+    epochs: float = option(3.0, "passes over the training data", least=0, most=LARGEST_INT)
+    max_steps: int | None = option(None, "optimizer steps, instead of --epochs", least=1, most=LARGEST_INT)
     # Devlin et al. 2019 search 2e-5 to 5e-5 for BERT; smaller models want more.
     learning_rate: float = option(3e-5, "the peak", least=0)
     schedule: str = option("linear", "of the learning rate after the warm-up: to 0, or constant", SCHEDULES)
@@ -199,7 +199,8 @@ def converted(hint: Any, value: Any, where: str) -> Any:
     elif hint is Path and isinstance(value, str):
         return Path(value)
     elif hint is float and isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
+        with contextlib.suppress(OverflowError):  # an int may be too large for a float
+            return float(value)
     elif isinstance(value, hint) and (hint is bool or not isinstance(value, bool)):
         return value
     name = "list of strings" if typing.get_origin(hint) is tuple else hint.__name__

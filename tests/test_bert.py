@@ -168,6 +168,7 @@ RAW = {
         ({"num_hidden_layers": 0}, "num_hidden_layers=0"),
         ({"vocab_size": True}, "vocab_size=True"),
         ({"layer_norm_eps": -1}, "layer_norm_eps=-1"),
+        ({"layer_norm_eps": 10**400}, "expected a finite number of at least 0"),
         ({"num_labels": "two"}, "num_labels='two'"),
         ({"id2label": {"1": "a", "2": "b"}}, "id2label has the ids \\[1, 2\\]; expected 0, 1, 2"),
         ({"id2label": ["a", "b"]}, "expected an object of label names by id"),

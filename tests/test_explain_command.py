@@ -133,7 +133,10 @@ def test_refused_before_the_model_is_loaded(run, arguments, said, tmp_path):
         (["a", "--method", "lmie"], "invalid choice: 'lmie'"),
         (["a", "--set", "samples"], "'samples': expected NAME=VALUE"),
         (["a", "--method", "lime", "--set", "sample=5"], "lime has no parameter 'sample'; it has unit, special"),
-        (["a", "--method", "lime", "--set", "samples=many"], "samples=many: expected a whole number of at least 1."),
+        (
+            ["a", "--method", "lime", "--set", "samples=many"],
+            "samples=many: expected a whole number of at least 1, at most 524288.",
+        ),
         (["a", "--method", "lime", "--epsilon", "0.1"], "lime has no parameter 'epsilon'"),
         (["a", "--method", "bert_lrp", "--read-at", "word_embeddings"], "cannot be read at"),
         (["a", "--output", "out.xlsx"], "cannot write .xlsx; accepted: .parquet, .jsonl, .csv, .npz, .html"),

@@ -146,6 +146,8 @@ def test_faulty_regression(rows, label):
         ([1.0, 0.0], ("0", "1")),
         (["1.0", "2"], ("1.0", "2")),
         (["none", "some"], ("none", "some")),
+        (["1_23", "12_3"], ("12_3", "1_23")),
+        (["1e2", "100"], ("100", "1e2")),
     ],
 )
 def test_settle(rows, written, labels):

@@ -111,6 +111,7 @@ def linear_default(name):
         ("gamma", {"gamma": -0.1}, "gamma=-0.1: expected a number of at least 0, or a list of one for each layer."),
         ("gamma", {"gamma": "much"}, "gamma=much: expected a number"),
         ("gamma", {"gamma": [0.1, float("nan")]}, "expected a number"),
+        ("gamma", {"gamma": 10**400}, "expected a number of at least 0"),
         ("gamma", {"gamma": True}, "gamma=True: expected a number"),
         ("gamma", {"gamma": []}, "gamma=[]: expected a number"),
         ("gamma", {"gamma": [1, 2]}, "linear.gamma has 2 values but the model has 3 layers"),

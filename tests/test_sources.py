@@ -187,6 +187,9 @@ def test_parquet_values_that_python_cannot_hold(tmp_path):
     for name, text in (("in", pyarrow.array(["one", "two"])), ("bad", two)):
         parquet.write_table(pyarrow.table({"text": text, **made}), tmp_path / f"{name}.parquet")
     rows = list(open_corpus([str(tmp_path / "in.parquet")], Columns(keep=tuple(columns))).rows())
+    dated, empty = open_corpus([str(tmp_path / "in.parquet")], Columns("date")).rows()
+    assert dated.reason == "'date' is 12921-08-18; a text is a string or a list of strings."
+    assert empty.reason == "'date' is null; a text is a string or a list of strings."
     assert [row.kept for row in rows] == [tuple(text for *_, text in columns.values()), (None,) * 5]
     for place, (name, (_, kind, _)) in enumerate(columns.items()):
         assert passed([row.kept[place] for row in rows], kind).equals(made[name]), name

@@ -1,6 +1,7 @@
 """data/tasks.py and tables.py: the texts of a split, from every format, and what is wrong with a file."""
 
 import csv
+import datetime
 import io
 import json
 
@@ -285,6 +286,8 @@ def test_faulty_parquet(table):
     fails("has no column 'text'; its columns: 'texts', 'label'", task, table("in.parquet", texts=["a"], label=[1]))
     fails("row 2: the label is nan", task, table("in.parquet", text=["a", "b"], label=[1, float("nan")]))
     fails("row 1: 'text' is 1; a text", task, table("in.parquet", text=[1], label=[1]))
+    day = datetime.date(2020, 1, 1)
+    fails("row 1: 'text' is 2020-01-01; a text is a string", task, table("in.parquet", text=[day], label=[1]))
 
 
 # --- summary and clean

@@ -132,6 +132,7 @@ def test_flags(flags, said, config, tmp_path):
 FILES = [
     ({"learning_rat": 1}, {}, "unknown key 'learning_rat'; accepted: task, model,"),
     ({"learning_rate": "fast"}, {}, "learning_rate = 'fast': expected a float"),
+    ({"learning_rate": 10**400}, {}, "expected a float"),
     ({"batch_size": 16.0}, {}, "batch_size = 16.0: expected a int"),
     ({"remat": 1}, {}, "remat = 1: expected a bool"),
     ({"model": ""}, {}, "--model is missing"),
@@ -174,8 +175,9 @@ def test_files(top, task, said, config, tmp_path):
 def test_a_file_that_is_no_toml(config, tmp_path):
     config.write_bytes(b"seed = \xff")
     assert "is not a TOML file that can be read" in refused("--config", config, "--output", tmp_path / "run")
-    config.write_text("seed = [")
-    assert "is not a TOML file that can be read" in refused("--config", config, "--output", tmp_path / "run")
+    for text in ("seed = [", f"seed = {'9' * 5000}"):
+        config.write_text(text)
+        assert "is not a TOML file that can be read" in refused("--config", config, "--output", tmp_path / "run")
 
 
 def test_a_file_with_a_byte_order_mark(config):

@@ -3,16 +3,16 @@
 import contextlib
 import json
 import math
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
-from autorel_jax.config import MULTI, REGRESSION
+from autorel_jax.config import LARGEST_FLOAT, MULTI, REGRESSION
 from autorel_jax.errors import InputError, one_line
 from autorel_jax.train_config import TaskConfig
 
-LARGEST = float(np.finfo(np.float32).max)
 SHOWN = 10  # accepted labels that a message lists
 NOTHING = ("na", "n/a", "<na>", "#n/a", "none", "null")  # what tables write among numbers where there is nothing
 YES, NO = ("true", "yes", "t", "y"), ("false", "no", "f", "n")
@@ -132,10 +132,10 @@ def described(value: Any) -> str:
 
 def whole(text: str) -> str | None:
     """The whole number that a string is, 3 for 3.0 too, in its plain spelling; None: it is none."""
-    with contextlib.suppress(ValueError):
-        return str(int(text))  # exact, however long
-    with contextlib.suppress(ValueError):
-        return str(int(float(text))) if float(text).is_integer() else None
+    # Python's own reading would make one label of different ones: 12_3 and 1_23, 1e2 and 100.
+    found = re.fullmatch(r"([+-]?\d+)(\.0*)?", text.strip(), re.ASCII)
+    with contextlib.suppress(ValueError):  # beyond 4,300 digits
+        return str(int(found[1])) if found else None
     return None
 
 
@@ -153,7 +153,7 @@ def number(value: Any, where: str) -> float:
     if isinstance(value, str):
         with contextlib.suppress(ValueError):
             value = float(value)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= LARGEST:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= LARGEST_FLOAT:
         raise InputError(f"{where}: the label {one_line(value)!r} is not a finite number, which a regression needs.")
     return float(value)
 

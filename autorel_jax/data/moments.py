@@ -16,7 +16,10 @@ DIGITS = {"s": 0, "ms": 3, "us": 6, "ns": 9}  # of a second, by the unit
 
 
 class Moment(str):
-    """The text of a date, time, time stamp or duration; `number` is Arrow's, in the unit of its column."""
+    """The text of a date, time, time stamp or duration; `number` is Arrow's, in the unit of its column.
+
+    It may be an id or a label, or pass through, but is no text to explain or to train on.
+    """
 
     number: int
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from autorel_jax.data import hf, tfds
 from autorel_jax.data.lines import Damaged, Lines, check_encoding, read_lines, without_end
+from autorel_jax.data.moments import Moment
 from autorel_jax.data.tables import Fault, Record, Wanted, csv_table, jsonl, parquet, tsv_table
 from autorel_jax.errors import InputError, one_line
 
@@ -162,9 +163,10 @@ def _row(record: Record, name: str, wanted: Wanted) -> Row:
 
 
 def _text(value: Any, column: str) -> str | list[str]:
-    if isinstance(value, str) or (isinstance(value, list) and all(isinstance(word, str) for word in value)):
+    words = value if isinstance(value, list) else [value]
+    if all(isinstance(word, str) and not isinstance(word, Moment) for word in words):
         return value
-    shown = one_line(json.dumps(value, default=repr))
+    shown = one_line(value if isinstance(value, Moment) else json.dumps(value, default=repr))
     raise InputError(f"{column!r} is {shown}; a text is a string or a list of strings.")
 
 

@@ -17,6 +17,7 @@ from autorel_jax.config import MULTI, REGRESSION
 from autorel_jax.data import labels, tfds
 from autorel_jax.data.clean import clean
 from autorel_jax.data.lines import Damaged, check_encoding, read_lines
+from autorel_jax.data.moments import Moment
 from autorel_jax.data.tables import FORMATS, Record, read_table
 from autorel_jax.errors import InputError, one_line
 from autorel_jax.tokens import encodable
@@ -212,8 +213,8 @@ def nothing(task: TaskConfig, split: str, name: str, folder: Path) -> InputError
 
 
 def _text(task: TaskConfig, value: Any, column: str, where: str) -> str:
-    if not isinstance(value, str):
-        said = "null" if value is None else one_line(repr(value))
+    if not isinstance(value, str) or isinstance(value, Moment):
+        said = "null" if value is None else one_line(value if isinstance(value, Moment) else repr(value))
         raise InputError(f"{where}: {column!r} is {said}; a text is a string.")
     return encodable(clean(value) if task.clean else value, f"{where}: {column!r}")
 

@@ -6,7 +6,6 @@ own to `explain`, or `register` it.
 
 import dataclasses
 import inspect
-import math
 import numbers
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -15,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from autorel_jax import ops
+from autorel_jax.config import LARGEST_FLOAT
 from autorel_jax.errors import InputError, one_line
 from autorel_jax.lrp import bert_lrp, linear, rules
 from autorel_jax.ops import PLAIN, Array, Ops, Values
@@ -163,7 +163,6 @@ class Composite:
         return "\n".join(line.rstrip() for line in lines)
 
 
-LARGEST = float(np.finfo(np.float32).max)  # value of a parameter
 OPS = tuple(field.name for field in dataclasses.fields(Ops) if field.name != "tap")  # those that have rules
 
 
@@ -184,8 +183,8 @@ def checked(key: str, value: Any, least: float) -> Value:
     many = np.ndim(value) == 1 and np.size(value) > 0
     found = [item.item() if isinstance(item, np.generic) else item for item in (value if many else [value])]
     for item in found:
-        number = isinstance(item, numbers.Real) and not isinstance(item, bool) and math.isfinite(item)
-        if not number or not least <= item <= LARGEST:
+        number = isinstance(item, numbers.Real) and not isinstance(item, bool)
+        if not number or not least <= item <= LARGEST_FLOAT:  # NaN is in no range
             raise InputError(
                 f"{key}={one_line(value)}: expected a number of at least {least:g}, or a list of one for each layer."
             )

@@ -12,6 +12,7 @@ from autorel_jax.lrp.composites import READ_POINTS
 from autorel_jax.methods import draws
 from autorel_jax.methods.method import (
     BASELINES,
+    MOST_SAMPLES,
     OTHER_IDS,
     VOCABULARY,
     ZERO,
@@ -32,6 +33,7 @@ from autorel_jax.relevance import attribute
 L1, L2, SQUARED, TIMES_INPUT = "l1", "l2", "squared", "times_input"
 NORMS = (L1, L2, SQUARED)
 RULES = ("gauss_legendre", "riemann")  # riemann: the middle of each step
+MOST_STEPS = 5000  # gauss_legendre solves a matrix of as many rows and columns: 23 s on a CPU core
 MISSED = 0.05  # of the difference of logits: integrated gradients that miss more get a warning
 Values = Mapping[str, Array]
 
@@ -80,7 +82,9 @@ class SmoothGrad(Method):
     Source: Smilkov et al. 2017 (arXiv 1706.03825).
     """
 
-    samples: int = traced(25, Number(1, whole=True), "noisy copies; Smilkov et al. see little change beyond 50")
+    samples: int = traced(
+        25, Number(1, MOST_SAMPLES, whole=True), "noisy copies; Smilkov et al. see little change beyond 50"
+    )
     sigma: float = traced(
         0.15,
         Number(),
@@ -128,7 +132,7 @@ class IntegratedGradients(Method):
     Source: Sundararajan et al. 2017 (arXiv 1703.01365).
     """
 
-    steps: int = host(50, Number(1, 5000, whole=True), "points of the path; Sundararajan et al. take 20 to 300")
+    steps: int = host(50, Number(1, MOST_STEPS, whole=True), "points of the path; Sundararajan et al. take 20 to 300")
     rule: str = host(
         RULES[0],
         Choice(RULES),
@@ -140,7 +144,9 @@ class IntegratedGradients(Method):
         Number(),
         "logits: steps are doubled, text by text, until convergence_delta is no larger; 0: the steps as given",
     )
-    max_steps: int = host(1600, Number(1, whole=True), "beyond which steps are not doubled; the last doubling of 50")
+    max_steps: int = host(
+        1600, Number(1, MOST_SAMPLES, whole=True), "beyond which steps are not doubled; the last doubling of 50"
+    )
     name = "integrated_gradients"
     diagnostics = ("baseline_logit", "convergence_delta", "steps")
 
@@ -236,7 +242,9 @@ class ExpectedGradients(Method):
         drawn from the vocabulary.
     """
 
-    samples: int = traced(100, Number(1, whole=True), "pairs of a baseline and a point; points are spread evenly")
+    samples: int = traced(
+        100, Number(1, MOST_SAMPLES, whole=True), "pairs of a baseline and a point; points are spread evenly"
+    )
     baseline: str = traced(
         VOCABULARY,
         Choice((VOCABULARY, *BASELINES)),

@@ -6,7 +6,6 @@ all their values.
 """
 
 import dataclasses
-import math
 import numbers
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
@@ -14,7 +13,7 @@ from typing import Any, ClassVar
 import jax.numpy as jnp
 import numpy as np
 
-from autorel_jax.config import BertConfig
+from autorel_jax.config import LARGEST_FLOAT, LARGEST_INT, BertConfig
 from autorel_jax.errors import InputError, one_line
 from autorel_jax.lrp.composites import WORD_EMBEDDINGS
 from autorel_jax.methods.question import Question
@@ -23,6 +22,7 @@ from autorel_jax.ops import Array
 ZERO, PAD, MASK = BASELINES = ("zero", "pad", "mask")
 """What stands in place of a token: the zero vector, or the word embedding of [PAD] or [MASK]."""
 VOCABULARY = "vocabulary"  # tokens drawn from the whole vocabulary
+MOST_SAMPLES = 2**19  # shapley_sampling numbers samples · (units - 1) coalitions: an int32 for up to 4,096 units
 OTHER_IDS = {ZERO: -1, VOCABULARY: -2}  # baselines that are no token
 
 
@@ -37,21 +37,20 @@ class Number:
     def checked(self, name: str, value: Any) -> float | int:
         """The value as an int or a float, or an InputError."""
         value = value.item() if isinstance(value, np.generic) else value
-        number = isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
+        number = isinstance(value, numbers.Real) and not isinstance(value, bool)
         if not number or not self.least <= value <= self.limit or (self.whole and value != int(value)):
-            most = f", no more than {self.limit:g}" if number and value > self.limit and self.most is None else ""
+            most = f", no more than {self.limit}" if number and value > self.limit and self.most is None else ""
             raise InputError(f"{name}={one_line(value)}: expected {self}{most}.")
         return int(value) if self.whole else float(value)
 
     @property
     def limit(self) -> float:
         """The largest value."""
-        greatest = np.iinfo(np.int32).max if self.whole else float(np.finfo(np.float32).max)
-        return greatest if self.most is None else self.most
+        return (LARGEST_INT if self.whole else LARGEST_FLOAT) if self.most is None else self.most
 
     def __str__(self) -> str:
         kind = "a whole number" if self.whole else "a number"
-        return f"{kind} of at least {self.least:g}" + ("" if self.most is None else f", at most {self.most:g}")
+        return f"{kind} of at least {self.least:g}" + ("" if self.most is None else f", at most {self.most}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,7 +106,7 @@ def host(default: Any, accepts: Accepts, help: str) -> Any:
 def seed() -> Any:
     """The parameter of every method that draws."""
     return traced(
-        0, Number(0, 2**31 - 1, whole=True), "of the random numbers; a text's depend on it and on the text alone"
+        0, Number(0, LARGEST_INT, whole=True), "of the random numbers; a text's depend on it and on the text alone"
     )
 
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from autorel_jax.methods import draws
 from autorel_jax.methods.coalitions import Perturbation, game, to_tokens
-from autorel_jax.methods.method import Number, measured, nothing_measured, seed, traced
+from autorel_jax.methods.method import MOST_SAMPLES, Number, measured, nothing_measured, seed, traced
 from autorel_jax.methods.question import Question, summed
 from autorel_jax.ops import Array, contract
 
@@ -52,7 +52,9 @@ class ShapleySampling(Perturbation):
     Source: Castro et al. 2009 (10.1016/j.cor.2008.04.004); Štrumbelj and Kononenko 2010 (JMLR 11).
     """
 
-    samples: int = traced(25, Number(1, whole=True), "random orders; the error falls with their square root")
+    samples: int = traced(
+        25, Number(1, MOST_SAMPLES, whole=True), "random orders; the error falls with their square root"
+    )
     seed: int = seed()
     name = "shapley_sampling"
     diagnostics = ("baseline_logit",)

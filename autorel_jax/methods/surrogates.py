@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from autorel_jax.methods import draws
 from autorel_jax.methods.coalitions import Perturbation, game, to_tokens
-from autorel_jax.methods.method import Number, measured, seed, traced
+from autorel_jax.methods.method import MOST_SAMPLES, Number, measured, seed, traced
 from autorel_jax.methods.question import Question, summed
 from autorel_jax.ops import Array, contract
 
@@ -47,7 +47,7 @@ class Lime(Surrogate):
         the number of units that go is drawn first, from 1 to all, then which. All units stay in the model.
     """
 
-    samples: int = traced(500, Number(1, whole=True), "parts of the text, the whole one among them")
+    samples: int = traced(500, Number(1, MOST_SAMPLES, whole=True), "parts of the text, the whole one among them")
     width: float = traced(25.0, Number(1e-3), "of the kernel, in percent of the cosine distance; the authors' value")
     ridge: float = traced(1.0, Number(), "penalty on the squares of the scores; the authors' value")
     seed: int = seed()
@@ -117,7 +117,7 @@ class KernelShap(Surrogate):
     Source: Lundberg and Lee 2017 (arXiv 1705.07874); complements: Covert and Lee 2021 (arXiv 2012.01536).
     """
 
-    samples: int = traced(512, Number(2, whole=True), "parts of the text; all of those of up to 9 units")
+    samples: int = traced(512, Number(2, MOST_SAMPLES, whole=True), "parts of the text; all of those of up to 9 units")
     seed: int = seed()
     name = "kernel_shap"
     diagnostics = ("baseline_logit",)

@@ -14,13 +14,14 @@ import numpy as np
 from autorel_jax import sharding
 from autorel_jax.batches import MULTIPLE, Examples, Plan, padded_lengths
 from autorel_jax.bert import Bert
+from autorel_jax.config import LARGEST_INT
 from autorel_jax.data import Split, read_splits, settle, summary
 from autorel_jax.errors import InputError
 from autorel_jax.loss import class_weights
 from autorel_jax.metrics import selector
 from autorel_jax.optimizer import frozen, optimizer
 from autorel_jax.pretrained import Pretrained, read_pretrained
-from autorel_jax.train_config import DEV, MOST, PLACES, SPLITS, TEST, TRAIN, TaskConfig, TrainConfig
+from autorel_jax.train_config import DEV, PLACES, SPLITS, TEST, TRAIN, TaskConfig, TrainConfig
 from autorel_jax.training.step import Learner
 
 
@@ -78,9 +79,9 @@ def prepare(config: TrainConfig, devices: Sequence[Any] | None, show: Callable[[
     mesh = sharding.make_mesh(devices or jax.devices())
     plan = planned(config, splits, start.config.max_position_embeddings, mesh.size)
     steps = config.max_steps or math.ceil(config.epochs * plan.steps_per_epoch)
-    if steps > MOST:
+    if steps > LARGEST_INT:
         raise InputError(
-            f"epochs={config.epochs} are {steps} steps; expected at most {MOST}: use less, or --max-steps."
+            f"epochs={config.epochs} are {steps} steps; expected at most {LARGEST_INT}: use less, or --max-steps."
         )
     weights = class_weights(dataclasses.replace(config, task=task), splits[TRAIN].labels, start.config.num_labels)
     learner = Learner(
