@@ -257,6 +257,31 @@ sys.exit(run(command, sys.argv[1:], "autorel-explain"))
 """
 
 
+IN_A_CALLBACK = """
+import gc, os, signal, sys, time
+from autorel_jax.cli import run
+
+def once(phase, info):
+    gc.callbacks.clear()
+    os.kill(os.getpid(), int(sys.argv[1]))
+    time.sleep(0.01)
+
+def command(argv):
+    gc.callbacks.append(once)
+    gc.collect()
+    time.sleep(60)
+
+sys.exit(run(command, None, "autorel-explain"))
+"""
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_within_a_callback_is_not_lost(number, code):
+    command = [sys.executable, "-c", IN_A_CALLBACK, str(int(number))]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=50)
+    assert (done.returncode, done.stdout, done.stderr) == (code, "", "")
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_leaves_nothing_half_written(tmp_path, number, code):
     command = [sys.executable, "-c", SIGNALLED, str(tmp_path / "out.jsonl"), str(int(number))]

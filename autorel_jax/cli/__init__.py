@@ -5,9 +5,11 @@
 
 import argparse
 import contextlib
+import functools
 import os
 import signal
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
@@ -15,7 +17,9 @@ from typing import Any, NoReturn
 from autorel_jax.cli.memory import keep_freed_memory
 from autorel_jax.errors import InputError, one_line
 
-BAD_INPUT, INTERRUPTED = 2, 130  # 130 = 128 + SIGINT
+BAD_INPUT, INTERRUPTED, TERMINATED = 2, 128 + signal.SIGINT, 128 + signal.SIGTERM
+SIGNALS = {(KeyboardInterrupt, ""): signal.SIGINT, (SystemExit, str(TERMINATED)): signal.SIGTERM}  # their exceptions
+SOON = 0.05  # seconds
 
 
 class Parser(argparse.ArgumentParser):
@@ -41,6 +45,7 @@ def run(command: Callable[[Sequence[str] | None], int | None], argv: Sequence[st
         keep_freed_memory()
         # Orbax drops what it had not begun to write when a save fails, of which our own message tells.
         warnings.filterwarnings("ignore", "coroutine 'async_serialize_from_host", RuntimeWarning)
+        sys.unraisablehook = functools.partial(signal_again, sys.unraisablehook)
     with contextlib.suppress(ValueError):  # only the main thread may say what a signal does
         signal.signal(signal.SIGTERM, stop)
     try:
@@ -73,8 +78,24 @@ def complain(prog: str, error: object) -> int:
 
 def stop(number: int, frame: object) -> NoReturn:
     """A signal as an exception, so that files in progress are removed on the way out; a second one ends at once."""
-    signal.signal(number, signal.SIG_DFL)  # an exception inside a callback of JAX's can be lost
+    signal.signal(number, signal.SIG_DFL)
     raise SystemExit(128 + number)
+
+
+def signal_again(hook: Callable[[Any], object], unraisable: Any) -> None:
+    """Sends a signal once more whose exception came up inside a callback, of JAX's to the garbage collector mostly.
+
+    Python drops it there, tells this hook, and the command would go on to its end.
+    """
+    number = SIGNALS.get((unraisable.exc_type, str(unraisable.exc_value)))
+    if number is None:
+        hook(unraisable)
+        return
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, stop)
+    soon = threading.Timer(SOON, os.kill, (os.getpid(), number))  # by then outside of the callback
+    soon.daemon = True
+    soon.start()
 
 
 def open_closed_streams() -> None:
