@@ -159,7 +159,7 @@ class Checkpoints:
     def restore(self, like: Tree) -> Checkpoint | None:
         """The newest checkpoint that can be read, or None where there is none.
 
-        Newer ones that cannot be read are renamed, and `warnings` says so.
+        Newer ones that cannot be read are renamed, as is the best if it is damaged, and `warnings` says so.
 
         Args:
           like: the state's structure with shapes, dtypes and shardings, which may differ from those it was saved with.
@@ -169,7 +169,14 @@ class Checkpoints:
         """
         self.wait()
         found, faults = self._first(reversed(self.steps), like, whole=True)
-        if found is None or not faults:
+        if found is None:
+            return None
+        ranked = (step for step in self._ranked(self.steps) if step not in faults)
+        best = next(ranked, found.step)
+        # A best one that could not be read in the end would keep others from being kept until then.
+        if reason := self._damage(best):
+            faults[best] = reason
+        if not faults:
             return found
         self._set_aside(faults)
         warnings = (
@@ -301,6 +308,16 @@ class Checkpoints:
             return None, reason or "another process says so"
         state = jax.tree.unflatten(jax.tree.structure(like), leaves.values())
         return Checkpoint(step, state, record["progress"], record["metric"]), ""
+
+    def _damage(self, step: int) -> str:
+        """What is wrong with a checkpoint's files, or ""; the same in every process."""
+        reason = ""
+        try:
+            verify(self.folder / str(step), "record", "state")
+        except (OSError, ValueError, AttributeError) as error:  # what checksums.json holds may be anything
+            reason = one_line(error)
+        damaged = any(_anywhere(bool(reason)))
+        return reason or ("another process says so" if damaged else "")
 
     def _load(self, step: int, like: Tree) -> dict[str, jax.Array]:
         """The leaves that `like` has, in its order."""

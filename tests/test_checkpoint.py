@@ -198,6 +198,21 @@ def test_the_best_is_damaged(tmp_path):
     assert re.fullmatch(f"{re.escape(begin)}{CHANGED}{re.escape(end)}", warning)
 
 
+def test_the_best_is_damaged_before_the_run_goes_on(tmp_path):
+    """It is found then, so that it does not outrank what comes later."""
+    fill(tmp_path, 10, 20, 30, metrics=[0.5, 0.2, 0.3])
+    flip_a_bit(tmp_path / "10")
+    with Checkpoints(tmp_path) as checkpoints:
+        found = checkpoints.restore(like())
+        for step, metric in ((40, 0.4), (50, 0.1), (60, 0.2)):
+            checkpoints.save(step, state_at(step), {"epoch": step // 10}, metric)
+        assert checkpoints.best(like()).step == 40
+    assert_is(found, 30)
+    (warning,) = found.warnings
+    begin, end = "checkpoint 10 cannot be read (", "); it is now called 10.unreadable, going on from 30"
+    assert re.fullmatch(f"{re.escape(begin)}{CHANGED}{re.escape(end)}", warning)
+
+
 def test_a_step_that_is_there_stays_as_it_is(tmp_path):
     fill(tmp_path, 10)
     with Checkpoints(tmp_path) as checkpoints:

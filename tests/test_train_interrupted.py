@@ -116,6 +116,16 @@ def test_killed_twenty_times(folder, tmp_path):
     kill_and_resume(folder, tmp_path / "run", MANY_KILLS, seed=1)
 
 
+def test_the_checkpoints_are_lost(folder, tmp_path):
+    output = tmp_path / "run"
+    shutil.copytree(folder / "run", output)
+    shutil.rmtree(output / "checkpoints")
+    code, out, err = call("--resume", "--output", output)
+    assert (code, err) == (0, "")
+    assert f"{output / 'checkpoints'} holds no checkpoint: the run begins again at its first step\n" in out
+    assert_finished(output, folder)
+
+
 # --- SIGTERM and SIGINT
 
 

@@ -22,7 +22,7 @@ from autorel_jax.checkpoint import Checkpoints
 from autorel_jax.errors import InputError
 from autorel_jax.optimizer import schedule
 from autorel_jax.train_config import DEV
-from autorel_jax.training.folder import CHECKPOINTS
+from autorel_jax.training.folder import CHECKPOINTS, METRICS
 from autorel_jax.training.log import Meter, open_log, progress_bar
 from autorel_jax.training.prepare import Prepared
 from autorel_jax.training.step import Logged, State
@@ -77,6 +77,10 @@ def restored(prepared: Prepared, checkpoints: Checkpoints) -> Outcome:
     """The state of the newest checkpoint, or that before the first step."""
     found = checkpoints.restore(prepared.learner.shapes(prepared.start.params))
     if found is None:
+        if (prepared.folder / METRICS).is_file():
+            prepared.show(
+                f"{prepared.folder / CHECKPOINTS} holds no checkpoint: the run begins again at its first step"
+            )
         return Outcome(prepared.learner.begin(prepared.start.params), Progress(prepared.fingerprint), 0)
     for warning in found.warnings:
         prepared.show(warning)
