@@ -174,7 +174,7 @@ class Checkpoints:
         ranked = (step for step in self._ranked(self.steps) if step not in faults)
         best = next(ranked, found.step)
         # A best one that could not be read in the end would keep others from being kept until then.
-        if reason := self._damage(best):
+        if best != found.step and (reason := self._damage(best)):
             faults[best] = reason
         if not faults:
             return found

@@ -83,7 +83,7 @@ class Question:
     def gradients(self, weights: Array, x: Array) -> Array:
         """The targets' gradients at G samples: weights [B, N, C], x [G, B, T, D] -> [G, B, N, T, D]."""
         boundary, each = self.settings.composite.boundary, jnp.tile(weights, (len(x), 1, 1))
-        # A tenth faster, for a tenth more time to compile; passes without a gradient gain nothing.
+        # 8 % faster on a CPU, and hardly longer to compile; passes without a gradient gain nothing.
         unrolled = dataclasses.replace(self, settings=dataclasses.replace(self.settings, unroll=True))
         _, found = relevance.attribute(unrolled.logits, x.reshape(-1, *x.shape[2:]), each, boundary)
         return found.reshape(*x.shape[:2], *found.shape[1:])
