@@ -9,14 +9,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from autorel_jax import relevance, weights
-from autorel_jax.bert import Bert, Params
+from autorel_jax import weights
+from autorel_jax.attribution import relevance
 from autorel_jax.builtin import BUILTIN
-from autorel_jax.config import COMPUTE_DTYPES, FLOAT64, REGRESSION, SINGLE, BertConfig
 from autorel_jax.errors import InputError
 from autorel_jax.lrp import composites
-from autorel_jax.ops import Array
-from autorel_jax.tokens import Batch, Tokenizer, Tokens, load_tokenizer, pad
+from autorel_jax.model.config import COMPUTE_DTYPES, FLOAT64, REGRESSION, SINGLE, BertConfig
+from autorel_jax.model.encoder import Bert, Params
+from autorel_jax.model.ops import Array
+from autorel_jax.text.tokens import Batch, Tokenizer, Tokens, load_tokenizer, pad
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -3,6 +3,12 @@
 The text says what was received, what is accepted and what to do next, in one line.
 """
 
+import numbers
+from typing import Any
+
+LARGEST_INT = 2**31 - 1  # of rows, tokens and the like: they are int32 on the device
+LARGEST_FLOAT = (2 - 2**-23) * 2.0**127  # of what is float32 there
+
 
 class InputError(ValueError):
     """A fault of the input (a file, a flag, a text), never of the program."""
@@ -18,3 +24,11 @@ def one_line(value: object, limit: int = 200) -> str:
     lines = str(value).strip().splitlines() or [type(value).__name__]
     text = " ".join(lines[0].split())
     return text.rstrip(".") if len(text) <= limit else f"{text[:limit]}…"
+
+
+def check_count(name: str, value: Any) -> None:
+    """Raises InputError for what counts nothing."""
+    if not isinstance(value, numbers.Integral) or value < 1:
+        raise InputError(f"{name}={value!r}: expected a whole number of at least 1.")
+    if value > LARGEST_INT:
+        raise InputError(f"{name}={value}: expected no more than {LARGEST_INT}.")

@@ -71,7 +71,7 @@ def step(name: str, texts: int) -> int:
 def compare(args: argparse.Namespace, size: str) -> None:
     """One table: every system in turn, in each round."""
     from autorel_jax import weights
-    from autorel_jax.tokens import load_tokenizer
+    from autorel_jax.text.tokens import load_tokenizer
     from explain import SIZES, random_params
 
     texts = sentences(args.texts)
@@ -152,11 +152,11 @@ def report(title: str, passes: dict[str, list[list[float]]], texts: int, needed:
 
 def ours(model: str, texts: list[str], name: str) -> list[float]:
     """Passes over the texts with one Explainer, as explain.py makes it."""
-    from autorel_jax.config import ExplainConfig
-    from autorel_jax.corpus import explain_corpus
-    from autorel_jax.data import Row
+    from autorel_jax.corpus.job import explain_corpus
+    from autorel_jax.data.rows import Row
     from autorel_jax.data.sources import of_texts
-    from autorel_jax.explainer import Explainer
+    from autorel_jax.explaining.config import ExplainConfig
+    from autorel_jax.explaining.explainer import Explainer
 
     classifier = loaded(model)
     corpus = of_texts([Row(number, text, None, None) for number, text in enumerate(texts, 1)])
@@ -175,7 +175,7 @@ def forward(model: str, texts: list[str], name: str) -> list[float]:
     """Passes of the plain model."""
     from methods import passes
 
-    from autorel_jax.config import BATCH_SIZES
+    from autorel_jax.explaining.config import BATCH_SIZES
 
     classifier = loaded(model)
     run, taken = passes(classifier, classifier.tokens(texts), BATCH_SIZES["cpu"]), []

@@ -20,12 +20,15 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from autorel_jax import bert, relevance, weights
-from autorel_jax.bert import Bert
-from autorel_jax.config import BertConfig, ExplainConfig
+from autorel_jax import weights
+from autorel_jax.attribution import relevance
+from autorel_jax.attribution.readouts import token_readouts
+from autorel_jax.explaining.config import ExplainConfig
 from autorel_jax.lrp.composites import COMPOSITES
-from autorel_jax.readouts import token_readouts
-from autorel_jax.tokens import load_tokenizer
+from autorel_jax.model import encoder as bert
+from autorel_jax.model.config import BertConfig
+from autorel_jax.model.encoder import Bert
+from autorel_jax.text.tokens import load_tokenizer
 
 LABELS = ("negative", "positive")
 SIZES = {

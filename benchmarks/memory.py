@@ -16,16 +16,17 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from autorel_jax import bert
 from autorel_jax.classifier import Classifier
 from autorel_jax.cli.device import keep_compiled_programs
 from autorel_jax.cli.memory import keep_freed_memory
-from autorel_jax.config import BertConfig, ExplainConfig
-from autorel_jax.corpus import explain_corpus
-from autorel_jax.data import Row
+from autorel_jax.corpus.job import explain_corpus
+from autorel_jax.data.rows import Row
 from autorel_jax.data.sources import Corpus, Source
-from autorel_jax.explainer import Explainer
-from autorel_jax.tokens import load_tokenizer
+from autorel_jax.explaining.config import ExplainConfig
+from autorel_jax.explaining.explainer import Explainer
+from autorel_jax.model import encoder as bert
+from autorel_jax.model.config import BertConfig
+from autorel_jax.text.tokens import load_tokenizer
 
 SEED = 0
 WORDS = 5000  # of the vocabulary

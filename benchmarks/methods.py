@@ -15,16 +15,16 @@ from pathlib import Path
 import jax
 import numpy as np
 
+from autorel_jax.attribution.methods import METHODS
+from autorel_jax.attribution.targets import Targets
 from autorel_jax.classifier import Classifier, forward, load
 from autorel_jax.cli.memory import keep_freed_memory
-from autorel_jax.config import BATCH_SIZES, ExplainConfig
-from autorel_jax.data import Columns, read_rows
-from autorel_jax.explainer import Explainer, batch_shape, padded_length
-from autorel_jax.fitting import fetched
+from autorel_jax.data.rows import Columns, read_rows
+from autorel_jax.explaining.config import BATCH_SIZES, ExplainConfig
+from autorel_jax.explaining.explainer import Explainer, batch_shape, padded_length
+from autorel_jax.explaining.fitting import fetched
 from autorel_jax.lrp.composites import COMPOSITES
-from autorel_jax.methods import METHODS
-from autorel_jax.targets import Targets
-from autorel_jax.tokens import Tokens, pad
+from autorel_jax.text.tokens import Tokens, pad
 
 PREDICTED = Targets(None, None)
 

@@ -22,11 +22,12 @@ import jax
 import numpy as np
 
 from autorel_jax import sharding
-from autorel_jax.batches import Plan, TrainBatch
 from autorel_jax.cli.device import keep_compiled_programs
 from autorel_jax.cli.memory import keep_freed_memory
-from autorel_jax.data import named
-from autorel_jax.train_config import TRAIN, TaskConfig, TrainConfig, read_config
+from autorel_jax.data.presets import named
+from autorel_jax.data.task import TRAIN, TaskConfig
+from autorel_jax.training.batches import Plan, TrainBatch
+from autorel_jax.training.config import TrainConfig, read_config
 from autorel_jax.training.prepare import Prepared, prepare
 
 Run = Callable[[int], tuple[int, float]]  # steps -> real tokens and seconds

@@ -8,9 +8,9 @@ import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from autorel_jax.attribution.methods import METHODS
+from autorel_jax.attribution.methods.method import Method
 from autorel_jax.lrp.composites import COMPOSITES, MULTIPLIER, OPS, RULES, defaults_of
-from autorel_jax.methods import METHODS
-from autorel_jax.methods.method import Method
 
 ROOT = Path(__file__).parents[1]
 PAGE, METHODS_PAGE = ROOT / "docs" / "rules.md", ROOT / "docs" / "methods.md"

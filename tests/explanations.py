@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from autorel_jax.explanation import Explanation, Prediction
+from autorel_jax.report.explanation import Explanation, Prediction
 
 SHORT = "not a gorgeous, witty movie."
 SCORES = (0.02, -0.75, 0.01, 1.5, 0.5, -0.1, 0.25)  # [CLS], the five words, [SEP]

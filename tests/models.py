@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from autorel_jax import bert
-from autorel_jax.config import BertConfig, config_json
 from autorel_jax.errors import InputError
-from autorel_jax.tokens import load_tokenizer
+from autorel_jax.model import encoder as bert
+from autorel_jax.model.config import BertConfig, config_json
+from autorel_jax.text.tokens import load_tokenizer
 from autorel_jax.weights import write
 
 LITTLE_MEMORY = 2**25  # bytes, for files of at most 200 kB; Python objects are bigger than their pickles

@@ -6,11 +6,11 @@ import jax
 import numpy as np
 from models import random_params, tiny_config
 
+from autorel_jax.attribution.methods import METHODS
+from autorel_jax.attribution.methods.method import Method
+from autorel_jax.attribution.methods.question import Texts
+from autorel_jax.attribution.methods.scores import Settings, token_scores
 from autorel_jax.classifier import forward
-from autorel_jax.methods import METHODS
-from autorel_jax.methods.method import Method
-from autorel_jax.methods.question import Texts
-from autorel_jax.methods.scores import Settings, token_scores
 
 CONFIG = tiny_config(labels=("a", "b", "c"))
 LENGTHS = np.array([9, 9, 4, 1])  # with [CLS], which is no unit: 8, 8, 3 and 0 units

@@ -10,10 +10,10 @@ from models import random_params
 from questions import CONFIG, MASK, TEXTS, exact
 from tolerances import FORWARD, METHOD_EXACT
 
-from autorel_jax.bert import Bert
+from autorel_jax.attribution.methods import METHODS
+from autorel_jax.attribution.methods.attention import RawAttention, rolled, rolled_out, traced_back
 from autorel_jax.classifier import forward
-from autorel_jax.methods import METHODS
-from autorel_jax.methods.attention import RawAttention, rolled, rolled_out, traced_back
+from autorel_jax.model.encoder import Bert
 
 LOWER = [[1 / 2, 1 / 2], [1 / 4, 3 / 4]]  # attention of the first of two layers, over two tokens
 UPPER = [1 / 4, 3 / 4]  # of [CLS] in the last one

@@ -12,11 +12,11 @@ from models import refusal
 from tolerances import BATCH, LEDGER_FLOAT32, SUM_FLOAT32
 
 import autorel_jax as ar
+from autorel_jax.attribution.readouts import token_readouts
 from autorel_jax.cli.explain import main
-from autorel_jax.ledger import Ledger
-from autorel_jax.readouts import token_readouts
 from autorel_jax.report import html as report_html
 from autorel_jax.report import terminal
+from autorel_jax.report.ledger import Ledger
 
 TEXTS = ["a good film", "bad", "not a good film, and not a bad one"]
 PAIRS = ["bad", "a good film", "good"]

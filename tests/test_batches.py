@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from models import VOCAB, refusal
 
-from autorel_jax import tokens
-from autorel_jax.batches import MULTIPLE, Examples, Plan, TrainBatch, fit, in_order, padded_lengths
-from autorel_jax.tokens import Encoded, load_tokenizer, pad
-from autorel_jax.train_config import TaskConfig, TrainConfig
+from autorel_jax.data.task import TaskConfig
+from autorel_jax.text import tokens
+from autorel_jax.text.tokens import Encoded, load_tokenizer, pad
+from autorel_jax.training.batches import MULTIPLE, Examples, Plan, TrainBatch, fit, in_order, padded_lengths
+from autorel_jax.training.config import TrainConfig
 from autorel_jax.training.prepare import Prepared, planned
 
 PAD = 7  # not 0, which a batch could be full of by mistake

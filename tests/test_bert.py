@@ -10,9 +10,9 @@ from measures import relative_error
 from models import random_params, tiny_config
 from tolerances import BATCH, BFLOAT16, DROPPED, FORWARD, INIT_DEVIATION, REMATERIALISED
 
-from autorel_jax.bert import Bert, init, shapes
-from autorel_jax.config import BertConfig, parse_config
 from autorel_jax.errors import InputError
+from autorel_jax.model.config import BertConfig, parse_config
+from autorel_jax.model.encoder import Bert, init, shapes
 
 
 def batch(config, rows=3, length=7, seed=0):

@@ -13,7 +13,7 @@ from test_rules import ACTIVATIONS, BIAS, KERNEL, drawn, pulled
 from tolerances import STABILIZED
 
 from autorel_jax.lrp import bert_lrp
-from autorel_jax.ops import PLAIN, Ops
+from autorel_jax.model.ops import PLAIN, Ops
 
 
 @pytest.fixture(autouse=True)

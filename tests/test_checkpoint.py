@@ -22,9 +22,9 @@ import pytest
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from models import refusal
 
-from autorel_jax.checkpoint import Checkpoints
 from autorel_jax.cli import processes, run
 from autorel_jax.errors import InputError
+from autorel_jax.training.run_state import Checkpoints
 
 KILLS = 4  # of one run, each at another moment; a save of the child's takes 20 ms
 LONGEST = 0.4  # seconds that the child goes on saving before it is killed

@@ -11,8 +11,7 @@ from measures import relative_error
 from models import random_params, refusal, tiny_config
 from tolerances import BATCH, BFLOAT16, CONSERVATION, FORWARD, RULE, SAME_TEXT
 
-from autorel_jax import relevance
-from autorel_jax.bert import Bert
+from autorel_jax.attribution import relevance
 from autorel_jax.classifier import load
 from autorel_jax.errors import InputError
 from autorel_jax.lrp import linear, rules
@@ -28,7 +27,8 @@ from autorel_jax.lrp.composites import (
     Composite,
     composite,
 )
-from autorel_jax.ops import PLAIN
+from autorel_jax.model.encoder import Bert
+from autorel_jax.model.ops import PLAIN
 
 NAMES = tuple(COMPOSITES)
 CONFIG = tiny_config(labels=("a", "b", "c"))

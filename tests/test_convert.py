@@ -10,7 +10,7 @@ from models import bert_tensors, save, tiny_config
 from autorel_jax.cli import Parser, run
 from autorel_jax.cli.convert import main, parser
 from autorel_jax.errors import InputError
-from autorel_jax.tokens import load_tokenizer
+from autorel_jax.text.tokens import load_tokenizer
 from autorel_jax.weights import fingerprint, read
 
 PIECES = [

@@ -16,15 +16,15 @@ from sentences import lines
 from tolerances import BATCH
 
 import autorel_jax as ar
-from autorel_jax.corpus import FORMATS, explain_corpus
 from autorel_jax.corpus.columns import COLUMNS
-from autorel_jax.corpus.job import settings_of
+from autorel_jax.corpus.formats import FORMATS
+from autorel_jax.corpus.job import explain_corpus, settings_of
 from autorel_jax.corpus.partial import open_partial, rejected_of
-from autorel_jax.data import Columns, Corpus, Row, open_corpus
-from autorel_jax.data.sources import Source
-from autorel_jax.explainer import Explainer
-from autorel_jax.explanation import FIELDS, plain
+from autorel_jax.data.rows import Columns, Row
+from autorel_jax.data.sources import Corpus, Source, open_corpus
+from autorel_jax.explaining.explainer import Explainer
 from autorel_jax.lrp.composites import COMPOSITES
+from autorel_jax.report.explanation import FIELDS, plain
 from autorel_jax.report.output import csv_columns
 
 

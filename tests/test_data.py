@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from autorel_jax.data import Columns, Rejected, Row, open_corpus
-from autorel_jax.data import read_rows as read
+from autorel_jax.data.rows import Columns, Rejected, Row
+from autorel_jax.data.rows import read_rows as read
+from autorel_jax.data.sources import open_corpus
 from autorel_jax.errors import InputError
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 import autorel_jax as ar
+from autorel_jax.attribution.methods import METHODS
 from autorel_jax.lrp.composite_file import parse_composite
 from autorel_jax.lrp.composites import RULES
-from autorel_jax.methods import METHODS
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "rules.md"

@@ -14,7 +14,7 @@ from pyarrow import parquet
 from tolerances import SUM_FLOAT32
 
 from autorel_jax.cli.explain import main, parser
-from autorel_jax.data.own import MARK
+from autorel_jax.data.by_products import MARK
 
 ROOT = Path(__file__).parents[1]
 

@@ -11,10 +11,10 @@ from models import refusal, write_model
 from tolerances import BATCH, SAME_TEXT, SUM_FLOAT32
 
 import autorel_jax as ar
-from autorel_jax import relevance
-from autorel_jax.config import MULTI
-from autorel_jax.data import Row
-from autorel_jax.explainer import FINE_LENGTHS, LARGE, LENGTHS, Explainer, batch_shape, padded_length
+from autorel_jax.attribution import relevance
+from autorel_jax.data.rows import Row
+from autorel_jax.explaining.explainer import FINE_LENGTHS, LARGE, LENGTHS, Explainer, batch_shape, padded_length
+from autorel_jax.model.config import MULTI
 
 TEXTS = ["a good film", "bad", "not a good film, and not a bad one", "", "the actors are good"]
 
@@ -293,7 +293,7 @@ def test_memory_that_runs_out_is_told_with_advice(classifier, monkeypatch):
     def full(*arguments):
         raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 1 byte.")
 
-    monkeypatch.setattr("autorel_jax.explainer.token_relevance", full)
+    monkeypatch.setattr("autorel_jax.explaining.explainer.token_relevance", full)
     assert "A single text does not fit the device's memory; use a smaller length" in refusal(
         ar.explain, classifier, TEXTS
     )

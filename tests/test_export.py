@@ -13,8 +13,8 @@ from tolerances import BATCH
 
 import autorel_jax as ar
 from autorel_jax.cli.export import main, parser
-from autorel_jax.export import export
-from autorel_jax.program import MEMBERS, load_program
+from autorel_jax.export.program import MEMBERS, load_program
+from autorel_jax.export.write import export
 
 pytest.importorskip("flatbuffers", reason="pip install 'autorel-jax[export]'")
 ROOT = Path(__file__).parents[1]
@@ -30,7 +30,7 @@ def file(model_folder, tmp_path_factory):
 
 ALONE = """
 import sys
-for name in ("flax", "transformers", "torch", "autorel_jax.bert", "autorel_jax.relevance"):
+for name in ("flax", "transformers", "torch", "autorel_jax.model.encoder", "autorel_jax.attribution.relevance"):
     sys.modules[name] = None  # an import of it fails
 import numpy as np
 from autorel_jax.program import load_program

@@ -8,9 +8,9 @@ from models import refusal
 from tolerances import SAME_TEXT
 
 import autorel_jax as ar
-from autorel_jax.data import Row
-from autorel_jax.explainer import Explainer
-from autorel_jax.fitting import fitted
+from autorel_jax.data.rows import Row
+from autorel_jax.explaining.explainer import Explainer
+from autorel_jax.explaining.fitting import fitted
 
 FULL = "RESOURCE_EXHAUSTED: Out of memory allocating 1 byte."
 

@@ -17,10 +17,11 @@ from tolerances import (
     GOLDEN_LOGITS,
 )
 
-from autorel_jax import ops, relevance
-from autorel_jax.config import BertConfig
+from autorel_jax.attribution import relevance
 from autorel_jax.lrp import bert_lrp
 from autorel_jax.lrp.composites import ATTNLRP, BERT_LRP_JACOBIAN, COMPOSITES, EMBEDDINGS, WORD_EMBEDDINGS
+from autorel_jax.model import ops
+from autorel_jax.model.config import BertConfig
 from autorel_jax.weights.params import to_params
 
 GOLDEN = Path(__file__).parent / "golden"

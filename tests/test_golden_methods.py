@@ -9,11 +9,11 @@ from measures import relative_error
 from test_golden import GOLDEN, LXT, golden
 from tolerances import GOLDEN_IG, GOLDEN_LAT, GOLDEN_METHOD
 
-from autorel_jax.methods.attention import GenericAttention, LayerwiseAttentionTracing, Rollout
-from autorel_jax.methods.gradients import IntegratedGradients, Saliency
-from autorel_jax.methods.occlusion import Occlusion
-from autorel_jax.methods.question import Question, Texts
-from autorel_jax.methods.scores import Settings, token_scores
+from autorel_jax.attribution.methods.attention import GenericAttention, LayerwiseAttentionTracing, Rollout
+from autorel_jax.attribution.methods.gradients import IntegratedGradients, Saliency
+from autorel_jax.attribution.methods.occlusion import Occlusion
+from autorel_jax.attribution.methods.question import Question, Texts
+from autorel_jax.attribution.methods.scores import Settings, token_scores
 
 MODELS = [*LXT[:-1], pytest.param(LXT[-1], marks=pytest.mark.slow)]
 

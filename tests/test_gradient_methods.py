@@ -8,9 +8,9 @@ from models import random_params
 from questions import BASELINE_IDS, CONFIG, EYE, MASK, TEXTS, answer, exact
 from tolerances import BATCH, COMPLETENESS, EXPECTED_GRADIENTS, METHOD_EXACT
 
-from autorel_jax import relevance
+from autorel_jax.attribution import relevance
+from autorel_jax.attribution.methods.gradients import ExpectedGradients, IntegratedGradients, Saliency, SmoothGrad
 from autorel_jax.lrp.composites import COMPOSITES, READ_POINTS
-from autorel_jax.methods.gradients import ExpectedGradients, IntegratedGradients, Saliency, SmoothGrad
 
 BASELINES = ("zero", "pad", "mask")
 

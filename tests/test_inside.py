@@ -12,14 +12,15 @@ from pyarrow import parquet
 from sentences import lines
 
 import autorel_jax as ar
-from autorel_jax.corpus import FORMATS, explain_corpus
-from autorel_jax.corpus.formats import Choice, Parquet, groups
-from autorel_jax.corpus.inside import BY_TEXT, DEPTHS, LEDGER, SHOWN_IN, SUMS, WITH_INSIDE, offsets
-from autorel_jax.data import Row, open_corpus
-from autorel_jax.explainer import Explainer
-from autorel_jax.explanation import plain
-from autorel_jax.ledger import Ledger
+from autorel_jax.corpus.formats import FORMATS, Choice, Parquet, groups
+from autorel_jax.corpus.job import explain_corpus
+from autorel_jax.corpus.nested import BY_TEXT, DEPTHS, LEDGER, SHOWN_IN, SUMS, WITH_INSIDE, offsets
+from autorel_jax.data.rows import Row
+from autorel_jax.data.sources import open_corpus
+from autorel_jax.explaining.explainer import Explainer
 from autorel_jax.lrp.taps import READOUTS
+from autorel_jax.report.explanation import plain
+from autorel_jax.report.ledger import Ledger
 
 LAYERS, HEADS, STRONGEST = 3, 2, 4
 DIAGNOSTICS = {"convergence_delta": 0.25, "steps": 50.0}

@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from autorel_jax.data import read_split, settle
+from autorel_jax.data.splits import read_split, settle
+from autorel_jax.data.task import TaskConfig
 from autorel_jax.errors import InputError
-from autorel_jax.train_config import TaskConfig
 
 SINGLE, MULTI, REGRESSION = "single_label_classification", "multi_label_classification", "regression"
 

@@ -13,19 +13,13 @@ from test_composites import CONSERVING, without_absorbers
 from test_rules import BIAS, KERNEL, drawn
 from tolerances import BATCH, CONSERVATION, LEDGER_FLOAT32, LEDGER_FLOAT64, RULE
 
-from autorel_jax import ops, relevance
-from autorel_jax.ledger import NAMES, made
+from autorel_jax.attribution import relevance
+from autorel_jax.attribution.readouts import token_readouts
 from autorel_jax.lrp import linear, rules
-from autorel_jax.lrp.composites import (
-    COMPOSITES,
-    EMBEDDING_SUM,
-    EMBEDDINGS,
-    MULTIPLIER,
-    READ_POINTS,
-    WORD_EMBEDDINGS,
-)
+from autorel_jax.lrp.composites import COMPOSITES, EMBEDDING_SUM, EMBEDDINGS, MULTIPLIER, READ_POINTS, WORD_EMBEDDINGS
 from autorel_jax.lrp.taps import READOUTS, Audited
-from autorel_jax.readouts import token_readouts
+from autorel_jax.model import ops
+from autorel_jax.report.ledger import NAMES, made
 
 CONFIG = tiny_config(labels=("a", "b", "c"))
 RNG = np.random.default_rng(0)

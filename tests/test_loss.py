@@ -10,9 +10,10 @@ import pytest
 from models import refusal
 from tolerances import LOSS, LOSS_PARTS
 
-from autorel_jax.config import MULTI, PROBLEMS, REGRESSION, SINGLE
-from autorel_jax.loss import class_weights, loss
-from autorel_jax.train_config import TaskConfig, TrainConfig
+from autorel_jax.data.task import TaskConfig
+from autorel_jax.model.config import MULTI, PROBLEMS, REGRESSION, SINGLE
+from autorel_jax.training.config import TrainConfig
+from autorel_jax.training.loss import class_weights, loss
 
 ROWS, CLASSES = 7, 4
 OUTPUTS = {SINGLE: CLASSES, MULTI: CLASSES, REGRESSION: 1}

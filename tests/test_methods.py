@@ -9,11 +9,11 @@ from questions import CONFIG, EYE, IDS, LENGTHS, MASK, QUICK, TEXTS, answer, row
 from tolerances import BATCH, METHOD_SUM
 
 import autorel_jax as ar
+from autorel_jax.attribution.methods import METHODS, named
+from autorel_jax.attribution.methods.gradients import IntegratedGradients
+from autorel_jax.attribution.methods.question import Texts
+from autorel_jax.attribution.methods.scores import Settings, token_scores
 from autorel_jax.lrp.composites import COMPOSITES
-from autorel_jax.methods import METHODS, named
-from autorel_jax.methods.gradients import IntegratedGradients
-from autorel_jax.methods.question import Texts
-from autorel_jax.methods.scores import Settings, token_scores
 
 NAMES = tuple(METHODS)
 RANDOM = tuple(name for name, made in METHODS.items() if "seed" in made.accepted())

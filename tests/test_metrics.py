@@ -8,8 +8,8 @@ import pytest
 from models import refusal
 from tolerances import METRIC
 
-from autorel_jax.config import MULTI, PROBLEMS, REGRESSION, SINGLE
-from autorel_jax.metrics import METRICS, details, evaluate, report, selector
+from autorel_jax.model.config import MULTI, PROBLEMS, REGRESSION, SINGLE
+from autorel_jax.training.metrics import METRICS, details, evaluate, report, selector
 
 NAMES = ("bad", "fair", "good", "unused")
 

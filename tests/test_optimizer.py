@@ -10,9 +10,10 @@ import pytest
 from models import random_params, refusal, shapes, tiny_config
 from tolerances import GRADIENT_NORM, OPTIMIZER, SCHEDULE
 
-from autorel_jax.bert import Bert
-from autorel_jax.optimizer import decayed, frozen, gradient_norm, hold, optimizer, schedule
-from autorel_jax.train_config import TaskConfig, TrainConfig
+from autorel_jax.data.task import TaskConfig
+from autorel_jax.model.encoder import Bert
+from autorel_jax.training.config import TrainConfig
+from autorel_jax.training.optimizer import decayed, frozen, gradient_norm, hold, optimizer, schedule
 
 STEPS = 20
 

@@ -12,8 +12,8 @@ from explanations import explanation
 from models import refusal
 from tolerances import SUM_FLOAT32
 
-from autorel_jax.explanation import Prediction
 from autorel_jax.report import output
+from autorel_jax.report.explanation import Prediction
 from autorel_jax.report.output import open_writer
 
 KEYS = [

@@ -9,11 +9,11 @@ from models import refusal
 from tolerances import SAME_TEXT
 
 import autorel_jax as ar
-from autorel_jax import ops
 from autorel_jax.cli.explain import main
 from autorel_jax.lrp import linear, rules
 from autorel_jax.lrp.composite_file import read_composite
 from autorel_jax.lrp.composites import COMPOSITES
+from autorel_jax.model import ops
 
 FILE = """
 name = "robust"

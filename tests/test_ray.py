@@ -16,13 +16,12 @@ from sentences import lines
 import autorel_jax as ar
 from autorel_jax.cli.explain import main
 from autorel_jax.cli.output import begin_ray
-from autorel_jax.corpus import explain_corpus
-from autorel_jax.corpus.job import explained
+from autorel_jax.corpus.job import explain_corpus, explained
 from autorel_jax.corpus.on_ray import Reader, Worker, connect, recipe_of, room, task_of
-from autorel_jax.data import Corpus, Row, of_texts, open_corpus
-from autorel_jax.data.sources import Source
+from autorel_jax.data.rows import Row
+from autorel_jax.data.sources import Corpus, Source, of_texts, open_corpus
 from autorel_jax.errors import InputError
-from autorel_jax.explainer import Explainer
+from autorel_jax.explaining.explainer import Explainer
 from autorel_jax.lrp import linear, rules
 from autorel_jax.lrp.composites import COMPOSITES
 

@@ -12,9 +12,9 @@ from models import random_params
 from test_ledger import CONFIG, IDS, MASK, METHODS, TYPES, found, read, settings
 from tolerances import RULE
 
-from autorel_jax import relevance
+from autorel_jax.attribution import relevance
+from autorel_jax.attribution.readouts import token_readouts
 from autorel_jax.lrp.composites import EMBEDDINGS
-from autorel_jax.readouts import token_readouts
 
 B, N, T, L, H, F = 4, 4, 9, 3, 4, 24
 

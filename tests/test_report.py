@@ -14,9 +14,9 @@ from explanations import SHORT, explanation
 from models import refusal
 from tolerances import SUM_FLOAT32
 
-from autorel_jax.explanation import Explanations, Prediction
 from autorel_jax.report import colour, terminal, view
 from autorel_jax.report import html as report_html
+from autorel_jax.report.explanation import Explanations, Prediction
 
 NASTY = "<script>alert(1)</script> \"quoted\" & 'single' \x1b[31mred\x1b[0m bell\x07 \ud800 \u202ereversed"
 SGR = re.compile(r"\x1b\[[0-9;]*m")

@@ -12,9 +12,9 @@ import pytest
 from measures import relative_error
 from tolerances import CONSERVATION, FORWARD, NEAR_ZERO, RULE
 
-from autorel_jax import ops
 from autorel_jax.lrp import bert_lrp, linear, rules
-from autorel_jax.ops import PLAIN, Ops
+from autorel_jax.model import ops
+from autorel_jax.model.ops import PLAIN, Ops
 
 ACTIVATIONS = tuple(ops.ACTIVATIONS)
 MATMUL = "ij,jk->ik"

@@ -14,9 +14,10 @@ from models import refusal, shapes, tiny_config
 from tolerances import FSDP_COPIED_MINILM
 
 from autorel_jax import sharding
-from autorel_jax.config import BertConfig
-from autorel_jax.optimizer import optimizer
-from autorel_jax.train_config import OPTIMIZERS, TaskConfig, TrainConfig
+from autorel_jax.data.task import TaskConfig
+from autorel_jax.model.config import BertConfig
+from autorel_jax.training.config import OPTIMIZERS, TrainConfig
+from autorel_jax.training.optimizer import optimizer
 from autorel_jax.training.step import State
 
 COUNTS = (1, 2, 4, 8)

@@ -10,9 +10,9 @@ from models import refusal, write_model
 from tolerances import BATCH, LEDGER_FLOAT32
 
 import autorel_jax as ar
-from autorel_jax import relevance
+from autorel_jax.attribution import relevance
 from autorel_jax.cli.explain import main
-from autorel_jax.config import MULTI
+from autorel_jax.model.config import MULTI
 
 TEXTS = ["a good film", "bad", "not a good film, and not a bad one"]
 

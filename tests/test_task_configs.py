@@ -7,11 +7,14 @@ import tomllib
 import numpy as np
 import pytest
 
-from autorel_jax.data import named, presets, read_split, settle
+from autorel_jax.data import presets
+from autorel_jax.data.presets import named
+from autorel_jax.data.splits import read_split, settle
 from autorel_jax.data.tables import FORMATS, read_table
+from autorel_jax.data.task import TaskConfig
 from autorel_jax.errors import InputError
-from autorel_jax.metrics import selector
-from autorel_jax.train_config import TaskConfig, TrainConfig, convert, read_config
+from autorel_jax.training.config import TrainConfig, convert, read_config
+from autorel_jax.training.metrics import selector
 
 # Task -> the rows of each label, in the order of the labels, of each file that its config names.
 ROWS = {

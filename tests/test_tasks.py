@@ -10,11 +10,13 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
-from autorel_jax.data import read_split, read_splits, settle, summary, tasks
+from autorel_jax.data import splits as tasks
 from autorel_jax.data.clean import clean
+from autorel_jax.data.splits import read_split, read_splits, settle
+from autorel_jax.data.summary import summary
 from autorel_jax.data.tables import read_table
+from autorel_jax.data.task import TaskConfig
 from autorel_jax.errors import InputError
-from autorel_jax.train_config import TaskConfig
 
 NAMES = ("bad", "good")
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from tolerances import PARITY_FLOAT32
 
-from autorel_jax.bert import Bert
 from autorel_jax.cli.convert import main
+from autorel_jax.model.encoder import Bert
 from autorel_jax.weights import fingerprint, read
 from autorel_jax.weights.params import leaves
 

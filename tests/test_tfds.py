@@ -8,9 +8,11 @@ import sys
 import numpy as np
 import pytest
 
-from autorel_jax.data import Columns, open_corpus, read_split, settle
+from autorel_jax.data.rows import Columns
+from autorel_jax.data.sources import open_corpus
+from autorel_jax.data.splits import read_split, settle
+from autorel_jax.data.task import TaskConfig
 from autorel_jax.errors import InputError
-from autorel_jax.train_config import TaskConfig
 
 FILMS = TaskConfig(name="films", tfds="films", train="train", dev="test", text="sentence", labels=("no", "yes"))
 WRITER = """

@@ -12,8 +12,8 @@ import pytest
 from tolerances import SUM_FLOAT64
 
 from autorel_jax.errors import InputError
-from autorel_jax.tokens import load_tokenizer, pad
-from autorel_jax.words import pool
+from autorel_jax.text.tokens import load_tokenizer, pad
+from autorel_jax.text.words import pool
 
 FIXTURES = Path(__file__).parent / "fixtures"
 VOCAB = FIXTURES / "vocab.txt"
@@ -497,9 +497,8 @@ def test_missing_files(tmp_path):
 
 
 def test_import_is_light():
-    code = (
-        "import sys, autorel_jax.tokens; print([m for m in ('tokenizers', 'transformers', 'jax') if m in sys.modules])"
-    )
+    slow = "('tokenizers', 'transformers', 'jax')"
+    code = f"import sys, autorel_jax.text.tokens; print([m for m in {slow} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

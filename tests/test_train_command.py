@@ -18,14 +18,15 @@ from tolerances import CORRELATION, FLOAT16_EXPORT, INIT_DEVIATION, LOGGED_RATE,
 from training import LABELS, STEPS, VOCAB, call, metrics_of, tensors_of, weights_of
 
 from autorel_jax import weights
-from autorel_jax.batches import Examples
 from autorel_jax.classifier import forward, load
 from autorel_jax.cli import explain
-from autorel_jax.config import config_json
-from autorel_jax.pretrained import read_pretrained
-from autorel_jax.tokens import Encoded
-from autorel_jax.train_config import TaskConfig, TrainConfig
+from autorel_jax.data.task import TaskConfig
+from autorel_jax.model.config import config_json
+from autorel_jax.text.tokens import Encoded
+from autorel_jax.training.batches import Examples
+from autorel_jax.training.config import TrainConfig
 from autorel_jax.training.prepare import planned
+from autorel_jax.training.pretrained import read_pretrained
 from autorel_jax.weights.params import to_tensors
 
 LEARNT = 0.9  # accuracy and F1 on dev; chance is a third. Measured 1.0, and 0.98 and more with 8 other seeds

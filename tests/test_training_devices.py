@@ -21,9 +21,9 @@ from models import write_model
 from tolerances import DEVICES_LOGITS, DEVICES_LOSSES, DEVICES_NORMS, DEVICES_PARAMETERS, FSDP_COPIED
 
 from autorel_jax import sharding
-from autorel_jax.batches import TrainBatch
 from autorel_jax.cli.train import resolve
 from autorel_jax.training import train
+from autorel_jax.training.batches import TrainBatch
 from autorel_jax.training.loop import evaluate
 from autorel_jax.training.prepare import prepare
 

@@ -9,8 +9,8 @@ from models import refusal
 from tolerances import BATCH, SUM_FLOAT32, SUM_FLOAT64
 
 import autorel_jax as ar
-from autorel_jax import windows
 from autorel_jax.cli.explain import main
+from autorel_jax.text import windows
 
 # Each is one word piece.
 WORDS = ["the", "good", "film", "and", "not", "bad", "one", "great", "funny", "sad", "but", "never", "really"]

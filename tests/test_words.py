@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from tolerances import SUM_FLOAT64
 
-from autorel_jax.tokens import load_tokenizer
-from autorel_jax.words import pool
+from autorel_jax.text.tokens import load_tokenizer
+from autorel_jax.text.words import pool
 
 VOCAB = Path(__file__).parent / "fixtures" / "vocab.txt"
 

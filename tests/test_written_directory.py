@@ -9,7 +9,7 @@ import pytest
 from models import random_params, refusal, save, tiny_config
 
 from autorel_jax.errors import InputError
-from autorel_jax.tokens import Tokenizer
+from autorel_jax.text.tokens import Tokenizer
 from autorel_jax.weights import fingerprint, read, write
 
 CONFIG = tiny_config()

@@ -21,7 +21,7 @@ from safetensors.numpy import load_file, save_file
 from tensorboardX.proto.event_pb2 import Event, SessionLog
 
 from autorel_jax.cli.train import main
-from autorel_jax.tokens import load_tokenizer
+from autorel_jax.text.tokens import load_tokenizer
 from autorel_jax.weights import write
 
 ROOT = Path(__file__).parents[1]

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from autorel_jax.cli import Parser, run, warn
 from autorel_jax.cli.flags import add_model_flags
-from autorel_jax.config import PROBLEMS, BertConfig
 from autorel_jax.errors import InputError
-from autorel_jax.tokens import load_tokenizer
+from autorel_jax.model.config import PROBLEMS, BertConfig
+from autorel_jax.text.tokens import load_tokenizer
 from autorel_jax.weights import DTYPES, Checkpoint, check_target, listing, read, write
 
 PROG = "autorel-convert"

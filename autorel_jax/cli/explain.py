@@ -7,15 +7,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from autorel_jax.attribution.targets import KINDS, LOG_PROBABILITY
 from autorel_jax.builtin import BUILTIN
 from autorel_jax.cli import Parser, run, warn
 from autorel_jax.cli.flags import add_compute_dtype, add_model_flags, loaded
 from autorel_jax.cli.output import check_job, is_job, opened, progress_bar, run_job, stream
-from autorel_jax.config import ENGINES, LOCAL, LONG, RAY, ExplainConfig
-from autorel_jax.data import HF, READERS, STDIN, TFDS, Columns, Corpus, Row, is_source, of_texts, open_corpus
+from autorel_jax.corpus.engines import ENGINES, LOCAL, RAY
+from autorel_jax.data.hf import HF
+from autorel_jax.data.rows import READERS, STDIN, Columns, Row
+from autorel_jax.data.sources import TFDS, Corpus, is_source, of_texts, open_corpus
 from autorel_jax.errors import InputError
+from autorel_jax.explaining.config import LONG, ExplainConfig
 from autorel_jax.report.view import LEVELS
-from autorel_jax.targets import KINDS, LOG_PROBABILITY
 
 PROG = "autorel-explain"
 NAMED = 5  # files in a warning
@@ -76,8 +79,8 @@ def parser() -> Parser:
 
 def add_method_flags(group: argparse._ArgumentGroup, composites: bool = False) -> None:
     """Which question is asked, and how; `composites`: by the methods that are such alone."""
+    from autorel_jax.attribution.methods import METHODS
     from autorel_jax.lrp.composites import COMPOSITES, READ_POINTS  # imports jax
-    from autorel_jax.methods import METHODS
 
     add = group.add_argument
     rules = group.add_mutually_exclusive_group()
@@ -125,7 +128,7 @@ def add_method_flags(group: argparse._ArgumentGroup, composites: bool = False) -
 
 def add_inside_flags(group: argparse._ArgumentGroup) -> None:
     """What is told of the inside of the model."""
-    from autorel_jax.corpus.inside import WITH_INSIDE
+    from autorel_jax.corpus.nested import WITH_INSIDE
     from autorel_jax.lrp.taps import READOUTS
 
     add = group.add_argument
@@ -275,7 +278,7 @@ def explain(argv: Sequence[str] | None) -> int:
         import jax
 
         from autorel_jax.cli.device import choose_device, keep_compiled_programs
-        from autorel_jax.explainer import Explainer
+        from autorel_jax.explaining.explainer import Explainer
         from autorel_jax.sharding import first_devices
 
         keep_compiled_programs()

@@ -6,7 +6,7 @@ from pathlib import Path
 from autorel_jax.cli import Parser, run
 from autorel_jax.cli.explain import add_method_flags, question
 from autorel_jax.cli.flags import add_compute_dtype, add_model_flags, loaded
-from autorel_jax.config import ExplainConfig
+from autorel_jax.explaining.config import ExplainConfig
 from autorel_jax.report.output import checked
 
 PROG = "autorel-export"
@@ -44,7 +44,7 @@ def export(argv: Sequence[str] | None) -> None:
     config = ExplainConfig(**question(args))
     checked(args.output)
 
-    from autorel_jax import export as exporter
+    from autorel_jax.export import write as exporter
 
     exporter.exportable(config.method)  # before the model is read
     classifier = loaded(args, PROG)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autorel_jax.cli import warn
-from autorel_jax.config import COMPUTE_DTYPES
+from autorel_jax.model.config import COMPUTE_DTYPES
 
 if TYPE_CHECKING:
     from autorel_jax.classifier import Classifier

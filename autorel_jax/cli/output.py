@@ -14,13 +14,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autorel_jax.config import LOCAL, RAY, check_count
-from autorel_jax.data import Corpus, Rejected, Row
-from autorel_jax.errors import InputError
+from autorel_jax.corpus.engines import LOCAL, RAY
+from autorel_jax.data.rows import Rejected, Row
+from autorel_jax.data.sources import Corpus
+from autorel_jax.errors import InputError, check_count
 
 if TYPE_CHECKING:
-    from autorel_jax.explainer import Explainer
-    from autorel_jax.explanation import Explanation
+    from autorel_jax.explaining.explainer import Explainer
+    from autorel_jax.report.explanation import Explanation
 
 Progress = Callable[[int], object]  # is given the number of rows that were finished since the last call
 
@@ -41,8 +42,7 @@ def is_pipe(path: Path) -> bool:
 
 def check_job(args: argparse.Namespace, corpus: Corpus) -> None:
     """Refuses early what `explain_corpus` would refuse late."""
-    from autorel_jax.corpus import FORMATS, SUFFIX
-    from autorel_jax.corpus.formats import Choice
+    from autorel_jax.corpus.formats import FORMATS, SUFFIX, Choice
     from autorel_jax.corpus.job import check_engine, check_shard
     from autorel_jax.report.output import WRITERS, checked
 
@@ -83,7 +83,7 @@ def begin_ray(args: argparse.Namespace, corpus: Corpus) -> None:
 
 def run_job(args: argparse.Namespace, explainer: Explainer, corpus: Corpus, progress: Progress) -> int:
     """Writes --output in parts, and says what became of the rows."""
-    from autorel_jax.corpus import PART_ROWS, explain_corpus
+    from autorel_jax.corpus.job import PART_ROWS, explain_corpus
     from autorel_jax.corpus.partial import folder_of, rejected_of
 
     target = Path(os.path.realpath(args.output))
@@ -153,7 +153,8 @@ def stream(
 @contextlib.contextmanager
 def opened(args: argparse.Namespace) -> Iterator[Callable[[Explanation], object]]:
     """The function that writes an explanation: on a page or into a pipe, or on the terminal."""
-    from autorel_jax.corpus import FORMATS, inside
+    from autorel_jax.corpus import nested as inside
+    from autorel_jax.corpus.formats import FORMATS
     from autorel_jax.report.output import WRITERS, open_writer
 
     if args.columns or args.keep_columns or args.shard != (1, 1) or args.engine != LOCAL or args.workers is not None:

@@ -16,10 +16,10 @@ from typing import Any
 
 from autorel_jax.cli import Parser, run
 from autorel_jax.cli.processes import join, leave, others
-from autorel_jax.data import named
-from autorel_jax.data.presets import FOLDERS
+from autorel_jax.data.presets import FOLDERS, named
+from autorel_jax.data.task import TaskConfig
 from autorel_jax.errors import InputError
-from autorel_jax.train_config import TaskConfig, TrainConfig, read_config
+from autorel_jax.training.config import TrainConfig, read_config
 
 PROG = "autorel-train"
 EXAMPLES = """examples:
@@ -147,8 +147,8 @@ def resolve(given: dict[str, Any]) -> TrainConfig:
 
     Without --config and --task, --resume takes what the run in --output was begun with.
     """
-    from autorel_jax.pretrained import absolute, beside
     from autorel_jax.training.folder import CHECKPOINTS, CONFIG, begun_with
+    from autorel_jax.training.pretrained import absolute, beside
 
     source = given.get("config") or (named(given["task"]) if "task" in given else None)
     output = given.get("output")

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from autorel_jax.corpus import inside
-from autorel_jax.data import Row
+from autorel_jax.corpus import nested as inside
+from autorel_jax.data.by_products import MARK
 from autorel_jax.data.moments import are_moments, column_of
-from autorel_jax.data.own import MARK
-from autorel_jax.explanation import Explanation
+from autorel_jax.data.rows import Row
+from autorel_jax.report.explanation import Explanation
 from autorel_jax.report.view import joined
 
 if TYPE_CHECKING:

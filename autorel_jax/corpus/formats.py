@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from autorel_jax.corpus import columns, inside
+from autorel_jax.corpus import columns
+from autorel_jax.corpus import nested as inside
 from autorel_jax.corpus.columns import COLUMNS, Pairs
 from autorel_jax.errors import InputError
-from autorel_jax.explanation import FIELDS, plain
 from autorel_jax.report import output
+from autorel_jax.report.explanation import FIELDS, plain
 
 if TYPE_CHECKING:
     import pyarrow

@@ -16,18 +16,20 @@ from typing import Any, NamedTuple
 
 import jax
 
-from autorel_jax import __version__, targets
-from autorel_jax.config import ENGINES, LOCAL, RAY, check_count
-from autorel_jax.corpus.ahead import ahead
+from autorel_jax import __version__
+from autorel_jax.attribution import targets
+from autorel_jax.attribution.methods import Method
+from autorel_jax.corpus.engines import ENGINES, LOCAL, RAY
 from autorel_jax.corpus.formats import FORMATS, SUFFIX, Choice
 from autorel_jax.corpus.partial import open_partial
-from autorel_jax.data import Corpus, Rejected, Row, reject
-from autorel_jax.errors import InputError
-from autorel_jax.explainer import Explainer
-from autorel_jax.explanation import Explanation
+from autorel_jax.corpus.prefetch import ahead
+from autorel_jax.data.rows import Rejected, Row
+from autorel_jax.data.sources import Corpus, reject
+from autorel_jax.errors import InputError, check_count
+from autorel_jax.explaining.explainer import Explainer
 from autorel_jax.lrp.composites import Composite
-from autorel_jax.methods import Method
-from autorel_jax.tokens import Tokens
+from autorel_jax.report.explanation import Explanation
+from autorel_jax.text.tokens import Tokens
 
 PART_ROWS = 2048  # rows of a part: what a kill costs at most, and what is sorted by length together
 SCHEMA = 1  # of the columns; raised when one changes its meaning or goes away

@@ -24,14 +24,15 @@ import jax
 import numpy as np
 
 import autorel_jax
+from autorel_jax.attribution.methods import named
 from autorel_jax.classifier import Classifier
-from autorel_jax.config import ExplainConfig
-from autorel_jax.data import Corpus, Rejected, Row
+from autorel_jax.data.rows import Rejected, Row
+from autorel_jax.data.sources import Corpus
 from autorel_jax.errors import InputError, one_line
-from autorel_jax.explainer import Explainer
+from autorel_jax.explaining.config import ExplainConfig
+from autorel_jax.explaining.explainer import Explainer
 from autorel_jax.lrp.composites import OPS, PLAIN_RULE, RULES, Composite
-from autorel_jax.methods import named
-from autorel_jax.ops import PLAIN
+from autorel_jax.model.ops import PLAIN
 
 if TYPE_CHECKING:
     import pyarrow

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from autorel_jax.data.own import PARTIAL, REJECTED
+from autorel_jax.data.by_products import PARTIAL, REJECTED
 from autorel_jax.errors import InputError
 from autorel_jax.report.output import checked, put, refused
 

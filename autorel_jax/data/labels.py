@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from autorel_jax.config import LARGEST_FLOAT, MULTI, REGRESSION
-from autorel_jax.errors import InputError, one_line
-from autorel_jax.train_config import TaskConfig
+from autorel_jax.data.task import TaskConfig
+from autorel_jax.errors import LARGEST_FLOAT, InputError, one_line
+from autorel_jax.model.config import MULTI, REGRESSION
 
 SHOWN = 10  # accepted labels that a message lists
 NOTHING = ("na", "n/a", "<na>", "#n/a", "none", "null")  # what tables write among numbers where there is nothing

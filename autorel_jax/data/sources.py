@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from autorel_jax.data import hf
+from autorel_jax.data.by_products import is_by_product, is_output
 from autorel_jax.data.hf import HF
 from autorel_jax.data.lines import check_encoding
-from autorel_jax.data.own import is_by_product, is_output
 from autorel_jax.data.rows import READERS, STDIN, STDIN_NAME, Columns, Rejected, Row, read_hf, read_rows, read_tfds
 from autorel_jax.errors import InputError
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from autorel_jax.data.tasks import Split
+from autorel_jax.data.splits import Split
 
 PERCENTILES = (50, 90, 99)
 MOST = 20  # classes that are listed

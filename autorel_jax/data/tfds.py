@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from autorel_jax.config import REGRESSION
-from autorel_jax.data.quiet import quiet
+from autorel_jax.data.silence import quiet
 from autorel_jax.data.tables import Record, Wanted, place
+from autorel_jax.data.task import TaskConfig
 from autorel_jax.errors import InputError, one_line
-from autorel_jax.train_config import TaskConfig
+from autorel_jax.model.config import REGRESSION
 
 INSTALL = "pip install 'autorel-jax[tfds]'"
 PREPARE = (

@@ -12,9 +12,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from autorel_jax import ops
 from autorel_jax.lrp.stabilize import quotient
-from autorel_jax.ops import PLAIN, Array, Block, Ops, Values
+from autorel_jax.model import ops
+from autorel_jax.model.ops import PLAIN, Array, Block, Ops, Values
 
 STABILIZER = 1e-7  # the original's, added to (or taken from) every denominator
 

@@ -12,10 +12,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from autorel_jax.config import read_toml
 from autorel_jax.errors import InputError
+from autorel_jax.files import read_toml
 from autorel_jax.lrp.composites import COMPOSITES, OPS, PLAIN_RULE, RULES, Composite, composite
-from autorel_jax.ops import PLAIN, Array
+from autorel_jax.model.ops import PLAIN, Array
 
 KEYS = ("name", "base", "ops")
 

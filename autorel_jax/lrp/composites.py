@@ -13,11 +13,10 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from autorel_jax import ops
-from autorel_jax.config import LARGEST_FLOAT
-from autorel_jax.errors import InputError, one_line
+from autorel_jax.errors import LARGEST_FLOAT, InputError, one_line
 from autorel_jax.lrp import bert_lrp, linear, rules
-from autorel_jax.ops import PLAIN, Array, Ops, Values
+from autorel_jax.model import ops
+from autorel_jax.model.ops import PLAIN, Array, Ops, Values
 
 WORD_EMBEDDINGS, EMBEDDING_SUM, EMBEDDINGS = READ_POINTS = ("word_embeddings", "embedding_sum", "embeddings")
 """Where relevance is read: at the looked-up vectors, at their sum with those of position and type (before the

@@ -13,10 +13,10 @@ the rule gives to that input, which the ledger reads. Shape letters as in ops.py
 import jax
 import jax.numpy as jnp
 
-from autorel_jax import ops
 from autorel_jax.lrp.stabilize import kept, quotient, sign
 from autorel_jax.lrp.taps import summed_like
-from autorel_jax.ops import Array
+from autorel_jax.model import ops
+from autorel_jax.model.ops import Array
 
 NOISE = 32  # machine epsilons: what the two halves of ½ (xW ± |x| |W|) may leave of nothing, relative to their size
 

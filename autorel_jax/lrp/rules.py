@@ -19,9 +19,9 @@ import functools
 import jax
 import jax.numpy as jnp
 
-from autorel_jax import ops
 from autorel_jax.lrp.stabilize import quotient, sign
-from autorel_jax.ops import Array
+from autorel_jax.model import ops
+from autorel_jax.model.ops import Array
 
 # ---------------------------------------------------------------- activation: GELU, tanh, ReLU, SiLU
 

@@ -2,7 +2,7 @@
 
 import jax.numpy as jnp
 
-from autorel_jax.ops import Array
+from autorel_jax.model.ops import Array
 
 
 def sign(x: Array) -> Array:

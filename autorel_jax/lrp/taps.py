@@ -13,9 +13,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from autorel_jax import ops
 from autorel_jax.lrp import rules
-from autorel_jax.ops import PLAIN, Array, Ops
+from autorel_jax.model import ops
+from autorel_jax.model.ops import PLAIN, Array, Ops
 
 COUNTED = {  # op -> the places of the arguments that carry relevance, and that of its bias
     "linear": ((0,), 2),

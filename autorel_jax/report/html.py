@@ -16,7 +16,7 @@ from autorel_jax import __version__
 from autorel_jax.report import colour, view
 
 if TYPE_CHECKING:
-    from autorel_jax.explanation import Explanation
+    from autorel_jax.report.explanation import Explanation
 
 Look = Callable[..., Markup]  # (a name in STYLES, more CSS) -> attributes of an element
 

@@ -20,7 +20,7 @@ from autorel_jax.errors import InputError
 from autorel_jax.report import view
 
 if TYPE_CHECKING:
-    from autorel_jax.explanation import Explanation
+    from autorel_jax.report.explanation import Explanation
 
 FORMULA = tuple("=+-@\t\r\n＝＋－＠")  # a spreadsheet may run a cell that begins so (OWASP, "CSV injection")
 # A lone surrogate, which UTF-8 cannot hold, becomes \udXXX: inside a JSON string that is its very escape.

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-    from autorel_jax.explanation import Explanation
+    from autorel_jax.report.explanation import Explanation
 
 Strength = Mapping[view.Unit, float]
 

@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from autorel_jax.errors import InputError
-from autorel_jax.ledger import percent as share
+from autorel_jax.report.ledger import percent as share
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from autorel_jax.explanation import Explanation
-    from autorel_jax.tokens import Text
+    from autorel_jax.report.explanation import Explanation
+    from autorel_jax.text.tokens import Text
 
 WORD, TOKEN = LEVELS = ("word", "token")
 TOP = 8  # words for and against the target in a table of the strongest

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from autorel_jax.errors import InputError, out_of_memory
-from autorel_jax.train_config import TrainConfig
+from autorel_jax.training.config import TrainConfig
 
 PACKAGES = ("optax", "orbax", "sklearn", "tomli_w")  # of the extra "train"
 

@@ -5,7 +5,8 @@ import platform
 from importlib import metadata
 
 import autorel_jax
-from autorel_jax.train_config import TEST, TRAIN, TrainConfig
+from autorel_jax.data.task import TEST, TRAIN
+from autorel_jax.training.config import TrainConfig
 from autorel_jax.training.prepare import Prepared
 
 VERSIONS = ("jax", "flax", "optax", "orbax-checkpoint", "numpy", "tokenizers")

@@ -6,15 +6,15 @@ from typing import Any
 import jax
 import numpy as np
 
-from autorel_jax import metrics, sharding, weights
-from autorel_jax.checkpoint import Checkpoints
+from autorel_jax import sharding, weights
+from autorel_jax.data.task import DEV, TEST
 from autorel_jax.errors import InputError
-from autorel_jax.train_config import DEV, TEST
-from autorel_jax.training import Trained
+from autorel_jax.training import Trained, metrics
 from autorel_jax.training.card import card
 from autorel_jax.training.folder import CHECKPOINTS, MODEL, REPORT, failures, write_aside
 from autorel_jax.training.loop import Outcome, evaluate
 from autorel_jax.training.prepare import Prepared
+from autorel_jax.training.run_state import Checkpoints
 
 
 def finish(prepared: Prepared, outcome: Outcome, command: str) -> Trained:

@@ -16,8 +16,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from autorel_jax.data.task import TaskConfig
 from autorel_jax.errors import InputError
-from autorel_jax.train_config import PLACES, TaskConfig, TrainConfig, as_toml, read_config
+from autorel_jax.training.config import PLACES, TrainConfig, as_toml, read_config
 
 CONFIG, METRICS, BOARD, CHECKPOINTS, REPORT, MODEL = (
     "config.toml",

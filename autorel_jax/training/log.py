@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from autorel_jax.metrics import finite
-from autorel_jax.train_config import TRAIN
+from autorel_jax.data.task import TRAIN
 from autorel_jax.training.board import open_board
 from autorel_jax.training.folder import BOARD, METRICS, append, failures, kept_lines, write_aside
+from autorel_jax.training.metrics import finite
 
 Write = Callable[[int, Mapping[str, Any]], None]  # (step, values by name)
 

@@ -15,16 +15,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from autorel_jax import metrics, sharding
-from autorel_jax.batches import Examples, TrainBatch, in_order
-from autorel_jax.bert import Params
-from autorel_jax.checkpoint import Checkpoints
+from autorel_jax import sharding
+from autorel_jax.data.task import DEV
 from autorel_jax.errors import InputError
-from autorel_jax.optimizer import schedule
-from autorel_jax.train_config import DEV
+from autorel_jax.model.encoder import Params
+from autorel_jax.training import metrics
+from autorel_jax.training.batches import Examples, TrainBatch, in_order
 from autorel_jax.training.folder import CHECKPOINTS, METRICS
 from autorel_jax.training.log import Meter, open_log, progress_bar
+from autorel_jax.training.optimizer import schedule
 from autorel_jax.training.prepare import Prepared
+from autorel_jax.training.run_state import Checkpoints
 from autorel_jax.training.step import Logged, State
 
 IN_FLIGHT = 2  # steps that the device may be ahead of the host; a signal waits for them

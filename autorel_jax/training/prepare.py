@@ -12,16 +12,17 @@ import jax.numpy as jnp
 import numpy as np
 
 from autorel_jax import sharding
-from autorel_jax.batches import MULTIPLE, Examples, Plan, padded_lengths
-from autorel_jax.bert import Bert
-from autorel_jax.config import LARGEST_INT
-from autorel_jax.data import Split, read_splits, settle, summary
-from autorel_jax.errors import InputError
-from autorel_jax.loss import class_weights
-from autorel_jax.metrics import selector
-from autorel_jax.optimizer import frozen, optimizer
-from autorel_jax.pretrained import Pretrained, read_pretrained
-from autorel_jax.train_config import DEV, PLACES, SPLITS, TEST, TRAIN, TaskConfig, TrainConfig
+from autorel_jax.data.splits import Split, read_splits, settle
+from autorel_jax.data.summary import summary
+from autorel_jax.data.task import DEV, SPLITS, TEST, TRAIN, TaskConfig
+from autorel_jax.errors import LARGEST_INT, InputError
+from autorel_jax.model.encoder import Bert
+from autorel_jax.training.batches import MULTIPLE, Examples, Plan, padded_lengths
+from autorel_jax.training.config import PLACES, TrainConfig
+from autorel_jax.training.loss import class_weights
+from autorel_jax.training.metrics import selector
+from autorel_jax.training.optimizer import frozen, optimizer
+from autorel_jax.training.pretrained import Pretrained, read_pretrained
 from autorel_jax.training.step import Learner
 
 

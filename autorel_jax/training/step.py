@@ -13,11 +13,11 @@ import optax
 from jax.sharding import Mesh
 
 from autorel_jax import sharding
-from autorel_jax.batches import TrainBatch
-from autorel_jax.bert import Bert, Params
-from autorel_jax.loss import loss
-from autorel_jax.ops import Array
-from autorel_jax.optimizer import gradient_norm, hold
+from autorel_jax.model.encoder import Bert, Params
+from autorel_jax.model.ops import Array
+from autorel_jax.training.batches import TrainBatch
+from autorel_jax.training.loss import loss
+from autorel_jax.training.optimizer import gradient_norm, hold
 
 
 class State(NamedTuple):

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from autorel_jax.config import BertConfig, read_config
 from autorel_jax.errors import InputError, one_line
+from autorel_jax.model.config import BertConfig, read_config
 from autorel_jax.weights import hub
 from autorel_jax.weights.files import Source, locate, read_tensors
 from autorel_jax.weights.params import to_params

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from autorel_jax.config import BertConfig, config_json
 from autorel_jax.errors import InputError, one_line
+from autorel_jax.model.config import BertConfig, config_json
 from autorel_jax.weights.files import CONFIGS
 from autorel_jax.weights.params import to_tensors
 

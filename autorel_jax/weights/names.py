@@ -7,7 +7,7 @@ brings the other spellings to it. Used by params.py.
 import re
 from typing import NamedTuple
 
-from autorel_jax.config import BertConfig
+from autorel_jax.model.config import BertConfig
 
 Parts = dict[str, tuple[str, tuple[str, ...]]]  # "weight" or "bias" -> (our path, the sizes by their config names)
 WIDTH, INNER = "hidden_size", "intermediate_size"

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from autorel_jax.config import BertConfig, with_outputs
 from autorel_jax.errors import InputError
+from autorel_jax.model.config import BertConfig, with_outputs
 from autorel_jax.weights.disk import Tensors
 from autorel_jax.weights.names import (
     FOREIGN,

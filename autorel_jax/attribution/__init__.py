@@ -1,0 +1,1 @@
+"""Attribution: a batch and a target -> a score of every token, by LRP or another method."""

@@ -1,0 +1,181 @@
+"""LIME and KernelSHAP: a linear model of the target over which units are on, fitted to random parts of the text.
+
+Both add up the sums that their regression needs while they go, so that memory does not grow with the samples.
+"""
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+
+import jax
+import jax.numpy as jnp
+
+from autorel_jax.attribution.methods import draws
+from autorel_jax.attribution.methods.coalitions import Perturbation, game, to_tokens
+from autorel_jax.attribution.methods.method import MOST_SAMPLES, Number, measured, seed, traced
+from autorel_jax.attribution.methods.question import Question, summed
+from autorel_jax.model.ops import Array, contract
+
+BITS = 30  # texts of at most so many units can have all of their parts numbered in int32
+Values = Mapping[str, Array]
+
+
+def of_size(keys: Array, numbers: Array, counts: Array, size: Array, length: int) -> Array:
+    """A random set of so many units for each sample and text: size [G, B] -> [G, B, U], true in the set."""
+    return draws.ranks(keys, numbers, counts, length) < size[..., None]
+
+
+class Surrogate(Perturbation):
+    """A regression on samples."""
+
+    def doubts(self, measured: Mapping[str, float], target_logit: float, units: int) -> Iterator[str]:
+        yield from super().doubts(measured, target_logit, units)
+        if self.samples < 2 * units and 2**units - 2 > self.samples:
+            yield f"{self.name}: {self.samples} samples are few for {units} units; take several for each"
+
+
+@dataclasses.dataclass(frozen=True)
+class Lime(Surrogate):
+    """A ridge regression of the target on which units are on, in parts of the text, the nearer the heavier.
+
+        distance d = 100 (1 - √(units on / units)),   weight √exp(-d² / width²)
+
+    Answers: Which linear model of its units behaves like the classifier around this text?
+    Scores: Signed, in units of the logit; their sum and `intercept` are the linear model's value for the text, and
+        `r_squared` says how well it fits the samples.
+    Cost: `samples` + 1 forward passes.
+    Source: Ribeiro et al. 2016 (arXiv 1602.04938); distance, kernel and ridge are those of their program for text:
+        the number of units that go is drawn first, from 1 to all, then which. All units stay in the model.
+    """
+
+    samples: int = traced(500, Number(1, MOST_SAMPLES, whole=True), "parts of the text, the whole one among them")
+    width: float = traced(25.0, Number(1e-3), "of the kernel, in percent of the cosine distance; the authors' value")
+    ridge: float = traced(1.0, Number(), "penalty on the squares of the scores; the authors' value")
+    seed: int = seed()
+    name = "lime"
+    diagnostics = ("intercept", "r_squared")
+    note = "scores are slopes of a linear model of the classifier; see r_squared for how well it fits"
+
+    def scores(self, question: Question, values: Values) -> tuple[Array, Array, Array]:
+        played, keys = game(question, values), draws.text_keys(values["seed"], question.texts)
+        length, counts = question.texts.units.shape[1], played.counts
+        present = jnp.arange(length) < counts[:, None]  # [B, U]
+
+        def step(numbers, live):
+            drawn = draws.per_text(draws.uniform, keys, numbers)  # [G, B]
+            gone = jnp.minimum(1 + (drawn * counts).astype(jnp.int32), counts)
+            gone = jnp.where(numbers[:, None] == 0, 0, gone)
+            on = present & ~of_size(keys, numbers, counts, gone, length)
+            kept = ((counts - gone) / jnp.maximum(counts, 1)).astype(played.whole.dtype)
+            weight = jnp.exp(-jnp.square(100 * (1 - jnp.sqrt(kept)) / values["width"]) / 2) * live[:, None]
+            return moments(weight, on, played.value(on) - played.whole)
+
+        sums = summed(step, values["samples"], question.group)
+        weight, z, zz, y, zy, yy = sums
+        mean_z, mean_y = z / weight[:, None], y / weight[:, None]
+        centred = zz - weight[:, None, None] * mean_z[:, :, None] * mean_z[:, None]
+        together = zy - weight[:, None, None] * mean_z[:, :, None] * mean_y[:, None]
+        penalty = jnp.where(present, values["ridge"], 1)[..., None] * jnp.eye(length, dtype=zz.dtype)
+        slopes = jnp.linalg.solve(centred + stabilized(penalty, centred), together)  # [B, U, N]
+        offset = mean_y - contract("bun,bu->bn", slopes, mean_z)
+        spread = yy - weight[:, None] * mean_y**2
+        missed = spread - contract("bun,bun->bn", slopes, 2 * together - contract("buv,bvn->bun", centred, slopes))
+        fit = jnp.where(spread > 0, 1 - missed / jnp.where(spread > 0, spread, 1), 1)
+        found = to_tokens(jnp.moveaxis(slopes, 1, 2), question.texts)
+        return played.logits, found, measured((played.whole + offset, fit), found)
+
+
+def moments(weight: Array, on: Array, y: Array) -> tuple[Array, ...]:
+    """Weighted sums over samples: weight [G, B], on [G, B, U], y [G, B, N].
+
+    Returns Σw [B], Σwz [B, U], Σwzz [B, U, U], Σwy [B, N], Σwzy [B, U, N] and Σwy² [B, N].
+    """
+    z = on.astype(y.dtype)
+    weighted, times = weight[..., None] * z, weight[..., None] * y
+    return (
+        weight.sum(axis=0),
+        weighted.sum(axis=0),
+        contract("gbu,gbv->buv", weighted, z),
+        times.sum(axis=0),
+        contract("gbu,gbn->bun", z, times),
+        (times * y).sum(axis=0),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class KernelShap(Surrogate):
+    """Shapley values as the weighted regression whose slopes they are, on random parts of the text or on all of them.
+
+        minimise Σ_z π(z) (target(z) - target(∅) - φ·z)²  with  Σ φ = target(all) - target(∅)
+        π(z) = (n - 1) / (C(n, k) k (n - k))   for k of n units on
+
+    Where `samples` suffice for all 2ⁿ - 2 parts, each is computed once, and the result is exact. Else parts are drawn
+    by π, each with its complement.
+
+    Answers: What is each unit's fair share of the target, over all parts of the text?
+    Scores: Signed; they add up to the target's logit minus that of the text with all units off, baseline_logit.
+    Cost: `samples` + 2 forward passes, fewer for short texts.
+    Source: Lundberg and Lee 2017 (arXiv 1705.07874); complements: Covert and Lee 2021 (arXiv 2012.01536).
+    """
+
+    samples: int = traced(512, Number(2, MOST_SAMPLES, whole=True), "parts of the text; all of those of up to 9 units")
+    seed: int = seed()
+    name = "kernel_shap"
+    diagnostics = ("baseline_logit",)
+
+    def scores(self, question: Question, values: Values) -> tuple[Array, Array, Array]:
+        played, keys = game(question, values), draws.text_keys(values["seed"], question.texts)
+        length, counts, start = question.texts.units.shape[1], played.counts, played.empty
+        parts = (1 << jnp.clip(counts, 1, BITS)) - 2  # of each text, without the empty and the whole one [B]
+        exact = (counts <= BITS) & (parts <= values["samples"])
+        units, kind = jnp.arange(length), start.dtype
+        present = units < counts[:, None]
+
+        def step(numbers, live):
+            every = ((numbers[:, None] + 1) >> jnp.minimum(units, BITS)) & 1 == 1  # [G, U]
+            pair = draws.per_text(draws.uniform, keys, numbers // 2)
+            drawn = of_size(keys, numbers // 2, counts, kernel_size(pair, counts, length), length)
+            drawn = jnp.where((numbers % 2 == 1)[:, None, None], ~drawn, drawn)
+            on = jnp.where(exact[:, None], every[:, None], drawn) & present
+            weight = jnp.where(exact, kernel(on.sum(axis=-1), counts, kind) * (numbers[:, None] < parts), 1)
+            weight = (weight * live[:, None]).astype(kind)
+            _, _, zz, _, zy, _ = moments(weight, on, played.value(on) - start)
+            return weight.sum(axis=0), zz, zy
+
+        total, zz, zy = summed(step, jnp.where(exact, parts, values["samples"]).max(), question.group)
+        scale = 1 / jnp.maximum(total, jnp.finfo(kind).tiny)[:, None, None]
+        identity = jnp.where(present, 0, 1)[..., None] * jnp.eye(length, dtype=kind)
+        both = jnp.concatenate([zy * scale, present[..., None].astype(kind)], axis=-1)
+        solved = jnp.linalg.solve(zz * scale + stabilized(identity, zz * scale), both)
+        free, one = solved[..., :-1], solved[..., -1:]  # without the constraint [B, U, N]; what moves its sum [B, U, 1]
+        excess = (free.sum(axis=1) - (played.whole - start))[:, None]
+        slopes = free - one * excess / jnp.where(counts > 0, one.sum(axis=(1, 2)), 1)[:, None, None]
+        found = to_tokens(jnp.moveaxis(slopes, 1, 2), question.texts)
+        return played.logits, found, measured((start,), found)
+
+
+def kernel(size: Array, counts: Array, kind: jnp.dtype) -> Array:
+    """π / (n - 1) for parts of that size [G, B] of n units [B]; 0 for the empty and the whole one."""
+    size, counts = jnp.broadcast_arrays(size.astype(kind), counts.astype(kind))
+    inside = (size > 0) & (size < counts)
+    k, n = jnp.where(inside, size, 1), jnp.where(inside, counts, 2)
+    log_choices = jax.lax.lgamma(n + 1) - jax.lax.lgamma(k + 1) - jax.lax.lgamma(n - k + 1)
+    return jnp.where(inside, jnp.exp(-log_choices) / (k * (n - k)), 0)
+
+
+def kernel_size(drawn: Array, counts: Array, length: int) -> Array:
+    """The size of a part drawn by π: drawn [G, B] from 0 to 1, counts [B] -> [G, B], from 1 to n - 1."""
+    size = jnp.arange(1, max(length, 2))
+    rest = counts[:, None] - size
+    shares = jnp.where(rest > 0, 1 / (size * jnp.maximum(rest, 1)), 0)
+    below = jnp.cumsum(shares, axis=1)
+    picked = (below < drawn[..., None] * below[:, -1:]).sum(axis=-1) + 1
+    return jnp.clip(picked, 1, jnp.maximum(counts - 1, 1))
+
+
+def stabilized(penalty: Array, matrix: Array) -> Array:
+    """A penalty [B, U, U] with as much more on the diagonal as rounding leaves in the matrix [B, U, U].
+
+    So the system has a solution also where samples are too few for it.
+    """
+    rounding = jnp.finfo(matrix.dtype).eps * jnp.maximum(jnp.trace(matrix, axis1=1, axis2=2), 1)
+    return penalty + rounding[:, None, None] * jnp.eye(matrix.shape[-1], dtype=matrix.dtype)

@@ -1,0 +1,146 @@
+"""Inside: the ledgers, read-outs and diagnostics of explanations -> nested Arrow arrays, and arrays for NumPy.
+
+A file has one method and one choice of read-outs, so that all its explanations have the same names in them. What they
+mean is in docs/ledger.md. Used by columns.py and formats.py. N explanations, L layers, T tokens.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from autorel_jax.errors import InputError
+from autorel_jax.lrp.taps import WORD_PARTS
+from autorel_jax.report.ledger import Ledger
+
+if TYPE_CHECKING:
+    import pyarrow
+
+LEDGER, READOUTS, MEASURED = KINDS = ("ledger", "readouts", "diagnostics")  # kinds of columns, and their names
+WITH_INSIDE = (".parquet", ".jsonl", ".npz")  # formats that hold the first two
+TERMINAL = "the terminal"
+SHOWN_IN = {LEDGER: (*WITH_INSIDE, ".html", TERMINAL), READOUTS: WITH_INSIDE}  # kind -> outputs of any sort
+SUMS = ("value", "words", "special_tokens", "positions", "segments", "function", "rounding")  # of a ledger
+DEPTHS = {  # read-out -> axes; see docs/ledger.md
+    **dict.fromkeys(WORD_PARTS, 1),
+    "layers": 2,
+    "attention": 2,
+    "heads": 3,
+    "neurons": 2,
+    "neuron_relevance": 2,
+}
+BY_TEXT = ("neurons", "neuron_relevance")  # [L, k] for each text; the last axis of the others is its tokens
+LONGEST = 2**31 - 1  # items of an Arrow array of lists
+
+
+def not_in(flag: str, kind: str, accepted: Sequence[str]) -> InputError:
+    """What to raise where a flag asks for what the output does not hold; `accepted` are outputs that do."""
+    return InputError(f"{flag}: this kind of output has no {kind}; use {', '.join(accepted)}.")
+
+
+def arrow_types() -> dict[str, pyarrow.DataType]:
+    """Kind -> Arrow type."""
+    import pyarrow as pa
+
+    number = pa.float64()
+    kept = pa.struct([("item", pa.string()), ("layer", pa.int32()), ("value", number)])
+    sums = [(name, number) for name in SUMS]
+    return {
+        LEDGER: pa.struct([*sums, ("absorbed", pa.list_(kept)), ("conclusion", pa.string())]),
+        READOUTS: pa.struct([(name, listed(name)) for name in DEPTHS]),
+        MEASURED: pa.list_(pa.struct([("name", pa.string()), ("value", number)])),
+    }
+
+
+def listed(name: str) -> pyarrow.DataType:
+    """The type of a read-out: lists as deep as it has axes."""
+    import pyarrow as pa
+
+    made = pa.int32() if name == "neurons" else pa.float32()
+    for _ in range(DEPTHS[name]):
+        made = pa.list_(made)
+    return made
+
+
+def arrow_array(values: Sequence[Any], kind: str, made: pyarrow.DataType) -> pyarrow.Array:
+    """One column: N ledgers (None: a null), mappings of read-outs (empty: a null) or of diagnostics."""
+    import pyarrow as pa
+
+    if kind == LEDGER:
+        return pa.array([None if value is None else ledger_record(value) for value in values], made)
+    if kind == MEASURED:
+        pairs = [[{"name": name, "value": number} for name, number in value.items()] for value in values]
+        return pa.array(pairs, made)
+    absent = np.array([not value for value in values], bool)
+    fields = [readout([value.get(field.name) for value in values], field.type) for field in made]
+    return pa.StructArray.from_arrays(fields, fields=list(made), mask=pa.array(absent))
+
+
+def ledger_record(ledger: Ledger) -> dict[str, Any]:
+    """A ledger as a struct: what is absorbed is one list of items at layers."""
+    absorbed = [
+        {"item": item, "layer": layer, "value": amount}
+        for item, kept in ledger.absorbed.items()
+        for layer, amount in enumerate(kept.tolist())
+    ]
+    sums = {name: getattr(ledger, name) for name in SUMS}
+    return {**sums, "absorbed": absorbed, "conclusion": ledger.conclusion}
+
+
+def readout(values: Sequence[np.ndarray | None], made: pyarrow.DataType) -> pyarrow.Array:
+    """One read-out of N texts as nested lists, each level cut from one array of all items; null where not asked for."""
+    import pyarrow as pa
+
+    if not values or values[0] is None:
+        return pa.nulls(len(values), made)
+    levels = [made]
+    while pa.types.is_list(levels[-1].value_type):
+        levels.append(levels[-1].value_type)
+    items = pa.array(np.concatenate([value.ravel() for value in values]), levels[-1].value_type)
+    shapes = [value.shape for value in values]
+    for axis, level in reversed(list(enumerate(levels))):
+        lengths = np.repeat([shape[axis] for shape in shapes], [math.prod(shape[:axis]) for shape in shapes])
+        items = pa.ListArray.from_arrays(pa.array(offsets(lengths)), items, type=level)
+    return items
+
+
+def offsets(lengths: Sequence[int] | np.ndarray) -> np.ndarray:
+    """Where each list begins, and where the last one ends: [N + 1] int32."""
+    ends = np.cumsum([0, *lengths], dtype=np.int64)
+    if ends[-1] > LONGEST:
+        raise InputError(f"A part of the output has {ends[-1]} numbers in one column; use fewer --part-rows.")
+    return ends.astype(np.int32)
+
+
+def numpy_arrays(values: Sequence[Any], kind: str) -> Iterator[tuple[str, np.ndarray, np.ndarray | None]]:
+    """The arrays of a column: name, items, and where these are several a text, how many [N].
+
+    Read-outs of tokens have tokens first: [Σ T, L, H]. Nothing without explanations, or if nothing was asked for.
+    """
+    if not values or not values[0]:
+        return
+    first = values[0]
+    if kind == LEDGER:
+        for name in SUMS:
+            yield f"{kind}_{name}", np.array([getattr(value, name) for value in values], np.float64), None
+        for item in first.absorbed:
+            yield f"{kind}_absorbed_{item}", np.stack([value.absorbed[item] for value in values]), None
+    elif kind == MEASURED:
+        for name in first:
+            yield f"{kind}_{name}", np.array([value[name] for value in values], np.float64), None
+    else:
+        yield from numpy_readouts(values)
+
+
+def numpy_readouts(values: Sequence[Mapping[str, np.ndarray]]) -> Iterator[tuple[str, np.ndarray, np.ndarray | None]]:
+    """As `numpy_arrays`, of read-outs."""
+    for name in values[0]:
+        found = [value[name] for value in values]
+        if name in BY_TEXT:
+            yield f"{READOUTS}_{name}", np.stack(found), None
+        else:
+            lengths = np.array([array.shape[-1] for array in found], np.int64)
+            yield f"{READOUTS}_{name}", np.concatenate([np.moveaxis(array, -1, 0) for array in found]), lengths

@@ -1,0 +1,247 @@
+"""Tasks: TaskConfig and a folder -> the texts and labels of a split. Used by training, cli/train.py and benchmarks.
+
+`read_split` reads one split, `settle` names the labels of a task that does not. N rows, C labels.
+"""
+
+import contextlib
+import dataclasses
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from autorel_jax.data import labels, tfds
+from autorel_jax.data.clean import clean
+from autorel_jax.data.lines import Damaged, check_encoding, read_lines
+from autorel_jax.data.moments import Moment
+from autorel_jax.data.tables import FORMATS, Record, read_table
+from autorel_jax.data.task import DEV, SPLITS, TRAIN, TaskConfig
+from autorel_jax.errors import InputError, one_line
+from autorel_jax.model.config import MULTI, REGRESSION
+from autorel_jax.text.tokens import encodable
+
+HOLD_OUT_SEED = 0  # of the rows held out as dev; not the run's seed, so that runs are compared on the same rows
+SUFFIXES = {".tsv": "tsv", ".csv": "csv", ".jsonl": "jsonl", ".parquet": "parquet"}
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """The rows of a split, in the order of the file."""
+
+    name: str  # train, dev or test
+    texts: list[str]
+    pairs: list[str] | None  # the second texts; None: the task has none
+    labels: np.ndarray  # int32 [N]; multi-label: float32 [N, C] of 0 and 1; regression: float32 [N]
+    ids: list[str | int] | None  # None: the task names no id column
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def take(self, rows: Sequence[int]) -> "Split":
+        """Some of the rows, by their places."""
+        pick = [None if column is None else [column[row] for row in rows] for column in (self.texts, self.pairs)]
+        ids = None if self.ids is None else [self.ids[row] for row in rows]
+        return Split(self.name, *pick, self.labels[np.asarray(rows, np.int64)], ids)
+
+
+def read_split(task: TaskConfig, split: str, folder: Path, seed: int = HOLD_OUT_SEED) -> Split:
+    """A split (train, dev or test) of a task that names its labels (see `settle`), read from the folder.
+
+    Where `dev_fraction` takes the place of a dev set, train and dev are the two parts of the training data;
+    `seed` decides which rows are held out.
+
+    Raises:
+      InputError: a split, file or column that there is not, or a row that cannot be used; with file and line.
+    """
+    (found,) = read_splits(task, [split], folder, seed)
+    return found
+
+
+def read_splits(task: TaskConfig, splits: Sequence[str], folder: Path, seed: int = HOLD_OUT_SEED) -> Iterator[Split]:
+    """Several splits, each when it is asked for, as `read_split` has them; no file is read twice."""
+    whole = held_out = None
+    for split in splits:
+        if split not in SPLITS:
+            raise InputError(f"Unknown split {split!r}; accepted: {', '.join(SPLITS)}.")
+        if task.problem != REGRESSION and not task.labels:
+            raise ValueError("the task names no labels: settle it first")
+        if not task.dev_fraction or split not in (TRAIN, DEV):
+            yield _split(task, split, source(task, split), folder)
+            continue
+        if whole is None:
+            whole = _split(task, TRAIN, task.train, folder)
+            held_out = hold_out(whole, task.dev_fraction, seed)
+        part = whole.take(np.flatnonzero(held_out == (split == DEV)).tolist())
+        yield dataclasses.replace(part, name=split)
+
+
+def settle(task: TaskConfig, folder: Path) -> TaskConfig:
+    """The task with its labels named: itself if it does, else by what occurs in the training data, sorted.
+
+    A regression's output is named after its column; labels of TensorFlow Datasets are named there.
+
+    Raises:
+      InputError: as `read_split`; and training data with a single label.
+    """
+    if task.labels:
+        return task
+    if task.problem == REGRESSION:
+        return dataclasses.replace(task, labels=(task.label,))
+    names = tfds.label_names(task, folder) if task.tfds else ()
+    if not names:
+        found = [(record.where, record.values[2]) for record in records(task, TRAIN, task.train, folder)]
+        if not found:
+            raise nothing(task, TRAIN, task.train, folder)
+        names = labels.distinct(found, task.separator if task.problem == MULTI else None)
+    if len(names) < (1 if task.problem == MULTI else 2):
+        only = f"only the label {names[0]!r}" if names else "no label"
+        name = task.train if task.tfds else located(folder, task.train)
+        raise InputError(f"{name} has {only}; a classification needs at least two.")
+    return dataclasses.replace(task, labels=names, values=names)
+
+
+def source(task: TaskConfig, split: str) -> str:
+    """The file or TFDS split of a split."""
+    name = getattr(task, split)
+    if not name:
+        instead = " or dev_fraction" if split == DEV else ""
+        raise InputError(f"[task] {task.name} names no {split} data; set {split}{instead}.")
+    return name
+
+
+def records(task: TaskConfig, split: str, name: str, folder: Path) -> Iterator[Record]:
+    """The text, pair, label and id of each row of a file or TFDS split, as they stand there."""
+    wanted = (task.text, task.pair, task.label, task.id)
+    if task.tfds:
+        return tfds.records(task, name, wanted, folder)
+    path = located(folder, name)
+    if not path.is_file():
+        problem = "is no file" if path.exists() else "does not exist"
+        raise InputError(
+            f"{path} {problem}: the {split} data of {task.name}. Put it into {folder}, or give its folder (--data-dir)."
+        )
+    check_encoding(task.encoding)
+    found = read_table(path, kind(task, path), wanted, task.columns, task.encoding)
+    return without_header(found, wanted) if task.columns else with_header(found, task, path, wanted)
+
+
+def located(folder: Path, name: str) -> Path:
+    """Where a file of that name is: in the folder, unless it says itself."""
+    return folder / os.path.expanduser(name)  # pathlib's raises for ~nobody
+
+
+def without_header(found: Iterator[Record], wanted: Sequence[str | None]) -> Iterator[Record]:
+    """The records of a file that is said to have no header, or InputError where its first row is one."""
+    for row, record in enumerate(found):
+        pairs = [(value, name) for value, name in zip(record.values, wanted, strict=True) if name is not None]
+        if not row and all(str(value).strip().lower() == name.lower() for value, name in pairs):
+            raise InputError(f"{record.where}: the file has a header; leave out [task] columns.")
+        yield record
+
+
+def with_header(
+    found: Iterator[Record], task: TaskConfig, path: Path, wanted: Sequence[str | None]
+) -> Iterator[Record]:
+    """The records; where the first line is no header, what is wrong with it says so."""
+    try:
+        first = next(found, None)
+    except InputError as error:
+        said = str(error)
+        with contextlib.suppress(OSError):
+            said += hint(task, path, wanted)
+        raise InputError(said) from None
+    if first is not None:
+        yield first
+        yield from found
+
+
+def hint(task: TaskConfig, path: Path, wanted: Sequence[str | None]) -> str:
+    """What to do where the first line of a .csv or .tsv file has none of the columns, or another separator."""
+    separator = {"csv": ",", "tsv": "\t", "tsv_quoted": "\t", "tsv_raw": "\t"}.get(kind(task, path))
+    if separator is None:
+        return ""
+    with path.open("rb") as stream:
+        lines = (line for _, line in read_lines(stream, str(path), task.encoding) if line.strip())
+        line = next(lines, Damaged("", ""))
+    if isinstance(line, Damaged):
+        return ""
+    others = [mark for mark in (";", "\t", ",") if mark in line]
+    if separator not in line and others:
+        name = "a comma" if separator == "," else "a tab"
+        return f" The separator seems to be {others[0]!r}, not {name}: write the file anew, or set [task] format."
+    if any(name in line for name in wanted if name):
+        return ""
+    return " If the file has no header, name its columns: [task] columns."
+
+
+def kind(task: TaskConfig, path: Path) -> str:
+    """The format of a file: one of FORMATS, as the task says or by its suffix."""
+    name = task.format or SUFFIXES.get(path.suffix.lower())
+    if name in FORMATS:
+        return name
+    if task.format:
+        raise InputError(f"[task] format={task.format!r} is unknown; accepted: {', '.join(FORMATS)}.")
+    raise InputError(
+        f"{path}: the suffix is none of {', '.join(SUFFIXES)}; set [task] format to one of {', '.join(FORMATS)}."
+    )
+
+
+def _split(task: TaskConfig, split: str, name: str, folder: Path) -> Split:
+    texts, pairs, found, ids = [], [], [], {}
+    for record in records(task, split, name, folder):
+        text, pair, label, row = record.values
+        texts.append(_text(task, text, task.text, record.where))
+        if task.pair is not None:
+            pairs.append(_text(task, pair, task.pair, record.where))
+        found.append((record.where, label))
+        if task.id is not None:
+            _add(ids, row, record.where)
+    if not texts:
+        raise nothing(task, split, name, folder)
+    encoded = labels.encode(task, found)
+    return Split(
+        split, texts, pairs if task.pair is not None else None, encoded, list(ids) if task.id is not None else None
+    )
+
+
+def nothing(task: TaskConfig, split: str, name: str, folder: Path) -> InputError:
+    """What to say of a file or TFDS split without rows."""
+    return InputError(f"{name if task.tfds else located(folder, name)} is empty: {task.name} has no {split} data.")
+
+
+def _text(task: TaskConfig, value: Any, column: str, where: str) -> str:
+    if not isinstance(value, str) or isinstance(value, Moment):
+        said = "null" if value is None else one_line(value if isinstance(value, Moment) else repr(value))
+        raise InputError(f"{where}: {column!r} is {said}; a text is a string.")
+    return encodable(clean(value) if task.clean else value, f"{where}: {column!r}")
+
+
+def _add(ids: dict[str | int, str], row: Any, where: str) -> None:
+    """Adds an id to those seen, or says where it stands already."""
+    if isinstance(row, bool) or not isinstance(row, str | int):
+        raise InputError(f"{where}: the id {one_line(row)} is neither a string nor a whole number.")
+    if row in ids:
+        raise InputError(f"{where}: the id {one_line(row)!r} is a duplicate, see {ids[row]}; ids are different.")
+    ids[row] = where
+
+
+def hold_out(split: Split, fraction: float, seed: int) -> np.ndarray:
+    """[N] bool: the rows that are dev. Rows with one text stay together, so that none is in both parts.
+
+    Raises:
+      InputError: so few texts that one part would be empty.
+    """
+    keys = list(zip(split.texts, split.pairs or split.texts, strict=True))
+    different = list(dict.fromkeys(keys))
+    count = max(1, round(fraction * len(different)))
+    if count >= len(different):
+        raise InputError(
+            f"[task] dev_fraction={fraction} of {len(different)} different texts leaves none to train on; "
+            "use less, or give a dev file."
+        )
+    chosen = np.random.default_rng(seed).permutation(len(different))[:count]
+    dev = {different[i] for i in chosen}
+    return np.array([key in dev for key in keys])

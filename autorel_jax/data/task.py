@@ -1,0 +1,58 @@
+"""TaskConfig: what is learnt, and where it stands in which files; the table [task] of a config."""
+
+import dataclasses
+
+from autorel_jax.errors import InputError
+from autorel_jax.model.config import MULTI, PROBLEMS, REGRESSION, SINGLE
+
+SPLITS = TRAIN, DEV, TEST = ("train", "dev", "test")
+
+
+@dataclasses.dataclass(frozen=True)
+class TaskConfig:
+    """What is learnt, and where it stands in which files: the table [task] of a config.
+
+    `values` are the labels as the files write them, in the order of `labels`; without it a label may be written by
+    its name or its number from 0. Without `labels` they are what occurs in the training data, sorted.
+    """
+
+    name: str = "task"
+    train: str | None = None  # a file in the data folder, or a split of the TFDS data set
+    dev: str | None = None  # likewise; chooses the best checkpoint
+    test: str | None = None  # likewise; see --eval-test
+    dev_fraction: float = 0.0  # of train, held out as dev where there is no dev
+    tfds: str | None = None  # TensorFlow Datasets' name, such as glue/sst2, instead of files
+    format: str | None = None  # one of FORMATS in data/tables.py; None: by the file's suffix
+    columns: tuple[str, ...] = ()  # names of the columns of a file that has no header
+    text: str = "text"  # the name of the text's column
+    pair: str | None = None  # of the second text's
+    label: str = "label"
+    id: str | None = None  # two rows of a split with one id are an error
+    labels: tuple[str, ...] = ()  # names, in the order of the outputs
+    values: tuple[str, ...] = ()
+    problem: str = SINGLE
+    separator: str = ","  # between the labels of a multi-label row
+    clean: bool = False  # as the original's clean_str: see data/clean.py
+    encoding: str = "utf-8"
+
+    def __post_init__(self):
+        if self.problem not in PROBLEMS:
+            raise InputError(f"[task] problem={self.problem!r} is unknown; accepted: {', '.join(PROBLEMS)}.")
+        if not self.train:
+            raise InputError("[task] names no training data; set train to a file or, with tfds, to a split.")
+        for name in ("labels", "values", "columns"):
+            entries = getattr(self, name)
+            if len(set(entries)) < len(entries):
+                raise InputError(f"[task] {name} = {list(entries)}: expected different names.")
+        if self.values and len(self.values) != len(self.labels):
+            raise InputError(f"[task] has {len(self.values)} values but {len(self.labels)} labels; give one for each.")
+        if self.problem == REGRESSION and len(self.labels) > 1:
+            raise InputError(f"[task] is a regression with {len(self.labels)} labels; expected at most one.")
+        if self.problem == SINGLE and len(self.labels) == 1:
+            raise InputError("[task] has a single label; a classification needs at least two.")
+        if not 0 <= self.dev_fraction < 1:
+            raise InputError(f"[task] dev_fraction={self.dev_fraction}: expected at least 0 and less than 1.")
+        if self.problem == MULTI and not self.separator:
+            raise InputError("[task] separator is empty; set what stands between the labels of a multi-label row.")
+        if self.dev and self.dev_fraction:
+            raise InputError("[task] has dev and dev_fraction; give one of them.")

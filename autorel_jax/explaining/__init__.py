@@ -1,0 +1,1 @@
+"""Explaining: rows of text -> Explanations."""

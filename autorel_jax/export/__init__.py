@@ -1,0 +1,1 @@
+"""Export: a classifier, a method and a target -> one file that explains without this package's model code."""

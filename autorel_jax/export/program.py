@@ -1,0 +1,105 @@
+"""Program: a file that `autorel-export` wrote -> a function of token ids that gives logits and relevance.
+
+The file is a zip of StableHLO (jax.export), the weights (safetensors), the tokenizer and about.json. Reading it needs
+JAX, NumPy and safetensors: neither Flax nor transformers, nor this package's model code. Layout: docs/output.md.
+"""
+
+import functools
+import json
+import tempfile
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from autorel_jax.errors import InputError, one_line
+from autorel_jax.text.tokens import Text, Tokens, load_tokenizer, pad
+from autorel_jax.weights.params import nested
+
+SCHEMA = 1  # of the file; raised when an older reader would misunderstand it
+PROGRAM, PARAMS, ABOUT, TOKENIZER = MEMBERS = ("program.bin", "params.safetensors", "about.json", "tokenizer.json")
+FLATBUFFERS = "this needs flatbuffers, which jax.export uses: pip install 'autorel-jax[export]'"
+
+
+class Program:
+    """A compiled explainer of token ids. B batch, T tokens, N targets, C labels.
+
+    Attributes:
+      about: JSON: schema, version, labels, targets, method, max_length, weights_sha256, platforms.
+    """
+
+    def __init__(self, about: Mapping[str, Any], call: Any, params: Mapping[str, Any], tokenizer: bytes):
+        self.about = about
+        self._call, self._params, self._tokenizer = jax.jit(call), params, tokenizer
+
+    def __call__(self, ids: Any, mask: Any = None, types: Any = None) -> tuple[jax.Array, jax.Array]:
+        """Logits [B, C] and relevance [B, N, T] of token ids [B, T]; compiled once for each shape.
+
+        Args:
+          ids: [B, T], with [CLS] and [SEP].
+          mask: [B, T], 1 for tokens and 0 for padding; None: all are tokens.
+          types: [B, T], segment ids; None: 0.
+
+        Raises:
+          InputError: the shapes do not fit.
+        """
+        ids = np.asarray(ids, np.int32)
+        mask = np.ones_like(ids) if mask is None else np.asarray(mask, np.int32)
+        types = np.zeros_like(ids) if types is None else np.asarray(types, np.int32)
+        longest = self.about["max_length"]
+        if ids.ndim != 2 or not ids.size or ids.shape[1] > longest or {mask.shape, types.shape} != {ids.shape}:
+            raise InputError(
+                f"ids, mask and types have the shapes {ids.shape}, {mask.shape}, {types.shape}; expected [B, T] "
+                f"of 1 to {longest} tokens for all."
+            )
+        return self._call(self._params, ids, mask, types)
+
+    @functools.cached_property
+    def tokenizer(self) -> Any:
+        """The classifier's tokenizer."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / TOKENIZER
+            path.write_bytes(self._tokenizer)
+            return load_tokenizer(path, self.about["cased"])
+
+    def explain(self, texts: Sequence[Text]) -> list[tuple[Tokens, np.ndarray, np.ndarray]]:
+        """Of each text its tokens, logits [C] and relevance [N, T], computed as one batch."""
+        tokens = self.tokenizer(texts, max_length=self.about["max_length"])
+        if not tokens:
+            return []
+        batch = pad(tokens, max(len(row.ids) for row in tokens), len(tokens), self.tokenizer.pad_id)
+        logits, relevance = map(np.asarray, self(batch.ids, batch.mask, batch.types))
+        return [(row, logits[i], relevance[i, :, : len(row.ids)]) for i, row in enumerate(tokens)]
+
+
+def load_program(path: str | Path) -> Program:
+    """Reads a file that `autorel-export` wrote.
+
+    Raises:
+      InputError: it is none, is damaged, or needs a newer autorel-jax.
+    """
+    try:
+        from jax import export
+        from safetensors.numpy import load
+
+        with zipfile.ZipFile(path) as archive:
+            found = {name: archive.read(name) for name in MEMBERS}
+        about = json.loads(found[ABOUT])
+        if about["schema"] > SCHEMA:
+            raise InputError(
+                f"{path} was written by autorel-jax {about['version']}; install that version or a newer one."
+            )
+        params = jax.device_put(nested(load(found[PARAMS])))
+        call = export.deserialize(bytearray(found[PROGRAM])).call
+    except ImportError as error:
+        raise InputError(f"{path}: {FLATBUFFERS} ({one_line(error)}).") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or one_line(error)}.") from None
+    except (zipfile.BadZipFile, KeyError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path} is no program of autorel-export, or is damaged ({one_line(error)}).") from None
+    return Program(about, call, params, found[TOKENIZER])

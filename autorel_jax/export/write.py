@@ -1,0 +1,126 @@
+"""Export: a classifier, a method and a target -> one file that explains without Flax; program.py reads it.
+
+Used by cli/export.py.
+"""
+
+import dataclasses
+import json
+import tempfile
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from autorel_jax import __version__
+from autorel_jax.attribution import targets
+from autorel_jax.attribution.methods import METHODS, Method
+from autorel_jax.attribution.relevance import token_relevance
+from autorel_jax.classifier import Classifier
+from autorel_jax.errors import InputError
+from autorel_jax.explaining.config import ExplainConfig
+from autorel_jax.export.program import ABOUT, FLATBUFFERS, PARAMS, PROGRAM, SCHEMA, TOKENIZER
+from autorel_jax.lrp.composites import COMPOSITES, Composite, composite
+from autorel_jax.model.ops import Array
+from autorel_jax.report.output import checked, put, refused
+from autorel_jax.weights.params import leaves
+
+PLATFORMS = ("cpu", "cuda", "tpu")  # that the program can be compiled for
+
+
+def export(
+    classifier: Classifier, path: str | Path, config: ExplainConfig | None = None, platforms: Sequence[str] = PLATFORMS
+) -> None:
+    """Writes "token ids -> logits and relevance" with its weights as one file.
+
+    The numbers of rows and of tokens stay open: the program is compiled for each shape where it runs.
+
+    Args:
+      classifier: from `load`.
+      path: of the file; an older one is replaced at the end.
+      config: method (a composite), parameters, target (any but "given") and read_at; the other fields are of no
+        effect.
+      platforms: that it is to run on.
+
+    Raises:
+      InputError: a method that is no composite, a target that depends on the row, a path that cannot be written, or
+        flatbuffers is not installed.
+    """
+    config = config or ExplainConfig()
+    if config.target in (targets.GIVEN, targets.LOG_PROBABILITY + targets.GIVEN):
+        raise InputError(f"target {config.target!r} is of each row its own; export another.")
+    model = classifier.config
+    goal = targets.resolve(config.target, model.labels, classifier.label_id, [(0, None)], model.problem)
+    settings = classifier.settings(exportable(config.method).set(config.parameters), config.read_at)
+    settings = dataclasses.replace(settings, score=goal.score)
+    values = jax.tree.map(np.asarray, settings.values)
+
+    def program(params: dict, ids: Array, mask: Array, types: Array) -> tuple[Array, Array]:
+        weights = goal.weights
+        if weights is not None:
+            weights = jnp.broadcast_to(weights[0], (ids.shape[0], *weights.shape[1:]))
+        return token_relevance(settings, params, ids, mask, types, weights, values)
+
+    about = {
+        "schema": SCHEMA,
+        "version": __version__,
+        "labels": classifier.config.labels,
+        "targets": [goal.prefix + targets.PREDICTED] if goal.names is None else goal.names[0],
+        "method": {"name": settings.composite.name, "read_at": settings.read_at, **settings.composite.record()},
+        "max_length": classifier.config.max_position_embeddings,
+        "cased": classifier.tokenizer.cased,
+        "weights_sha256": classifier.fingerprint,
+        "dtype": classifier.dtype,
+        "platforms": list(platforms),
+    }
+    target, draft = checked(Path(path))
+    with refused(Path(path)):
+        try:
+            write(draft, classifier, serialized(program, classifier, platforms), about)
+            put(draft, target)
+        finally:
+            draft.unlink(missing_ok=True)
+
+
+def exportable(method: Any) -> Composite:
+    """The composite of that name, or itself; an InputError where it is a method of another kind, or none."""
+    found = METHODS.get(method, method) if isinstance(method, str) else method
+    if isinstance(found, Method):
+        raise InputError(
+            f"The method {found.name} cannot be exported, as it is no composite; those that can: "
+            f"{', '.join(COMPOSITES)}, and composites of your own."
+        )
+    return composite(found)
+
+
+def serialized(program: object, classifier: Classifier, platforms: Sequence[str]) -> bytes:
+    """The program as StableHLO, for any number of rows and of tokens that the model has positions for."""
+    try:
+        import flatbuffers  # noqa: F401 - jax.export.Exported.serialize imports it
+    except ImportError:
+        raise InputError(f"{FLATBUFFERS}.") from None
+    from jax import export as exporter
+
+    positions = classifier.config.max_position_embeddings
+    shape = exporter.symbolic_shape("rows, tokens", constraints=["rows >= 1", "tokens >= 1", f"tokens <= {positions}"])
+    row = jax.ShapeDtypeStruct(shape, jnp.int32)
+    params = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), classifier.params)
+    made = exporter.export(jax.jit(program), platforms=tuple(platforms))(params, row, row, row)
+    return bytes(made.serialize())
+
+
+def write(path: Path, classifier: Classifier, program: bytes, about: dict) -> None:
+    """Writes the zip; nothing in it is compressed but the texts, and dates are fixed."""
+    from safetensors.numpy import save
+
+    params = {name: np.ascontiguousarray(leaf) for name, leaf in leaves(classifier.params)}
+    with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(path, "x") as archive:
+        classifier.tokenizer.save(Path(folder))
+        texts = {ABOUT: json.dumps(about, indent=1).encode(), TOKENIZER: (Path(folder) / TOKENIZER).read_bytes()}
+        for name, content in {PROGRAM: program, PARAMS: save(params), **texts}.items():
+            entry = zipfile.ZipInfo(name)
+            entry.compress_type = zipfile.ZIP_DEFLATED if name in texts else zipfile.ZIP_STORED
+            archive.writestr(entry, content)

@@ -1,0 +1,1 @@
+"""Families: what differs between BERT and its relatives, one file of facts each."""

@@ -1,0 +1,381 @@
+"""Tokens: a text, or a pair of texts, -> token ids with the word and the characters of each.
+
+`load_tokenizer` reads a vocabulary, Tokenizer maps texts to Tokens, `pad` lays rows side by side in a Batch.
+Used by classifier.py, explainer.py and words.py. B batch, T tokens, W words.
+"""
+
+import functools
+import hashlib
+import re
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from autorel_jax.errors import InputError
+from autorel_jax.text.tokenizer import Backend, read_backend, write_backend
+
+Text = str | Sequence[str]
+Span = tuple[int, int]
+
+CHUNK = 1024  # texts per call of the tokenizers library; its Encodings take about 200 bytes a token
+# A word as BERT sees it: its cleaner deletes these control characters, which Python calls whitespace, so
+# that "a\x0bb" is one piece, hence one word.
+WORD = re.compile(r"\S+(?:[\x0b\x0c\x1c-\x1f\x85]+\S+)*")
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Tokens:
+    """One text or pair: [CLS] A [SEP] or [CLS] A [SEP] B [SEP].
+
+    Words are in order of appearance and in the spelling of the original text; a special token is a word of
+    its own, so that Σ words = Σ tokens. A word of the text that gives no word piece (a lone zero-width space,
+    "" among given words) is listed, and gets relevance 0. A word of which max_length cuts some pieces is
+    listed in full, a word that is cut off entirely is not listed.
+    """
+
+    ids: np.ndarray  # [T] int32
+    types: np.ndarray  # [T] int32, segment ids: 0, and 1 for B and its [SEP]
+    pieces: tuple[str, ...]  # [T] the word pieces, "##" kept
+    word_index: np.ndarray  # [T] int32, the place in `words`; never falls
+    words: tuple[str, ...]  # [W]
+    word_spans: tuple[Span | None, ...]  # [W] characters (start, end) of its own text; None: a special token
+    word_segments: tuple[int, ...]  # [W] 0 first text, 1 second
+    spans: tuple[Span | None, ...]  # [T] characters (start, end) of its own text; None: a special token
+    truncated: int  # word pieces cut off by max_length
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Encoded:
+    """The token ids of N texts or pairs, one after the other: 4 bytes a token, for whole training sets."""
+
+    ids: np.ndarray  # [sum of lengths] int32
+    offsets: np.ndarray  # [N + 1] int64: row i is ids[offsets[i] : offsets[i + 1]]
+    first: np.ndarray  # [N] int32, tokens of segment 0: [CLS] A [SEP]; the rest are segment 1
+    whole: np.ndarray  # [N] int32, tokens before max_length cut any
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Tokens of each row [N]."""
+        return np.diff(self.offsets)
+
+    def batch(self, rows: np.ndarray, shape: tuple[int, ...], pad_id: int = 0) -> "Batch":
+        """The rows of those numbers, padded on the right: `shape` is [..., T] for as many rows as the rest holds.
+
+        Where `rows` are fewer, the batch ends with rows of mask 0.
+        """
+        length = shape[-1]
+        counts = np.zeros((int(np.prod(shape[:-1])), 1), np.int64)
+        counts[: len(rows), 0] = self.offsets[rows + 1] - self.offsets[rows]
+        firsts, starts = np.zeros_like(counts), np.zeros_like(counts)
+        firsts[: len(rows), 0], starts[: len(rows), 0] = self.first[rows], self.offsets[rows]
+        if counts.max(initial=0) > length:
+            raise ValueError(f"A row of {counts.max()} tokens does not fit a batch of length {length}.")
+        places = np.arange(length)
+        mask = places < counts
+        ids = np.where(mask, self.ids[np.where(mask, starts + places, 0)], pad_id)
+        types = mask & (places >= firsts)
+        return Batch(*(part.astype(np.int32).reshape(shape) for part in (ids, mask, types)))
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Batch:
+    """Rows padded on the right to one length; all [B, T] int32."""
+
+    ids: np.ndarray
+    mask: np.ndarray  # 1 token, 0 padding
+    types: np.ndarray
+
+
+def pad(rows: Sequence[Tokens], length: int, batch: int, pad_id: int = 0) -> Batch:
+    """Rows -> Batch of the shape [batch, length]; the rows that are missing have mask 0 everywhere.
+
+    `pad_id` is the id of [PAD] (`tokenizer.pad_id`), 0 in Google's BERTs. With mask 0 it reaches no result.
+    """
+    longest = max((len(row.ids) for row in rows), default=0)
+    if len(rows) > batch or longest > length:
+        raise ValueError(f"{len(rows)} rows of up to {longest} tokens do not fit a batch of [{batch}, {length}].")
+    lengths = np.array([*(len(row.ids) for row in rows), *[0] * (batch - len(rows))], np.int64)
+    there = np.arange(length) < lengths[:, None]
+    ids = np.full((batch, length), pad_id, np.int32)
+    types = np.zeros_like(ids)
+    if rows:
+        ids[there] = np.concatenate([row.ids for row in rows])  # row by row, as `there` is read
+        types[there] = np.concatenate([row.types for row in rows])
+    return Batch(ids, there.astype(np.int32), types)
+
+
+def load_tokenizer(path: Path, cased: bool | None = None) -> "Tokenizer":
+    """Reads a local directory with tokenizer.json or vocab.txt, or such a file itself.
+
+    `cased` overrides what the files say; `tokenizer.why` tells where the choice comes from.
+    """
+    return Tokenizer(read_backend(path, cased))
+
+
+class Tokenizer:
+    """BERT's tokenizer: the ids of transformers' BertTokenizer, and the words and characters behind them."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        pieces = backend.model.get_vocab(with_added_tokens=True)
+        self._pieces = {number: piece for piece, number in pieces.items()}
+        self.cased = backend.cased
+        self.why = backend.why
+        self.warnings = backend.warnings  # about the vocabulary
+        self.positions = backend.positions  # the files' model_max_length, or 512
+        self.vocab_size = len(pieces)  # added tokens included
+        self.max_id = max(self._pieces)  # the embedding table must be longer than this
+        ids = {role: pieces[token] for role, token in backend.special.items()}
+        self.pad_id, self.unk_id = ids["pad_token"], ids["unk_token"]
+        self.cls_id, self.sep_id = ids["cls_token"], ids["sep_token"]
+        self.mask_id: int | None = ids.get("mask_token")
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of all that decides which ids a text has."""
+        return hashlib.sha256(self._backend.model.to_str().encode()).hexdigest()
+
+    def __repr__(self) -> str:
+        return f"Tokenizer({self.vocab_size} pieces, {'cased' if self.cased else 'uncased'}, {self.why})"
+
+    def __call__(
+        self,
+        texts: Iterable[Text],
+        pairs: Iterable[Text] | None = None,
+        *,
+        max_length: int,
+        split_punctuation: bool = False,
+    ) -> list[Tokens]:
+        """Texts (or the pairs texts[i], pairs[i]) -> one Tokens each, of at most max_length tokens.
+
+        A text is a str, whose words are its whitespace-delimited runs, or, with split_punctuation, the parts
+        into which BERT itself splits them (punctuation marks and ideographs apart); or it is a sequence of
+        words, which stay as they are, with spans in " ".join(words). Pairs are cut at the longer text first.
+        """
+        columns = [_column(texts, "texts")]
+        if pairs is not None:
+            columns.append(_column(pairs, "pairs"))
+            if len(columns[0]) != len(columns[1]):
+                raise InputError(
+                    f"Got {len(columns[0])} texts but {len(columns[1])} pairs; give one pair for each text."
+                )
+        room = max_length - 1 - len(columns)  # [CLS], and a [SEP] after each text
+        if room < 1:
+            raise InputError(f"max_length={max_length} leaves no room for text; use at least {2 + len(columns)}.")
+        encoded = [self._segments(column, split_punctuation) for column in columns]
+        return [self._row(segments, room) for segments in zip(*encoded, strict=True)]
+
+    def encode(self, texts: Sequence[str], pairs: Sequence[str] | None = None, *, max_length: int) -> "Encoded":
+        """The ids alone of texts (or pairs), as `__call__` gives them, without words and characters: for training.
+
+        The texts are `encodable`: where they are read, the file and the line of one that is not are known.
+        """
+        columns = [texts] if pairs is None else [texts, pairs]
+        room = max_length - 1 - len(columns)
+        if room < 1:
+            raise InputError(f"max_length={max_length} leaves no room for text; use at least {2 + len(columns)}.")
+        rows, first, whole = [], [], []
+        for start in range(0, len(texts), CHUNK):
+            parts = [
+                [encoding.ids for encoding in self._backend.model.encode_batch(chunk, add_special_tokens=False)]
+                for chunk in (list(column[start : start + CHUNK]) for column in columns)
+            ]
+            for segments in zip(*parts, strict=True):
+                lengths = [len(segment) for segment in segments]
+                kept = _kept(lengths, room)
+                row = [self.cls_id]
+                for segment, count in zip(segments, kept, strict=True):
+                    row += [*segment[:count], self.sep_id]
+                rows.append(np.array(row, np.int32))
+                first.append(kept[0] + 2)
+                whole.append(sum(lengths) + 1 + len(columns))
+        offsets = np.cumsum([0, *(len(row) for row in rows)])
+        ids = np.concatenate(rows) if rows else np.zeros(0, np.int32)
+        return Encoded(ids, offsets, np.array(first, np.int32), np.array(whole, np.int32))
+
+    def misfits(self, rows: int) -> tuple[str, ...]:
+        """Warnings about this vocabulary beside an embedding table of so many rows.
+
+        Raises:
+          InputError: a token id lies beyond the table.
+        """
+        if self.max_id >= rows:
+            raise InputError(
+                f"the tokenizer has token ids up to {self.max_id} but the model embeds {rows} tokens (vocab_size); "
+                "give the vocabulary that the model was trained with."
+            )
+        if self.max_id + 1 == rows:
+            return ()
+        return (
+            f"the tokenizer has {self.max_id + 1} tokens but the model embeds {rows}: unless its table was padded, "
+            "this is not the vocabulary that it was trained with",
+        )
+
+    def save(self, directory: Path) -> None:
+        """Writes tokenizer.json, tokenizer_config.json and vocab.txt, for transformers and load_tokenizer."""
+        write_backend(self._backend, directory)
+
+    def _segments(self, column: list["_Source"], split: bool) -> Iterator["_Segment"]:
+        for start in range(0, len(column), CHUNK):
+            sources = column[start : start + CHUNK]
+            encodings = self._backend.model.encode_batch([s.text for s in sources], add_special_tokens=False)
+            for source, encoding in zip(sources, encodings, strict=True):
+                yield _segment(source, encoding, split)
+
+    def _row(self, segments: Sequence["_Segment"], room: int) -> Tokens:
+        lengths = [len(segment.ids) for segment in segments]
+        kept = _kept(lengths, room)
+        ids, types, index, spans = [self.cls_id], [0], [0], [None]
+        words, word_spans, word_segments = [self._pieces[self.cls_id]], [None], [0]
+        for number, segment in enumerate(map(_cut, segments, kept)):
+            first = len(words)
+            ids += [*segment.ids, self.sep_id]
+            types += [number] * (len(segment.ids) + 1)
+            index += [first + word for word in segment.index]
+            index.append(first + len(segment.words))
+            spans += [*segment.spans, None]
+            words += [*segment.words, self._pieces[self.sep_id]]
+            word_spans += [*segment.word_spans, None]
+            word_segments += [number] * (len(segment.words) + 1)
+        return Tokens(
+            ids=np.array(ids, np.int32),
+            types=np.array(types, np.int32),
+            pieces=tuple(map(self._pieces.__getitem__, ids)),
+            word_index=np.array(index, np.int32),
+            words=tuple(words),
+            word_spans=tuple(word_spans),
+            word_segments=tuple(word_segments),
+            spans=tuple(spans),
+            truncated=sum(lengths) - sum(kept),
+            warnings=_warnings(segments) if 0 in lengths else (),
+        )
+
+
+class _Source(NamedTuple):
+    text: str
+    word_spans: list[Span] | None  # of words that the user gave
+
+
+class _Segment(NamedTuple):
+    """One text without special tokens."""
+
+    text: str
+    ids: list[int]
+    spans: list[Span]
+    index: list[int]
+    words: list[str]
+    word_spans: list[Span]
+
+
+def _column(texts: Iterable[Text], name: str) -> list[_Source]:
+    if isinstance(texts, str | bytes) or not isinstance(texts, Iterable):
+        raise InputError(f"{name} is a {type(texts).__name__}; give a list of texts (one text: [text]).")
+    return [_source(text, f"{name}[{row}]") for row, text in enumerate(texts)]
+
+
+def _source(text: Text, where: str) -> _Source:
+    if isinstance(text, str):
+        return _Source(encodable(text, where), None)
+    if isinstance(text, bytes | bytearray) or not isinstance(text, Sequence):
+        raise InputError(f"{where} is {_kind(text)}; a text is a str or a sequence of str (its words).")
+    spans, start = [], 0
+    for number, word in enumerate(text):
+        if not isinstance(word, str):
+            raise InputError(f"{where}, word {number} is {_kind(word)}; the words of a text are str.")
+        spans.append((start, start + len(word)))
+        start += len(word) + 1
+    return _Source(encodable(" ".join(text), where), spans)
+
+
+def _kind(value: Any) -> str:
+    return "None" if value is None else f"a {type(value).__name__}"
+
+
+def encodable(text: str, where: str) -> str:
+    """The text itself, or an InputError that says `where` it cannot be UTF-8: the tokenizers library would raise."""
+    try:
+        if not text.isascii():
+            text.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"{where} has the lone surrogate U+{ord(text[error.start]):04X} at character {error.start}; "
+            "decode the text anew or replace it (text.encode('utf-8', 'replace').decode())."
+        ) from None
+    return text
+
+
+def _segment(source: _Source, encoding: Any, split: bool) -> _Segment:
+    text, given = source
+    ids, spans = encoding.ids, encoding.offsets
+    word_spans = given
+    if given is None:
+        word_spans = [match.span() for match in WORD.finditer(text)]
+        if split:
+            word_spans = _split(word_spans, spans, encoding.word_ids)
+    if spans and not word_spans:  # an added token that is itself whitespace
+        word_spans = [(0, len(text))]
+    # A piece belongs to the first word that reaches its last character (an added token may start in a space).
+    ends = [end for _, end in word_spans]
+    index = [bisect_right(ends, end - 1) for _, end in spans]
+    words = [text[start:end] for start, end in word_spans]
+    return _Segment(text, ids, spans, index, words, word_spans)
+
+
+def _split(runs: list[Span], spans: list[Span], pre_tokens: list[int]) -> list[Span]:
+    """Cuts runs where BERT begins a pre-token; characters that BERT drops stay with what they follow."""
+    starts, ends = [start for start, _ in runs], [end for _, end in runs]
+    cuts, before = [], (-1, -1, 0)
+    for pre_token, (start, end) in zip(pre_tokens, spans, strict=True):
+        run = bisect_right(starts, end - 1) - 1
+        # Not before the end of the last piece: one character may give several (Hangul with accents stripped).
+        if run == before[0] >= 0 and pre_token != before[1] and before[2] <= start < ends[run]:
+            cuts.append(start)
+        before = (run, pre_token, end)
+    return list(zip(sorted(starts + cuts), sorted(ends + cuts), strict=True))
+
+
+def _kept(lengths: Sequence[int], room: int) -> list[int]:
+    """How many pieces of each text stay: the longer gives first ("longest_first" of the tokenizers library).
+
+    With both longer than half of an odd room, the longer keeps one more, the second if they are equal.
+    """
+    if len(lengths) == 1:
+        return [min(lengths[0], room)]
+    if sum(lengths) <= room:
+        return list(lengths)
+    short = min(*lengths, room // 2)
+    return [room - short, short] if lengths[0] > lengths[1] else [short, room - short]
+
+
+def _cut(segment: _Segment, kept: int) -> _Segment:
+    if kept == len(segment.ids):
+        return segment
+    # Words before the first cut piece, and the word in the middle of which the cut falls.
+    words = max(segment.index[kept], segment.index[kept - 1] + 1 if kept else 0)
+    return segment._replace(
+        ids=segment.ids[:kept],
+        spans=segment.spans[:kept],
+        index=segment.index[:kept],
+        words=segment.words[:words],
+        word_spans=segment.word_spans[:words],
+    )
+
+
+def _warnings(segments: Sequence[_Segment]) -> tuple[str, ...]:
+    """Texts of which the model sees nothing."""
+    names = ("text",) if len(segments) == 1 else ("first text", "second text")
+    return tuple(
+        f"The {name} is empty."
+        if not segment.text.strip()
+        else f"The {name} has no word piece: it holds nothing but characters that BERT drops."
+        for name, segment in zip(names, segments, strict=True)
+        if not segment.ids
+    )

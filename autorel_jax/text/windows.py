@@ -1,0 +1,65 @@
+"""Windows: a text that is longer than the model reads -> overlapping windows, and their relevance -> the text's.
+
+    logit = Σ_k w_k logit_k        R_i = Σ_k w_k R_ki        w_k = 1/T Σ_{i in k} 1 / (windows that hold piece i)
+
+Each word piece has one vote for the weights, shared by the windows that hold it. Since the document's logit is a
+weighted mean of the windows' logits, its relevance is the same mean of theirs, and totals are kept:
+Σ_i R_i = Σ_k w_k Σ_i R_ki. Used by explainer.py. T word pieces of the text, K windows, N targets, C labels.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from autorel_jax.text.tokens import Tokens
+
+
+@dataclass(frozen=True, eq=False)
+class Window:
+    """One window, for the record."""
+
+    start: int  # of its word pieces among the text's tokens
+    end: int
+    weight: float  # of its logits and its relevance in the text's
+    logits: np.ndarray  # [C]
+
+
+class Excerpt(NamedTuple):
+    """What the model reads of a window: [CLS], its word pieces, [SEP]."""
+
+    ids: np.ndarray  # [T] int32
+    types: np.ndarray  # [T] int32
+
+
+def cut(pieces: int, room: int, stride: int) -> list[range]:
+    """The pieces of each window: `room` each, every `stride` pieces; the last window ends with the text."""
+    starts = [*range(0, max(pieces - room, 0), stride), max(pieces - room, 0)]
+    return [range(start, min(start + room, pieces)) for start in starts]
+
+
+def weights(windows: Sequence[range], pieces: int) -> np.ndarray:
+    """The weight of each window [K]; they sum to 1."""
+    holding = np.zeros(pieces)
+    for window in windows:
+        holding[window.start : window.stop] += 1
+    return np.array([(1 / holding[window.start : window.stop]).sum() for window in windows]) / pieces
+
+
+def excerpt(tokens: Tokens, window: range) -> Excerpt:
+    """The tokens of a window of one text."""
+    places = np.array([0, *(piece + 1 for piece in window), len(tokens.ids) - 1])
+    return Excerpt(tokens.ids[places], tokens.types[places])
+
+
+def stitch(relevance: Sequence[np.ndarray], windows: Sequence[range], weights: np.ndarray, pieces: int) -> np.ndarray:
+    """Relevance [N, T_k] of each window's tokens -> that of the text's [N, T + 2], in the type of the input.
+
+    That of [CLS] and [SEP] is that of theirs in every window.
+    """
+    whole = np.zeros((len(relevance[0]), pieces + 2))
+    for part, window, weight in zip(relevance, windows, weights, strict=True):
+        whole[:, [0, -1]] += weight * part[:, [0, -1]]
+        whole[:, window.start + 1 : window.stop + 1] += weight * part[:, 1:-1]
+    return whole.astype(relevance[0].dtype)

@@ -1,0 +1,106 @@
+"""Pretrained: the checkpoint that training starts from -> config, params with a head for the task, tokenizer.
+
+Used by training/.
+"""
+
+import dataclasses
+import os
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from autorel_jax import weights
+from autorel_jax.data.task import TaskConfig
+from autorel_jax.errors import InputError
+from autorel_jax.model import encoder as bert
+from autorel_jax.model.config import BertConfig
+from autorel_jax.text.tokens import Tokenizer, load_tokenizer
+from autorel_jax.training.config import TrainConfig
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Pretrained:
+    """Where training starts."""
+
+    config: BertConfig  # with the task's labels, and the dropout that was asked for
+    params: dict[str, Any]  # float32 NumPy arrays
+    tokenizer: Tokenizer
+    source: str  # the weights that were read
+    notes: tuple[str, ...]  # what the user should know
+
+
+def read_pretrained(config: TrainConfig, task: TaskConfig) -> Pretrained:
+    """Reads the checkpoint, and draws what it lacks: the head, and a pooler if there is none.
+
+    A head for the very same labels and problem is kept, so that a classifier can be trained further.
+
+    Raises:
+      InputError: the checkpoint cannot be read, or `max_length` exceeds its positions.
+    """
+    checkpoint = weights.read(config.model, config=config.model_config, revision=config.revision, encoder=True)
+    tokenizer = load_tokenizer(config.vocab or checkpoint.directory, config.cased)
+    settled = for_task(checkpoint.config, config, task)
+    if config.max_length > settled.max_position_embeddings:
+        raise InputError(
+            f"max_length={config.max_length} exceeds the model's {settled.max_position_embeddings} positions; "
+            "use at most as many."
+        )
+    params = checkpoint.params
+    if (checkpoint.config.labels, checkpoint.config.problem) != (settled.labels, settled.problem):
+        params = {name: part for name, part in params.items() if name != "classifier"}
+    drawn = draw_missing(settled, params, config.seed)
+    case = "cased" if tokenizer.cased else "uncased"
+    notes = (
+        *(f"{warning}" for warning in checkpoint.warnings if "no classification head" not in warning),
+        *tokenizer.warnings,
+        *tokenizer.misfits(settled.vocab_size),
+        f"tokenizer {case} ({tokenizer.why})",
+        f"new: {', '.join(drawn)}" if drawn else "the checkpoint's own head is trained further",
+    )
+    return Pretrained(settled, params | drawn, tokenizer, checkpoint.source, notes)
+
+
+def for_task(model: BertConfig, config: TrainConfig, task: TaskConfig) -> BertConfig:
+    """The architecture with the task's head."""
+    changes: dict[str, Any] = {"labels": task.labels, "problem_type": task.problem}
+    if config.dropout is not None:
+        changes |= {
+            "hidden_dropout_prob": config.dropout,
+            "attention_probs_dropout_prob": config.dropout,
+            "classifier_dropout": None,
+        }
+    return dataclasses.replace(model, **changes)
+
+
+def draw_missing(config: BertConfig, params: dict[str, Any], seed: int) -> dict[str, Any]:
+    """The parts of the params tree that are not there, drawn as BERT's were: kernels normal, biases 0."""
+    missing = {name: part for name, part in bert.shapes(config).items() if name not in params}
+    keys = jax.random.split(jax.random.key(seed), max(len(missing), 1))
+    normal = jax.nn.initializers.truncated_normal(config.initializer_range)
+    return {
+        name: {
+            "kernel": np.asarray(normal(key, part["kernel"].shape)),
+            "bias": np.zeros(part["bias"].shape, np.float32),
+        }
+        for key, (name, part) in zip(keys, sorted(missing.items()), strict=False)
+    }
+
+
+def beside(folder: Path, model: str) -> str:
+    """A model as a file in the folder names it: like all paths there relative to it, if there is such a path."""
+    path = folder / os.path.expanduser(model)
+    return str(path) if model and is_there(path) else model
+
+
+def is_there(path: Path) -> bool:
+    """Whether there is a file, a folder or a TensorFlow checkpoint of that path, which is the prefix of its files."""
+    return path.exists() or Path(f"{path}.index").exists()
+
+
+def absolute(model: str) -> str:
+    """A local path as an absolute one, for a config that is read elsewhere later; a hub name as it is."""
+    path = Path(os.path.expanduser(model))  # pathlib's raises for ~nobody
+    local = (model and is_there(path)) or (path.parent.is_dir() and path.parent != Path("."))
+    return str(path.absolute()) if local else model
