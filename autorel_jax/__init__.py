@@ -31,7 +31,7 @@ NAMES = {  # public name -> the module that it lives in
     "open_corpus": "autorel_jax.data.sources",
     "register": "autorel_jax.lrp.composites",
     "TaskConfig": "autorel_jax.data.task",
-    "train": "autorel_jax.training",
+    "train": "autorel_jax.training.run",
     "TrainConfig": "autorel_jax.training.config",
 }
 __all__ = ["__version__", *NAMES]

@@ -24,10 +24,11 @@ from training import STEPS, call, metrics_of, refused, tensors_of, weights_of
 
 from autorel_jax.cli import train as command
 from autorel_jax.training import folder as folder_names
-from autorel_jax.training import prepare, train
+from autorel_jax.training import prepare
 from autorel_jax.training.finish import best
 from autorel_jax.training.log import open_log, progress_bar
 from autorel_jax.training.loop import Outcome, Progress
+from autorel_jax.training.run import train
 from autorel_jax.training.step import Learner
 
 KILLS = 3

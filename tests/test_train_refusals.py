@@ -13,8 +13,9 @@ from training import call, refused
 
 from autorel_jax.cli import train as command
 from autorel_jax.cli.train import IGNORED, ORIGINAL, parser, resolve
-from autorel_jax.training import PACKAGES, folder
+from autorel_jax.training import folder
 from autorel_jax.training.config import TrainConfig
+from autorel_jax.training.run import PACKAGES
 from autorel_jax.training.step import Learner
 
 

@@ -22,10 +22,10 @@ from tolerances import DEVICES_LOGITS, DEVICES_LOSSES, DEVICES_NORMS, DEVICES_PA
 
 from autorel_jax import sharding
 from autorel_jax.cli.train import resolve
-from autorel_jax.training import train
 from autorel_jax.training.batches import TrainBatch
 from autorel_jax.training.loop import evaluate
 from autorel_jax.training.prepare import prepare
+from autorel_jax.training.run import train
 
 STEPS = 20  # 2.5 epochs of 8; the last batch of an epoch has 7 of 12 rows
 ROWS = {"train": 91, "dev": 45}

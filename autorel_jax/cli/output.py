@@ -123,7 +123,8 @@ def stream(
     progress: Progress,
 ) -> int:
     """Writes one explanation after the other; what is left out is said on stderr."""
-    from autorel_jax.corpus.job import none_usable, usable
+    from autorel_jax.corpus.job import none_usable
+    from autorel_jax.corpus.part import usable
     from autorel_jax.corpus.partial import rejected_of, write_rejected
 
     left_out: list[Rejected] = []

@@ -126,13 +126,13 @@ def train(argv: Sequence[str] | None) -> None:
     ignored = [word for word in words if word.split("=")[0] in IGNORED]
     config = resolve(given)
     devices = place(given)
-    from autorel_jax import training
+    from autorel_jax.training.run import train
 
     for word in ignored:
         flag = word.split("=")[0]
         print(f"{PROG}: {flag} is ignored: {IGNORED[flag][1]}", file=sys.stderr)
     with others():
-        training.train(
+        train(
             config,
             resume=given.get("resume", False),
             devices=devices,

@@ -12,24 +12,21 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 
 from autorel_jax import __version__
-from autorel_jax.attribution import targets
 from autorel_jax.attribution.methods import Method
 from autorel_jax.corpus.engines import ENGINES, LOCAL, RAY
 from autorel_jax.corpus.formats import FORMATS, SUFFIX, Choice
+from autorel_jax.corpus.part import Part, explained, prepared, record_of
 from autorel_jax.corpus.partial import open_partial
 from autorel_jax.corpus.prefetch import ahead
-from autorel_jax.data.rows import Rejected, Row
-from autorel_jax.data.sources import Corpus, reject
+from autorel_jax.data.sources import Corpus
 from autorel_jax.errors import InputError, check_count
 from autorel_jax.explaining.explainer import Explainer
 from autorel_jax.lrp.composites import Composite
-from autorel_jax.report.explanation import Explanation
-from autorel_jax.text.tokens import Tokens
 
 PART_ROWS = 2048  # rows of a part: what a kill costs at most, and what is sorted by length together
 SCHEMA = 1  # of the columns; raised when one changes its meaning or goes away
@@ -47,15 +44,6 @@ class Summary:
 
 # A part that is done: its number, what writes its data to a path, and its record.
 Finished = tuple[int, Callable[[Path], object], dict[str, Any]]
-
-
-class Part(NamedTuple):
-    """Rows of the input, numbered `number` * part_rows and on."""
-
-    number: int
-    rows: list[Row]
-    tokens: list[Tokens]
-    rejected: list[Rejected]
 
 
 def explain_corpus(
@@ -137,16 +125,6 @@ def explain_corpus(
             raise none_usable(rejected, first)
         partial.finish(list(done), made.merge)
     return Summary(rows, rejected, resumed, first)
-
-
-def usable(row: Row, explainer: Explainer) -> Row | Rejected:
-    """The row itself, or Rejected where it lacks the label that is to be explained."""
-    if explainer.config.target == targets.GIVEN:
-        try:
-            targets.given_id(row.id, row.label, explainer.classifier.label_id)
-        except InputError as error:
-            return reject(row, str(error))
-    return row
 
 
 def shown(record: Mapping[str, Any]) -> str:
@@ -236,28 +214,6 @@ def parts_to_do(
 
     # A thread that waits for standard input could not be interrupted.
     return ahead(parts()) if corpus.again else parts()
-
-
-def prepared(explainer: Explainer, number: int, items: Sequence[Row | Rejected]) -> Part:
-    """A part whose rows can all be explained."""
-    found = [item if isinstance(item, Rejected) else usable(item, explainer) for item in items]
-    rows = [item for item in found if isinstance(item, Row)]
-    return Part(number, rows, explainer.tokenize(rows), [item for item in found if isinstance(item, Rejected)])
-
-
-def explained(explainer: Explainer, part: Part, progress: Callable[[int], object]) -> list[tuple[Row, Explanation]]:
-    """The explanations of a part, each with its row; as many for one row as for another."""
-    progress(len(part.rejected))
-    if not part.rows:
-        return []
-    made = list(explainer.explain_window(part.rows, progress, part.tokens))
-    targets_of_each = len(made) // len(part.rows)
-    return [(part.rows[place // targets_of_each], explanation) for place, explanation in enumerate(made)]
-
-
-def record_of(part: Part) -> dict[str, Any]:
-    """What the summary needs to know of a part."""
-    return {"rows": len(part.rows), "rejected": [item.record for item in part.rejected]}
 
 
 @contextlib.contextmanager

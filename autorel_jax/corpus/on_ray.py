@@ -26,6 +26,7 @@ import numpy as np
 import autorel_jax
 from autorel_jax.attribution.methods import named
 from autorel_jax.classifier import Classifier
+from autorel_jax.corpus.part import explained, prepared, record_of
 from autorel_jax.data.rows import Rejected, Row
 from autorel_jax.data.sources import Corpus
 from autorel_jax.errors import InputError, one_line
@@ -148,8 +149,6 @@ class Worker:
 
     def made(self, number: int) -> tuple[dict[str, Any], bytes]:
         """The record of a part, and the bytes of its file."""
-        from autorel_jax.corpus.job import explained, prepared, record_of
-
         part = prepared(self.explainer, number, self.reader.items(number))
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / PART

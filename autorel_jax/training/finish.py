@@ -1,6 +1,8 @@
 """Finish: the best checkpoint of a run -> its metrics, a report, and a Hugging Face directory with a model card."""
 
+import dataclasses
 import json
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -9,12 +11,22 @@ import numpy as np
 from autorel_jax import sharding, weights
 from autorel_jax.data.task import DEV, TEST
 from autorel_jax.errors import InputError
-from autorel_jax.training import Trained, metrics
+from autorel_jax.training import metrics
 from autorel_jax.training.card import card
 from autorel_jax.training.folder import CHECKPOINTS, MODEL, REPORT, failures, write_aside
 from autorel_jax.training.loop import Outcome, evaluate
 from autorel_jax.training.prepare import Prepared
 from autorel_jax.training.run_state import Checkpoints
+
+
+@dataclasses.dataclass(frozen=True)
+class Trained:
+    """A finished run."""
+
+    model: Path  # the Hugging Face directory
+    steps: int
+    best_step: int  # whose parameters the model has
+    metrics: dict[str, dict[str, float]]  # by split: dev and test, as far as there are
 
 
 def finish(prepared: Prepared, outcome: Outcome, command: str) -> Trained:
