@@ -171,7 +171,7 @@ def nan_head(classifier):
     }
 
 
-def test_a_stream_is_read_one_window_at_a_time(classifier):
+def test_a_stream_is_read_one_chunk_at_a_time(classifier):
     taken, done = [], []
 
     def rows():
@@ -179,9 +179,9 @@ def test_a_stream_is_read_one_window_at_a_time(classifier):
             taken.append(number)
             yield Row(number, "a good film", None, None)
 
-    stream = Explainer(classifier, ar.ExplainConfig(batch_size=2, window=2)).explain(rows(), done.append)
+    stream = Explainer(classifier, ar.ExplainConfig(batch_size=2, prefetch=2)).explain(rows(), done.append)
     next(stream)
-    assert taken == [0, 1]  # the first window is one batch, so that the first result comes soon
+    assert taken == [0, 1]  # the first chunk is one batch, so that the first result comes soon
     next(stream), next(stream)
     assert taken == [0, 1, 2, 3, 4, 5]
     assert [explanation.id for explanation in stream] == [3, 4, 5, 6]
@@ -237,7 +237,7 @@ def test_no_texts_give_no_explanations(classifier):
         ({"parameters": [1]}, "parameters=[1]: expected a dict of names and values."),
         ({"method": "gamma", "parameters": {"gamma": 1e300}}, "gamma=1e+300: expected a number of at least 0"),
         ({"target": "9" * 5000}, "Unknown label '999"),
-        ({"window": 0}, "window=0: expected a whole number of at least 1."),
+        ({"prefetch": 0}, "prefetch=0: expected a whole number of at least 1."),
         ({"target": np.int64(3)}, "negative (0), neutral (1), positive (2)"),
         ({"max_length": 65}, "max_length=65 exceeds the model's 64 positions; use at most 64."),
         ({"max_length": 2}, "max_length=2 leaves no room for text"),

@@ -79,7 +79,7 @@ def test_an_explainer_remembers_what_fits(classifier):
     rows = [Row(n, text, None, None) for n, text in enumerate(texts)]
     for expected in ([8, 8, 4, 2, 2, 4, 2, 2], [2, 2, 2, 2, 8]):
         explainer.asked = []
-        found = list(explainer.explain_window(rows, lambda done: None))
+        found = list(explainer.explain_chunk(rows, lambda done: None))
         assert explainer.asked == expected
         assert [e.id for e in found] == list(range(16))
         for one, other in zip(found, Explainer(classifier, config).explain(rows), strict=True):

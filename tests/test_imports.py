@@ -10,7 +10,7 @@ import autorel_jax
 PACKAGE = Path(autorel_jax.__file__).parent
 LEVELS = (  # a module imports from its own level or one before; a folder stands for all that is in it
     {"autorel_jax", "errors", "builtin"},
-    {"files", "sharding"},
+    {"files", "options", "sharding"},
     {"families"},
     {"text", "model"},
     {"weights", "lrp", "data"},
@@ -19,7 +19,7 @@ LEVELS = (  # a module imports from its own level or one before; a folder stands
     {"report"},
     {"explaining"},
     {"corpus", "export", "training"},
-    {"cli"},
+    {"cli", "__main__"},
 )
 APART = (  # they meet through the Ops table, or not at all
     {"text", "model"},

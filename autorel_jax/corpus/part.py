@@ -43,7 +43,7 @@ def explained(explainer: Explainer, part: Part, progress: Callable[[int], object
     progress(len(part.rejected))
     if not part.rows:
         return []
-    made = list(explainer.explain_window(part.rows, progress, part.tokens))
+    made = list(explainer.explain_chunk(part.rows, progress, part.tokens))
     targets_of_each = len(made) // len(part.rows)
     return [(part.rows[place // targets_of_each], explanation) for place, explanation in enumerate(made)]
 

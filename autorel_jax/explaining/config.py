@@ -4,7 +4,8 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from autorel_jax.errors import InputError, check_count
+from autorel_jax.errors import InputError
+from autorel_jax.options import check_options, option
 
 TRUNCATE, WINDOWS = LONG = ("truncate", "windows")  # what becomes of long texts
 BATCH_SIZES = {"cpu": 32}  # 8, 16 and 32 differ by 3 % a text on two CPU cores (T = 32)
@@ -13,34 +14,40 @@ BATCH_SIZE = 256  # on each device of another kind; an estimate
 
 @dataclasses.dataclass(frozen=True)
 class ExplainConfig:
-    """How texts are explained: the one home of the defaults of `explain` and of the explain command."""
+    """How texts are explained."""
 
-    method: Any = "attnlrp"  # a name, a Composite (lrp/) or a Method (methods/); Achtibat et al. 2024: most faithful
-    parameters: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # where not the defaults
-    target: Any = "predicted"  # see targets.py
-    read_at: str | None = None  # None: the first point that the method can be read at
-    audit: bool = False  # whether each Explanation has a ledger: where the target's value went
-    readouts: Sequence[str] = ()  # relevance inside the model, names in lrp/taps.py; docs/ledger.md has the shapes
-    neurons: int = 10  # of each layer, by |relevance|, for the read-out of that name
-    max_length: int | None = None  # tokens per text incl. [CLS] and [SEP]; None: as many as the model has positions
-    batch_size: int | None = None  # texts; None: as suits the device, see BATCH_SIZES. Halved where memory runs out
-    window: int = 64  # batches that are tokenized, sorted by length and held in memory together
-    split_punctuation: bool = False  # True: punctuation marks are words of their own
-    long: str = TRUNCATE  # texts beyond max_length: cut off, or read in overlapping windows (windows.py)
-    stride: int | None = None  # word pieces from the start of one window to that of the next; None: half a window
+    # A name, a Composite (lrp/) or a Method (attribution/methods/). Achtibat et al. 2024: the most faithful.
+    method: Any = option("attnlrp", "how relevance is computed")
+    parameters: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # of the method, where not the defaults
+    target: Any = option("predicted", "what is explained")  # attribution/targets.py says what it may be
+    read_at: str | None = option(None, "where relevance is read (default: the method's first of these)")
+    audit: bool = option(False, "say where the logit went: to words, biases, softmax, … (docs/ledger.md)")
+    readouts: Sequence[str] = option((), "relevance inside the model")  # names in lrp/taps.py
+    neurons: int = option(10, "of each layer, by |relevance|, for the read-out neurons", count=True)
+    max_length: int | None = option(
+        None, "tokens per text, [CLS] and [SEP] included (default: as many as the model has positions)", count=True
+    )
+    batch_size: int | None = option(
+        None,
+        f"texts (default: {BATCH_SIZES['cpu']} on a CPU, else {BATCH_SIZE} for each device; halved where memory runs "
+        "out)",
+        count=True,
+    )
+    prefetch: int = option(64, "batches that are tokenized, sorted by length and held in memory together", count=True)
+    split_punctuation: bool = option(False, "punctuation marks are words of their own")
+    long: str = option(
+        TRUNCATE,
+        "longer texts are cut off, with a warning, or read in overlapping windows (pairs are cut off)",
+        choices=LONG,
+    )
+    stride: int | None = option(None, "word pieces from one window to the next (default: half a window)", count=True)
 
     def __post_init__(self):
-        for name in ("batch_size", "window", "max_length", "stride", "neurons"):
-            value = getattr(self, name)
-            optional = name not in ("window", "neurons") and value is None
-            if not optional:
-                check_count(name, value)
+        check_options(self)
         if not isinstance(self.parameters, Mapping):
             raise InputError(f"parameters={self.parameters!r}: expected a dict of names and values.")
         if self.stride is not None and self.long != WINDOWS:
             raise InputError(f"stride={self.stride} is of windows; give long={WINDOWS!r} with it.")
-        if self.long not in LONG:
-            raise InputError(f"long={self.long!r}: accepted: {', '.join(LONG)}.")
         if isinstance(self.readouts, str) or not isinstance(self.readouts, Sequence):
             raise InputError(f"readouts={self.readouts!r}: expected a list of names of read-outs.")
         if self.long == WINDOWS and (self.audit or self.readouts):

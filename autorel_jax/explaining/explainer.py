@@ -1,7 +1,7 @@
 """Explainer: a classifier, a method and a target -> an Explanation of each text. `explain` is the call for notebooks.
 
-Texts are tokenized in windows, sorted by length within one, explained in batches of few shapes (so that little is
-compiled and little is padded), and come back in the order they went in. Used by cli/explain.py.
+Rows are tokenized in chunks, sorted by length within one, explained in batches of few shapes (so that little is
+compiled and little is padded), and come back in the order they went in. Used by cli/explain.py and corpus/.
 """
 
 import dataclasses
@@ -59,7 +59,7 @@ def explain(
       pairs: N second texts, for a classifier of pairs.
       labels: N labels (names or ids), for target="given".
       **options: fields of ExplainConfig: method, parameters, target, read_at, audit, readouts, neurons, max_length,
-        batch_size, window, split_punctuation, long, stride.
+        batch_size, prefetch, split_punctuation, long, stride.
 
     Returns:
       One Explanation for each text and target, in the order of the texts.
@@ -148,16 +148,16 @@ class Explainer:
     def explain(
         self, rows: Iterable[Row], progress: Callable[[int], object] = lambda done: None
     ) -> Iterator[Explanation]:
-        """Rows -> their explanations in the same order, with one window of rows in memory.
+        """Rows -> their explanations in the same order, with one chunk of rows in memory.
 
         `progress` is called with the number of rows that were finished since its last call.
         """
-        rows, batches = iter(rows), 1  # windows grow, so that the first result comes soon
-        while window := list(itertools.islice(rows, batches * self.batch_size)):
-            yield from self.explain_window(window, progress)
-            batches = min(2 * batches, self.config.window)
+        rows, batches = iter(rows), 1  # chunks grow, so that the first result comes soon
+        while chunk := list(itertools.islice(rows, batches * self.batch_size)):
+            yield from self.explain_chunk(chunk, progress)
+            batches = min(2 * batches, self.config.prefetch)
 
-    def explain_window(
+    def explain_chunk(
         self, rows: Sequence[Row], progress: Callable[[int], object], tokens: Sequence[Tokens] | None = None
     ) -> Iterator[Explanation]:
         """As `explain`; every row is tokenized and its target resolved first; `tokens` are known ones."""

@@ -5,7 +5,6 @@ A file holds TrainConfig's fields at its top and TaskConfig's in a table [task].
 
 import contextlib
 import dataclasses
-import math
 import os
 import types
 import typing
@@ -14,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from autorel_jax.data.task import TaskConfig
-from autorel_jax.errors import LARGEST_INT, InputError, one_line
+from autorel_jax.errors import LARGEST_INT, InputError
 from autorel_jax.files import read_toml
 from autorel_jax.model.config import COMPUTE_DTYPES, SINGLE
+from autorel_jax.options import check_options, option
 
 SCHEDULES = ("linear", "cosine", "constant")
 OPTIMIZERS = ("adamw", "bert_adam")
@@ -25,14 +25,6 @@ EXPORT_DTYPES = ("float32", "float16")
 BALANCED = "balanced"
 PLACES = ("data_dir", "model", "model_config", "vocab")  # fields of TrainConfig: where something lies, not what it is
 MOST_SEED = 2**32 - 1  # jax.random.key takes no more bits: a larger one would be that of another run
-
-
-def option(
-    default: Any, text: str, choices: tuple[str, ...] = (), least: float | None = None, most: float | None = None
-) -> Any:
-    """A field of TrainConfig: its default, what `--help` says of it, and what it may be."""
-    may_be = {"choices": choices, "least": least, "most": most}
-    return dataclasses.field(default=default, metadata={"help": text, **may_be})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,8 +77,7 @@ class TrainConfig:
     seed: int = option(42, "of the new head, the order of rows, and dropout", least=0, most=MOST_SEED)
 
     def __post_init__(self):
-        for field in dataclasses.fields(self):
-            check(field, getattr(self, field.name))
+        check_options(self)
         if self.batch_size % self.accumulation:
             raise InputError(
                 f"accumulation={self.accumulation} does not divide batch_size={self.batch_size}; use a divisor."
@@ -99,19 +90,6 @@ class TrainConfig:
             raise InputError(f"label_smoothing is for {SINGLE}, but the task is {self.task.problem}; set it to 0.")
         if not self.epochs and not self.max_steps:
             raise InputError("epochs=0: expected more than 0, or max_steps.")
-
-
-def check(field: dataclasses.Field, value: Any) -> None:
-    """Raises InputError where a field's value is not what its `option` says."""
-    choices, least, most = (field.metadata.get(name) for name in ("choices", "least", "most"))
-    if choices and value not in choices:
-        raise InputError(f"{field.name}={value!r} is unknown; accepted: {', '.join(choices)}.")
-    if least is None or value is None:
-        return
-    finite = isinstance(value, int) or math.isfinite(value)  # an int may be too large for a float
-    if not (finite and value >= least and (most is None or value <= most)):
-        limits = f"at least {least}" + ("" if most is None else f" and at most {most}")
-        raise InputError(f"{field.name}={one_line(value)}: expected a finite number of {limits}.")
 
 
 def read_config(path: Path) -> dict[str, Any]:
