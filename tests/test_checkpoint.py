@@ -22,7 +22,8 @@ import pytest
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from models import refusal
 
-from autorel_jax.cli import processes, run
+from autorel_jax.cli import processes
+from autorel_jax.cli.command import run
 from autorel_jax.errors import InputError
 from autorel_jax.training.run_state import Checkpoints
 

@@ -7,7 +7,7 @@ import sys
 import pytest
 from models import bert_tensors, save, tiny_config
 
-from autorel_jax.cli import Parser, run
+from autorel_jax.cli.command import Parser, run
 from autorel_jax.cli.convert import main, parser
 from autorel_jax.errors import InputError
 from autorel_jax.text.tokens import load_tokenizer
@@ -167,7 +167,7 @@ def test_run_ends_quietly_when_interrupted(capsys):
 
 
 def test_run_ends_quietly_when_the_reader_has_gone():
-    script = "import sys; from autorel_jax.cli import run\n"
+    script = "import sys; from autorel_jax.cli.command import run\n"
     script += "sys.exit(run(lambda argv: [print('x' * 100) for _ in range(10**4)], [], 'autorel-test'))"
     command = [sys.executable, "-c", script]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:

@@ -71,7 +71,7 @@ def test_a_folder_that_cannot_be_made_is_no_fault(tmp_path, home):
 
 FAULTS = """
 import resource, sys
-import autorel_jax.cli.explain
+import jax, autorel_jax.cli.explain
 from autorel_jax.cli.memory import keep_freed_memory
 assert "jax" in sys.modules
 if sys.argv[1] == "keep":

@@ -245,7 +245,7 @@ def test_the_output_may_not_be_the_input(run, tmp_path):
 SIGNALLED = """
 import os, sys, time
 from pathlib import Path
-from autorel_jax.cli import run
+from autorel_jax.cli.command import run
 from autorel_jax.report.output import open_writer
 
 def command(argv):
@@ -259,7 +259,7 @@ sys.exit(run(command, sys.argv[1:], "autorel-explain"))
 
 IN_A_CALLBACK = """
 import gc, os, signal, sys, time
-from autorel_jax.cli import run
+from autorel_jax.cli.command import run
 
 def once(phase, info):
     gc.callbacks.clear()

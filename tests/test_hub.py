@@ -138,7 +138,7 @@ def server(tmp_path):
 
 SCRIPT = """
 import sys
-from autorel_jax.cli import run
+from autorel_jax.cli.command import run
 from autorel_jax.weights import fingerprint, read
 for name, revision in (("org/name", None), ("org/none", None), ("org/gated", None), ("org/name", "none")):
     run(lambda argv: print(fingerprint(read(name, revision=revision).params)), [], "test")

@@ -123,6 +123,15 @@ def test_loading_needs_nothing_slow():
     assert not imported_by(code) & slow
 
 
+def test_one_sentence_needs_no_corpus():
+    """What explains a text on the terminal knows the options of a corpus, for its flags, and nothing that makes one."""
+    found = imported_by("from autorel_jax.cli.explain import main; main(['a good film'])")
+    assert not found & {"pyarrow", "huggingface_hub", "optax", "orbax", "jinja2"}
+    assert not found & {f"autorel_jax.{name}" for name in ("weights.directory", "weights.hub", "report.output")}
+    folders = ("autorel_jax.corpus.", "autorel_jax.training", "autorel_jax.export")
+    assert {name for name in found if name.startswith(folders)} == {"autorel_jax.corpus.config"}
+
+
 def test_public_names_exist():
     assert all(getattr(autorel_jax, name) is not None for name in autorel_jax.__all__)
     assert set(autorel_jax.__all__) == set(dir(autorel_jax))

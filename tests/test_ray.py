@@ -15,11 +15,12 @@ from sentences import lines
 
 import autorel_jax as ar
 from autorel_jax.cli.explain import main
-from autorel_jax.cli.output import begin_ray
-from autorel_jax.corpus.job import explain_corpus, explained
+from autorel_jax.cli.job import begin_ray
+from autorel_jax.corpus.job import explain_corpus
 from autorel_jax.corpus.on_ray import Reader, Worker, connect, recipe_of, room, task_of
+from autorel_jax.corpus.part import explained
 from autorel_jax.data.rows import Row
-from autorel_jax.data.sources import Corpus, Source, of_texts, open_corpus
+from autorel_jax.data.sources import Corpus, Source, open_corpus
 from autorel_jax.errors import InputError
 from autorel_jax.explaining.explainer import Explainer
 from autorel_jax.lrp import linear, rules
@@ -86,7 +87,7 @@ def test_it_goes_on_from_what_this_process_did(job, tmp_path, monkeypatch):
             raise KeyboardInterrupt
         return explained(*arguments)
 
-    monkeypatch.setattr("autorel_jax.corpus.job.explained", interrupted)
+    monkeypatch.setattr("autorel_jax.corpus.parts.explained", interrupted)
     assert main([*job, "--output", str(output)]) == 130
     done = on_ray(*job, "--output", output)
     assert done.returncode == 0, done.stderr
@@ -243,7 +244,7 @@ def test_the_command_leaves_the_gpu_to_a_worker(fake_ray, monkeypatch, before, a
         monkeypatch.delenv(name)
     fake_ray.is_initialized = lambda: True
     fake_ray.cluster_resources = lambda: {"CPU": 2, "GPU": 1}
-    begin_ray(types.SimpleNamespace(device=None, devices=None, workers=None), of_texts([]))
+    begin_ray(types.SimpleNamespace(device=None, devices=None), None)
     assert os.environ[name] == after
 
 

@@ -15,9 +15,9 @@ README = ROOT / "README.md"
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PROGRAMS = {
     "python explain.py": explain,
-    "autorel-explain": explain,
-    "autorel-convert": convert,
-    "autorel-export": export,
+    "autorel explain": explain,
+    "autorel convert": convert,
+    "autorel export": export,
     "python train.py": train,
     "srun python train.py": train,
 }

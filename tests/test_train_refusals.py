@@ -12,7 +12,8 @@ from models import refusal
 from training import call, refused
 
 from autorel_jax.cli import train as command
-from autorel_jax.cli.train import IGNORED, ORIGINAL, parser, resolve
+from autorel_jax.cli.train import resolve
+from autorel_jax.cli.train_flags import IGNORED, ORIGINAL, parser
 from autorel_jax.training import folder
 from autorel_jax.training.config import TrainConfig
 from autorel_jax.training.run import PACKAGES

@@ -19,7 +19,8 @@ from tolerances import PROCESSES_LOSSES, PROCESSES_PARAMETERS
 from training import finished, metrics_of, tensors_of
 
 from autorel_jax import sharding
-from autorel_jax.cli import processes, run
+from autorel_jax.cli import processes
+from autorel_jax.cli.command import run
 
 STEPS = 20
 SIZES = {"hidden_size": 64, "intermediate_size": 80, "num_hidden_layers": 2}
@@ -236,7 +237,8 @@ def test_what_jax_is_asked(monkeypatch, address, asked):
 def test_auto_without_a_job():
     """In a child, as JAX asks for this before anything of it is used."""
     code = (
-        "from autorel_jax.cli import processes, run; run(lambda _: processes.join('auto', None, None), None, 'train')"
+        "from autorel_jax.cli import command, processes; "
+        "command.run(lambda _: processes.join('auto', None, None), None, 'train')"
     )
     said = "--coordinator auto: this is no job of SLURM or MPI; give HOST:PORT, --processes and --process.\n"
     outside = ("KUBERNETES_SERVICE_HOST", "SLURM_", "OMPI_")  # where the tests themselves run as a job

@@ -1,10 +1,10 @@
-"""autorel-convert: a checkpoint of any format that we read -> a directory that transformers loads."""
+"""autorel convert: a checkpoint of any format that we read -> a directory that transformers loads."""
 
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from autorel_jax.cli import Parser, run, warn
+from autorel_jax.cli.command import Parser, run, warn
 from autorel_jax.cli.flags import add_model_flags
 from autorel_jax.errors import InputError
 from autorel_jax.model.config import PROBLEMS, BertConfig
@@ -19,18 +19,18 @@ EXAMPLES = """examples:
 """
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """The console script."""
-    return run(convert, argv, PROG)
+def main(argv: Sequence[str] | None = None, prog: str = PROG) -> int:
+    """The console script, under the name `prog`."""
+    return run(lambda words: convert(words, prog), argv, prog)
 
 
-def parser() -> Parser:
+def parser(prog: str = PROG) -> Parser:
     """The flags; `--help` documents each."""
     made = Parser(
-        prog=PROG,
+        prog=prog,
         description="Writes a BERT checkpoint of any format as a Hugging Face directory: config.json,\n"
         "model.safetensors, tokenizer.json, tokenizer_config.json and vocab.txt. Needs no PyTorch.",
-        epilog=EXAMPLES,
+        epilog=EXAMPLES.replace(PROG, prog),
     )
     add = made.add_argument
     add(
@@ -56,14 +56,14 @@ def parser() -> Parser:
     return made
 
 
-def convert(argv: Sequence[str] | None) -> None:
+def convert(argv: Sequence[str] | None, prog: str) -> None:
     """Reads, writes, and prints what was read and written."""
-    args = parser().parse_args(argv)
+    args = parser(prog).parse_args(argv)
     target = check_target(args.output, args.force)  # before a long read
     checkpoint = read(args.source, config=args.config, revision=args.revision)
     config = with_head_flags(checkpoint.config, args.labels, args.problem_type)
     tokenizer = load_tokenizer(args.vocab or checkpoint.directory, args.cased)
-    warn(PROG, (*checkpoint.warnings, *tokenizer.warnings, *tokenizer.misfits(config.vocab_size)))
+    warn(args.prog, (*checkpoint.warnings, *tokenizer.warnings, *tokenizer.misfits(config.vocab_size)))
     write(target, config, checkpoint.params, tokenizer, dtype=args.dtype, force=args.force)
     print(summary(checkpoint, config))
     case = "cased" if tokenizer.cased else "uncased"

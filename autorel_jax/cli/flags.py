@@ -1,19 +1,85 @@
-"""Flags that more than one command has, and the classifier that they name."""
+"""Flags: the fields of a config -> flags of a command; and flags that more than one command has.
+
+Used by every command.
+"""
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
+import dataclasses
+import types
+import typing
+from argparse import SUPPRESS, Action, ArgumentParser, Namespace, _ActionsContainer
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from autorel_jax.cli import warn
+from autorel_jax.cli.command import warn
 from autorel_jax.model.config import COMPUTE_DTYPES
 
 if TYPE_CHECKING:
     from autorel_jax.classifier import Classifier
 
+METAVARS = {Path: "PATH", str: "NAME", int: "N", float: "X"}
 
-def add_model_flags(parser: ArgumentParser) -> None:
+
+def add_field(
+    group: _ActionsContainer, config: type, name: str, *flags: str, switch: Any = "store_true", **changes: Any
+) -> Action:
+    """Adds the flag of a config's field, made from its `option`; where it is not given, the arguments lack it.
+
+    Args:
+      group: of a parser.
+      config: a dataclass, whose annotations are types and not strings.
+      name: of the field.
+      flags: its spellings; the field's name with dashes if none are given.
+      switch: argparse's action for a bool.
+      changes: to the arguments of argparse's `add_argument`.
+    """
+    field = {field.name: field for field in dataclasses.fields(config)}[name]
+    made = {"dest": name, "default": SUPPRESS, "help": help_of(field)} | value_of(field, switch)
+    return group.add_argument(*(flags or [f"--{name.replace('_', '-')}"]), **made | changes)
+
+
+def help_of(field: dataclasses.Field) -> str:
+    """The help of a field, with its default where that says something."""
+    text, default = field.metadata["help"], field.default
+    shown = isinstance(default, str | int | float) and not isinstance(default, bool) and default != ""
+    return (text + (f" (default: {default})" if shown else "")).replace("%", "%%")
+
+
+def value_of(field: dataclasses.Field, switch: Any) -> dict[str, Any]:
+    """How argparse reads the value of a field."""
+    kind = field.type
+    if isinstance(kind, types.UnionType):
+        kind = next(one for one in typing.get_args(kind) if one is not types.NoneType)
+    if kind is bool:
+        return {"action": switch}
+    if typing.get_origin(kind) is tuple:
+        return {"nargs": "+", "metavar": "VALUE"}
+    kind, choices = kind if kind in METAVARS else str, field.metadata["choices"]
+    return {"type": kind, "choices": choices or None, "metavar": None if choices else METAVARS[kind]}
+
+
+def given_fields(args: Namespace, config: type) -> dict[str, Any]:
+    """The fields of a config whose flags were given."""
+    names = {field.name for field in dataclasses.fields(config)}
+    return {name: value for name, value in vars(args).items() if name in names}
+
+
+class Names:
+    """The accepted values of a flag, where listing them imports JAX: listed when a value is checked."""
+
+    def __init__(self, names: Callable[[], Iterable[str]]):
+        self.names = names
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.names()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names())
+
+
+def add_model_flags(parser: _ActionsContainer) -> None:
     """Adds what tells where the parts of a model are: --config, --vocab, --cased, --uncased, --revision."""
     add = parser.add_argument
     add(
@@ -49,7 +115,7 @@ def add_compute_dtype(parser: ArgumentParser) -> None:
     )
 
 
-def loaded(args: Namespace, prog: str) -> Classifier:
+def loaded(args: Namespace) -> Classifier:
     """The classifier that `args.model` and those flags name; says on stderr what to beware of."""
     from autorel_jax.classifier import load
 
@@ -61,5 +127,5 @@ def loaded(args: Namespace, prog: str) -> Classifier:
         revision=args.revision,
         dtype=args.dtype,
     )
-    warn(prog, classifier.warnings)
+    warn(args.prog, classifier.warnings)
     return classifier

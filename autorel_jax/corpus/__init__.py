@@ -1,5 +1,5 @@
 """Corpus: any number of rows -> one file of their explanations, in parts that survive a kill.
 
-job.py reads, explains and writes part after part; partial.py keeps what is done until all is; formats.py and
-columns.py say what a file holds.
+config.py holds the options; job.py writes the parts that parts.py makes here, or on_ray.py with many processes;
+partial.py keeps what is done until all is; formats.py, columns.py and nested.py say what a file holds.
 """

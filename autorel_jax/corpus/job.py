@@ -7,8 +7,6 @@ cli/explain.py.
 
 import contextlib
 import dataclasses
-import functools
-import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -18,17 +16,16 @@ import jax
 
 from autorel_jax import __version__
 from autorel_jax.attribution.methods import Method
-from autorel_jax.corpus.engines import ENGINES, LOCAL, RAY
+from autorel_jax.corpus.config import LOCAL, RAY, JobConfig
 from autorel_jax.corpus.formats import FORMATS, SUFFIX, Choice
-from autorel_jax.corpus.part import Part, explained, prepared, record_of
-from autorel_jax.corpus.partial import open_partial
-from autorel_jax.corpus.prefetch import ahead
+from autorel_jax.corpus.partial import Partial, open_partial
+from autorel_jax.corpus.parts import Finished, parts_here, parts_of_shard, parts_on_ray
 from autorel_jax.data.sources import Corpus
-from autorel_jax.errors import InputError, check_count
+from autorel_jax.errors import InputError
 from autorel_jax.explaining.explainer import Explainer
+from autorel_jax.explaining.usable import none_usable
 from autorel_jax.lrp.composites import Composite
 
-PART_ROWS = 2048  # rows of a part: what a kill costs at most, and what is sorted by length together
 SCHEMA = 1  # of the columns; raised when one changes its meaning or goes away
 
 
@@ -42,23 +39,13 @@ class Summary:
     first: str | None  # of those left out: where it stands, and why
 
 
-# A part that is done: its number, what writes its data to a path, and its record.
-Finished = tuple[int, Callable[[Path], object], dict[str, Any]]
-
-
 def explain_corpus(
     explainer: Explainer,
     corpus: Corpus,
     output: Path,
     *,
-    columns: Sequence[str] = (),
-    level: str = "word",
-    shard: tuple[int, int] = (1, 1),
-    part_rows: int = PART_ROWS,
-    restart: bool = False,
-    engine: str = LOCAL,
-    workers: int | None = None,
     progress: Callable[[int], object] = lambda done: None,
+    **options: Any,
 ) -> Summary:
     """Explains every row of a corpus into one file, whose suffix decides the format; Parquet if it has none.
 
@@ -69,61 +56,84 @@ def explain_corpus(
       explainer: with its classifier and its choice of method and target.
       corpus: from `open_corpus`.
       output: .parquet, .jsonl, .csv or .npz, in a folder that exists; an older file is replaced at the end.
-      columns: of the output, in their order (docs/output.md); empty for all.
-      level: "word" or "token", of .csv.
-      shard: (i, n), the i-th of n stretches of the input, from 1. Each needs an output of its own; one after the
-        other they are the output of (1, 1).
-      part_rows: rows of a part.
-      restart: discards what an interrupted call has done.
-      engine: "local", or "ray" for Ray Data (on_ray.py); the output is the same if batches and devices are.
-      workers: of Ray, processes that hold the model; None is one for each GPU that has a CPU, or
-        without GPUs for each node.
       progress: called with the number of rows that were finished since its last call.
+      **options: fields of JobConfig.
+        columns: of the output, in their order (docs/output.md); empty for all.
+        level: "word" or "token", of .csv.
+        shard: (i, n), the i-th of n stretches of the input, from 1. Each needs an output of its own; one after the
+          other they are the output of (1, 1).
+        part_rows: rows of a part.
+        restart: discards what an interrupted call has done.
+        engine: "local", or "ray" for Ray Data (on_ray.py); the output is the same if batches and devices are.
+        workers: of Ray, processes that hold the model; None is one for each GPU that has a CPU, or
+          without GPUs for each node.
 
     Raises:
       InputError: the input cannot be read or holds no row that can be explained, the output cannot be written, or
         its work in progress is another call's.
     """
-    check_count("part_rows", part_rows)
-    check_engine(engine, workers)
-    check_shard(corpus, shard)
-    output = Path(output)
-    made = FORMATS[suffix_of(output)](choice(explainer, corpus, columns, level))
-    if engine == RAY:
+    return run_job(explainer, corpus, Path(output), JobConfig(**options), progress)
+
+
+def run_job(
+    explainer: Explainer, corpus: Corpus, output: Path, config: JobConfig, progress: Callable[[int], object]
+) -> Summary:
+    """As `explain_corpus`."""
+    config.check_corpus(corpus)
+    made = FORMATS[suffix_of(output)](choice(explainer, corpus, config.columns, config.level))
+    if config.engine == RAY:
         from autorel_jax.corpus import on_ray
 
-        on_ray.check(explainer, corpus)
+        on_ray.check(explainer)
     chosen = {
         "format": suffix_of(output),
         "columns": made.names,
-        "level": level,
-        "shard": shard,
-        "part_rows": part_rows,
+        "level": config.level,
+        "shard": config.shard,
+        "part_rows": config.part_rows,
     }
     settings = settings_of(explainer, corpus, chosen)
-    with open_partial(output, settings, corpus.again, restart) as partial:
+    with open_partial(output, settings, corpus.again, config.restart) as partial:
         # To know how many rows there are, the input is read once more.
-        count = sum(1 for _ in corpus.rows()) if engine == RAY or shard[1] > 1 else None
-        numbers = None if count is None else parts_of_shard(count, shard, part_rows)
+        count = sum(1 for _ in corpus.rows()) if config.engine == RAY or config.shard[1] > 1 else None
         before = partial.done()
         resumed = sum(map(sum, before.values()))
         progress(resumed)
         with writer() as submit:
-            if engine == RAY:
-                todo = [number for number in numbers if number not in before]
-                task = on_ray.task_of(explainer, corpus, made, part_rows, count)
-                finished = parts_on_ray(task, todo, workers, progress)
-            else:
-                finished = parts_here(explainer, corpus, made, numbers, part_rows, before, progress)
-            for number, write, record in finished:
+            for number, write, record in parts(explainer, corpus, made, config, count, before, progress):
                 submit(partial.add, number, write, record)
-        done = partial.done()
-        rows, rejected = (sum(counts[i] for counts in done.values()) for i in range(2))
-        first = next((shown(partial.rejected(number)[0]) for number, counts in done.items() if counts[1]), None)
-        if rejected and not rows and shard[1] == 1:
-            partial.discard()
-            raise none_usable(rejected, first)
-        partial.finish(list(done), made.merge)
+        return finish(partial, made, config, resumed)
+
+
+def parts(
+    explainer: Explainer,
+    corpus: Corpus,
+    made: Any,
+    config: JobConfig,
+    count: int | None,
+    before: Mapping[int, Any],
+    progress: Callable[[int], object],
+) -> Iterator[Finished]:
+    """The parts that are not done `before`, each when it is; `count` is the number of rows where it is known."""
+    size = config.part_rows
+    numbers = None if count is None else parts_of_shard(count, config.shard, size)
+    if config.engine == LOCAL:
+        return parts_here(explainer, corpus, made, numbers, size, before, progress)
+    from autorel_jax.corpus import on_ray
+
+    todo = [number for number in numbers if number not in before]
+    return parts_on_ray(on_ray.task_of(explainer, corpus, made, size, count), todo, config.workers, progress)
+
+
+def finish(partial: Partial, made: Any, config: JobConfig, resumed: int) -> Summary:
+    """Makes the output of the parts, which are all done; InputError where no row could be explained."""
+    done = partial.done()
+    rows, rejected = (sum(counts[i] for counts in done.values()) for i in range(2))
+    first = next((shown(partial.rejected(number)[0]) for number, counts in done.items() if counts[1]), None)
+    if rejected and not rows and config.shard[1] == 1:
+        partial.discard()
+        raise none_usable(rejected, first)
+    partial.finish(list(done), made.merge)
     return Summary(rows, rejected, resumed, first)
 
 
@@ -133,87 +143,12 @@ def shown(record: Mapping[str, Any]) -> str:
     return f"{where}{record['reason']}"
 
 
-def none_usable(count: int, first: str) -> InputError:
-    """What to raise where every row was left out."""
-    rows = "The only row" if count == 1 else f"None of the {count} rows"
-    return InputError(
-        f"{rows} can{'not' if count == 1 else ''} be explained{'. The first' if count > 1 else ''}: {first}"
-    )
-
-
 def suffix_of(output: Path) -> str:
     """The format of an output; InputError where there is none of its suffix."""
     suffix = output.suffix.lower() or SUFFIX
     if suffix not in FORMATS:
         raise InputError(f"{output}: cannot write {suffix}; accepted: {', '.join(FORMATS)}.")
     return suffix
-
-
-def check_engine(engine: str, workers: int | None) -> None:
-    """Raises InputError for an engine that there is not, or for workers of one that has none."""
-    if engine not in ENGINES:
-        raise InputError(f"Unknown engine {engine!r}. Available: {', '.join(ENGINES)}.")
-    if workers is not None and engine == LOCAL:
-        raise InputError(f"workers={workers} is for the engine {RAY}; the engine {LOCAL} is this process alone.")
-
-
-def check_shard(corpus: Corpus, shard: tuple[int, int]) -> None:
-    """Raises InputError for a shard that there is not."""
-    place, count = shard
-    if not 1 <= place <= count:
-        raise InputError(f"The shard {place}/{count} does not exist; expected i/n with i from 1 to n.")
-    if count > 1 and not corpus.again:
-        raise InputError("Standard input cannot be divided into shards; give files.")
-
-
-def parts_of_shard(rows: int, shard: tuple[int, int], size: int) -> range:
-    """The numbers of the parts of a shard of so many rows: whole parts, computed as they would be in one run."""
-    (place, count), parts = shard, -(-rows // size)
-    return range(parts * (place - 1) // count, parts * place // count)
-
-
-def parts_here(
-    explainer: Explainer,
-    corpus: Corpus,
-    made: Any,
-    numbers: range | None,
-    size: int,
-    before: Mapping[int, Any],
-    progress: Callable[[int], object],
-) -> Iterator[Finished]:
-    """The parts that are not done, each explained as it is asked for."""
-    for part in parts_to_do(explainer, corpus, numbers, size, before):
-        write = functools.partial(made.write, pairs=explained(explainer, part, progress))
-        yield part.number, write, record_of(part)
-
-
-def parts_on_ray(
-    task: Any, numbers: Sequence[int], workers: int | None, progress: Callable[[int], object]
-) -> Iterator[Finished]:
-    """The parts of those numbers, in the order in which Ray's workers finish them."""
-    from autorel_jax.corpus import on_ray
-
-    for number, data, record in on_ray.finished_parts(task, numbers, workers):
-        progress(record["rows"] + len(record["rejected"]))
-        yield number, functools.partial(Path.write_bytes, data=data), record
-
-
-def parts_to_do(
-    explainer: Explainer, corpus: Corpus, numbers: range | None, size: int, before: Mapping[int, Any]
-) -> Iterator[Part]:
-    """The parts that are not done, tokenized, the next one while the last is in use."""
-
-    def parts() -> Iterator[Part]:
-        rows = corpus.rows()
-        for number in itertools.count() if numbers is None else range(numbers.stop):
-            items = list(itertools.islice(rows, size))
-            if not items:
-                return
-            if number not in before and (numbers is None or number in numbers):
-                yield prepared(explainer, number, items)
-
-    # A thread that waits for standard input could not be interrupted.
-    return ahead(parts()) if corpus.again else parts()
 
 
 @contextlib.contextmanager

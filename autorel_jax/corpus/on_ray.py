@@ -2,7 +2,7 @@
 
 The engine is Ray Data: each number is a row of a data set, and an actor that holds the model maps it to its part. An
 actor reads the input by itself, so every node must see it under the same name. The only importer of ray. Used by
-job.py.
+job.py and parts.py.
 """
 
 from __future__ import annotations
@@ -92,10 +92,9 @@ def recipe_of(composite: Composite) -> Recipe:
     )
 
 
-def check(explainer: Explainer, corpus: Corpus) -> None:
+def check(explainer: Explainer) -> None:
     """Raises InputError for what can be refused before the input is counted."""
     package()
-    check_again(corpus)
     if explainer.mesh:
         raise InputError("This Explainer divides its batches among devices; for Ray's workers make it without devices.")
 
@@ -109,12 +108,6 @@ def task_of(explainer: Explainer, corpus: Corpus, made: Any, part_rows: int, row
     config = dataclasses.replace(config, method=method, batch_size=explainer.batch_size)
     settings = {name: getattr(jax.config, name) for name in SETTINGS}
     return Task(host, config, corpus, made, part_rows, rows, os.getcwd(), settings)
-
-
-def check_again(corpus: Corpus) -> None:
-    """Raises InputError for an input that cannot be read by several processes."""
-    if not corpus.again:
-        raise InputError("Standard input cannot be divided among workers; give files, or use the engine local.")
 
 
 class Worker:

@@ -1,13 +1,11 @@
-"""Part: some rows of a corpus -> their explanations, apart from all others. Used by job.py and on_ray.py."""
+"""Part: some rows of a corpus -> their explanations, apart from all others. Used by parts.py and on_ray.py."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from autorel_jax.attribution import targets
 from autorel_jax.data.rows import Rejected, Row
-from autorel_jax.data.sources import reject
-from autorel_jax.errors import InputError
 from autorel_jax.explaining.explainer import Explainer
+from autorel_jax.explaining.usable import usable
 from autorel_jax.report.explanation import Explanation
 from autorel_jax.text.tokens import Tokens
 
@@ -21,21 +19,12 @@ class Part(NamedTuple):
     rejected: list[Rejected]
 
 
-def usable(row: Row, explainer: Explainer) -> Row | Rejected:
-    """The row itself, or Rejected where it lacks the label that is to be explained."""
-    if explainer.config.target == targets.GIVEN:
-        try:
-            targets.given_id(row.id, row.label, explainer.classifier.label_id)
-        except InputError as error:
-            return reject(row, str(error))
-    return row
-
-
 def prepared(explainer: Explainer, number: int, items: Sequence[Row | Rejected]) -> Part:
     """A part whose rows can all be explained."""
-    found = [item if isinstance(item, Rejected) else usable(item, explainer) for item in items]
-    rows = [item for item in found if isinstance(item, Row)]
-    return Part(number, rows, explainer.tokenize(rows), [item for item in found if isinstance(item, Rejected)])
+    checked = [item if isinstance(item, Rejected) else usable(item, explainer) for item in items]
+    rows = [item for item in checked if isinstance(item, Row)]
+    rejected = [item for item in checked if isinstance(item, Rejected)]
+    return Part(number, rows, explainer.tokenize(rows), rejected)
 
 
 def explained(explainer: Explainer, part: Part, progress: Callable[[int], object]) -> list[tuple[Row, Explanation]]:

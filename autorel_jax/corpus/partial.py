@@ -16,22 +16,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from autorel_jax.data.by_products import PARTIAL, REJECTED
+from autorel_jax.data.by_products import partial_of, rejected_of
 from autorel_jax.errors import InputError
 from autorel_jax.report.output import checked, put, refused
 
 MANIFEST, LOCK, DRAFT = "manifest.json", "lock", "draft-"
 DISCARD = "--restart (restart=True) discards it"
-
-
-def folder_of(output: Path) -> Path:
-    """The folder of the work in progress of an output."""
-    return output.with_name(f"{output.name}{PARTIAL}")
-
-
-def rejected_of(output: Path) -> Path:
-    """The file of the rows that were left out of an output."""
-    return output.with_name(f"{output.name}{REJECTED}")
 
 
 def write_rejected(path: Path, records: Iterable[Mapping[str, Any]], folder: Path | None = None) -> None:
@@ -66,8 +56,8 @@ def open_partial(
     """
     with refused(output):
         output, _ = checked(output)
-        folder = folder_of(output)
-        refuse_foreign(folder)
+        folder = partial_of(output)
+        check_folder(folder)
         folder.mkdir(exist_ok=True)
     with locked(folder):
         made = Partial(output, folder)
@@ -80,8 +70,8 @@ def open_partial(
                 made.discard()
 
 
-def refuse_foreign(folder: Path) -> None:
-    """Raises InputError where something that is no work in progress has the folder's name."""
+def check_folder(folder: Path) -> None:
+    """Raises InputError where something else than work in progress has the folder's name."""
     if not folder.exists():
         return
     if folder.is_dir():

@@ -1,6 +1,6 @@
-"""Ahead: an iterator -> the same items, the next of them made by a thread while the caller works with the last.
+"""Prefetch: an iterator -> the same items, the next of them made by a thread while the caller works with the last.
 
-Used by job.py, to read and tokenize beside the device.
+Used by parts.py, to read and tokenize beside the device.
 """
 
 from collections.abc import Iterable, Iterator

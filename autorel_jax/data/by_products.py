@@ -1,6 +1,6 @@
 """Files of our own in a folder of inputs: by-products by their names, outputs by what is in them.
 
-Used by sources.py; corpus/columns.py marks a .parquet file as an output, corpus/partial.py names the by-products.
+Used by sources.py, corpus/ and cli/; corpus/columns.py marks a .parquet file as an output.
 """
 
 import json
@@ -10,6 +10,16 @@ from autorel_jax.data.lines import LONGEST
 
 PARTIAL, REJECTED = BY_PRODUCTS = (".partial", ".rejected.jsonl")  # after an output's name
 MARK = "autorel_jax"  # in the metadata of a .parquet file that is an output
+
+
+def partial_of(output: Path) -> Path:
+    """The folder of the work in progress of an output."""
+    return output.with_name(f"{output.name}{PARTIAL}")
+
+
+def rejected_of(output: Path) -> Path:
+    """The file of the rows that were left out of an output."""
+    return output.with_name(f"{output.name}{REJECTED}")
 
 
 def is_by_product(path: Path) -> bool:

@@ -9,7 +9,6 @@ from typing import Any
 
 from autorel_jax.errors import InputError, one_line
 from autorel_jax.model.config import BertConfig, read_config
-from autorel_jax.weights import hub
 from autorel_jax.weights.files import Source, locate, read_tensors
 from autorel_jax.weights.params import to_params
 
@@ -57,6 +56,8 @@ def find(path: str, config: Path | None, revision: str | None) -> tuple[Source, 
         raise InputError(f"revision {revision!r} is for models on the hub, but {path} is a local path; leave it out.")
     if source:
         return source, str(source.weights)
+    from autorel_jax.weights import hub
+
     if not hub.is_name(path):
         raise InputError(f"{path!r}: no such directory or file; give one, or a hub name such as org/model.")
     source = locate(hub.fetch(path, revision), config)

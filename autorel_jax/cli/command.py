@@ -1,0 +1,125 @@
+"""Command: a function of argv -> an exit code; every fault of the input is one line on stderr, without a traceback.
+
+`run` calls the function, `Parser` reads its flags, `warn` prints what to beware of. Used by every command.
+"""
+
+import argparse
+import contextlib
+import functools
+import os
+import signal
+import sys
+import threading
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NoReturn
+
+from autorel_jax.cli.memory import keep_freed_memory
+from autorel_jax.errors import InputError, one_line
+
+BAD_INPUT, INTERRUPTED, TERMINATED = 2, 128 + signal.SIGINT, 128 + signal.SIGTERM
+SIGNALS = {(KeyboardInterrupt, ""): signal.SIGINT, (SystemExit, str(TERMINATED)): signal.SIGTERM}  # their exceptions
+SOON = 0.05  # seconds
+
+
+class Parser(argparse.ArgumentParser):
+    """An ArgumentParser whose complaints are InputErrors: one line, without the usage. Its texts keep their lines.
+
+    What it returns has the command's name as `prog`.
+    """
+
+    def __init__(self, *args: Any, formatter_class: Any = argparse.RawDescriptionHelpFormatter, **kwargs: Any):
+        super().__init__(*args, formatter_class=formatter_class, **kwargs)
+        self.set_defaults(prog=self.prog)
+        self.completions: list[Callable[[], object]] = []
+
+    def complete_help(self, complete: Callable[[], object]) -> None:
+        """Has a function called before the help is shown: it fills in what is slow to find out."""
+        self.completions.append(complete)
+
+    def format_help(self) -> str:
+        """The help, with all that is slow to find out."""
+        for complete in self.completions:
+            complete()
+        return super().format_help()
+
+    def error(self, message: str) -> NoReturn:
+        """Raises what argparse would print."""
+        raise InputError(f"{message}; see {self.prog} --help")
+
+
+def run(command: Callable[[Sequence[str] | None], int | None], argv: Sequence[str] | None, prog: str) -> int:
+    """Runs command(argv) and returns the exit code of the command named `prog`.
+
+    It is what the command returns (0 for None); 2 with one line on stderr for an InputError or where the output
+    cannot be written, and silently where its reader has gone; 130 when interrupted, 143 when terminated (files in
+    progress are removed, or can be continued).
+    """
+    open_closed_streams()
+    if argv is None:  # the process is the command's, not a program's that calls it
+        keep_freed_memory()
+        # Orbax drops what it had not begun to write when a save fails, of which our own message tells.
+        warnings.filterwarnings("ignore", "coroutine 'async_serialize_from_host", RuntimeWarning)
+        sys.unraisablehook = functools.partial(signal_again, sys.unraisablehook)
+    with contextlib.suppress(ValueError):  # only the main thread may say what a signal does
+        signal.signal(signal.SIGTERM, stop)
+    try:
+        code = command(argv)
+        sys.stdout.flush()
+    except InputError as error:
+        return complain(prog, error)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        drop_output()
+        return BAD_INPUT
+    except OSError as error:  # a full disk behind standard output; files of ours raise InputError
+        drop_output()
+        return complain(prog, one_line(error))
+    return code or 0
+
+
+def warn(prog: str, doubts: Iterable[str]) -> None:
+    """Prints what to beware of on stderr, a line for each."""
+    for doubt in doubts:
+        print(f"{prog}: warning: {doubt}", file=sys.stderr)
+
+
+def complain(prog: str, error: object) -> int:
+    """Prints one line on stderr; the exit code of bad input."""
+    print(f"{prog}: error: {' '.join(str(error).splitlines())}", file=sys.stderr)
+    return BAD_INPUT
+
+
+def stop(number: int, frame: object) -> NoReturn:
+    """A signal as an exception, so that files in progress are removed on the way out; a second one ends at once."""
+    signal.signal(number, signal.SIG_DFL)
+    raise SystemExit(128 + number)
+
+
+def signal_again(hook: Callable[[Any], object], unraisable: Any) -> None:
+    """Sends a signal again if its exception was raised inside a callback, mostly one of JAX for the garbage collector.
+
+    Python drops the exception there and calls this hook; the command would go on to its end.
+    """
+    number = SIGNALS.get((unraisable.exc_type, str(unraisable.exc_value)))
+    if number is None:
+        hook(unraisable)
+        return
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, stop)
+    soon = threading.Timer(SOON, os.kill, (os.getpid(), number))  # by then outside of the callback
+    soon.daemon = True
+    soon.start()
+
+
+def open_closed_streams() -> None:
+    """Gives the null device to a standard stream that the caller closed, where Python has None."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115 - stays open as long as the process
+
+
+def drop_output() -> None:
+    """Discards what is left for stdout: Python flushes it once more at exit, and would complain."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

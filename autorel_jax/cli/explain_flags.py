@@ -1,0 +1,149 @@
+"""Flags of the explain command: its parser, and the parsed flags -> ExplainConfig. Used by explain.py."""
+
+import argparse
+from pathlib import Path
+
+from autorel_jax.builtin import BUILTIN
+from autorel_jax.cli.command import Parser
+from autorel_jax.cli.flags import Names, add_compute_dtype, add_field, add_model_flags, given_fields
+from autorel_jax.cli.method_flags import add_method_flags, method_options
+from autorel_jax.corpus.config import ENGINES, JobConfig
+from autorel_jax.data.rows import READERS, STDIN
+from autorel_jax.data.sources import HF, TFDS
+from autorel_jax.explaining.config import ExplainConfig
+from autorel_jax.report.view import LEVELS
+
+PROG = "autorel-explain"
+EXAMPLES = """examples:
+  autorel-explain "a gorgeous, witty, seductive movie."
+  autorel-explain reviews.csv --text-column review --model sst2 --output reviews.html
+  autorel-explain questions.tsv --text-column question --pair-column answer --model qnli --output out.jsonl
+  autorel-explain reviews/ --model sst2 --output scores.parquet --keep-columns url,date
+  autorel-explain hf:nyu-mll/glue:sst2 --split validation --text-column sentence --output scores.parquet
+  echo "not bad at all" | autorel-explain - --model sst2 --contrast positive negative --level token
+"""
+
+
+def parser(prog: str = PROG) -> Parser:
+    """The flags; `--help` documents each."""
+    made = Parser(
+        prog=prog,
+        description="Shows which words of a text made a BERT classifier decide, by layer-wise relevance propagation.",
+        epilog=EXAMPLES.replace(PROG, prog),
+    )
+    made.add_argument(
+        "texts",
+        nargs="+",
+        metavar="TEXT",
+        help=f"one or more texts; or files ({', '.join(READERS)}), folders with such files, patterns such as "
+        f"'reviews/*.csv', {TFDS}NAME for a prepared TensorFlow data set, {HF}NAME or {HF}NAME:CONFIG for one of the "
+        f"Hugging Face hub or a folder of its layout; or {STDIN} for standard input, one text a line",
+    )
+    made.add_argument("--pair", action="append", metavar="TEXT", help="the second text of each TEXT; repeat it")
+    model = made.add_argument_group("model")
+    model.add_argument(
+        "--model",
+        default=BUILTIN,
+        metavar="PATH",
+        help="a directory, a weights file, a TensorFlow checkpoint's prefix, or a name on the Hugging Face hub "
+        "(default: the built-in classifier of film reviews' sentiment)",
+    )
+    add_model_flags(model)
+    explanation = made.add_argument_group("explanation")
+    add_method_flags(made, explanation)
+    add_inside_flags(made, explanation)
+    add_text_flags(explanation)
+    add_column_flags(made.add_argument_group("input files"))
+    add_run_flags(made.add_argument_group("run and output"))
+    return made
+
+
+def add_inside_flags(parser: Parser, group: argparse._ArgumentGroup) -> None:
+    """Adds the flags of relevance inside the model."""
+    add_field(group, ExplainConfig, "audit")
+    readout = add_field(group, ExplainConfig, "readouts", "--readout", action="append", choices=Names(readouts))
+    add_field(group, ExplainConfig, "neurons")
+    what = readout.help
+
+    def complete() -> None:
+        from autorel_jax.corpus.nested import WITH_INSIDE
+
+        readout.help = f"{what}, for {', '.join(WITH_INSIDE)}; repeatable: {', '.join(readouts())} (see docs/ledger.md)"
+
+    parser.complete_help(complete)
+
+
+def readouts() -> tuple[str, ...]:
+    """The names of the read-outs."""
+    from autorel_jax.lrp.taps import READOUTS  # imports jax
+
+    return READOUTS
+
+
+def add_text_flags(group: argparse._ArgumentGroup) -> None:
+    """Adds the flags of what is read and shown of a text."""
+    group.add_argument(
+        "--level",
+        choices=LEVELS,
+        default=LEVELS[0],
+        help="what is shown (default: %(default)s; .jsonl holds both)",
+    )
+    for name in ("split_punctuation", "max_length", "long", "stride"):
+        add_field(group, ExplainConfig, name)
+
+
+def add_column_flags(group: argparse._ArgumentGroup) -> None:
+    """Adds the flags of what is where in a file of rows."""
+    add = group.add_argument
+    add("--text-column", default="text", metavar="NAME", help="default: %(default)s")
+    add("--pair-column", metavar="NAME", help="the second text of a pair")
+    add("--label-column", metavar="NAME", help="the row's own label, for --target given")
+    add("--id-column", metavar="NAME", help="default: the number of the row")
+    add("--encoding", default="utf-8", help="of the files (default: %(default)s)")
+    add("--keep-columns", type=names, default=(), metavar="NAME,NAME", help="columns that pass through to the output")
+    add("--split", metavar="NAME", help=f"of a data set ({TFDS}NAME, {HF}NAME), such as validation or train[:1000]")
+    add("--data-dir", type=Path, metavar="DIR", help="of prepared data sets (default: ~/tensorflow_datasets)")
+
+
+def add_run_flags(group: argparse._ArgumentGroup) -> None:
+    """Adds the flags of how it is computed, and of where the result goes."""
+    add = group.add_argument
+    add(
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="write there, .parquet, .jsonl, .csv, .npz or .html by its suffix, Parquet without one (default: text on "
+        "the terminal)",
+    )
+    add_field(group, JobConfig, "columns", type=names, metavar="NAME,NAME")
+    add_field(group, JobConfig, "shard", type=shard, nargs=None, metavar="I/N")
+    add_field(group, JobConfig, "engine", choices=ENGINES, metavar=None)
+    add_field(group, JobConfig, "workers")
+    add_field(group, JobConfig, "restart")
+    add("--strict", action="store_true", help="exit code 1 if a row was left out")
+    add_field(group, JobConfig, "part_rows")
+    add_field(group, ExplainConfig, "batch_size")
+    add_compute_dtype(group)
+    add("--device", metavar="NAME", help="cpu, gpu, gpu:1, … (default: the best there is)")
+    add("--devices", type=int, metavar="N", help="divide batches among N devices (default: all there are)")
+
+
+def names(text: str) -> tuple[str, ...]:
+    """`a,b` -> ("a", "b")."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def shard(text: str) -> tuple[int, int]:
+    """`2/8` -> (2, 8)."""
+    place, _, count = text.partition("/")
+    return int(place), int(count)
+
+
+def explain_config(args: argparse.Namespace) -> ExplainConfig:
+    """The flags as ExplainConfig."""
+    options = given_fields(args, ExplainConfig) | method_options(args)
+    if "readouts" in options:
+        options["readouts"] = tuple(options["readouts"])
+    if args.texts == [STDIN] and not args.output:  # a slow pipe is answered batch by batch
+        options["prefetch"] = 1
+    return ExplainConfig(**options)

@@ -1,0 +1,140 @@
+"""Stream: explanations -> the terminal, a page or a pipe, one after the other.
+
+Used by explain.py, whose parsed flags are `args` here. Output files of rows are in job.py.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import stat
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from autorel_jax.cli.flags import given_fields
+from autorel_jax.corpus.config import JobConfig
+from autorel_jax.data.rows import Rejected, Row
+from autorel_jax.data.sources import Corpus
+from autorel_jax.errors import InputError
+
+if TYPE_CHECKING:
+    from autorel_jax.explaining.config import ExplainConfig
+    from autorel_jax.explaining.explainer import Explainer
+    from autorel_jax.report.explanation import Explanation
+
+Write = Callable[["Explanation"], object]
+FOR_FILES = ("columns", "shard", "engine", "workers")  # fields of JobConfig that are refused here
+
+
+def is_pipe(path: Path) -> bool:
+    """Whether there is a pipe or a device."""
+    try:
+        kind = os.stat(path).st_mode
+    except OSError:
+        return False
+    return not (stat.S_ISREG(kind) or stat.S_ISDIR(kind))
+
+
+def stream(
+    args: argparse.Namespace,
+    explainer: Explainer,
+    corpus: Corpus,
+    write: Write,
+    progress: Callable[[int], object],
+) -> int:
+    """Writes one explanation after the other; says on stderr what is left out. Returns the exit code."""
+    from autorel_jax.explaining.usable import none_usable, usable
+
+    left_out: list[Rejected] = []
+    count = 0
+
+    def rows() -> Iterator[Row]:
+        for item in corpus.rows():
+            item = usable(item, explainer) if isinstance(item, Row) else item
+            if isinstance(item, Row):
+                yield item
+            else:
+                left_out.append(item)
+                print(f"{args.prog}: left out: {item}", file=sys.stderr)
+
+    for explanation in explainer.explain(rows(), progress):
+        write(explanation)
+        count += 1
+    if left_out and not count:
+        raise none_usable(len(left_out), str(left_out[0]))
+    if args.output:
+        tell_of_output(args, left_out)
+    return int(args.strict and len(left_out) > 0)
+
+
+def tell_of_output(args: argparse.Namespace, left_out: list[Rejected]) -> None:
+    """Says what was written, and writes the rows that were left out into a file beside it."""
+    from autorel_jax.corpus.partial import write_rejected
+    from autorel_jax.data.by_products import rejected_of
+
+    print(f"{args.prog}: wrote {args.output}", file=sys.stderr)
+    if args.output.is_file():
+        write_rejected(rejected_of(args.output), [item.record for item in left_out])
+
+
+@contextlib.contextmanager
+def opened(args: argparse.Namespace, config: ExplainConfig) -> Iterator[Write]:
+    """The function that writes an explanation: on a page or into a pipe, or on the terminal."""
+    check_flags(args)
+    if config.audit or config.readouts:
+        check_inside(args, config)
+    if args.output:
+        from autorel_jax.report.output import open_writer
+
+        with open_writer(args.output, args.level) as write:
+            yield write
+    else:
+        from autorel_jax.report.terminal import show
+
+        yield lambda explanation: show(explanation, args.level, sys.stdout)
+
+
+def check_flags(args: argparse.Namespace) -> None:
+    """Raises InputError for flags that only a file of rows has."""
+    given = given_fields(args, JobConfig)
+    if args.keep_columns or any(given.get(name, default) != default for name, default in defaults().items()):
+        from autorel_jax.corpus.formats import FORMATS
+
+        raise InputError(
+            f"--columns, --keep-columns, --shard, --engine and --workers are for an --output that is a file of rows: "
+            f"{', '.join(FORMATS)}."
+        )
+
+
+def defaults() -> dict[str, object]:
+    """What those flags are where they are not given."""
+    return {name: getattr(JobConfig, name) for name in FOR_FILES}
+
+
+def check_inside(args: argparse.Namespace, config: ExplainConfig) -> None:
+    """Raises InputError where the output cannot hold the ledgers or read-outs that were asked for."""
+    from autorel_jax.corpus import nested
+    from autorel_jax.report.output import WRITERS
+
+    suffix = args.output.suffix.lower() if args.output else nested.TERMINAL
+    piped = args.output is not None and is_pipe(args.output)
+    for flag, asked, kind in (
+        ("--readout", config.readouts, nested.READOUTS),
+        ("--audit", config.audit, nested.LEDGER),
+    ):
+        accepted = [name for name in nested.SHOWN_IN[kind] if name in WRITERS or not piped]
+        if asked and suffix not in accepted:
+            raise nested.not_in(flag, kind, accepted)
+
+
+@contextlib.contextmanager
+def progress_bar(args: argparse.Namespace) -> Iterator[Callable[[int], object]]:
+    """Counts texts on stderr where that is a terminal; gone at the end where the result is on the terminal too."""
+    from tqdm import tqdm
+
+    shared = not args.output and sys.stdout.isatty()
+    with tqdm(unit=" texts", disable=not sys.stderr.isatty(), file=sys.stderr, leave=not shared) as bar:
+        yield bar.update

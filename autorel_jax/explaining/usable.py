@@ -1,0 +1,27 @@
+"""Usable: a row -> itself, or Rejected where it lacks the label that is to be explained.
+
+Used by corpus/part.py and cli/stream.py.
+"""
+
+from autorel_jax.attribution import targets
+from autorel_jax.data.rows import Rejected, Row
+from autorel_jax.data.sources import reject
+from autorel_jax.errors import InputError
+from autorel_jax.explaining.explainer import Explainer
+
+
+def usable(row: Row, explainer: Explainer) -> Row | Rejected:
+    """The row itself, or Rejected where it lacks the label that is to be explained."""
+    if explainer.config.target == targets.GIVEN:
+        try:
+            targets.given_id(row.id, row.label, explainer.classifier.label_id)
+        except InputError as error:
+            return reject(row, str(error))
+    return row
+
+
+def none_usable(count: int, first: str) -> InputError:
+    """What to raise where every row was left out; `first` says where the first of them stands, and why."""
+    if count == 1:
+        return InputError(f"The only row cannot be explained: {first}")
+    return InputError(f"None of the {count} rows can be explained. The first: {first}")

@@ -1,0 +1,144 @@
+"""autorel: one command for all; what it lists, what it calls, what it refuses, and what it does not import."""
+
+import importlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import autorel_jax
+from autorel_jax.cli import convert, explain, export, train
+from autorel_jax.cli.main import COMMANDS, main
+
+HELP = "from autorel_jax.cli.main import main; main(['--help'])"
+
+
+def module(*words, **options):
+    """`python -m autorel_jax`: the finished process."""
+    command = [sys.executable, "-m", "autorel_jax", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, **options)
+
+
+def refused(capsys, *words):
+    """The one line with which the command refuses its arguments."""
+    assert main(list(words)) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    return err.rstrip("\n")
+
+
+@pytest.mark.parametrize("flag", ["--help", "-h"])
+def test_the_help_lists_each_command_in_a_line(capsys, flag):
+    assert main([flag]) == 0
+    lines = [line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines()]
+    for name, (_, does) in COMMANDS.items():
+        assert [name, does] in lines
+
+
+def test_each_command_has_its_module():
+    assert list(COMMANDS) == ["explain", "train", "convert", "export"]
+    found = [importlib.import_module(module) for module, _ in COMMANDS.values()]
+    assert found == [explain, train, convert, export]
+
+
+def test_without_a_command_it_prints_the_help(capsys):
+    assert main([]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "explain" in err
+    assert err.startswith("usage: autorel COMMAND")
+
+
+def test_its_version(capsys):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"autorel {autorel_jax.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("explian", "unknown command 'explian'; available: explain, train, convert, export. Did you mean explain?"),
+        ("Convert", "unknown command 'Convert'; available: explain, train, convert, export. Did you mean convert?"),
+        ("evaluate", "unknown command 'evaluate'; available: explain, train, convert, export."),
+        ("record", "unknown command 'record'; available: explain, train, convert, export."),
+        ("a\nb", "unknown command 'a'; available: explain, train, convert, export."),
+        ("", "unknown command ''; available: explain, train, convert, export."),
+        ("--verson", "unknown option '--verson'; available: --help, --version, or a command:"),
+    ],
+)
+def test_an_unknown_word_is_refused_in_one_line(capsys, word, said):
+    assert refused(capsys, word).startswith(f"autorel: error: {said}")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_speaks_under_the_name_it_was_called_by(capsys, name):
+    with pytest.raises(SystemExit) as end:
+        main([name, "--help"])
+    assert end.value.code == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith(f"usage: autorel {name} ")
+    assert f"  autorel {name} " in shown  # an example
+    assert f"autorel-{name}" not in shown.replace("as --model of autorel-explain", "")
+    assert refused(capsys, name, "--frobnicate").startswith(f"autorel {name}: error: ")
+    assert importlib.import_module(COMMANDS[name][0]).main(["--frobnicate"]) == 2
+    assert capsys.readouterr().err.startswith(f"autorel-{name}: error: ")
+
+
+def test_an_explanation(model_folder):
+    done = module("explain", "a good film", "--model", model_folder)
+    assert done.returncode == 0, done.stderr
+    assert "good" in done.stdout
+    assert done.stderr.startswith("autorel explain: ")
+
+
+def test_the_help_imports_no_command():
+    script = f"{HELP}; import sys; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    modules = set(done.stdout.splitlines()[-1].split())
+    assert not modules & {"jax", "numpy", "flax", "pyarrow", *(module for module, _ in COMMANDS.values())}
+    ours = {name for name in modules if name.startswith("autorel_jax.")}
+    assert ours == {f"autorel_jax.{name}" for name in ("cli", "cli.main", "cli.command", "cli.memory", "errors")}
+
+
+def test_convert_imports_no_jax():
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "autorel_jax", "convert", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    imported = {line.rsplit("|", 1)[-1].strip() for line in done.stderr.splitlines()}
+    assert "autorel_jax.cli.convert" in imported
+    assert not imported & {"jax", "autorel_jax.cli.explain", "autorel_jax.cli.train", "autorel_jax.cli.export"}
+
+
+def test_the_module_is_the_same_command():
+    done = module("--version")
+    assert (done.returncode, done.stdout) == (0, f"autorel {autorel_jax.__version__}\n")
+    done = module("explian")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("autorel: error: unknown command 'explian'")
+
+
+def test_the_installed_script(tmp_path):
+    """As pip makes it; only where the package is installed with it."""
+    script = Path(sys.executable).with_name("autorel")
+    if not script.exists():
+        pytest.skip("the script autorel is not installed beside Python: pip install .")
+    source = {**os.environ, "PYTHONPATH": str(Path(autorel_jax.__file__).parents[1])}
+    for words, code in ((["--version"], 0), ([], 2), (["explian"], 2), (["convert", "--frobnicate"], 2)):
+        done = subprocess.run([script, *words], capture_output=True, text=True, check=False, env=source, cwd=tmp_path)
+        assert done.returncode == code, done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_a_full_disk_behind_standard_output():
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("there is no /dev/full on this system")
+    with full.open("w") as stdout:
+        command = [sys.executable, "-m", "autorel_jax", "--help"]
+        done = subprocess.run(command, stdout=stdout, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (2, "autorel: error: [Errno 28] No space left on device\n")
