@@ -34,13 +34,13 @@ def choose_device(name: str | None) -> jax.Device | None:
 def keep_compiled_programs() -> None:
     """Keeps compiled programs on disk between runs, unless JAX_COMPILATION_CACHE_DIR says where to.
 
-    The folder is named after jaxlib's version, as another version cannot use what is in it. Where it cannot be
-    written to, everything is compiled anew and nothing is said.
+    The folder is named after jaxlib's version, as another version cannot use what is in it. If it cannot be
+    written to, programs are compiled each time, without a message.
     """
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         try:
             home = Path(os.environ.get("XDG_CACHE_HOME", ""))
-            if not home.is_absolute():  # unset, or relative, which the XDG standard calls void
+            if not home.is_absolute():  # unset, or relative, which the XDG standard calls invalid
                 home = Path.home() / ".cache"
             folder = home / "autorel_jax" / f"jaxlib-{jaxlib.__version__}"
             folder.mkdir(parents=True, exist_ok=True)

@@ -13,9 +13,9 @@ def keep_freed_memory() -> None:
     """Lets the process keep the memory of arrays that are freed, for the next ones; on Linux with glibc alone.
 
     On a CPU every call of a compiled program allocates its large arrays anew, and the system fills new pages with
-    zeros: a tenth of the time of an explanation. What a process holds is then the most that it ever needed. Has to
-    come before JAX computes for the first time, as each of its threads keeps the arena that it began with. That it
-    is imported, and threads of NumPy's, do no harm. Only in a process that is the command's own.
+    zeros: a tenth of the time of an explanation. What a process holds is then the most that it ever needed. Call it
+    before JAX computes for the first time, as each of its threads keeps the arena that it began with; it may have been
+    imported before. Only for a process that is the command's own.
     """
     with contextlib.suppress(OSError, AttributeError):  # another C library, which has no mallopt
         mallopt = ctypes.CDLL(None).mallopt

@@ -51,7 +51,7 @@ def join(address: str, processes: int | None, process: int | None) -> None:
 
 
 def check(address: str, processes: int | None, process: int | None) -> None:
-    """Raises InputError where JAX would crash: it asserts all this in C++, if at all."""
+    """Raises InputError where JAX would crash: it asserts this in C++, or not at all."""
     if processes is None or process is None:
         raise InputError(f"--coordinator needs --processes N and --process I, or the address {AUTO}.")
     if not 0 <= process < processes:

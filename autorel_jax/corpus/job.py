@@ -72,14 +72,15 @@ def explain_corpus(
       InputError: the input cannot be read or holds no row that can be explained, the output cannot be written, or
         its work in progress is another call's.
     """
-    return run_job(explainer, corpus, Path(output), JobConfig(**options), progress)
+    config = JobConfig(**options)
+    config.check_corpus(corpus)
+    return run_job(explainer, corpus, Path(output), config, progress)
 
 
 def run_job(
     explainer: Explainer, corpus: Corpus, output: Path, config: JobConfig, progress: Callable[[int], object]
 ) -> Summary:
-    """As `explain_corpus`."""
-    config.check_corpus(corpus)
+    """As `explain_corpus`, of a config and a corpus that were checked."""
     made = FORMATS[suffix_of(output)](choice(explainer, corpus, config.columns, config.level))
     if config.engine == RAY:
         from autorel_jax.corpus import on_ray

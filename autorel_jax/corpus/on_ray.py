@@ -79,7 +79,7 @@ class Recipe(NamedTuple):
 
 
 def recipe_of(composite: Composite) -> Recipe:
-    """The recipe of a composite; InputError where a rule of it is none of the package's."""
+    """The recipe of a composite; InputError where one of its rules is not in the package."""
     fields = {name: getattr(composite, name) for name in ("reads", "last_queries", "name", "changed")}
     if composite.boundary in RULES:
         made = Recipe(list(RULES).index(composite.boundary), composite.rules, fields)
@@ -150,7 +150,7 @@ class Worker:
 
 
 class Reader:
-    """The parts of a corpus by number; it goes forward, and begins anew for a number that lies behind.
+    """The parts of a corpus by number; it reads forward, and from the beginning for a number that lies behind.
 
     `count` is how many rows there have to be.
     """
@@ -168,7 +168,7 @@ class Reader:
         if self.next is None or number < self.next:
             self.rows, self.next = self.corpus.rows(), 0
         skipped = (number - self.next) * self.part_rows
-        self.next = None  # if reading fails, nobody knows where it stands
+        self.next = None  # if reading fails, its place is unknown
         found = list(itertools.islice(self.rows, skipped, skipped + self.part_rows))
         self.next = number + 1
         expected = min(self.part_rows, self.count - number * self.part_rows)
@@ -183,8 +183,8 @@ class Reader:
 def finished_parts(task: Task, numbers: Sequence[int], workers: int | None) -> Iterator[tuple[int, bytes, dict]]:
     """The parts of those numbers, each as soon as it is done: number, bytes of its file, record.
 
-    Ray is the one that this process is connected to, else the cluster of RAY_ADDRESS, else one of this machine alone
-    that ends with the last part.
+    This uses the Ray that this process is connected to, else the cluster of RAY_ADDRESS, else starts Ray on this
+    machine and ends it after the last part.
 
     Args:
       task: from `task_of`.
@@ -240,10 +240,10 @@ def package() -> Any:
 def connect(ray: Any) -> None:
     """Connects to the cluster of RAY_ADDRESS, or starts Ray here.
 
-    To start it, Ray forks. A process that has computed with JAX has threads, which forks do not suit: best come first.
+    Ray starts by a fork, which is unsafe once JAX has computed and has threads: connect before.
     """
-    logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # its plans, and errors that are ours to tell
-    ray.data.DataContext.get_current().enable_progress_bars = False  # the progress is ours to show
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # it logs its plans, and errors that our message tells
+    ray.data.DataContext.get_current().enable_progress_bars = False  # we show our own
     here = [str(Path(autorel_jax.__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
     path = {"env_vars": {"PYTHONPATH": os.pathsep.join(here)}}  # workers on this machine find this very package
     handler = signal.getsignal(signal.SIGTERM)
@@ -251,7 +251,7 @@ def connect(ray: Any) -> None:
         ray.init(log_to_driver=False, logging_level=logging.ERROR, runtime_env=path)
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise InputError(f"Ray cannot be reached or started: {one_line(error)}.") from None
-    finally:  # Ray puts its own in the place of ours, which has another exit code
+    finally:  # Ray replaces our handler, whose exit code differs
         if handler is not None and threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, handler)
 
