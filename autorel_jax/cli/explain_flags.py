@@ -5,7 +5,7 @@ from pathlib import Path
 
 from autorel_jax.builtin import BUILTIN
 from autorel_jax.cli.command import Parser
-from autorel_jax.cli.flags import Names, add_compute_dtype, add_field, add_model_flags, given_fields
+from autorel_jax.cli.flags import Names, add_compute_dtype, add_fields, add_model_flags, given_fields
 from autorel_jax.cli.method_flags import add_method_flags, method_options
 from autorel_jax.corpus.config import ENGINES, JobConfig
 from autorel_jax.data.rows import READERS, STDIN
@@ -60,9 +60,8 @@ def parser(prog: str = PROG) -> Parser:
 
 def add_inside_flags(parser: Parser, group: argparse._ArgumentGroup) -> None:
     """Adds the flags of relevance inside the model."""
-    add_field(group, ExplainConfig, "audit")
-    readout = add_field(group, ExplainConfig, "readouts", "--readout", action="append", choices=Names(readouts))
-    add_field(group, ExplainConfig, "neurons")
+    repeated = {"flags": ["--readout"], "action": "append", "choices": Names(readouts)}
+    readout = add_fields(group, ExplainConfig, audit={}, readouts=repeated, neurons={})["readouts"]
     what = readout.help
 
     def complete() -> None:
@@ -88,8 +87,7 @@ def add_text_flags(group: argparse._ArgumentGroup) -> None:
         default=LEVELS[0],
         help="what is shown (default: %(default)s; .jsonl holds both)",
     )
-    for name in ("split_punctuation", "max_length", "long", "stride"):
-        add_field(group, ExplainConfig, name)
+    add_fields(group, ExplainConfig, split_punctuation={}, max_length={}, long={}, stride={})
 
 
 def add_column_flags(group: argparse._ArgumentGroup) -> None:
@@ -115,14 +113,18 @@ def add_run_flags(group: argparse._ArgumentGroup) -> None:
         help="write there, .parquet, .jsonl, .csv, .npz or .html by its suffix, Parquet without one (default: text on "
         "the terminal)",
     )
-    add_field(group, JobConfig, "columns", type=names, metavar="NAME,NAME")
-    add_field(group, JobConfig, "shard", type=shard, nargs=None, metavar="I/N")
-    add_field(group, JobConfig, "engine", choices=ENGINES, metavar=None)
-    add_field(group, JobConfig, "workers")
-    add_field(group, JobConfig, "restart")
+    add_fields(
+        group,
+        JobConfig,
+        columns={"type": names, "metavar": "NAME,NAME"},
+        shard={"type": shard, "nargs": None, "metavar": "I/N"},
+        engine={"choices": ENGINES, "metavar": None},
+        workers={},
+        restart={},
+        part_rows={},
+    )
     add("--strict", action="store_true", help="exit code 1 if a row was left out")
-    add_field(group, JobConfig, "part_rows")
-    add_field(group, ExplainConfig, "batch_size")
+    add_fields(group, ExplainConfig, batch_size={})
     add_compute_dtype(group)
     add("--device", metavar="NAME", help="cpu, gpu, gpu:1, … (default: the best there is)")
     add("--devices", type=int, metavar="N", help="divide batches among N devices (default: all there are)")

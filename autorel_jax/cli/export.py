@@ -30,7 +30,7 @@ def parser(prog: str = PROG) -> Parser:
         epilog=EXAMPLES.replace(PROG, prog),
     )
     add = made.add_argument
-    add("model", metavar="MODEL", help="as --model of autorel-explain")
+    add("model", metavar="MODEL", help="as --model of autorel explain")
     add("output", metavar="OUTPUT", type=Path, help="the file to write; an older one is replaced")
     add_model_flags(made)
     add_method_flags(made, made.add_argument_group("explanation"), composites_only=True)

@@ -9,7 +9,7 @@ import dataclasses
 import types
 import typing
 from argparse import SUPPRESS, Action, ArgumentParser, Namespace, _ActionsContainer
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +22,18 @@ if TYPE_CHECKING:
 METAVARS = {Path: "PATH", str: "NAME", int: "N", float: "X"}
 
 
+def add_fields(group: _ActionsContainer, config: type, **fields: Mapping[str, Any]) -> dict[str, Action]:
+    """Adds the flags of fields of a config, in that order, each with its keywords of `add_field`."""
+    return {name: add_field(group, config, name, **keywords) for name, keywords in fields.items()}
+
+
 def add_field(
-    group: _ActionsContainer, config: type, name: str, *flags: str, switch: Any = "store_true", **changes: Any
+    group: _ActionsContainer,
+    config: type,
+    name: str,
+    flags: Sequence[str] = (),
+    switch: Any = "store_true",
+    **changes: Any,
 ) -> Action:
     """Adds the flag of a config's field, made from its `option`; where it is not given, the arguments lack it.
 

@@ -61,8 +61,7 @@ def parser(prog: str = PROG) -> Parser:
     fields = made.add_argument_group("what is trained, and how; flags override the file")
     for field in dataclasses.fields(TrainConfig):
         if field.name != "task":
-            names = spellings(field.name)
-            add_field(fields, TrainConfig, field.name, *names, switch=argparse.BooleanOptionalAction)
+            add_field(fields, TrainConfig, field.name, spellings(field.name), switch=argparse.BooleanOptionalAction)
     fields.add_argument("--do_lower_case", action="store_false", dest="cased", help="the same as --no-cased")
     add_place_flags(made.add_argument_group("where it runs"))
     add_ignored_flags(made.add_argument_group("the original's flags without a meaning here: accepted and ignored"))
