@@ -11,6 +11,7 @@ import numpy as np
 
 from autorel_jax import weights
 from autorel_jax.attribution import relevance
+from autorel_jax.attribution.settings import Settings
 from autorel_jax.builtin import BUILTIN
 from autorel_jax.errors import InputError
 from autorel_jax.lrp import composites
@@ -77,10 +78,10 @@ class Classifier:
             raise InputError("There are no texts; a batch needs at least one.")
         return pad(rows, length=max(len(row.ids) for row in rows), batch=len(rows), pad_id=self.tokenizer.pad_id)
 
-    def settings(self, method: str | composites.Composite, read_at: str | None = None) -> relevance.Settings:
+    def settings(self, method: str | composites.Composite, read_at: str | None = None) -> Settings:
         """What a compiled explanation depends on; `read_at` None is the method's default."""
         composite = composites.composite(method)
-        return relevance.Settings(self.config, composite, read_at or composite.reads[0], jnp.dtype(self.dtype))
+        return Settings(self.config, composite, read_at or composite.reads[0], jnp.dtype(self.dtype))
 
     def embeddings(self, method: str | composites.Composite, batch: Batch, read_at: str | None = None) -> Array:
         """What `logits_of` takes for the same arguments: the activations [B, T, D] where relevance is read."""
@@ -97,7 +98,7 @@ class Classifier:
         """
         settings = self.settings(method, read_at)
         f = relevance.from_embeddings(settings, self.params, batch.mask, batch.types, settings.values)
-        return lambda x: settings.composite.boundary.logits(f(x))
+        return lambda x: settings.method.boundary.logits(f(x))
 
     def logits(self, batch: Batch) -> np.ndarray:
         """The plain model's logits [B, C]."""

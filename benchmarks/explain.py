@@ -21,8 +21,9 @@ import jax
 import numpy as np
 
 from autorel_jax import weights
-from autorel_jax.attribution import relevance
-from autorel_jax.attribution.readouts import token_readouts
+from autorel_jax.attribution.method import Texts
+from autorel_jax.attribution.scores import token_scores
+from autorel_jax.attribution.settings import Settings
 from autorel_jax.explaining.config import ExplainConfig
 from autorel_jax.lrp.composites import COMPOSITES
 from autorel_jax.model import encoder as bert
@@ -81,19 +82,19 @@ def cost(size: str, method: str, params: bert.Params, texts: int, tokens: int, a
     """One line: time of a forward pass and of relevance, their ratio, and the memory that each needs."""
     config, composite = sized(size, args.classes), COMPOSITES[method]
     inside = {"audit": args.audit, "readouts": tuple(filter(None, args.readouts.split(","))), "neurons": 10}
-    settings = relevance.Settings(config, composite, composite.reads[0], **inside)
+    settings = Settings(config, composite, composite.reads[0], **inside)
     weights = np.broadcast_to(np.eye(args.classes, dtype=np.float32), (texts, args.classes, args.classes))
     weights = weights if args.classes else None
-    explained = token_readouts if args.audit or args.readouts else relevance.token_relevance
     rng = np.random.default_rng(1)
     ids = rng.integers(1000, 30000, (texts, tokens)).astype(np.int32)
     mask, types = np.ones_like(ids), np.zeros_like(ids)
     params = jax.device_put(params)
     forward = jax.jit(Bert(config).apply).lower({"params": params}, ids, mask, types).compile()
-    explain = explained.lower(settings, params, ids, mask, types, weights, settings.values).compile()
+    asked = params, Texts(ids, mask, types), weights, settings.values
+    explain = token_scores.lower(settings, *asked).compile()
     calls = (
         lambda: forward({"params": params}, ids, mask, types),
-        lambda: explain(params, ids, mask, types, weights, settings.values),
+        lambda: explain(*asked),
     )
     times = alternate(calls, args.repeats)
     ratio = statistics.median(b / a for a, b in zip(*times, strict=True))

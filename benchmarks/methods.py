@@ -82,8 +82,8 @@ def line(explainer: Explainer, tokens: Sequence[Tokens], plain: Callable[[], Non
     """A row of the table."""
 
     def run() -> None:
-        for places in batches(tokens, explainer.batch_size):
-            fetched(explainer.compute(tokens, PREDICTED, places))
+        for places in batches(tokens, explainer.computer.batch_size):
+            fetched(explainer.computer.compute(tokens, PREDICTED, places))
 
     run(), plain()
     taken, ratios, begun = [], [], time.perf_counter()

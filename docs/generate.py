@@ -8,8 +8,9 @@ import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from autorel_jax.attribution.methods import METHODS
 from autorel_jax.attribution.methods.method import Method
+
+from autorel_jax.attribution.methods import METHODS
 from autorel_jax.lrp.composites import COMPOSITES, MULTIPLIER, OPS, RULES, defaults_of
 
 ROOT = Path(__file__).parents[1]

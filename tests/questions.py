@@ -6,10 +6,10 @@ import jax
 import numpy as np
 from models import random_params, tiny_config
 
+from autorel_jax.attribution.method import Method, Result, Texts
 from autorel_jax.attribution.methods import METHODS
-from autorel_jax.attribution.methods.method import Method
-from autorel_jax.attribution.methods.question import Texts
-from autorel_jax.attribution.methods.scores import Settings, token_scores
+from autorel_jax.attribution.scores import token_scores
+from autorel_jax.attribution.settings import Settings
 from autorel_jax.classifier import forward
 
 CONFIG = tiny_config(labels=("a", "b", "c"))
@@ -49,8 +49,36 @@ def answer(
     """Logits [B, C], scores [B, N, T] and diagnostics [B, N, M]."""
     params = random_params(config, scale=0.3) if params is None else params
     settings = Settings(config, method, read_at or method.reads[0])
-    found = token_scores(settings, params, texts, weights, method.values(config, BASELINE_IDS))
-    return [np.asarray(part) for part in found]
+    return parts(method, token_scores(settings, params, texts, weights, method.values(config, BASELINE_IDS)))
+
+
+def parts(method: Method, result: Result) -> list[np.ndarray]:
+    """Logits [B, C], scores [B, N, T] and diagnostics [B, N, M] of a Result."""
+    measured = [np.asarray(result.diagnostics[name]) for name in method.diagnostics]
+    nothing = np.zeros((*result.relevance.shape[:2], 0))
+    diagnostics = np.stack(measured, axis=-1) if measured else nothing
+    return [np.asarray(result.logits), np.asarray(result.relevance), diagnostics]
+
+
+def token_relevance(settings: Settings, params: Any, ids: Any, mask: Any, types: Any, weights: Any, values: Any) -> Any:
+    """Logits [B, C] and relevance [B, N, T]."""
+    result = token_scores(settings, params, Texts(ids, mask, types), weights, values)
+    return result.logits, result.relevance
+
+
+def token_readouts(settings: Settings, params: Any, ids: Any, mask: Any, types: Any, weights: Any, values: Any) -> Any:
+    """Logits, relevance, and by name what was read and counted."""
+    result = token_scores(settings, params, Texts(ids, mask, types), weights, values)
+    return result.logits, result.relevance, readings(result)
+
+
+def readings(result: Result) -> dict[str, Any]:
+    """Read-outs and what an audit counted, by name."""
+    read = dict(result.readouts)
+    if result.absorbed is not None:
+        counted = result.absorbed._asdict()
+        read |= {"absorbed": counted.pop("items")} | {name: part for name, part in counted.items() if part is not None}
+    return read
 
 
 def exact(method: Method, texts: Texts = TEXTS, weights: Any = EYE, **options: Any) -> list[np.ndarray]:

@@ -12,7 +12,7 @@ from models import refusal
 from tolerances import BATCH, LEDGER_FLOAT32, SUM_FLOAT32
 
 import autorel_jax as ar
-from autorel_jax.attribution.readouts import token_readouts
+from autorel_jax.attribution.scores import token_scores
 from autorel_jax.cli.explain import main
 from autorel_jax.report import html as report_html
 from autorel_jax.report import terminal
@@ -71,9 +71,9 @@ def test_scores_are_those_without_it(audited, classifier):
 
 
 def test_other_values_and_texts_do_not_recompile(audited, classifier):
-    before = token_readouts._cache_size()
+    before = token_scores._cache_size()
     found = ar.explain(classifier, TEXTS[::-1], PAIRS[::-1], parameters={"gamma": 0.5}, **ASKED)
-    assert token_readouts._cache_size() == before
+    assert token_scores._cache_size() == before
     assert found[0].ledger.words != audited[-3].ledger.words
 
 

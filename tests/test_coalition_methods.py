@@ -10,9 +10,9 @@ from measures import relative_error
 from questions import EYE, IDS, MASK, TEXTS, TYPES, UNITS, exact, part_logits
 from tolerances import METHOD_EXACT, SAMPLED_SHAPLEY, SHAPLEY_ORDERS
 
+from autorel_jax.attribution.method import Texts
 from autorel_jax.attribution.methods import draws
 from autorel_jax.attribution.methods.occlusion import Occlusion, ShapleySampling
-from autorel_jax.attribution.methods.question import Texts
 from autorel_jax.attribution.methods.surrogates import KernelShap, Lime, kernel, kernel_size
 
 

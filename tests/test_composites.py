@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 from measures import relative_error
 from models import random_params, refusal, tiny_config
+from questions import token_relevance
 from tolerances import BATCH, BFLOAT16, CONSERVATION, FORWARD, RULE, SAME_TEXT
 
 from autorel_jax.attribution import relevance
+from autorel_jax.attribution.scores import token_scores
+from autorel_jax.attribution.settings import Settings
 from autorel_jax.classifier import load
 from autorel_jax.errors import InputError
 from autorel_jax.lrp import linear, rules
@@ -40,13 +43,13 @@ TYPES = ((np.arange(9) > 4) * MASK).astype(np.int32)
 
 def settings(method, read_at=None, dtype=None):
     chosen = composite(method)
-    return relevance.Settings(CONFIG, chosen, read_at or chosen.reads[0], dtype)
+    return Settings(CONFIG, chosen, read_at or chosen.reads[0], dtype)
 
 
 def explained(name, params=None, weights=None, ids=IDS, mask=MASK, types=TYPES, **options):
     params = random_params(CONFIG) if params is None else params
     at = settings(name, **options)
-    return [np.asarray(array) for array in relevance.token_relevance(at, params, ids, mask, types, weights, at.values)]
+    return [np.asarray(array) for array in token_relevance(at, params, ids, mask, types, weights, at.values)]
 
 
 @functools.cache
@@ -84,12 +87,12 @@ def test_a_batch_is_its_rows(name):
 def test_no_recompilation_on_the_second_call(name):
     """Nor for other values of its parameters, which change the result."""
     _, first = explained(name)
-    before = relevance.token_relevance._cache_size()
+    before = token_scores._cache_size()
     explained(name, random_params(CONFIG, seed=5), ids=IDS[::-1])
     for parameter in COMPOSITES[name].record():
         _, other = explained(COMPOSITES[name].set({parameter: 1.3}))
         assert relative_error(other, first) > BATCH
-    assert relevance.token_relevance._cache_size() == before
+    assert token_scores._cache_size() == before
 
 
 def test_a_value_for_each_layer():
@@ -150,8 +153,8 @@ def test_relevance_is_conserved_where_nothing_absorbs(name, depth):
     config = dataclasses.replace(CONFIG, num_hidden_layers=depth)
     params = jax.tree.map(np.float64, without_absorbers(random_params(config, scale=0.5)))
     with jax.enable_x64(True):
-        at = relevance.Settings(config, CONSERVING[name], EMBEDDING_SUM)
-        logits, scores = relevance.token_relevance(at, params, IDS, MASK, TYPES, None, at.values)
+        at = Settings(config, CONSERVING[name], EMBEDDING_SUM)
+        logits, scores = token_relevance(at, params, IDS, MASK, TYPES, None, at.values)
         np.testing.assert_allclose(scores.sum(axis=(1, 2)), logits.max(axis=1), rtol=CONSERVATION)
 
 
@@ -166,9 +169,7 @@ def test_attnlrp_with_constant_attention_and_plain_products_is_cp_lrp():
     params = jax.tree.map(np.float64, random_params(CONFIG))
     with jax.enable_x64(True):
         found, expected, other = (
-            relevance.token_relevance(
-                relevance.Settings(CONFIG, chosen, WORD_EMBEDDINGS), params, IDS, MASK, TYPES, None, {}
-            )[1]
+            token_relevance(Settings(CONFIG, chosen, WORD_EMBEDDINGS), params, IDS, MASK, TYPES, None, {})[1]
             for chosen in (twin, CP_LRP, ATTNLRP)
         )
         assert relative_error(found, expected) <= RULE
@@ -223,9 +224,7 @@ def test_the_raw_form_maps_relevance_to_relevance(model_folder, classifier, name
         (found,) = vjp(logits * onehot)
         assert found.shape == x.shape
         at = exact.settings(name, read_at)
-        expected = relevance.token_relevance(
-            at, exact.params, batch.ids, batch.mask, batch.types, onehot[:, None], at.values
-        )[1]
+        expected = token_relevance(at, exact.params, batch.ids, batch.mask, batch.types, onehot[:, None], at.values)[1]
         assert relative_error(found.sum(axis=-1), expected[:, 0]) <= RULE
 
 

@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 from measures import relative_error
 from models import refusal, write_model
+from questions import token_relevance
 from tolerances import BATCH, SAME_TEXT, SUM_FLOAT32
 
 import autorel_jax as ar
-from autorel_jax.attribution import relevance
+from autorel_jax.attribution.scores import token_scores
 from autorel_jax.data.rows import Row
-from autorel_jax.explaining.explainer import FINE_LENGTHS, LARGE, LENGTHS, Explainer, batch_shape, padded_length
+from autorel_jax.explaining.explainer import Explainer
+from autorel_jax.explaining.shapes import FINE_LENGTHS, LARGE, LENGTHS, batch_shape, padded_length
 from autorel_jax.model.config import MULTI
 
 TEXTS = ["a good film", "bad", "not a good film, and not a bad one", "", "the actors are good"]
@@ -23,7 +25,7 @@ def test_scores_are_those_of_token_relevance(classifier):
     """What the library call returns is the compiled function's result for the text alone, padding cut off."""
     (explanation,) = ar.explain(classifier, TEXTS[0])
     batch = classifier.batch([TEXTS[0]])
-    logits, scores = relevance.token_relevance(
+    logits, scores = token_relevance(
         classifier.settings("attnlrp"), classifier.params, batch.ids, batch.mask, batch.types, None, {}
     )
     assert relative_error(explanation.token_relevance, scores[0, 0]) <= SAME_TEXT
@@ -202,9 +204,9 @@ def test_shapes_are_few():
 
 def test_no_compilation_for_a_second_list_of_the_same_shape(classifier):
     ar.explain(classifier, TEXTS)
-    before = relevance.token_relevance._cache_size()
+    before = token_scores._cache_size()
     ar.explain(classifier, TEXTS[::-1])
-    assert relevance.token_relevance._cache_size() == before
+    assert token_scores._cache_size() == before
 
 
 def test_a_list_of_explanations_shows_itself(classifier):
@@ -293,7 +295,7 @@ def test_memory_that_runs_out_is_told_with_advice(classifier, monkeypatch):
     def full(*arguments):
         raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 1 byte.")
 
-    monkeypatch.setattr("autorel_jax.explaining.explainer.token_relevance", full)
+    monkeypatch.setattr("autorel_jax.explaining.compute.token_scores", full)
     assert "A single text does not fit the device's memory; use a smaller length" in refusal(
         ar.explain, classifier, TEXTS
     )

@@ -9,6 +9,7 @@ from tolerances import SAME_TEXT
 
 import autorel_jax as ar
 from autorel_jax.data.rows import Row
+from autorel_jax.explaining.compute import Computer
 from autorel_jax.explaining.explainer import Explainer
 from autorel_jax.explaining.fitting import fitted
 
@@ -62,26 +63,27 @@ def test_other_errors_are_not_swallowed():
         list(fitted(broken, [[0]]))
 
 
-class Small(Explainer):
-    """An explainer on a device that holds two rows of more than 16 tokens, or any number of shorter ones."""
+class Small(Computer):
+    """A computer on a device that holds two rows of more than 16 tokens, or any number of shorter ones."""
 
-    def compute(self, tokens, goal, places):
+    def compute(self, rows, goal, places):
         self.asked = [*getattr(self, "asked", []), len(places)]
-        if len(places) > 2 and self.length(tokens, places) > 16:
+        if len(places) > 2 and self.length(rows, places) > 16:
             raise jax.errors.JaxRuntimeError(FULL)
-        return super().compute(tokens, goal, places)
+        return super().compute(rows, goal, places)
 
 
 def test_an_explainer_remembers_what_fits(classifier):
     texts = ["good " * 20] * 8 + ["bad"] * 8
     config = ar.ExplainConfig(batch_size=8)
-    explainer = Small(classifier, config)
+    explainer = Explainer(classifier, config)
+    explainer.computer = Small(classifier, config)
     rows = [Row(n, text, None, None) for n, text in enumerate(texts)]
     for expected in ([8, 8, 4, 2, 2, 4, 2, 2], [2, 2, 2, 2, 8]):
-        explainer.asked = []
+        explainer.computer.asked = []
         found = list(explainer.explain_chunk(rows, lambda done: None))
-        assert explainer.asked == expected
+        assert explainer.computer.asked == expected
         assert [e.id for e in found] == list(range(16))
         for one, other in zip(found, Explainer(classifier, config).explain(rows), strict=True):
             np.testing.assert_allclose(one.token_relevance, other.token_relevance, rtol=0, atol=SAME_TEXT)
-    assert explainer.limits == {32: 2}
+    assert explainer.computer.limits == {32: 2}

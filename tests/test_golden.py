@@ -18,6 +18,7 @@ from tolerances import (
 )
 
 from autorel_jax.attribution import relevance
+from autorel_jax.attribution.settings import Settings
 from autorel_jax.lrp import bert_lrp
 from autorel_jax.lrp.composites import ATTNLRP, BERT_LRP_JACOBIAN, COMPOSITES, EMBEDDINGS, WORD_EMBEDDINGS
 from autorel_jax.model import ops
@@ -60,7 +61,7 @@ def explained(name, composite, read_at, seed_of):
     ids, mask, types = (arrays[f"in/{key}"] for key in ("input_ids", "attention_mask", "token_type_ids"))
     onehot = np.eye(len(config.labels))[arrays["out/target"]]
     with jax.enable_x64(True):
-        settings = relevance.Settings(config, composite, read_at)
+        settings = Settings(config, composite, read_at)
         return jax.device_get(run(settings, params, ids, mask, types, onehot, settings.values, seed_of))
 
 

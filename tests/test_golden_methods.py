@@ -9,11 +9,14 @@ from measures import relative_error
 from test_golden import GOLDEN, LXT, golden
 from tolerances import GOLDEN_IG, GOLDEN_LAT, GOLDEN_METHOD
 
+from autorel_jax.attribution.method import Texts
 from autorel_jax.attribution.methods.attention import GenericAttention, LayerwiseAttentionTracing, Rollout
-from autorel_jax.attribution.methods.gradients import IntegratedGradients, Saliency
+from autorel_jax.attribution.methods.gradients import Saliency
+from autorel_jax.attribution.methods.integrated import IntegratedGradients
 from autorel_jax.attribution.methods.occlusion import Occlusion
-from autorel_jax.attribution.methods.question import Question, Texts
-from autorel_jax.attribution.methods.scores import Settings, token_scores
+from autorel_jax.attribution.question import Question
+from autorel_jax.attribution.scores import token_scores
+from autorel_jax.attribution.settings import Settings
 
 MODELS = [*LXT[:-1], pytest.param(LXT[-1], marks=pytest.mark.slow)]
 
@@ -34,7 +37,7 @@ def asked(name, method):
 
 def scored(name, method):
     with jax.enable_x64(True):
-        return np.asarray(token_scores(*asked(name, method))[1])[:, 0]
+        return np.asarray(token_scores(*asked(name, method)).relevance)[:, 0]
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -46,7 +49,7 @@ def test_saliency(name, norm, size):
 
 @functools.partial(jax.jit, static_argnums=0)
 def contributions(settings, params, texts, weights, values):
-    return settings.method.contributions(Question(settings.plain, params, texts, weights), values)[1]
+    return settings.method.contributions(Question(settings, params, texts, weights), values)[1]
 
 
 @pytest.mark.parametrize("name", MODELS)

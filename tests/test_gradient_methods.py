@@ -5,11 +5,13 @@ import numpy as np
 import pytest
 from measures import relative_error
 from models import random_params
-from questions import BASELINE_IDS, CONFIG, EYE, MASK, TEXTS, answer, exact
+from questions import BASELINE_IDS, CONFIG, EYE, MASK, TEXTS, answer, exact, token_relevance
 from tolerances import BATCH, COMPLETENESS, EXPECTED_GRADIENTS, METHOD_EXACT
 
 from autorel_jax.attribution import relevance
-from autorel_jax.attribution.methods.gradients import ExpectedGradients, IntegratedGradients, Saliency, SmoothGrad
+from autorel_jax.attribution.methods.gradients import ExpectedGradients, Saliency, SmoothGrad
+from autorel_jax.attribution.methods.integrated import IntegratedGradients
+from autorel_jax.attribution.settings import Settings
 from autorel_jax.lrp.composites import COMPOSITES, READ_POINTS
 
 BASELINES = ("zero", "pad", "mask")
@@ -19,7 +21,7 @@ def baseline_logits(baseline):
     """Logits in float64 where the baseline stands in place of every token."""
     with jax.enable_x64(True):
         params = jax.tree.map(np.float64, random_params(CONFIG, scale=0.3))
-        at = relevance.Settings(CONFIG, COMPOSITES["gradient_x_input"], "word_embeddings")
+        at = Settings(CONFIG, COMPOSITES["gradient_x_input"], "word_embeddings")
         row = 0 if baseline == "zero" else params["embeddings"]["word"][BASELINE_IDS[baseline]]
         x = np.broadcast_to(row, (*MASK.shape, CONFIG.hidden_size)).astype(float)
         f = relevance.from_embeddings(at, params, TEXTS.mask, TEXTS.types, {})
@@ -69,9 +71,9 @@ def test_smoothgrad_without_noise_is_saliency(reduce):
 def test_smoothgrad_times_input_without_noise_is_gradient_x_input():
     _, found, _ = exact(SmoothGrad(sigma=0, samples=2, reduce="times_input"))
     with jax.enable_x64(True):
-        at = relevance.Settings(CONFIG, COMPOSITES["gradient_x_input"], "word_embeddings")
+        at = Settings(CONFIG, COMPOSITES["gradient_x_input"], "word_embeddings")
         params = jax.tree.map(np.float64, random_params(CONFIG, scale=0.3))
-        _, expected = relevance.token_relevance(at, params, *TEXTS[:3], EYE, {})
+        _, expected = token_relevance(at, params, *TEXTS[:3], EYE, {})
         assert relative_error(found, expected) <= METHOD_EXACT
 
 

@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 from measures import relative_error
 from models import random_params, refusal, tiny_config
+from questions import token_readouts, token_relevance
 from test_composites import CONSERVING, without_absorbers
 from test_rules import BIAS, KERNEL, drawn
 from tolerances import BATCH, CONSERVATION, LEDGER_FLOAT32, LEDGER_FLOAT64, RULE
 
 from autorel_jax.attribution import relevance
-from autorel_jax.attribution.readouts import token_readouts
+from autorel_jax.attribution.method import Absorbed
+from autorel_jax.attribution.settings import Settings
 from autorel_jax.lrp import linear, rules
 from autorel_jax.lrp.composites import COMPOSITES, EMBEDDING_SUM, EMBEDDINGS, MULTIPLIER, READ_POINTS, WORD_EMBEDDINGS
 from autorel_jax.lrp.taps import READOUTS, Audited
@@ -38,7 +40,7 @@ EACH = [name if name in SOME else pytest.param(name, marks=pytest.mark.slow) for
 
 
 def settings(method, read_at=WORD_EMBEDDINGS, config=CONFIG, audit=True, readouts=READOUTS, neurons=5):
-    return relevance.Settings(config, method, read_at, None, audit, readouts, neurons)
+    return Settings(config, method, read_at, None, audit, readouts, neurons)
 
 
 def read(at, dtype, params=None, weights=TARGETS, rows=slice(None)):
@@ -118,7 +120,7 @@ def test_logits_and_scores_are_those_without_it(name):
     with jax.enable_x64(True):
         params = jax.tree.map(np.float64, random_params(CONFIG, scale=0.2))
         weights = np.broadcast_to(TARGETS, (4, 4, 3))
-        expected = relevance.token_relevance(at, params, IDS, MASK, TYPES, weights, at.values)
+        expected = token_relevance(at, params, IDS, MASK, TYPES, weights, at.values)
         assert relative_error(logits, expected[0]) <= RULE
         assert relative_error(scores, expected[1]) <= RULE
 
@@ -263,7 +265,7 @@ def test_what_each_method_absorbs():
 @pytest.mark.parametrize("name", ["bert_lrp", "bert_lrp_jacobian"])
 def test_methods_without_a_ledger_say_why(name):
     for asked in ({"audit": True}, {"readouts": ("heads",)}):
-        said = refusal(relevance.Settings, CONFIG, COMPOSITES[name], EMBEDDINGS, **asked)
+        said = refusal(Settings, CONFIG, COMPOSITES[name], EMBEDDINGS, **asked)
         assert said.startswith(f"{name} has no audit and no read-outs: its rules rescale relevance")
         assert said.endswith(f"Methods that have them: {', '.join(ABLE)}.")
 
@@ -285,8 +287,8 @@ def test_what_cannot_be_read_is_refused():
 def ledger(value, words, special=0.0, **kept):
     """A ledger of two tokens, with what a model of one layer absorbs in it."""
     items = {item: np.array([0.0, kept.get(item.replace(".", "_"), 0.0), 0.0]) for item in NAMES}
-    readings = {"absorbed": items, "logits": value}
-    return made(value, np.array([special, words]), np.array([True, False]), readings, function=False)
+    absorbed = Absorbed(items, np.array(value))
+    return made(value, np.array([special, words]), np.array([True, False]), absorbed, function=False)
 
 
 @pytest.mark.parametrize(

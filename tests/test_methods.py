@@ -5,14 +5,16 @@ import numpy as np
 import pytest
 from measures import relative_error
 from models import random_params, refusal, write_model
-from questions import CONFIG, EYE, IDS, LENGTHS, MASK, QUICK, TEXTS, answer, rows
+from questions import CONFIG, EYE, IDS, LENGTHS, MASK, QUICK, TEXTS, answer, parts, rows
 from tolerances import BATCH, METHOD_SUM
 
 import autorel_jax as ar
-from autorel_jax.attribution.methods import METHODS, named
-from autorel_jax.attribution.methods.gradients import IntegratedGradients
-from autorel_jax.attribution.methods.question import Texts
-from autorel_jax.attribution.methods.scores import Settings, token_scores
+from autorel_jax.attribution.method import Texts
+from autorel_jax.attribution.methods import METHODS
+from autorel_jax.attribution.methods.integrated import IntegratedGradients
+from autorel_jax.attribution.registry import named
+from autorel_jax.attribution.scores import token_scores
+from autorel_jax.attribution.settings import Settings
 from autorel_jax.lrp.composites import COMPOSITES
 
 NAMES = tuple(METHODS)
@@ -101,7 +103,7 @@ def test_jit_does_not_change_it(name):
     values = jax.tree.map(jax.numpy.asarray, made.values(CONFIG, {"pad": 0, "mask": 7}))
     texts = Texts(*map(jax.numpy.asarray, TEXTS))
     found = token_scores.__wrapped__(Settings(CONFIG, made, made.reads[0]), params, texts, None, values)
-    for part, expected in zip(found, answer(made), strict=True):
+    for part, expected in zip(parts(made, found), answer(made), strict=True):
         np.testing.assert_allclose(part, expected, rtol=BATCH, atol=BATCH)
 
 

@@ -1,7 +1,6 @@
 """Read-outs: shapes, the same by another way, and that they cost nothing when not asked for."""
 
 import dataclasses
-import re
 
 import jax
 import jax.numpy as jnp
@@ -12,8 +11,8 @@ from models import random_params
 from test_ledger import CONFIG, IDS, MASK, METHODS, TYPES, found, read, settings
 from tolerances import RULE
 
-from autorel_jax.attribution import relevance
-from autorel_jax.attribution.readouts import token_readouts
+from autorel_jax.attribution import readouts, relevance
+from autorel_jax.attribution.method import Texts
 from autorel_jax.lrp.composites import EMBEDDINGS
 
 B, N, T, L, H, F = 4, 4, 9, 3, 4, 24
@@ -87,7 +86,7 @@ def test_relevance_inside_is_activation_times_multiplier(method):
 
         def first_logit(tap):
             own = dataclasses.replace(composite, ops=dataclasses.replace(composite.ops, tap=tap))
-            f = relevance.from_embeddings(dataclasses.replace(plain, composite=own), params, MASK, TYPES, plain.values)
+            f = relevance.from_embeddings(dataclasses.replace(plain, method=own), params, MASK, TYPES, plain.values)
             return f(x)[:, 0].sum()
 
         seen = Kept({})
@@ -119,9 +118,9 @@ def test_every_neuron_once_the_strongest_first():
 def test_they_cost_nothing_when_not_asked_for():
     """The program that explains is, but for its name, the one of a call that could read."""
     at = settings(METHODS["attnlrp"], audit=False, readouts=())
-    given = random_params(CONFIG), IDS, MASK, TYPES, None, at.values
-    texts = [f.lower(at, *given).as_text() for f in (relevance.token_relevance, token_readouts)]
-    plain, able = (re.sub(r"token_(relevance|readouts)", "", text) for text in texts)
+    given = random_params(CONFIG), Texts(IDS, MASK, TYPES), None, at.values
+    explains, reads = (jax.jit(module.answer, static_argnums=0) for module in (relevance, readouts))
+    plain, able = (program.lower(at, *given).as_text() for program in (explains, reads))
     assert plain == able
-    asked = token_readouts.lower(settings(METHODS["attnlrp"]), *given).as_text()
+    asked = reads.lower(settings(METHODS["attnlrp"]), *given).as_text()
     assert len(asked) > len(plain)

@@ -10,7 +10,7 @@ from models import refusal, write_model
 from tolerances import BATCH, LEDGER_FLOAT32
 
 import autorel_jax as ar
-from autorel_jax.attribution import relevance
+from autorel_jax.attribution.scores import token_scores
 from autorel_jax.cli.explain import main
 from autorel_jax.model.config import MULTI
 
@@ -116,9 +116,9 @@ def test_its_ledger_closes(classifier):
 
 def test_the_same_function_does_not_recompile(classifier):
     ar.explain(classifier, TEXTS, target=spread)
-    before = relevance.token_relevance._cache_size()
+    before = token_scores._cache_size()
     ar.explain(classifier, TEXTS[::-1], target=spread)
-    assert relevance.token_relevance._cache_size() == before
+    assert token_scores._cache_size() == before
 
 
 @pytest.mark.slow

@@ -1,10 +1,9 @@
 """Read-outs: relevance at points inside the model, and what each op absorbs, beside the relevance of the tokens.
 
 One vjp gives all of it: the taps of lrp/taps.py are further inputs, zeros that change nothing, whose cotangents are
-the read-outs. Used by explainer.py, which calls relevance.py where nothing is asked for.
+the read-outs. Used by question.py, which calls relevance.py where nothing is asked for.
 """
 
-import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,33 +11,45 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from autorel_jax.attribution.relevance import Settings, attribute, embeddings, from_embeddings
+from autorel_jax.attribution.method import Absorbed, Result, Texts, Values
+from autorel_jax.attribution.relevance import attribute, embeddings, from_embeddings, scored
+from autorel_jax.attribution.settings import Settings
 from autorel_jax.lrp.composites import WORD_EMBEDDINGS
 from autorel_jax.lrp.taps import READOUTS, WORD_PARTS, audited, tapped
 from autorel_jax.model.encoder import Params
-from autorel_jax.model.ops import Array, Values
+from autorel_jax.model.ops import Array
 
 Taps = dict[str, dict[str, Any]]  # part of the model -> op -> the name of a tap, "taps" for the ledger's -> array(s)
-ABSORBED, LOGITS = "absorbed", "logits"  # keys of `readings` beside the names of the read-outs
+LOGITS = "logits"  # the tap at the logits, beside the parts of the model
+BY_LAYER = ("neurons", "neuron_relevance")  # read-outs whose last axis is not the text's tokens
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def token_readouts(
-    settings: Settings, params: Params, ids: Array, mask: Array, types: Array, weights: Array | None, values: Values
-) -> tuple[Array, Array, dict[str, Any]]:
-    """As `relevance.token_relevance`, and `readings` by name."""
-    x = embeddings(settings, params, ids, types)
+def answer(settings: Settings, params: Params, texts: Texts, weights: Array | None, values: Values) -> Result:
+    """As `relevance.answer`, with the read-outs and what is absorbed, as far as the settings ask for them."""
+    x = embeddings(settings, params, texts.ids, texts.types)
 
     def f(inputs: tuple[Array, Taps]) -> Array:
         x, taps = inputs
         # Texts come first in every tap, but in a scan layers do.
         taps = {**taps, "layers": jax.tree.map(lambda tap: jnp.moveaxis(tap, 1, 0), taps["layers"])}
-        logits = from_embeddings(settings, params, mask, types, values, taps)(x)
+        logits = from_embeddings(settings, params, texts.mask, texts.types, values, taps)(x)
         return tapped(logits, taps[LOGITS]) if settings.audit else logits
 
-    inputs = x, zeros(settings, *ids.shape, x.dtype)
-    logits, (relevance, found) = attribute(f, inputs, weights, settings.composite.boundary, settings.score)
-    return logits, relevance.sum(axis=-1), readings(settings, found)
+    inputs = x, zeros(settings, *texts.ids.shape, x.dtype)
+    logits, (relevance, read) = attribute(f, inputs, weights, settings.method.boundary, settings.score)
+    every = readings(settings, read)
+    return Result(
+        logits,
+        scored(settings.score, logits),
+        relevance.sum(axis=-1),
+        {name: array for name, array in every.items() if name in (*settings.readouts, *more(settings))},
+        absorbed(settings, read, every) if settings.audit else None,
+    )
+
+
+def more(settings: Settings) -> tuple[str, ...]:
+    """The read-outs that come with another."""
+    return BY_LAYER if "neurons" in settings.readouts else ()
 
 
 def asked(settings: Settings) -> set[str]:
@@ -49,7 +60,7 @@ def asked(settings: Settings) -> set[str]:
 
 def last_tokens(settings: Settings, tokens: int) -> int:
     """The tokens that are computed in the last layer; for all others the relevance there is 0."""
-    return min(settings.composite.last_queries or tokens, tokens)
+    return min(settings.method.last_queries or tokens, tokens)
 
 
 def zeros(settings: Settings, batch: int, tokens: int, dtype: jnp.dtype) -> Taps:
@@ -75,7 +86,7 @@ def zeros(settings: Settings, batch: int, tokens: int, dtype: jnp.dtype) -> Taps
     }
 
 
-def readings(settings: Settings, found: Taps) -> dict[str, Any]:
+def readings(settings: Settings, read: Taps) -> dict[str, Any]:
     """What was read for N targets of each text, from the cotangents of the taps.
 
     Returns, by name, of those that are asked for:
@@ -85,12 +96,9 @@ def readings(settings: Settings, found: Taps) -> dict[str, Any]:
       heads: [B, N, L, H, T] of the context that a head gives to each token.
       neurons, neuron_relevance: [B, N, L, k] the feed-forward neurons of the largest |relevance|, summed over tokens,
         and that relevance; the largest first.
-      absorbed: item -> [B, N, L + 2]: by the embeddings, each layer, pooler and classifier. An item is an op, for what
-        its rule absorbs, or "op.bias".
-      logits: [B, N] the relevance at the logits, Σ logit ⊙ c.
     """
-    wanted, read = asked(settings), {}
-    embedded, stack, last, head = (found[part] for part in ("embeddings", "layers", "last_layer", "head"))
+    wanted, readouts = asked(settings), {}
+    embedded, stack, last = (read[part] for part in ("embeddings", "layers", "last_layer"))
 
     def in_layers(name: str) -> Array:
         """[B, N, L, ...]: those of the stack and the last; tokens that it does not compute have 0 there."""
@@ -100,19 +108,25 @@ def readings(settings: Settings, found: Taps) -> dict[str, Any]:
 
     for name in WORD_PARTS:
         if name in wanted:
-            read[name] = embedded["tap"][name][..., 0]
+            readouts[name] = embedded["tap"][name][..., 0]
     if "layers" in wanted:
-        read["layers"] = jnp.concatenate([embedded["tap"]["layers"][:, :, None], in_layers("layers")], axis=2)[..., 0]
+        first = embedded["tap"]["layers"][:, :, None]
+        readouts["layers"] = jnp.concatenate([first, in_layers("layers")], axis=2)[..., 0]
     if "attention" in wanted:
-        read["attention"] = in_layers("attention")[..., 0]
+        readouts["attention"] = in_layers("attention")[..., 0]
     if "heads" in wanted:
-        read["heads"] = jnp.moveaxis(in_layers("heads")[..., 0], 3, 4)
+        readouts["heads"] = jnp.moveaxis(in_layers("heads")[..., 0], 3, 4)
     if "neurons" in wanted:
-        read |= strongest(in_layers("neurons")[..., 0, :], settings.neurons)
-    if settings.audit:
-        read[ABSORBED] = {item: by_place(item, embedded, stack, last, head) for item in items(settings)}
-        read[LOGITS] = found[LOGITS][..., 0]
-    return read
+        readouts |= strongest(in_layers("neurons")[..., 0, :], settings.neurons)
+    return readouts
+
+
+def absorbed(settings: Settings, read: Taps, readouts: Mapping[str, Array]) -> Absorbed:
+    """What an audit counts, from the cotangents of the taps and the read-outs of `readings`."""
+    parts = [read[part] for part in ("embeddings", "layers", "last_layer", "head")]
+    counted = {item: by_place(item, *parts) for item in items(settings)}
+    apart = {name: readouts[name] for name in WORD_PARTS if name in readouts}
+    return Absorbed(counted, read[LOGITS][..., 0], **apart)
 
 
 def strongest(relevance: Array, count: int) -> dict[str, Array]:
@@ -135,9 +149,7 @@ def by_place(item: str, *parts: Mapping[str, Any]) -> Array:
     return jnp.concatenate([embedded[..., None], stack, last[..., None], head[..., None]], axis=-1)
 
 
-def of_target(settings: Settings, own: Mapping[str, Any], tokens: int) -> dict[str, np.ndarray]:
-    """The read-outs that were asked for, from the readings of one text and target: without the padding of tokens."""
-    found = {name: own[name][..., :tokens] for name in READOUTS if name in settings.readouts and name != "neurons"}
-    if "neurons" in settings.readouts:
-        found |= {name: own[name] for name in ("neurons", "neuron_relevance")}
-    return found
+def without_padding(readouts: Mapping[str, Any], tokens: int) -> dict[str, np.ndarray]:
+    """The read-outs of one text and target for its own tokens alone."""
+    names = [name for name in (*READOUTS, "neuron_relevance") if name in readouts]
+    return {name: readouts[name] if name in BY_LAYER else readouts[name][..., :tokens] for name in names}

@@ -1,107 +1,22 @@
 """Relevance: a function from embeddings to logits, and a target -> relevance of every token. One jax.vjp.
 
-Used by explainer.py, and by `Classifier.logits_of`, the raw form for one's own vjp.
+Used by question.py for composites and for gradients, and by `Classifier.logits_of`, the raw form for one's own vjp.
 """
 
-import dataclasses
 import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
-from autorel_jax.errors import InputError
-from autorel_jax.lrp.composites import (
-    COMPOSITES,
-    EMBEDDING_SUM,
-    EMBEDDINGS,
-    MULTIPLIER,
-    WORD_EMBEDDINGS,
-    Boundary,
-    Composite,
-)
-from autorel_jax.lrp.taps import READOUTS, WORD_PARTS, tapped_ops, whole
-from autorel_jax.model.config import BertConfig
+from autorel_jax.attribution.method import Result, Texts, Values
+from autorel_jax.attribution.settings import Settings
+from autorel_jax.attribution.targets import Score
+from autorel_jax.lrp.composites import EMBEDDING_SUM, EMBEDDINGS, MULTIPLIER, WORD_EMBEDDINGS, Boundary
 from autorel_jax.model.encoder import Bert, Params
-from autorel_jax.model.ops import Array, Values
+from autorel_jax.model.ops import Array
 
 Logits = Callable[[Array], Array]  # embeddings [B, T, D] -> logits [B, C]
-
-
-@dataclasses.dataclass(frozen=True)
-class Settings:
-    """What a compiled explanation depends on besides shapes. Hashable.
-
-    Attributes:
-      config: the model's architecture.
-      composite: which rule for which op.
-      read_at: a point of `composite.reads`.
-      dtype: of the matrix products; None is the parameters'.
-      audit: whether every op counts what it absorbs; see readouts.py.
-      readouts: names in READOUTS.
-      neurons: how many of a layer's neurons the read-out of that name holds.
-      score: what a target weighs, logits [C] -> scores [S]; None: the logits. Hashable; see targets.py.
-      unroll: of the model, see Bert.
-    """
-
-    config: BertConfig
-    composite: Composite
-    read_at: str
-    dtype: jnp.dtype | None = None
-    audit: bool = False
-    readouts: tuple[str, ...] = ()
-    neurons: int = 0
-    score: Callable[[Array], Array] | None = None
-    unroll: bool = False
-
-    def __post_init__(self):
-        if self.read_at not in self.composite.reads:
-            raise InputError(
-                f"This method cannot be read at {self.read_at!r}; accepted: {', '.join(self.composite.reads)}."
-            )
-        check_readouts(self)
-
-    @property
-    def model(self) -> Bert:
-        """The BERT that computes with the composite's rules."""
-        table = self.composite.ops
-        table = tapped_ops(table, self.audit) if self.audit or self.readouts else table
-        return Bert(self.config, table, self.dtype, last_queries=self.composite.last_queries, unroll=self.unroll)
-
-    @property
-    def values(self) -> Values:
-        """The composite's parameters as arrays. What is compiled takes them as an argument and must not read them here.
-
-        Settings that differ in them alone are equal.
-        """
-        return self.composite.values(self.config.num_hidden_layers)
-
-
-def check_readouts(settings: Settings) -> None:
-    """Raises InputError for a read-out that there is not, and for what a method cannot tell."""
-    if not (settings.audit or settings.readouts):
-        return
-    composite = settings.composite
-    able = ", ".join(name for name, made in COMPOSITES.items() if made.boundary is MULTIPLIER)
-    if composite.boundary is not MULTIPLIER:
-        raise InputError(
-            f"{composite.name} has no audit and no read-outs: its rules rescale relevance and add the gradient of "
-            f"whole sub-blocks, so that what an op absorbs is not defined. Methods that have them: {able}."
-        )
-    if op := whole(composite.ops):
-        raise InputError(
-            f"{composite.name} has no audit and no read-outs: its rule for {op} stands for several ops, between which "
-            f"nothing can be read. Methods that have them: {able}."
-        )
-    for name in settings.readouts:
-        if name not in READOUTS:
-            raise InputError(f"Unknown read-out {name!r}. Available: {', '.join(READOUTS)}.")
-        if name in WORD_PARTS and settings.read_at != WORD_EMBEDDINGS:
-            raise InputError(
-                f"The read-out {name!r} needs read_at={WORD_EMBEDDINGS!r}; at {settings.read_at!r} the relevance of "
-                f"{name} is a part of the tokens'."
-            )
 
 
 def embeddings(settings: Settings, params: Params, ids: Array, types: Array) -> Array:
@@ -129,7 +44,7 @@ def from_embeddings(
     apply = functools.partial(settings.model.apply, {"params": params, "values": values, "taps": taps or {}})
 
     def f(x: Array) -> Array:
-        x = settings.composite.boundary.embeddings(x)
+        x = settings.method.boundary.embeddings(x)
         if settings.read_at == WORD_EMBEDDINGS:
             x = apply(x, types, method="embedding_sum")
         if settings.read_at in (WORD_EMBEDDINGS, EMBEDDING_SUM):
@@ -151,7 +66,7 @@ def attribute(
     x: Any,
     weights: Array | None,
     boundary: Boundary = MULTIPLIER,
-    score: Callable[[Array], Array] | None = None,
+    score: Score | None = None,
 ) -> tuple[Array, Any]:
     """Logits and the relevance at x of targets that are weighted sums of scores, from one forward pass.
 
@@ -177,15 +92,17 @@ def attribute(
     return logits, relevance
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def token_relevance(
-    settings: Settings, params: Params, ids: Array, mask: Array, types: Array, weights: Array | None, values: Values
-) -> tuple[Array, Array]:
-    """Logits [B, C] and relevance of each token [B, N, T] for token ids, mask and types [B, T]; compiled once a shape.
+def answer(settings: Settings, params: Params, texts: Texts, weights: Array | None, values: Values) -> Result:
+    """The Result of a composite for a batch: logits, and the relevance of each token. Padding gets exactly 0.
 
-    `weights` are as in `attribute`, `values` those of `Settings.values`. Padding gets exactly 0.
+    `weights` are as in `attribute`, `values` those of `Settings.values`.
     """
-    x = embeddings(settings, params, ids, types)
-    f = from_embeddings(settings, params, mask, types, values)
-    logits, relevance = attribute(f, x, weights, settings.composite.boundary, settings.score)
-    return logits, relevance.sum(axis=-1)
+    x = embeddings(settings, params, texts.ids, texts.types)
+    f = from_embeddings(settings, params, texts.mask, texts.types, values)
+    logits, relevance = attribute(f, x, weights, settings.method.boundary, settings.score)
+    return Result(logits, scored(settings.score, logits), relevance.sum(axis=-1))
+
+
+def scored(score: Score | None, logits: Array) -> Array:
+    """What targets weigh: logits [B, C] -> scores [B, S]."""
+    return logits if score is None else jax.vmap(score)(logits)

@@ -15,7 +15,6 @@ from typing import Any
 import jax
 
 from autorel_jax import __version__
-from autorel_jax.attribution.methods import Method
 from autorel_jax.corpus.config import LOCAL, RAY, JobConfig
 from autorel_jax.corpus.formats import FORMATS, SUFFIX, Choice
 from autorel_jax.corpus.partial import Partial, open_partial
@@ -24,7 +23,6 @@ from autorel_jax.data.sources import Corpus
 from autorel_jax.errors import InputError
 from autorel_jax.explaining.explainer import Explainer
 from autorel_jax.explaining.usable import none_usable
-from autorel_jax.lrp.composites import Composite
 
 SCHEMA = 1  # of the columns; raised when one changes its meaning or goes away
 
@@ -204,11 +202,6 @@ def kept_types(corpus: Corpus) -> dict[str, Any]:
     return {name: types.pop() for name, types in found.items() if len(types) == 1}
 
 
-def content_of(method: Composite | Method) -> Any:
-    """All that makes a method; its name alone does not, as a composite can be registered by any."""
-    return repr(method) if isinstance(method, Method) else [method.name, method.rules, method.parameters]
-
-
 def settings_of(explainer: Explainer, corpus: Corpus, output: Mapping[str, Any]) -> dict[str, Any]:
     """All that the bytes of the output depend on."""
     classifier, config = explainer.classifier, explainer.config
@@ -218,6 +211,6 @@ def settings_of(explainer: Explainer, corpus: Corpus, output: Mapping[str, Any])
         "input": corpus.state,
         "output": dict(output),
         "model": [classifier.name, classifier.fingerprint, classifier.tokenizer.fingerprint, classifier.dtype],
-        "explanation": {**fields, "method": content_of(explainer.method)},
-        "devices": [jax.devices()[0].device_kind, explainer.mesh.size if explainer.mesh else 1, explainer.batch_size],
+        "explanation": {**fields, "method": explainer.method.content()},
+        "devices": [jax.devices()[0].device_kind, explainer.computer.devices, explainer.computer.batch_size],
     }

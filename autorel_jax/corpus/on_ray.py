@@ -24,7 +24,7 @@ import jax
 import numpy as np
 
 import autorel_jax
-from autorel_jax.attribution.methods import named
+from autorel_jax.attribution.registry import named
 from autorel_jax.classifier import Classifier
 from autorel_jax.corpus.part import explained, prepared, record_of
 from autorel_jax.data.rows import Rejected, Row
@@ -95,7 +95,7 @@ def recipe_of(composite: Composite) -> Recipe:
 def check(explainer: Explainer) -> None:
     """Raises InputError for what can be refused before the input is counted."""
     package()
-    if explainer.mesh:
+    if explainer.computer.mesh:
         raise InputError("This Explainer divides its batches among devices; for Ray's workers make it without devices.")
 
 
@@ -105,7 +105,7 @@ def task_of(explainer: Explainer, corpus: Corpus, made: Any, part_rows: int, row
     host = dataclasses.replace(classifier, params=jax.tree.map(np.asarray, classifier.params))
     method = named(config.method)  # here, as a name that was registered is known to this process alone
     method = recipe_of(method) if isinstance(method, Composite) else method
-    config = dataclasses.replace(config, method=method, batch_size=explainer.batch_size)
+    config = dataclasses.replace(config, method=method, batch_size=explainer.computer.batch_size)
     settings = {name: getattr(jax.config, name) for name in SETTINGS}
     return Task(host, config, corpus, made, part_rows, rows, os.getcwd(), settings)
 

@@ -56,15 +56,15 @@ def one_ahead(items: Iterable[Any]) -> Iterator[Any]:
         yield last
 
 
-def started(compute: Compute, places: Places) -> list[Any] | None:
+def started(compute: Compute, places: Places) -> Any | None:
     """The arrays of a batch; None where memory ran out."""
     try:
-        return list(compute(places))
+        return compute(places)
     except jax.errors.JaxRuntimeError as error:
         return none_if_full(error)
 
 
-def fetched(arrays: list[Any]) -> list[Any] | None:
+def fetched(arrays: Any) -> Any | None:
     """Arrays on the device, in any tree -> arrays here; None where memory ran out."""
     try:
         return jax.tree.map(np.asarray, arrays)

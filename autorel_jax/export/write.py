@@ -17,13 +17,14 @@ import numpy as np
 
 from autorel_jax import __version__
 from autorel_jax.attribution import targets
-from autorel_jax.attribution.methods import METHODS, Method
-from autorel_jax.attribution.relevance import token_relevance
+from autorel_jax.attribution.method import Texts
+from autorel_jax.attribution.registry import named
+from autorel_jax.attribution.scores import token_scores
 from autorel_jax.classifier import Classifier
 from autorel_jax.errors import InputError
 from autorel_jax.explaining.config import ExplainConfig
 from autorel_jax.export.program import ABOUT, FLATBUFFERS, PARAMS, PROGRAM, SCHEMA, TOKENIZER
-from autorel_jax.lrp.composites import COMPOSITES, Composite, composite
+from autorel_jax.lrp.composites import COMPOSITES, Composite
 from autorel_jax.model.ops import Array
 from autorel_jax.report.output import checked, put, refused
 from autorel_jax.weights.params import leaves
@@ -62,14 +63,15 @@ def export(
         weights = goal.weights
         if weights is not None:
             weights = jnp.broadcast_to(weights[0], (ids.shape[0], *weights.shape[1:]))
-        return token_relevance(settings, params, ids, mask, types, weights, values)
+        result = token_scores(settings, params, Texts(ids, mask, types), weights, values)
+        return result.logits, result.relevance
 
     about = {
         "schema": SCHEMA,
         "version": __version__,
         "labels": classifier.config.labels,
         "targets": [goal.prefix + targets.PREDICTED] if goal.names is None else goal.names[0],
-        "method": {"name": settings.composite.name, "read_at": settings.read_at, **settings.composite.record()},
+        "method": {"name": settings.method.name, "read_at": settings.read_at, **settings.method.record()},
         "max_length": classifier.config.max_position_embeddings,
         "cased": classifier.tokenizer.cased,
         "weights_sha256": classifier.fingerprint,
@@ -86,14 +88,14 @@ def export(
 
 
 def exportable(method: Any) -> Composite:
-    """The composite of that name, or itself; an InputError where it is a method of another kind, or none."""
-    found = METHODS.get(method, method) if isinstance(method, str) else method
-    if isinstance(found, Method):
+    """The composite of that name, or itself; an InputError for another method or an unknown one."""
+    found = named(method)
+    if not found.rules:
         raise InputError(
             f"The method {found.name} cannot be exported, as it is no composite; those that can: "
             f"{', '.join(COMPOSITES)}, and composites of your own."
         )
-    return composite(found)
+    return found
 
 
 def serialized(program: object, classifier: Classifier, platforms: Sequence[str]) -> bytes:

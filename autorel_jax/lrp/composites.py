@@ -7,14 +7,15 @@ own to `explain`, or `register` it.
 import dataclasses
 import inspect
 import numbers
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar
 
 import jax.numpy as jnp
 import numpy as np
 
 from autorel_jax.errors import LARGEST_FLOAT, InputError, one_line
 from autorel_jax.lrp import bert_lrp, linear, rules
+from autorel_jax.lrp.taps import READOUTS, WORD_PARTS, whole
 from autorel_jax.model import ops
 from autorel_jax.model.ops import PLAIN, Array, Ops, Values
 
@@ -88,6 +89,8 @@ class Composite:
     last_queries: int | None = 1
     name: str = dataclasses.field(default="unnamed", compare=False)
     changed: Mapping[str, Mapping[str, Value]] = dataclasses.field(default_factory=dict, compare=False)
+    diagnostics: ClassVar[tuple[str, ...]] = ()  # it measures nothing of itself
+    worst: ClassVar[Mapping[str, Any]] = {}
 
     @property
     def rules(self) -> dict[str, str]:
@@ -124,16 +127,21 @@ class Composite:
                 changed.setdefault(place, {})[name] = checked(key, value, LEAST.get(name, 0.0))
         return dataclasses.replace(self, changed=changed)
 
-    def values(self, layers: int) -> Values:
+    def values(self, config: Any, ids: Mapping[str, int | None] | None = None) -> Values:
         """The parameters as arrays, scalar or [L], in the precision of JAX's floats.
 
+        Args:
+          config: of the model.
+          ids: of no use to rules.
+
         Raises:
-          InputError: a list of values that is not one for each of the model's `layers`.
+          InputError: a list of values that is not one for each of the model's layers.
         """
         arrays = {
             op: {name: np.asarray(value, jnp.result_type(float)) for name, value in given.items()}
             for op, given in self.parameters.items()
         }
+        layers = config.num_hidden_layers
         for op, given in arrays.items():
             for name, value in given.items():
                 if value.shape not in ((), (layers,)):
@@ -151,6 +159,51 @@ class Composite:
                 others = [values[name] for values in self.parameters.values() if name in values]
                 found[name if all(other == value for other in others) else f"{op}.{name}"] = value
         return found
+
+    def content(self) -> Any:
+        """All that makes the composite, as JSON; its name alone does not, as any composite can be registered by it."""
+        return [self.name, self.rules, self.parameters]
+
+    def check(self, settings: Any) -> None:
+        """Raises InputError for a read-out that does not exist, and for what the rules cannot tell."""
+        if not (settings.audit or settings.readouts):
+            return
+        able = ", ".join(name for name, composite in COMPOSITES.items() if composite.boundary is MULTIPLIER)
+        if self.boundary is not MULTIPLIER:
+            raise InputError(
+                f"{self.name} has no audit and no read-outs: its rules rescale relevance and add the gradient of "
+                f"whole sub-blocks, so that what an op absorbs is not defined. Methods that have them: {able}."
+            )
+        if op := whole(self.ops):
+            raise InputError(
+                f"{self.name} has no audit and no read-outs: its rule for {op} stands for several ops, between which "
+                f"nothing can be read. Methods that have them: {able}."
+            )
+        for name in settings.readouts:
+            if name not in READOUTS:
+                raise InputError(f"Unknown read-out {name!r}. Available: {', '.join(READOUTS)}.")
+            if name in WORD_PARTS and settings.read_at != WORD_EMBEDDINGS:
+                raise InputError(
+                    f"The read-out {name!r} needs read_at={WORD_EMBEDDINGS!r}; at {settings.read_at!r} the relevance "
+                    f"of {name} is a part of the tokens'."
+                )
+
+    def units(self, rows: Sequence[Any], shape: tuple[int, int]) -> None:
+        """None: rules switch nothing off."""
+
+    def answer(self, question: Any, values: Values) -> Any:
+        """The relevance of a Question's targets; see attribution/question.py."""
+        return question.relevance(values)
+
+    def doubts(self, outcome: Any) -> Iterator[str]:
+        """Of an Outcome: a number below 0 whose parts the scores are."""
+        lowest = 0.0
+        if self.boundary is RELEVANCE:  # its rules start from R = logit, sign and all
+            lowest = outcome.logits[outcome.weights != 0].min() if outcome.is_linear else outcome.logits.min()
+        if lowest < 0:
+            yield f"a logit of the target is negative ({lowest:.3g}), which flips the signs of {self.name}"
+        elif outcome.is_linear and outcome.value < 0:
+            yield f"the target's logit is negative ({outcome.value:.3g}): the scores sum towards a number below 0"
 
     def __str__(self) -> str:
         rows = [(op, rule, self.parameters.get(op, {})) for op, rule in self.rules.items()]
@@ -195,6 +248,8 @@ def listed(parameters: Mapping[str, Mapping[str, Value]]) -> str:
     return ", ".join(f"{op}.{name}" for op, given in parameters.items() for name in given) or "none"
 
 
+GRADIENT = Composite(PLAIN, Boundary(passed, passed, lambda logits, weights: weights), name="gradient")
+"""The gradient itself, not multiplied with the input: what methods of attribution/methods/ compute with."""
 GRADIENT_X_INPUT = Composite(PLAIN, name="gradient_x_input")
 ATTNLRP = GRADIENT_X_INPUT.derive("attnlrp", activation=rules.secant, contract=rules.halved, layer_norm=rules.frozen)
 CP_LRP = ATTNLRP.derive("cp_lrp", softmax=rules.detached, contract=ops.contract)

@@ -136,23 +136,28 @@ def most(kept: np.ndarray) -> str:
     return "head" if place == len(kept) - 1 else f"layer {place}"
 
 
-def made(value: float, relevance: np.ndarray, special: np.ndarray, readings: Mapping, function: bool) -> Ledger:
+def made(value: float, relevance: np.ndarray, special: np.ndarray, absorbed: Any, function: bool) -> Ledger:
     """The ledger of one text and target.
 
     Args:
       value: of the target.
       relevance: [T] of the tokens.
       special: [T] which of them are [CLS] or [SEP].
-      readings: those of `readouts.readings` for it.
-      function: whether the target is no weighted sum of logits.
+      absorbed: an attribution.method.Absorbed of it.
+      function: whether the target is a function that is not a weighted sum of logits.
     """
     relevance = relevance.astype(np.float64)
-    sums = {name: float(np.sum(readings.get(name, 0.0), dtype=np.float64)) for name in ("positions", "segments")}
     return Ledger(
         value=value,
         words=float(relevance[~special].sum()),
         special_tokens=float(relevance[special].sum()),
-        absorbed=readings["absorbed"],
-        function=value - float(readings["logits"]) if function else 0.0,
-        **sums,
+        positions=total(absorbed.positions),
+        segments=total(absorbed.segments),
+        absorbed=absorbed.items,
+        function=value - float(absorbed.logits) if function else 0.0,
     )
+
+
+def total(relevance: np.ndarray | None) -> float:
+    """The sum of relevance that was read apart from that of the tokens; 0 where it was not."""
+    return 0.0 if relevance is None else float(relevance.sum(dtype=np.float64))

@@ -31,6 +31,8 @@ class Excerpt(NamedTuple):
 
     ids: np.ndarray  # [T] int32
     types: np.ndarray  # [T] int32
+    word_index: np.ndarray  # [T] int32, the place among the text's words
+    spans: tuple[tuple[int, int] | None, ...]  # [T] as Tokens has them
 
 
 def cut(pieces: int, room: int, stride: int) -> list[range]:
@@ -50,7 +52,8 @@ def weights(windows: Sequence[range], pieces: int) -> np.ndarray:
 def excerpt(tokens: Tokens, window: range) -> Excerpt:
     """The tokens of a window of one text."""
     places = np.array([0, *(piece + 1 for piece in window), len(tokens.ids) - 1])
-    return Excerpt(tokens.ids[places], tokens.types[places])
+    spans = tuple(tokens.spans[place] for place in places)
+    return Excerpt(tokens.ids[places], tokens.types[places], tokens.word_index[places], spans)
 
 
 def stitch(relevance: Sequence[np.ndarray], windows: Sequence[range], weights: np.ndarray, pieces: int) -> np.ndarray:

@@ -12,8 +12,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from autorel_jax.attribution.methods.method import Method, Number, nothing_measured, traced
-from autorel_jax.attribution.methods.question import Question
+from autorel_jax.attribution.method import Values
+from autorel_jax.attribution.methods.parameters import Number, traced
+from autorel_jax.attribution.methods.plain import PlainMethod, Scores
+from autorel_jax.attribution.question import Question
 from autorel_jax.attribution.relevance import target_weights
 from autorel_jax.errors import InputError
 from autorel_jax.model import ops
@@ -23,7 +25,6 @@ from autorel_jax.model.ops import PLAIN, Array
 
 LAST, MEAN = -1, -1  # layer: the last one; head: the mean over all
 READS = ("attention_weights",)
-Values = Mapping[str, Array]
 
 
 def attended(question: Question, read: Callable[[Array], Array]) -> tuple[Array, Array, Array]:
@@ -42,7 +43,7 @@ def heads_mean(weights: Array) -> Array:
     return weights.mean(axis=1)
 
 
-class AnyTarget(Method):
+class AnyTarget(PlainMethod):
     """A method that reads the forward pass alone, so that it cannot tell one target from another."""
 
     reads = READS
@@ -51,11 +52,11 @@ class AnyTarget(Method):
         "and no parts of the logit"
     )
 
-    def scores(self, question: Question, values: Values) -> tuple[Array, Array, Array]:
+    def scores(self, question: Question, values: Values) -> Scores:
         logits, found = self.looks(question, values)
         targets = question.weights(logits).shape[1]
         found = jnp.broadcast_to(found[:, None], (found.shape[0], targets, found.shape[1]))
-        return logits, found, nothing_measured(found)
+        return logits, found, {}
 
     def looks(self, question: Question, values: Values) -> tuple[Array, Array]:
         """Logits [B, C] and scores [B, T]."""
@@ -128,7 +129,7 @@ class LayerwiseAttentionTracing(AnyTarget):
 
 
 @dataclasses.dataclass(frozen=True)
-class GenericAttention(Method):
+class GenericAttention(PlainMethod):
     """Attention weights that speak for the target, rolled out over the layers.
 
         Ā_l = mean over heads (∇A_l ⊙ A_l)⁺,   v = e_CLS Π_l (I + Ā_l),   the last layer first
@@ -143,7 +144,7 @@ class GenericAttention(Method):
     reads = READS
     note = "scores are never negative and no parts of the logit; [CLS] keeps 1 for itself"
 
-    def scores(self, question: Question, values: Values) -> tuple[Array, Array, Array]:
+    def scores(self, question: Question, values: Values) -> Scores:
         texts, config, inputs = question.texts, question.settings.config, question.inputs
         model = Bert(config, dataclasses.replace(PLAIN, softmax=tapped), question.settings.dtype)
         rows, length = texts.ids.shape
@@ -157,7 +158,7 @@ class GenericAttention(Method):
         weights = target_weights(logits, question.given)
         found = jax.lax.map(lambda seed: rolled(*pull(seed)), jnp.moveaxis(weights, 1, 0))  # one target at a time
         found = jnp.moveaxis(found, 0, 1)
-        return logits, found, nothing_measured(found)
+        return logits, found, {}
 
 
 def rolled_out(layers: Array, last: Array) -> Array:

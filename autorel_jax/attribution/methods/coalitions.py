@@ -6,14 +6,14 @@ Used by occlusion.py and surrogates.py.
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from autorel_jax.attribution.methods.method import BASELINES, MASK, Choice, Flag, Method, host, traced
-from autorel_jax.attribution.methods.question import Question, Texts, chosen
+from autorel_jax.attribution.methods.parameters import BASELINES, MASK, Flag, OneOf, host, traced
+from autorel_jax.attribution.methods.plain import PlainMethod
+from autorel_jax.attribution.question import Question, Texts, chosen
 from autorel_jax.model.ops import Array
 from autorel_jax.text.tokens import Tokens
 
@@ -21,27 +21,25 @@ TOKEN, WORD = UNITS = ("token", "word")
 
 
 @dataclasses.dataclass(frozen=True)
-class Perturbation(Method):
+class Perturbation(PlainMethod):
     """A method that switches units off. The score of a unit of several tokens is shared equally among them."""
 
-    unit: str = host(TOKEN, Choice(UNITS), "what is switched off as one; a word's score is shared among its tokens")
+    unit: str = host(TOKEN, OneOf(UNITS), "what is switched off as one; a word's score is shared among its tokens")
     special: bool = host(False, Flag(), "whether [CLS] and [SEP] are switched off too; else they get 0")
     baseline: str = traced(
         MASK,
-        Choice(BASELINES),
+        OneOf(BASELINES),
         "what stands in place of a token that is switched off; [MASK] is what BERT was trained to see there",
     )
 
-
-def unit_numbers(method: Any, rows: Sequence[Tokens], shape: tuple[int, int]) -> np.ndarray:
-    """The unit of each token [B, T], numbered from 0 in each row; -1: none. `method` is any, also one without units."""
-    found = np.full(shape, -1, np.int32)
-    if isinstance(method, Perturbation):
+    def units(self, rows: Sequence[Tokens], shape: tuple[int, int]) -> np.ndarray:
+        """The unit of each token [B, T], numbered from 0 in each row; -1: none."""
+        units = np.full(shape, -1, np.int32)
         for place, row in enumerate(rows):
-            own = np.array([span is not None or method.special for span in row.spans])
-            numbers = row.word_index if method.unit == WORD else np.arange(len(row.ids))
-            found[place, : len(own)][own] = np.unique(numbers[own], return_inverse=True)[1]
-    return found
+            switched = np.array([span is not None or self.special for span in row.spans])
+            numbers = row.word_index if self.unit == WORD else np.arange(len(row.ids))
+            units[place, : len(switched)][switched] = np.unique(numbers[switched], return_inverse=True)[1]
+        return units
 
 
 def counts(texts: Texts) -> Array:

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from autorel_jax.attribution.methods.question import Texts
+from autorel_jax.attribution.method import Texts
 from autorel_jax.model.ops import Array
 
 FACTOR = 0x9E3779B1  # odd, so that its powers do not vanish modulo 2**32; 2**32 / golden ratio

@@ -1,17 +1,16 @@
 """Occlusion and Shapley sampling: what a target loses when a unit goes, from the whole text or from any part of it."""
 
 import dataclasses
-from collections.abc import Mapping
 
 import jax.numpy as jnp
 
+from autorel_jax.attribution.method import Values
 from autorel_jax.attribution.methods import draws
 from autorel_jax.attribution.methods.coalitions import Perturbation, game, to_tokens
-from autorel_jax.attribution.methods.method import MOST_SAMPLES, Number, measured, nothing_measured, seed, traced
-from autorel_jax.attribution.methods.question import Question, summed
-from autorel_jax.model.ops import Array, contract
-
-Values = Mapping[str, Array]
+from autorel_jax.attribution.methods.parameters import MOST_SAMPLES, Number, seed, traced
+from autorel_jax.attribution.methods.plain import Scores
+from autorel_jax.attribution.question import Question, summed
+from autorel_jax.model.ops import contract
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +28,7 @@ class Occlusion(Perturbation):
     name = "occlusion"
     note = "each score is what the logit loses without that unit alone; they do not add up to the logit"
 
-    def scores(self, question: Question, values: Values) -> tuple[Array, Array, Array]:
+    def scores(self, question: Question, values: Values) -> Scores:
         played = game(question, values)
         units = jnp.arange(question.texts.units.shape[1])
 
@@ -39,7 +38,7 @@ class Occlusion(Perturbation):
             return contract("gbn,gu->bnu", lost, here.astype(lost.dtype))
 
         found = to_tokens(summed(step, played.counts.max(), question.group), question.texts)
-        return played.logits, found, nothing_measured(found)
+        return played.logits, found, {}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +58,7 @@ class ShapleySampling(Perturbation):
     name = "shapley_sampling"
     diagnostics = ("baseline_logit",)
 
-    def scores(self, question: Question, values: Values) -> tuple[Array, Array, Array]:
+    def scores(self, question: Question, values: Values) -> Scores:
         played, keys = game(question, values), draws.text_keys(values["seed"], question.texts)
         length = question.texts.units.shape[1]
         last, start = played.counts[:, None] - 1, played.empty  # [B, 1], [B, N]
@@ -79,4 +78,4 @@ class ShapleySampling(Perturbation):
 
         total = summed(step, values["samples"] * between, question.group) / values["samples"]
         found = to_tokens(total, question.texts)
-        return played.logits, found, measured((start,), found)
+        return played.logits, found, {"baseline_logit": start}

@@ -1,19 +1,19 @@
 """Random: scores without any meaning, for methods to be better than."""
 
 import dataclasses
-from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
 
+from autorel_jax.attribution.method import Values
 from autorel_jax.attribution.methods import draws
-from autorel_jax.attribution.methods.method import Method, nothing_measured, seed
-from autorel_jax.attribution.methods.question import Question
-from autorel_jax.model.ops import Array
+from autorel_jax.attribution.methods.parameters import seed
+from autorel_jax.attribution.methods.plain import PlainMethod, Scores
+from autorel_jax.attribution.question import Question
 
 
 @dataclasses.dataclass(frozen=True)
-class Random(Method):
+class Random(PlainMethod):
     """Standard normal numbers.
 
     Answers: What does a method look like that knows nothing? A control for measures of faithfulness.
@@ -26,10 +26,10 @@ class Random(Method):
     name = "random"
     note = "scores are random numbers, the same for every label: a control, not an explanation"
 
-    def scores(self, question: Question, values: Mapping[str, Array]) -> tuple[Array, Array, Array]:
+    def scores(self, question: Question, values: Values) -> Scores:
         x, keys = question.inputs, draws.text_keys(values["seed"], question.texts)
         logits = question.logits(x)
         drawn = draws.per_token(jax.random.normal, keys, jnp.zeros(1, jnp.int32), x.shape[1])[0].astype(logits.dtype)
         rows, targets, _ = question.weights(logits).shape
         found = jnp.broadcast_to(drawn[:, None], (rows, targets, x.shape[1]))
-        return logits, found, nothing_measured(found)
+        return logits, found, {}

@@ -4,19 +4,21 @@ Both add up the sums that their regression needs while they go, so that memory d
 """
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
 
+from autorel_jax.attribution.method import Outcome, Values
 from autorel_jax.attribution.methods import draws
 from autorel_jax.attribution.methods.coalitions import Perturbation, game, to_tokens
-from autorel_jax.attribution.methods.method import MOST_SAMPLES, Number, measured, seed, traced
-from autorel_jax.attribution.methods.question import Question, summed
+from autorel_jax.attribution.methods.parameters import MOST_SAMPLES, Number, seed, traced
+from autorel_jax.attribution.methods.plain import Scores
+from autorel_jax.attribution.question import Question, summed
 from autorel_jax.model.ops import Array, contract
 
 BITS = 30  # texts of at most so many units can have all of their parts numbered in int32
-Values = Mapping[str, Array]
 
 
 def of_size(keys: Array, numbers: Array, counts: Array, size: Array, length: int) -> Array:
@@ -27,10 +29,11 @@ def of_size(keys: Array, numbers: Array, counts: Array, size: Array, length: int
 class Surrogate(Perturbation):
     """A regression on samples."""
 
-    def doubts(self, measured: Mapping[str, float], target_logit: float, units: int) -> Iterator[str]:
-        yield from super().doubts(measured, target_logit, units)
-        if self.samples < 2 * units and 2**units - 2 > self.samples:
-            yield f"{self.name}: {self.samples} samples are few for {units} units; take several for each"
+    def doubts(self, outcome: Outcome) -> Iterator[str]:
+        yield from super().doubts(outcome)
+        few = self.samples < 2 * outcome.units and 2**outcome.units - 2 > self.samples
+        if few:
+            yield f"{self.name}: {self.samples} samples are few for {outcome.units} units; take several for each"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,9 +56,10 @@ class Lime(Surrogate):
     seed: int = seed()
     name = "lime"
     diagnostics = ("intercept", "r_squared")
+    worst: ClassVar = {"r_squared": min}
     note = "scores are slopes of a linear model of the classifier; see r_squared for how well it fits"
 
-    def scores(self, question: Question, values: Values) -> tuple[Array, Array, Array]:
+    def scores(self, question: Question, values: Values) -> Scores:
         played, keys = game(question, values), draws.text_keys(values["seed"], question.texts)
         length, counts = question.texts.units.shape[1], played.counts
         present = jnp.arange(length) < counts[:, None]  # [B, U]
@@ -81,7 +85,7 @@ class Lime(Surrogate):
         missed = spread - contract("bun,bun->bn", slopes, 2 * together - contract("buv,bvn->bun", centred, slopes))
         fit = jnp.where(spread > 0, 1 - missed / jnp.where(spread > 0, spread, 1), 1)
         found = to_tokens(jnp.moveaxis(slopes, 1, 2), question.texts)
-        return played.logits, found, measured((played.whole + offset, fit), found)
+        return played.logits, found, {"intercept": played.whole + offset, "r_squared": fit}
 
 
 def moments(weight: Array, on: Array, y: Array) -> tuple[Array, ...]:
@@ -122,7 +126,7 @@ class KernelShap(Surrogate):
     name = "kernel_shap"
     diagnostics = ("baseline_logit",)
 
-    def scores(self, question: Question, values: Values) -> tuple[Array, Array, Array]:
+    def scores(self, question: Question, values: Values) -> Scores:
         played, keys = game(question, values), draws.text_keys(values["seed"], question.texts)
         length, counts, start = question.texts.units.shape[1], played.counts, played.empty
         parts = (1 << jnp.clip(counts, 1, BITS)) - 2  # of each text, without the empty and the whole one [B]
@@ -150,7 +154,7 @@ class KernelShap(Surrogate):
         excess = (free.sum(axis=1) - (played.whole - start))[:, None]
         slopes = free - one * excess / jnp.where(counts > 0, one.sum(axis=(1, 2)), 1)[:, None, None]
         found = to_tokens(jnp.moveaxis(slopes, 1, 2), question.texts)
-        return played.logits, found, measured((start,), found)
+        return played.logits, found, {"baseline_logit": start}
 
 
 def kernel(size: Array, counts: Array, kind: jnp.dtype) -> Array:

@@ -1,32 +1,25 @@
 """Question: a batch of texts and their targets, as a method sees them inside one compiled program.
 
 Samples (points of a path, noisy or incomplete copies of a text) are computed some at a time, so that memory is bounded
-whatever their number. Shape letters as in ops.py; N targets, G samples at a time.
+whatever their number. Shape letters as in model/ops.py; N targets, G samples at a time.
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from autorel_jax.attribution import relevance
-from autorel_jax.lrp.composites import Boundary, Composite, passed
+from autorel_jax.attribution import readouts, relevance
+from autorel_jax.attribution.method import Result, Texts, Values
+from autorel_jax.attribution.settings import Settings
+from autorel_jax.lrp.composites import EMBEDDINGS, GRADIENT, READ_POINTS
 from autorel_jax.model.encoder import Bert, Params
-from autorel_jax.model.ops import PLAIN, Array
+from autorel_jax.model.ops import Array
 
-GRADIENT = Composite(PLAIN, Boundary(passed, passed, lambda logits, weights: weights), name="gradient")
 TOKENS = 1024  # computed at once where a batch holds fewer: 32 texts of 32, from where a token's time no longer falls
-
-
-class Texts(NamedTuple):
-    """A batch on its way to a method; all [B, T] int32, padding at the end of each row."""
-
-    ids: Array
-    mask: Array  # nonzero for tokens
-    types: Array
-    units: Array  # the number of the token or word that is switched on and off as one, from 0; -1: always on
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -34,21 +27,33 @@ class Question:
     """Texts, the model, and N targets for each text. Lives within one trace.
 
     Attributes:
-      settings: of the plain model, and where it is read.
+      settings: what is asked.
       params: the params tree.
       texts: B texts of T tokens.
-      given: the targets' weights [B, N, C]; None asks for the class with the highest logit.
+      given: the targets' weights [B, N, S]; None asks for the class with the highest logit.
     """
 
-    settings: relevance.Settings
+    settings: Settings
     params: Params
     texts: Texts
     given: Array | None
 
+    def relevance(self, values: Values) -> Result:
+        """The answer of a composite: one vjp from the targets to where relevance is read, with its rules."""
+        if self.settings.audit or self.settings.readouts:
+            return readouts.answer(self.settings, self.params, self.texts, self.given, values)
+        return relevance.answer(self.settings, self.params, self.texts, self.given, values)
+
+    @functools.cached_property
+    def plain(self) -> Settings:
+        """The plain model, read where the method begins; attention is behind the embeddings."""
+        point = self.settings.read_at if self.settings.read_at in READ_POINTS else EMBEDDINGS
+        return Settings(self.settings.config, GRADIENT, point, self.settings.dtype)
+
     @property
     def inputs(self) -> Array:
         """The activations where the method reads [B, T, D]."""
-        return relevance.embeddings(self.settings, self.params, self.texts.ids, self.texts.types)
+        return relevance.embeddings(self.plain, self.params, self.texts.ids, self.texts.types)
 
     @property
     def table(self) -> Array:
@@ -58,18 +63,18 @@ class Question:
     @property
     def model(self) -> Bert:
         """The plain model."""
-        return self.settings.model
+        return self.plain.model
 
     @property
     def group(self) -> int:
         """G."""
         return max(1, TOKENS // self.texts.ids.size)
 
-    def logits(self, x: Array) -> Array:
+    def logits(self, x: Array, settings: Settings | None = None) -> Array:
         """Logits of other activations in place of the inputs, G samples of each text: [G * B, T, D] -> [G * B, C]."""
         samples = len(x) // len(self.texts.ids)
         mask, types = (jnp.tile(part, (samples, 1)) for part in (self.texts.mask, self.texts.types))
-        return relevance.from_embeddings(self.settings, self.params, mask, types, {})(x)
+        return relevance.from_embeddings(settings or self.plain, self.params, mask, types, {})(x)
 
     def weights(self, logits: Array) -> Array:
         """The targets' weights [B, N, C], where the logits of the texts are [B, C]."""
@@ -80,13 +85,17 @@ class Question:
         logits = self.logits(x.reshape(-1, *x.shape[2:]))
         return chosen(weights, logits.reshape(*x.shape[:2], -1))
 
+    def gradient(self, x: Array) -> tuple[Array, Array]:
+        """Logits [B, C] and the targets' gradients [B, N, T, D] at x [B, T, D]."""
+        return relevance.attribute(self.logits, x, self.given, GRADIENT.boundary)
+
     def gradients(self, weights: Array, x: Array) -> Array:
         """The targets' gradients at G samples: weights [B, N, C], x [G, B, T, D] -> [G, B, N, T, D]."""
-        boundary, each = self.settings.composite.boundary, jnp.tile(weights, (len(x), 1, 1))
+        each = jnp.tile(weights, (len(x), 1, 1))
         # 8 % faster on a CPU, and hardly longer to compile; passes without a gradient gain nothing.
-        unrolled = dataclasses.replace(self, settings=dataclasses.replace(self.settings, unroll=True))
-        _, found = relevance.attribute(unrolled.logits, x.reshape(-1, *x.shape[2:]), each, boundary)
-        return found.reshape(*x.shape[:2], *found.shape[1:])
+        unrolled = functools.partial(self.logits, settings=dataclasses.replace(self.plain, unroll=True))
+        _, gradients = relevance.attribute(unrolled, x.reshape(-1, *x.shape[2:]), each, GRADIENT.boundary)
+        return gradients.reshape(*x.shape[:2], *gradients.shape[1:])
 
     def baseline(self, number: Array) -> Array:
         """What stands in place of a token [D]: the word embedding of that id, or zeros for a negative one."""

@@ -1,0 +1,138 @@
+"""Compute: tokens of many texts and their targets -> an Answer for each, in batches that fit the device.
+
+Used by explainer.py for whole texts, and by documents.py for the windows of long ones.
+"""
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from autorel_jax import sharding
+from autorel_jax.attribution.method import Absorbed, Method, Result, Texts
+from autorel_jax.attribution.registry import named
+from autorel_jax.attribution.scores import token_scores
+from autorel_jax.attribution.settings import Settings
+from autorel_jax.attribution.targets import Targets
+from autorel_jax.classifier import Classifier
+from autorel_jax.explaining.config import BATCH_SIZE, BATCH_SIZES, ExplainConfig
+from autorel_jax.explaining.fitting import fitted
+from autorel_jax.explaining.shapes import batch_shape, padded_length
+from autorel_jax.text.tokens import Tokens, pad
+from autorel_jax.text.windows import Excerpt, Window
+
+Rows = Sequence[Tokens | Excerpt]
+Places = Sequence[int]  # of rows among all
+
+
+class Answer(NamedTuple):
+    """The Result for one text, of the padded length T, as NumPy's arrays; N targets."""
+
+    logits: np.ndarray  # [C]
+    probabilities: np.ndarray | None  # [C]; None for a regression
+    scored: np.ndarray  # [S]
+    relevance: np.ndarray  # [N, T]
+    readouts: Mapping[str, np.ndarray] = {}  # [N, ...] each
+    absorbed: Absorbed | None = None  # [N, ...]
+    diagnostics: Mapping[str, np.ndarray] = {}  # [N] each
+    units: int = 0  # that the method switched off, one by one
+    windows: tuple[Window, ...] = ()  # in which a long text was read
+
+
+class Computer:
+    """A classifier and what is asked of it, on one device or several. Threads may share it."""
+
+    def __init__(self, classifier: Classifier, config: ExplainConfig, devices: Sequence[jax.Device] = ()):
+        self.classifier = classifier
+        self.settings = settings_of(classifier, config)
+        tokenizer = classifier.tokenizer
+        ids = {"pad": tokenizer.pad_id, "mask": tokenizer.mask_id}
+        self.values = self.method.values(classifier.config, ids)
+        self.mesh = sharding.make_mesh(devices) if len(devices) > 1 else None
+        self.params = classifier.params
+        if self.mesh:
+            self.params = sharding.put(self.params, sharding.layout_of(self.mesh, self.params, "replicate"))
+        kind = devices[0].platform if devices else jax.default_backend()
+        self.batch_size = config.batch_size or max(len(devices), 1) * BATCH_SIZES.get(kind, BATCH_SIZE)
+        self.limits: dict[int, int] = {}  # tokens -> rows that fit, where a batch did not fit the memory
+
+    @property
+    def devices(self) -> int:
+        """Among how many devices a batch is divided."""
+        return 1 if self.mesh is None else self.mesh.size
+
+    @property
+    def method(self) -> Method:
+        """The method that computes."""
+        return self.settings.method
+
+    def answers(self, rows: Rows, goal: Targets, places: Places) -> Iterator[dict[int, Answer]]:
+        """The rows at `places`, the longest first: of each batch the place of a row -> its Answer."""
+
+        def too_large(batch: Places) -> None:
+            self.limits[self.length(rows, batch[:1])] = len(batch) // 2
+
+        batches = self.batches(rows, places)
+        for batch, result in fitted(lambda batch: self.compute(rows, goal, batch), batches, too_large):
+            yield dict(zip(batch, self.each(rows, batch, result), strict=True))
+
+    def batches(self, rows: Rows, places: Places) -> Iterator[list[int]]:
+        """The places in batches, the longest rows first."""
+        order = sorted(places, key=lambda place: -len(rows[place].ids))
+        while order:
+            size = min(self.limits.get(self.length(rows, order[:1]), self.batch_size), self.batch_size)
+            yield order[:size]
+            order = order[size:]
+
+    def length(self, rows: Rows, places: Places) -> int:
+        """The tokens that a batch is padded to."""
+        longest = max(len(rows[place].ids) for place in places)
+        return padded_length(longest, self.classifier.config.max_position_embeddings, len(places))
+
+    def compute(self, rows: Rows, goal: Targets, places: Places) -> Result:
+        """The Result of a batch, padding last. Not waited for."""
+        here = [rows[place] for place in places]
+        size = batch_shape(len(here), self.batch_size, self.devices)
+        batch = pad(here, self.length(here, range(len(here))), size, self.classifier.tokenizer.pad_id)
+        weights = goal.weights
+        if weights is not None:
+            weights = weights[[*places, *[places[0]] * (size - len(places))]]
+        texts = Texts(batch.ids, batch.mask, batch.types, self.method.units(here, batch.ids.shape))
+        if self.mesh:
+            texts, weights = jax.device_put((texts, weights), sharding.by_rows(self.mesh))
+        settings = self.settings
+        if goal.score is not None:
+            settings = dataclasses.replace(settings, score=goal.score)
+        return token_scores(settings, self.params, texts, weights, self.values)
+
+    def each(self, rows: Rows, places: Places, result: Result) -> Iterator[Answer]:
+        """The Answer of each row of a batch, whose Result is on the host."""
+        logits, scored, relevance, *others = result
+        probabilities = self.classifier.probabilities(logits)
+        for row, place in enumerate(places):
+            likely = None if probabilities is None else probabilities[row]
+            mine = jax.tree.map(lambda array, row=row: array[row], others) if any(others) else others
+            units = self.method.units([rows[place]], (1, len(rows[place].ids)))
+            counted = 0 if units is None else int(units.max()) + 1
+            yield Answer(logits[row], likely, scored[row], relevance[row], *mine, counted)
+
+
+def settings_of(classifier: Classifier, config: ExplainConfig) -> Settings:
+    """What is asked of which method, as the config says.
+
+    Raises:
+      InputError: an unknown method or parameter, a read point or a read-out that the method does not have.
+    """
+    method = named(config.method).set(config.parameters)
+    return Settings(
+        config=classifier.config,
+        method=method,
+        read_at=config.read_at or method.reads[0],
+        dtype=jnp.dtype(classifier.dtype),
+        audit=config.audit,
+        readouts=tuple(config.readouts),
+        neurons=config.neurons,
+    )

@@ -1,0 +1,72 @@
+"""Documents: texts that are longer than the model reads -> an Answer for each, from overlapping windows.
+
+text/windows.py has the arithmetic. Used by explainer.py. N targets, C labels, T tokens.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from autorel_jax.attribution.targets import Targets
+from autorel_jax.explaining.compute import Answer, Computer
+from autorel_jax.text import windows
+from autorel_jax.text.tokens import Tokens
+from autorel_jax.text.windows import Excerpt, Window
+
+
+def read_in_windows(
+    computer: Computer, rows: Sequence[Tokens], goal: Targets, places: Sequence[int], room: int, stride: int
+) -> Iterator[tuple[int, Answer]]:
+    """Each row at `places` and its Answer; a window holds `room` word pieces, and one begins every `stride` pieces."""
+    for place in places:
+        asked = None if goal.weights is None else goal.weights[place]
+        yield place, read_one(computer, rows[place], asked, room, stride)
+
+
+def read_one(computer: Computer, tokens: Tokens, asked: np.ndarray | None, room: int, stride: int) -> Answer:
+    """The Answer of a long text for targets of the weights `asked` [N, C]; None explains its predicted label."""
+    pieces = len(tokens.ids) - 2
+    ranges = windows.cut(pieces, room, stride)
+    shares = windows.weights(ranges, pieces)
+    parts = [windows.excerpt(tokens, window) for window in ranges]
+    answers = each_part(computer, parts, asked, range(len(parts)))
+    logits = (shares @ np.stack([answers[k].logits for k in range(len(parts))])).astype(answers[0].logits.dtype)
+    if asked is None:
+        # A window that would decide otherwise has explained its own decision, not the text's.
+        others = [k for k in range(len(parts)) if answers[k].logits.argmax() != logits.argmax()]
+        asked = np.eye(len(logits), dtype=np.float32)[[logits.argmax()]]
+        answers |= each_part(computer, parts, asked, others)
+    ordered = [answers[k] for k in range(len(parts))]
+    relevance = [answer.relevance[:, : len(part.ids)] for answer, part in zip(ordered, parts, strict=True)]
+    return Answer(
+        logits,
+        computer.classifier.probabilities(logits),
+        logits,
+        windows.stitch(relevance, ranges, shares, pieces),
+        diagnostics=whole_diagnostics(computer.method.worst, ordered, shares),
+        units=max(answer.units for answer in ordered),
+        windows=tuple(
+            Window(window.start + 1, window.stop + 1, float(share), answer.logits)
+            for window, share, answer in zip(ranges, shares, ordered, strict=True)
+        ),
+    )
+
+
+def each_part(
+    computer: Computer, parts: Sequence[Excerpt], asked: np.ndarray | None, places: Sequence[int]
+) -> dict[int, Answer]:
+    """The Answers of the windows at `places`."""
+    weights = None if asked is None else np.broadcast_to(asked, (len(parts), *asked.shape))
+    answers: dict[int, Answer] = {}
+    for batch in computer.answers(parts, Targets(weights, None), places):
+        answers |= batch
+    return answers
+
+
+def whole_diagnostics(worst: dict, answers: Sequence[Answer], shares: np.ndarray) -> dict[str, np.ndarray]:
+    """Diagnostics [N] of a text from those of its windows: the worst of some, the weighted mean of the others."""
+    whole = {}
+    for name in answers[0].diagnostics:
+        values = np.stack([answer.diagnostics[name] for answer in answers])  # [K, N]
+        whole[name] = np.array([worst[name](column) for column in values.T]) if name in worst else shares @ values
+    return whole
