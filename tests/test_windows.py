@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 from models import refusal
-from tolerances import BATCH, SUM_FLOAT32, SUM_FLOAT64
+from tolerances import BATCH, METHOD_SUM, SUM_FLOAT32, SUM_FLOAT64
 
 import autorel_jax as ar
 from autorel_jax.cli.explain import main
@@ -53,14 +53,14 @@ def long_text():
     return " ".join(np.random.default_rng(1).choice(WORDS, 70))
 
 
-def by_hand(classifier, text, room, stride, target):
+def by_hand(classifier, text, room, stride, target, **options):
     """Logits and relevance of the text, from calls for each window as a text of its own."""
     pieces = text.split()  # each word of WORDS is one piece of the test vocabulary
     ranges = windows.cut(len(pieces), room, stride)
     weights = windows.weights(ranges, len(pieces))
     logits, relevance = 0, np.zeros(len(pieces) + 2)
     for window, weight in zip(ranges, weights, strict=True):
-        (made,) = ar.explain(classifier, " ".join(pieces[place] for place in window), target=target)
+        (made,) = ar.explain(classifier, " ".join(pieces[place] for place in window), target=target, **options)
         logits = logits + weight * made.logits
         relevance[[0, -1]] += weight * made.token_relevance[[0, -1]]
         relevance[window.start + 1 : window.stop + 1] += weight * made.token_relevance[1:-1]
@@ -84,6 +84,33 @@ def test_a_long_text_is_the_weighted_mean_of_its_windows(classifier, long_text):
     for made, other in zip(every[:3], plain, strict=True):
         assert made.windows == ()
         np.testing.assert_allclose(made.token_relevance, other.token_relevance, rtol=0, atol=BATCH)
+
+
+@pytest.mark.parametrize(
+    ("method", "parameters"),
+    [("integrated_gradients", {"steps": 3}), ("occlusion", {"unit": "word"}), ("rollout", {}), ("lime", {"samples": 30})],
+)
+def test_other_methods_read_windows_too(classifier, long_text, method, parameters):
+    asked = {"method": method, "parameters": parameters, "target": "positive"}
+    (made,) = ar.explain(classifier, long_text, long="windows", max_length=22, stride=7, **asked)
+    _, relevance = by_hand(classifier, long_text, 20, 7, asked.pop("target"), **asked)
+    np.testing.assert_allclose(made.token_relevance, relevance, rtol=0, atol=METHOD_SUM * abs(relevance).max())
+    assert len(made.windows) == 9
+    assert tuple(made.diagnostics) == ar.METHODS[method].diagnostics
+
+
+def test_diagnostics_of_a_text_are_the_mean_or_the_worst_of_its_windows(classifier, long_text):
+    tolerant = {"steps": 2, "tolerance": 0.01, "max_steps": 64}
+    asked = {"method": "integrated_gradients", "parameters": tolerant, "target": "positive"}
+    (made,) = ar.explain(classifier, long_text, long="windows", max_length=22, stride=20, **asked)
+    pieces = long_text.split()
+    parts = [" ".join(pieces[window.start - 1 : window.end - 1]) for window in made.windows]
+    each = [found.diagnostics for found in ar.explain(classifier, parts, **asked)]
+    assert made.diagnostics["steps"] == max(one["steps"] for one in each)
+    mean = sum(window.weight * one["baseline_logit"] for window, one in zip(made.windows, each, strict=True))
+    assert made.diagnostics["baseline_logit"] == pytest.approx(mean, abs=METHOD_SUM)
+    gained = made.target_logit - made.diagnostics["baseline_logit"]
+    assert made.explained - gained == pytest.approx(made.diagnostics["convergence_delta"], abs=METHOD_SUM)
 
 
 def without_bias(classifier, texts):
