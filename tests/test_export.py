@@ -33,7 +33,7 @@ import sys
 for name in ("flax", "transformers", "torch", "autorel_jax.model.encoder", "autorel_jax.attribution.relevance"):
     sys.modules[name] = None  # an import of it fails
 import numpy as np
-from autorel_jax.program import load_program
+from autorel_jax.export.program import load_program
 
 program = load_program(sys.argv[1])
 found = program.explain(open(sys.argv[2]).read().splitlines())

@@ -88,7 +88,12 @@ def test_a_long_text_is_the_weighted_mean_of_its_windows(classifier, long_text):
 
 @pytest.mark.parametrize(
     ("method", "parameters"),
-    [("integrated_gradients", {"steps": 3}), ("occlusion", {"unit": "word"}), ("rollout", {}), ("lime", {"samples": 30})],
+    [
+        ("integrated_gradients", {"steps": 3}),
+        ("occlusion", {"unit": "word"}),
+        ("rollout", {}),
+        ("lime", {"samples": 30}),
+    ],
 )
 def test_other_methods_read_windows_too(classifier, long_text, method, parameters):
     asked = {"method": method, "parameters": parameters, "target": "positive"}
