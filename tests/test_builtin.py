@@ -51,9 +51,9 @@ def test_it_is_float16_and_all_of_it_is_packaged():
     tensors = load_file(BUILTIN / "model.safetensors")
     assert {tensor.dtype for tensor in tensors.values()} == {np.dtype(np.float16)}
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["setuptools"]
-    patterns = settings["package-data"]["autorel_jax"]
+    patterns = settings["package-data"]["autorel_jax.builtin"]
     for path in BUILTIN.iterdir():
-        name = str(path.relative_to(BUILTIN.parents[1]))
+        name = str(path.relative_to(BUILTIN.parent))
         assert any(fnmatch.fnmatch(name, pattern) for pattern in patterns), name
 
 
