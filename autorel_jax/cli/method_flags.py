@@ -4,7 +4,7 @@ Used by explain.py and export.py.
 """
 
 import argparse
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -103,11 +103,12 @@ def composite_names() -> list[str]:
     return list(COMPOSITES)
 
 
-def method_names() -> list[str]:
-    """The names of all methods."""
+def method_names() -> Iterator[str]:
+    """The names of all methods; the other methods are imported only where the composites are not enough."""
+    yield from composite_names()
     from autorel_jax.attribution.methods import METHODS
 
-    return [*composite_names(), *METHODS]
+    yield from METHODS
 
 
 def read_points() -> tuple[str, ...]:
