@@ -24,7 +24,8 @@ from autorel_jax.data.rows import Columns, Row
 from autorel_jax.data.sources import Corpus, Source, open_corpus
 from autorel_jax.explaining.explainer import Explainer
 from autorel_jax.lrp.composites import COMPOSITES
-from autorel_jax.report.explanation import FIELDS, plain
+from autorel_jax.report.explanation import FIELDS
+from autorel_jax.report.json_values import plain
 from autorel_jax.report.output import csv_columns
 
 
@@ -62,7 +63,7 @@ def test_jsonl_is_what_the_library_call_says(explainer, source, tmp_path):
     for row, made in zip(found, ar.explain(explainer.classifier, texts, batch_size=4), strict=True):
         expected = {**made.to_dict(), "id": row["id"]}
         np.testing.assert_allclose(row.pop("token_relevance"), expected.pop("token_relevance"), rtol=0, atol=BATCH)
-        for name in ("word_relevance", "logits", "probabilities", "explained", "target_logit", "prediction"):
+        for name in ("word_relevance", "logits", "probabilities", "explained", "target_value", "prediction"):
             row.pop(name), expected.pop(name)
         assert row == expected
     left_out = read_lines(tmp_path / "out.jsonl.rejected.jsonl")
@@ -91,7 +92,7 @@ def test_parquet_holds_the_same(explainer, source, tmp_path):
             else:
                 assert value == made[name], name
     about = json.loads(table.schema.metadata[b"autorel_jax"])
-    assert about["schema"] == 1
+    assert about["schema"] == 2
     assert about["model"]["weights_sha256"] == explainer.classifier.fingerprint
     assert about["labels"] == ["negative", "neutral", "positive"]
     assert about["method"] == {"name": "attnlrp", "parameters": plain(explainer.parameters)}

@@ -1,4 +1,4 @@
-"""corpus/inside.py: ledgers, read-outs and diagnostics in every format of output, against what .jsonl says."""
+"""corpus/nested.py: ledgers, read-outs and diagnostics in every format of output, against what .jsonl says."""
 
 import csv
 import json
@@ -12,14 +12,15 @@ from pyarrow import parquet
 from sentences import lines
 
 import autorel_jax as ar
-from autorel_jax.corpus.formats import FORMATS, Choice, Parquet, groups
+from autorel_jax.corpus.contents import Contents
+from autorel_jax.corpus.formats import FORMATS, Parquet, groups
 from autorel_jax.corpus.job import explain_corpus
 from autorel_jax.corpus.nested import BY_TEXT, DEPTHS, LEDGER, SHOWN_IN, SUMS, WITH_INSIDE, offsets
 from autorel_jax.data.rows import Row
 from autorel_jax.data.sources import open_corpus
 from autorel_jax.explaining.explainer import Explainer
 from autorel_jax.lrp.taps import READOUTS
-from autorel_jax.report.explanation import plain
+from autorel_jax.report.json_values import plain
 from autorel_jax.report.ledger import Ledger
 
 LAYERS, HEADS, STRONGEST = 3, 2, 4
@@ -57,7 +58,7 @@ def parts():
 
 def written(parts, output, **choice):
     """The output of parts."""
-    made, paths = FORMATS[output.suffix](Choice(**choice)), []
+    made, paths = FORMATS[output.suffix](Contents(**choice)), []
     for number, pairs in enumerate(parts):
         paths.append(output.with_name(f"{number}{output.suffix}"))
         made.write(paths[-1], pairs)
@@ -153,7 +154,7 @@ def test_diagnostics_of_a_method(tmp_path):
     ],
 )
 def test_nothing_that_was_asked_for_is_dropped(suffix, choice, said):
-    assert said in refusal(FORMATS[suffix], Choice(**choice))
+    assert said in refusal(FORMATS[suffix], Contents(**choice))
 
 
 def test_every_read_out_has_a_depth():
@@ -164,17 +165,17 @@ def test_every_read_out_has_a_depth():
 @pytest.mark.parametrize("asked", [{"audit": True}, {"readouts": READOUTS}], ids=str)
 def test_formats_that_hold_it(suffix, asked):
     if suffix in WITH_INSIDE:
-        FORMATS[suffix](Choice(**asked))
+        FORMATS[suffix](Contents(**asked))
     else:
         accepted = SHOWN_IN[LEDGER] if "audit" in asked else WITH_INSIDE
-        assert f"use {', '.join(accepted)}." in refusal(FORMATS[suffix], Choice(**asked))
+        assert f"use {', '.join(accepted)}." in refusal(FORMATS[suffix], Contents(**asked))
 
 
 @pytest.mark.parametrize("name", ["n_lengths", "n_offsets", "ledger_value", "readouts_x", "diagnostics_steps"])
 def test_names_of_arrays_are_not_those_of_kept_columns(name):
-    said = refusal(FORMATS[".npz"], Choice(kept=("url", name)))
+    said = refusal(FORMATS[".npz"], Contents(kept=("url", name)))
     assert said.startswith(f"--keep-columns {name}: in .npz, names that begin with ledger_, readouts_, diagnostics_ or")
-    assert FORMATS[".parquet"](Choice(kept=("url", name))).kept == ("url", name)
+    assert FORMATS[".parquet"](Contents(kept=("url", name))).kept == ("url", name)
 
 
 @pytest.mark.slow

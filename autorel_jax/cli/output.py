@@ -42,7 +42,8 @@ def is_pipe(path: Path) -> bool:
 
 def check_job(args: argparse.Namespace, corpus: Corpus) -> None:
     """Refuses early what `explain_corpus` would refuse late."""
-    from autorel_jax.corpus.formats import FORMATS, SUFFIX, Choice
+    from autorel_jax.corpus.contents import Contents
+    from autorel_jax.corpus.formats import FORMATS, SUFFIX
     from autorel_jax.corpus.job import check_engine, check_shard
     from autorel_jax.report.output import WRITERS, checked
 
@@ -55,7 +56,9 @@ def check_job(args: argparse.Namespace, corpus: Corpus) -> None:
     check_shard(corpus, args.shard)
     if args.part_rows is not None:
         check_count("part_rows", args.part_rows)
-    FORMATS[suffix](Choice(args.columns, args.keep_columns, args.level, audit=args.audit, readouts=args.readout or ()))
+    FORMATS[suffix](
+        Contents(args.columns, args.keep_columns, args.level, audit=args.audit, readouts=args.readout or ())
+    )
     if args.engine == RAY:
         begin_ray(args, corpus)
     if not corpus.again:

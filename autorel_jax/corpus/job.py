@@ -18,8 +18,9 @@ import jax
 
 from autorel_jax import __version__
 from autorel_jax.attribution.methods import Method
+from autorel_jax.corpus.contents import Contents
 from autorel_jax.corpus.engines import ENGINES, LOCAL, RAY
-from autorel_jax.corpus.formats import FORMATS, SUFFIX, Choice
+from autorel_jax.corpus.formats import FORMATS, SUFFIX
 from autorel_jax.corpus.part import Part, explained, prepared, record_of
 from autorel_jax.corpus.partial import open_partial
 from autorel_jax.corpus.prefetch import ahead
@@ -27,9 +28,9 @@ from autorel_jax.data.sources import Corpus
 from autorel_jax.errors import InputError, check_count
 from autorel_jax.explaining.explainer import Explainer
 from autorel_jax.lrp.composites import Composite
+from autorel_jax.report.explanation import SCHEMA
 
 PART_ROWS = 2048  # rows of a part: what a kill costs at most, and what is sorted by length together
-SCHEMA = 1  # of the columns; raised when one changes its meaning or goes away
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,7 +89,7 @@ def explain_corpus(
     check_engine(engine, workers)
     check_shard(corpus, shard)
     output = Path(output)
-    made = FORMATS[suffix_of(output)](choice(explainer, corpus, columns, level))
+    made = FORMATS[suffix_of(output)](contents_of(explainer, corpus, columns, level))
     if engine == RAY:
         from autorel_jax.corpus import on_ray
 
@@ -233,10 +234,10 @@ def writer() -> Iterator[Callable[..., None]]:
             last.result()
 
 
-def choice(explainer: Explainer, corpus: Corpus, columns: Sequence[str], level: str) -> Choice:
-    """What goes into the output."""
+def contents_of(explainer: Explainer, corpus: Corpus, columns: Sequence[str], level: str) -> Contents:
+    """What the output is to hold."""
     classifier, config = explainer.classifier, explainer.config
-    return Choice(
+    return Contents(
         columns=columns,
         kept=corpus.columns.keep,
         level=level,
@@ -279,6 +280,7 @@ def settings_of(explainer: Explainer, corpus: Corpus, output: Mapping[str, Any])
     fields = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
     return {
         "version": [__version__, jax.__version__],
+        "schema": SCHEMA,
         "input": corpus.state,
         "output": dict(output),
         "model": [classifier.name, classifier.fingerprint, classifier.tokenizer.fingerprint, classifier.dtype],

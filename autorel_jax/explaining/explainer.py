@@ -321,7 +321,7 @@ class Explainer:
                 text_pair=row.pair,
                 prediction=Prediction(labels[best], probability, float(logits[best])),
                 target=name,
-                target_logit=value,
+                target_value=value,
                 logits=logits,
                 probabilities=probabilities,
                 method=self.method.name,
@@ -359,7 +359,10 @@ class Explainer:
         if not self.settings.audit:
             return {"readouts": found}
         special = np.array([span is None for span in tokens.spans])
-        return {"readouts": found, "ledger": ledger.made(value, scores, special, own, function=goal.score is not None)}
+        return {
+            "readouts": found,
+            "ledger": ledger.ledger_of(value, scores, special, own, function=goal.score is not None),
+        }
 
     def doubts(
         self,
