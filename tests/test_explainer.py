@@ -157,6 +157,11 @@ def test_to_dict_is_json_and_whole(classifier):
     assert found["word_spans"] == [None, [0, 1], [2, 6], [7, 11], None]
 
 
+def test_the_older_name_of_the_value(classifier):
+    (explanation,) = ar.explain(classifier, [TEXTS[0]], target="margin")
+    assert explanation.target_logit == explanation.target_value
+
+
 def test_not_a_number_is_null_and_warned_about(classifier):
     broken = dataclasses.replace(classifier, params={**classifier.params, "classifier": nan_head(classifier)})
     (explanation,) = ar.explain(broken, ["a good film"], target="neutral")

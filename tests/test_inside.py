@@ -22,6 +22,7 @@ from autorel_jax.explaining.explainer import Explainer
 from autorel_jax.lrp.taps import READOUTS
 from autorel_jax.report.json_values import plain
 from autorel_jax.report.ledger import Ledger
+from autorel_jax.report.readout_shapes import CHOICES
 
 LAYERS, HEADS, STRONGEST = 3, 2, 4
 DIAGNOSTICS = {"convergence_delta": 0.25, "steps": 50.0}
@@ -159,6 +160,11 @@ def test_nothing_that_was_asked_for_is_dropped(suffix, choice, said):
 
 def test_every_read_out_has_a_depth():
     assert set(READOUTS) <= set(DEPTHS)
+
+
+def test_the_read_outs_that_are_shown_are_those_that_are_read():
+    """report/readout_shapes.py names them without JAX."""
+    assert CHOICES == READOUTS
 
 
 @pytest.mark.parametrize("suffix", FORMATS)

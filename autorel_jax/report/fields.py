@@ -121,9 +121,16 @@ def field_from(declaration: Declaration, names: tuple[str, ...]) -> Field:
     """The Field of a declaration; `names` lead from the Explanation to its value."""
     path = tuple(declaration.path.split(".")) if declaration.path else names
     column = names[-1] if declaration.column == "" else declaration.column
-    words = f"{declaration.each} {JSON_TYPES[declaration.kind]}".strip() + " or null" * declaration.optional
     get = operator.attrgetter(".".join(names))
-    return Field(path, column, declaration.kind, words, declaration.meaning, get, declaration.numpy)
+    return Field(path, column, declaration.kind, in_words(declaration), declaration.meaning, get, declaration.numpy)
+
+
+def in_words(declaration: Declaration) -> str:
+    """The type of a field in .jsonl."""
+    words = f"{declaration.each} {JSON_TYPES[declaration.kind]}".strip()
+    if not declaration.optional:
+        return words
+    return f"{words}, or null" if " or " in words else f"{words} or null"
 
 
 def to_record(fields: tuple[Field, ...], explanation: Any) -> dict[str, Any]:

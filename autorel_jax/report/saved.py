@@ -4,16 +4,22 @@ Results of schema 1 are read too: their `target_logit` becomes `target_value`. J
 as `ar.read_results`.
 """
 
+from __future__ import annotations
+
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from autorel_jax.data.by_products import MARK
+from autorel_jax.data.moments import are_moments, moments
 from autorel_jax.errors import InputError, one_line
 from autorel_jax.report import fields as kinds
 from autorel_jax.report.explanation import ALIASES, IN_FILES, SCHEMA
 from autorel_jax.report.json_values import plain
+
+if TYPE_CHECKING:
+    import pyarrow
 
 Record = dict[str, Any]
 
@@ -45,22 +51,22 @@ def read_results(path: str | Path) -> Iterator[Record]:
 
 def read_jsonl(path: Path) -> Iterator[Record]:
     """The records of a .jsonl file, a line at a time."""
-    with open(path, encoding="utf-8") as stream:
-        for number, line in enumerate(lines_of(stream, path), start=1):
-            where = f"{path}, line {number}"
-            try:
-                record = json.loads(line)
-            except (ValueError, RecursionError) as error:
-                raise InputError(f"{where}: not valid JSON ({one_line(error)}); {EXPECTED}.") from None
-            if not isinstance(record, dict):
-                raise InputError(f"{where}: not a JSON object; {EXPECTED}.")
-            yield current(record, where)
+    for number, line in enumerate(lines_of(path), start=1):
+        where = f"{path}, line {number}"
+        try:
+            record = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"{where}: not valid JSON ({one_line(error)}); {EXPECTED}.") from None
+        if not isinstance(record, dict):
+            raise InputError(f"{where}: not a JSON object; {EXPECTED}.")
+        yield current(record, where)
 
 
-def lines_of(stream: Iterable[str], path: Path) -> Iterator[str]:
+def lines_of(path: Path) -> Iterator[str]:
     """The lines of a file of text; InputError for bytes that are not UTF-8, or a fault of the disk."""
     try:
-        yield from stream
+        with open(path, encoding="utf-8") as stream:
+            yield from stream
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read: {one_line(error)}; {EXPECTED}.") from None
 
@@ -77,10 +83,16 @@ def read_parquet(path: Path) -> Iterator[Record]:
                 raise InputError(f"{path}: not results of autorel-jax (no {MARK} in its metadata); {EXPECTED}.")
             about = json.loads(about)
             for batch in file.iter_batches(ROWS):
-                for row in batch.to_pylist():
+                for row in rows_of(batch):
                     yield current(record_of_row(row, about), str(path))
     except (OSError, pa.ArrowException) as error:
         raise InputError(f"{path} cannot be read: {one_line(error)}; {EXPECTED}.") from None
+
+
+def rows_of(batch: pyarrow.RecordBatch) -> Iterator[Record]:
+    """The rows of a table; dates and times that passed through are ISO text, as in .jsonl."""
+    lists = [moments(column) if are_moments(column.type) else column.to_pylist() for column in batch.columns]
+    return (dict(zip(batch.schema.names, values, strict=True)) for values in zip(*lists, strict=True))
 
 
 def current(record: Record, where: str) -> Record:
@@ -91,9 +103,10 @@ def current(record: Record, where: str) -> Record:
             f"{where}: the results do not say their schema; {EXPECTED}, with all fields or with `schema` in --columns."
         )
     if schema not in READABLE:
+        version = record.get("version", "(unknown version)")
         raise InputError(
-            f"{where}: results of schema {schema}, written by autorel-jax {record.get('version', '(unknown version)')}; "
-            f"this version reads {' and '.join(map(str, READABLE))}. Use the version that wrote them."
+            f"{where}: results of schema {schema}, written by autorel-jax {version}; this version reads "
+            f"{' and '.join(map(str, READABLE))}. Read them with the version that wrote them."
         )
     for old, new in ALIASES.items():
         if old in record and new not in record:
@@ -108,14 +121,16 @@ def record_of_row(row: Mapping[str, Any], about: Mapping[str, Any]) -> Record:
     for field in IN_FILES:
         name = name_in(columns, field.column)
         if name is not None:
-            value = FROM_COLUMN.get(field.kind, plain)(columns.pop(name))
+            value = columns.pop(name)
+            # A string is a column of the input that passed through under a name of ours.
+            value = value if isinstance(value, str) else FROM_COLUMN.get(field.kind, plain)(value)
             group = record if len(field.path) == 1 else record.setdefault(field.path[0], {})
             group[field.path[-1]] = value
     if "prediction" in record and record.get("logits"):
         record["prediction"]["logit"] = highest(record["logits"])
     if "method" in about:
         record["method"] = about["method"]
-    return record | columns
+    return record | {name: value for name, value in columns.items() if name not in record}
 
 
 def name_in(columns: Mapping[str, Any], column: str | None) -> str | None:
