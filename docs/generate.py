@@ -60,8 +60,8 @@ itself.
 
 
 METHODS_HEAD = """# Other methods
-Written by `python docs/generate.py` from the docstrings in `autorel_jax/attribution/methods/`; edit those. A test keeps it up to \
-date.
+Written by `python docs/generate.py` from the docstrings in `autorel_jax/attribution/methods/`; edit \
+those. A test keeps it up to date.
 
 These methods are not composites of rules. They are called like one, `--method NAME` or \
 `explain(..., method="NAME")`, and return the same Explanation. `--set samples=100` (repeat it), or \

@@ -4,6 +4,7 @@ import dataclasses
 import datetime
 import json
 
+import numpy as np
 import pyarrow
 import pytest
 from explanations import explanation
@@ -26,13 +27,21 @@ ABOUT = {
 }
 
 
+PROBABILITIES = np.array([0.0124, 0.9876], np.float32)  # as the model computes them
+
+
 def with_everything():
     """Explanations with all that a file can hold."""
     pairs = []
     for number, text in enumerate(("not a gorgeous film", "so so")):
         row, made = made_up(number, text)
         window = Window(1, 3, 1.0, made.logits)
-        more = {"diagnostics": {"steps": 50.0}, "windows": (window,), "warnings": ("beware",)}
+        more = {
+            "probabilities": PROBABILITIES,
+            "diagnostics": {"steps": 50.0},
+            "windows": (window,),
+            "warnings": ("beware",),
+        }
         pairs.append((row, dataclasses.replace(made, **more)))
     return pairs
 
@@ -40,7 +49,7 @@ def with_everything():
 def with_nothing():
     """Explanations without what is optional, and with numbers that are not finite."""
     regression = explanation("so so", pair="b", probabilities=None, prediction=Prediction("positive", None, 1.5))
-    broken = explanation("bad", (float("nan"), 1.0), id=2, target_value=float("inf"))
+    broken = explanation("bad", (float("nan"), 1.0), id=2, target_value=float("inf"), probabilities=PROBABILITIES)
     return [(Row(made.id, made.text, None, None), made) for made in (regression, broken)]
 
 
