@@ -126,8 +126,9 @@ def record_of_row(row: Mapping[str, Any], about: Mapping[str, Any]) -> Record:
             value = value if isinstance(value, str) else FROM_COLUMN.get(field.kind, plain)(value)
             group = record if len(field.path) == 1 else record.setdefault(field.path[0], {})
             group[field.path[-1]] = value
-    if "prediction" in record and record.get("logits"):
-        record["prediction"]["logit"] = highest(record["logits"])
+    logits = record.get("logits")
+    if "prediction" in record and logits and isinstance(logits, list):
+        record["prediction"]["logit"] = highest(logits)
     if "method" in about:
         record["method"] = about["method"]
     return record | {name: value for name, value in columns.items() if name not in record}
@@ -140,7 +141,7 @@ def name_in(columns: Mapping[str, Any], column: str | None) -> str | None:
 
 
 def highest(logits: list[float | None]) -> float | None:
-    """The logit of the prediction; None where one is not a number, as NumPy's argmax takes that one."""
+    """The logit of the prediction; None if any logit is not a finite number."""
     return None if None in logits else max(logits)
 
 
