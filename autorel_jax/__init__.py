@@ -29,6 +29,7 @@ NAMES = {  # public name -> the module that it lives in
     "load": "autorel_jax.classifier",
     "load_program": "autorel_jax.export.program",
     "open_corpus": "autorel_jax.data.sources",
+    "read_results": "autorel_jax.report.saved",
     "register": "autorel_jax.lrp.composites",
     "TaskConfig": "autorel_jax.data.task",
     "train": "autorel_jax.training.run",

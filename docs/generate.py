@@ -1,4 +1,7 @@
-"""Writes docs/rules.md and docs/methods.md from composites, methods and docstrings: `python docs/generate.py`."""
+"""Writes docs/rules.md and docs/methods.md, and tables of docs/output.md and docs/ledger.md: `python docs/generate.py`.
+
+They come from composites, methods, docstrings, and the declared fields of Explanation.
+"""
 
 import ast
 import dataclasses
@@ -8,13 +11,19 @@ import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from autorel_jax.attribution.methods.method import Method
+import pyarrow
 
 from autorel_jax.attribution.methods import METHODS
+from autorel_jax.attribution.methods.plain import PlainMethod
+from autorel_jax.corpus.columns import COLUMNS, FILE, arrow_types
 from autorel_jax.lrp.composites import COMPOSITES, MULTIPLIER, OPS, RULES, defaults_of
+from autorel_jax.report.explanation import IN_FILES
+from autorel_jax.report.fields import ID
+from autorel_jax.report.readout_shapes import SHAPES
 
 ROOT = Path(__file__).parents[1]
 PAGE, METHODS_PAGE = ROOT / "docs" / "rules.md", ROOT / "docs" / "methods.md"
+OUTPUT_PAGE, LEDGER_PAGE = ROOT / "docs" / "output.md", ROOT / "docs" / "ledger.md"
 PARTS = ("Shapes", "Source", "Conserves", "Default")
 METHOD_PARTS = ("Answers", "Scores", "Cost", "Source")
 HEAD = """# Rules and composites
@@ -36,7 +45,7 @@ print(mine)
 In a file, for `autorel-explain --composite-file robust.toml`:
 ```toml
 name = "robust"   # for reports
-base = "attnlrp"  # what is not said below is as there
+base = "attnlrp"  # everything that is not set below is taken from it
 
 [ops]
 add = "ratio"                           # op = rule
@@ -50,13 +59,14 @@ itself.
 """
 
 
-METHODS_HEAD = """# Methods that are no composites
-Written by `python docs/generate.py` from the docstrings in `autorel_jax/methods/`; edit those. A test keeps it up to \
-date.
+METHODS_HEAD = """# Other methods
+Written by `python docs/generate.py` from the docstrings in `autorel_jax/attribution/methods/`; edit \
+those. A test keeps it up to date.
 
-All of them are called as a composite is, `--method NAME` or `explain(..., method="NAME")`, and return the same \
-Explanation. `--set samples=100` (repeat it), or `parameters={"samples": 100}`, sets a parameter. What a method \
-measures of itself stands in `diagnostics`; what to know of its scores before reading them, in `warnings`.
+These methods are not composites of rules. They are called like one, `--method NAME` or \
+`explain(..., method="NAME")`, and return the same Explanation. `--set samples=100` (repeat it), or \
+`parameters={"samples": 100}`, sets a parameter. `diagnostics` holds what a method measures of itself; `warnings` say \
+what to know before reading its scores.
 
 What a method draws at random depends on its seed and on the text alone: not on the batch, the padding, or the place \
 in a file. A cost is that of one target in forward passes, a gradient counting as two; \
@@ -69,37 +79,90 @@ def main() -> None:
     """Writes the pages."""
     PAGE.write_text(page(), encoding="utf-8")
     METHODS_PAGE.write_text(methods_page(), encoding="utf-8")
+    OUTPUT_PAGE.write_text(output_page(), encoding="utf-8")
+    LEDGER_PAGE.write_text(ledger_page(), encoding="utf-8")
+
+
+def output_page() -> str:
+    """The text of docs/output.md, its tables of fields and columns written anew."""
+    text = OUTPUT_PAGE.read_text("utf-8")
+    return with_table(with_table(text, "fields", fields_table()), "columns", columns_table())
+
+
+def ledger_page() -> str:
+    """The text of docs/ledger.md, its table of read-outs written anew."""
+    return with_table(LEDGER_PAGE.read_text("utf-8"), "read-outs", readouts_table())
+
+
+def with_table(text: str, name: str, table: str) -> str:
+    """A page with the table between the markers of that name."""
+    begin, end = rf"(<!-- {name}: written by docs/generate.py from [^>]*-->\n)", r"(<!-- end -->)"
+    page, count = re.subn(begin + ".*?" + end, lambda found: found[1] + table + "\n" + found[2], text, flags=re.DOTALL)
+    assert count == 1, f"{name}: {count} pairs of markers"
+    return page
+
+
+def fields_table() -> str:
+    """The fields of a line of .jsonl."""
+    rows = [f"| `{field.name}` | {field.json_type} | {field.meaning} |" for field in IN_FILES]
+    return "\n".join(["| field | type | meaning |", "|---|---|---|", *rows])
+
+
+def columns_table() -> str:
+    """The columns of .parquet; what one means is said of the field that it holds."""
+    types, fields = arrow_types(numbered=True), {field.column: field for field in IN_FILES}
+    rows = ["| column | type | field of .jsonl |", "|---|---|---|"]
+    for name, column in COLUMNS.items():
+        more = "; string with an id column" if column.kind == ID else ""
+        held = "the input file, if there are several" if name == FILE else f"`{fields[name].name}`"
+        rows.append(f"| `{name}` | {described(types[column.kind])}{more} | {held} |")
+    return "\n".join(rows)
+
+
+def described(arrow_type: pyarrow.DataType) -> str:
+    """An Arrow type in words."""
+    if pyarrow.types.is_list(arrow_type):
+        return f"list of {described(arrow_type.value_type)}"
+    if pyarrow.types.is_struct(arrow_type):
+        return f"struct ({', '.join(f'`{field.name}`: {described(field.type)}' for field in arrow_type)})"
+    return str(arrow_type)
+
+
+def readouts_table() -> str:
+    """The read-outs with the shapes of their arrays."""
+    rows = [f"| `{name}` | [{', '.join(shape.axes)}] | {shape.meaning} |" for name, shape in SHAPES.items()]
+    return "\n".join(["| name | shape | relevance of |", "|---|---|---|", *rows])
 
 
 def methods_page() -> str:
     """The text of docs/methods.md."""
     rows = ["| method | what it answers | cost in forward passes |", "|---|---|---|"]
-    for name, made in METHODS.items():
-        parts = parsed(type(made), METHOD_PARTS)
+    for name, method in METHODS.items():
+        parts = parsed(type(method), METHOD_PARTS)
         rows.append(f"| [`{name}`](#{name}) | {parts['Answers']} | {parts['Cost']} |")
-    sections = [method_section(name, made) for name, made in METHODS.items()]
+    sections = [method_section(name, method) for name, method in METHODS.items()]
     return "\n".join(part.rstrip("\n") + "\n" for part in (METHODS_HEAD, "\n".join(rows), *sections))
 
 
-def method_section(name: str, made: Method) -> str:
+def method_section(name: str, method: PlainMethod) -> str:
     """A method: what it does, its equation, the parts of its docstring, its parameters, its tests."""
-    parts = parsed(type(made), METHOD_PARTS)
+    parts = parsed(type(method), METHOD_PARTS)
     facts = [f"- {part}: {parts[part]}" for part in METHOD_PARTS]
-    facts.append(f"- Read at: {', '.join(f'`{point}`' for point in made.reads)}")
-    if made.diagnostics:
-        facts.append(f"- Diagnostics: {', '.join(f'`{found}`' for found in made.diagnostics)}")
+    facts.append(f"- Read at: {', '.join(f'`{point}`' for point in method.reads)}")
+    if method.diagnostics:
+        facts.append(f"- Diagnostics: {', '.join(f'`{measured}`' for measured in method.diagnostics)}")
     files: dict[str, list[str]] = {}
-    for file, test in tests_with(name, type(made).__name__):
+    for file, test in tests_with(name, type(method).__name__):
         files.setdefault(file, []).append(f"`{test}`")
-    tests = (f"{', '.join(found)} ({file})" for file, found in files.items())
+    tests = (f"{', '.join(names)} ({file})" for file, names in files.items())
     facts.append(f"- Tests: {'; '.join(tests)}")
     about = [text for text in (parts["sentence"], parts["equation"]) if text]
-    return "\n\n".join([f"## `{name}`", *about, "\n".join(facts), *parameters_table(made)])
+    return "\n\n".join([f"## `{name}`", *about, "\n".join(facts), *parameters_table(method)])
 
 
-def parameters_table(made: Method) -> Iterator[str]:
+def parameters_table(method: PlainMethod) -> Iterator[str]:
     """The parameters of a method with defaults, what they accept and mean; nothing where it has none."""
-    fields = dataclasses.fields(made)
+    fields = dataclasses.fields(method)
     if fields:
         rows = ["| parameter | default | accepted | meaning |", "|---|---|---|---|"]
         for field in fields:
@@ -112,11 +175,11 @@ def tests_with(name: str, kind: str) -> Iterator[tuple[str, str]]:
     """(file, test) for each test whose code names the method or its class; others test every method."""
     for file in sorted((ROOT / "tests").glob("test_*methods.py")):
         text = file.read_text("utf-8")
-        for found in ast.parse(text).body:
-            if isinstance(found, ast.FunctionDef) and found.name.startswith("test_"):
-                code = "\n".join(map(ast.unparse, [*found.decorator_list, *found.body]))
+        for node in ast.parse(text).body:
+            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+                code = "\n".join(map(ast.unparse, [*node.decorator_list, *node.body]))
                 if re.search(rf"\b{kind}\b|'{name}'", code):
-                    yield file.name, found.name
+                    yield file.name, node.name
 
 
 def page() -> str:
@@ -125,16 +188,16 @@ def page() -> str:
     for boundary, title in zip(RULES, ("Rules", "Rules of the original BERT_LRP"), strict=True):
         parts.append(f"## {title}")
         parts.append("They carry the multiplier." if boundary is MULTIPLIER else "They carry relevance itself.")
-        parts += [section(op, rule) for op, found in RULES[boundary].items() for rule in found]
+        parts += [section(op, rule) for op, rules in RULES[boundary].items() for rule in rules]
     return "\n".join(part.rstrip("\n") + "\n" for part in parts)
 
 
 def composites_table() -> str:
     """Composites by name, each with the rules that it puts in place of plain ones."""
     rows = ["| composite | " + " | ".join(f"`{op}`" for op in OPS) + " | parameters |", "|---" * (len(OPS) + 2) + "|"]
-    for name, made in COMPOSITES.items():
-        rules = ("–" if rule == "plain" else f"`{rule}`" for rule in made.rules.values())
-        values = ", ".join(f"{key} = {value:g}" for key, value in made.record().items()) or "–"
+    for name, composite in COMPOSITES.items():
+        rules = ("–" if rule == "plain" else f"`{rule}`" for rule in composite.rules.values())
+        values = ", ".join(f"{key} = {value:g}" for key, value in composite.record().items()) or "–"
         rows.append(f"| `{name}` | {' | '.join(rules)} | {values} |")
     return "\n".join(rows)
 
@@ -151,11 +214,11 @@ def section(op: str, rule: Callable) -> str:
 
 
 def parsed(rule: Callable, names: tuple[str, ...] = PARTS) -> dict[str, str]:
-    """A docstring by parts: the sentence, the equation with what stands around it, and the parts of those names."""
+    """A docstring by parts: the sentence, the equation with the text around it, and the parts of those names."""
     sentence, _, rest = inspect.cleandoc(rule.__doc__).partition("\n")
     equation, *rest = re.split(rf"^({'|'.join(names)}): ", rest, flags=re.MULTILINE)
-    found = {"sentence": sentence, "equation": "\n\n".join(paragraphs(equation))}
-    return found | {part: " ".join(text.split()) for part, text in zip(rest[::2], rest[1::2], strict=True)}
+    parts = {"sentence": sentence, "equation": "\n\n".join(paragraphs(equation))}
+    return parts | {part: " ".join(text.split()) for part, text in zip(rest[::2], rest[1::2], strict=True)}
 
 
 def paragraphs(text: str) -> Iterator[str]:

@@ -27,7 +27,7 @@ def explanation(text: Any = SHORT, scores: Any = SCORES, pair: Any = None, **cha
         "text_pair": pair,
         "prediction": Prediction("positive", 0.9876, 1.5),
         "target": "positive",
-        "target_logit": 1.5,
+        "target_value": 1.5,
         "logits": np.array([-2.875, 1.5], np.float32),
         "probabilities": np.array([0.0124, 0.9876]),
         "method": "attnlrp",

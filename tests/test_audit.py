@@ -36,7 +36,7 @@ def test_a_ledger_for_each_text_and_target(audited, classifier):
     ]
     for e in audited:
         kept = e.ledger
-        assert kept.value == e.target_logit
+        assert kept.value == e.target_value
         assert abs(kept.rounding) <= LEDGER_FLOAT32 * np.abs(kept.items).sum()
         assert kept.words + kept.special_tokens == pytest.approx(e.explained, abs=SUM_FLOAT32)
         special = [word in ("[CLS]", "[SEP]") for word in e.words]

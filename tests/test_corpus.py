@@ -25,7 +25,8 @@ from autorel_jax.data.rows import Columns, Row
 from autorel_jax.data.sources import Corpus, Source, open_corpus
 from autorel_jax.explaining.explainer import Explainer
 from autorel_jax.lrp.composites import COMPOSITES
-from autorel_jax.report.explanation import FIELDS, plain
+from autorel_jax.report.explanation import FIELDS
+from autorel_jax.report.json_values import plain
 from autorel_jax.report.output import csv_columns
 
 
@@ -63,7 +64,7 @@ def test_jsonl_is_what_the_library_call_says(explainer, source, tmp_path):
     for row, made in zip(found, ar.explain(explainer.classifier, texts, batch_size=4), strict=True):
         expected = {**made.to_dict(), "id": row["id"]}
         np.testing.assert_allclose(row.pop("token_relevance"), expected.pop("token_relevance"), rtol=0, atol=BATCH)
-        for name in ("word_relevance", "logits", "probabilities", "explained", "target_logit", "prediction"):
+        for name in ("word_relevance", "logits", "probabilities", "explained", "target_value", "prediction"):
             row.pop(name), expected.pop(name)
         assert row == expected
     left_out = read_lines(tmp_path / "out.jsonl.rejected.jsonl")
@@ -92,7 +93,7 @@ def test_parquet_holds_the_same(explainer, source, tmp_path):
             else:
                 assert value == made[name], name
     about = json.loads(table.schema.metadata[b"autorel_jax"])
-    assert about["schema"] == 1
+    assert about["schema"] == 2
     assert about["model"]["weights_sha256"] == explainer.classifier.fingerprint
     assert about["labels"] == ["negative", "neutral", "positive"]
     assert about["method"] == {"name": "attnlrp", "parameters": plain(explainer.parameters)}
@@ -137,6 +138,24 @@ def test_columns_are_chosen(explainer, source, tmp_path, name):
     else:
         with np.load(tmp_path / name) as found:
             assert list(found) == ["word_relevance_offsets", "word_relevance", "id", "file", "n"]
+
+
+@pytest.mark.parametrize("name", ["out.jsonl", "out.parquet", "out.npz", "out.csv"])
+def test_the_older_name_of_a_column_is_accepted(explainer, source, tmp_path, name):
+    score(explainer, source, tmp_path / name, columns=("id", "target_logit", "target_value"))
+    if name.endswith("jsonl"):
+        rows = read_lines(tmp_path / name)
+    elif name.endswith("parquet"):
+        rows = parquet.read_table(tmp_path / name).to_pylist()
+    elif name.endswith("csv"):
+        with (tmp_path / name).open(newline="") as stream:
+            rows = list(csv.DictReader(stream))
+    else:
+        with np.load(tmp_path / name) as arrays:
+            names = list(arrays)
+            rows = [dict(zip(names, row, strict=True)) for row in zip(*arrays.values(), strict=True)]
+    assert list(rows[0]) == ["id", "target_logit", "target_value"]
+    assert all(row["target_logit"] == row["target_value"] for row in rows)
 
 
 def test_kept_columns_of_parquet_keep_their_types(explainer, tmp_path):
@@ -229,6 +248,7 @@ def test_standard_input_is_read_once(explainer, tmp_path, monkeypatch):
         ("out.parquet", {"columns": ("id", "id")}, "The column id is asked for twice."),
         ("out.parquet", {"keep": ("text",)}, "--keep-columns text: the output has a column of this name already"),
         ("out.parquet", {"keep": ("no",)}, "has no column 'no'"),
+        ("out.jsonl", {"columns": ("id",), "keep": ("target_logit",)}, "this is an older name of target_value"),
         ("out.xlsx", {}, "cannot write .xlsx; accepted: .parquet, .jsonl, .csv, .npz."),
         ("no/out.jsonl", {}, "there is no directory"),
         ("out.jsonl", {"shard": (3, 2)}, "The shard 3/2 does not exist"),
@@ -273,6 +293,18 @@ def test_a_busy_output_is_refused_before_the_input_is_counted(explainer, tmp_pat
         said = refusal(explain_corpus, explainer, corpus, tmp_path / "out.jsonl", shard=(1, 2))
     assert "is in use by another process" in said
     assert not read
+
+
+@pytest.mark.parametrize("before", [{"version": ["0.1.0", "0.10.2"]}, {"version": ["9.0", "1.0"], "schema": 9}])
+def test_work_of_another_schema_is_refused_by_name(explainer, source, tmp_path, before):
+    output, names = tmp_path / "out.jsonl", ["id", "target_logit"]
+    with open_partial(output, {**before, "output": {"columns": names}}) as partial:
+        partial.add(0, lambda path: path.write_text("{}"), {"rows": 7, "rejected": []})
+    said = refusal(score, explainer, source, output)
+    begun = f"was begun by autorel-jax {before['version'][0]} with results of schema {before.get('schema', 1)};"
+    assert f"{output}.partial {begun} this version writes schema 2" in said
+    assert "--restart (restart=True) discards it" in said
+    assert score(explainer, source, output, restart=True).rows == 21
 
 
 def test_a_folder_that_is_not_ours_is_left_alone(explainer, source, tmp_path):

@@ -1,4 +1,4 @@
-"""docs/rules.md and docs/methods.md: what docs/generate.py writes, each rule and method in full; examples run."""
+"""Pages and tables that docs/generate.py writes: up to date, each rule and method in full; examples run."""
 
 import dataclasses
 import re
@@ -12,6 +12,7 @@ import autorel_jax as ar
 from autorel_jax.attribution.methods import METHODS
 from autorel_jax.lrp.composite_file import parse_composite
 from autorel_jax.lrp.composites import RULES
+from autorel_jax.report.explanation import IN_FILES
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "rules.md"
@@ -44,6 +45,20 @@ def test_both_ways_to_a_composite_of_ones_own_lead_to_the_same(capsys):
     read = parse_composite(tomllib.loads(fence("toml")))
     assert read == names["mine"] != ar.COMPOSITES["gamma"]
     assert (read.name, read.parameters) == (names["mine"].name, names["mine"].parameters)
+
+
+@pytest.mark.parametrize("page", ["output", "ledger"])
+def test_tables_of_pages_are_up_to_date(page):
+    assert GENERATE[f"{page.upper()}_PAGE"].read_text("utf-8") == GENERATE[f"{page}_page"](), (
+        "run: python docs/generate.py"
+    )
+
+
+def test_every_field_is_documented():
+    text = GENERATE["OUTPUT_PAGE"].read_text("utf-8")
+    for field in IN_FILES:
+        assert field.meaning
+        assert f"| `{field.name}` | {field.json_type} | {field.meaning} |" in text
 
 
 def test_the_page_of_methods_is_up_to_date():

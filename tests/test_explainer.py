@@ -29,7 +29,7 @@ def test_scores_are_those_of_token_relevance(classifier):
         classifier.settings("attnlrp"), classifier.params, batch.ids, batch.mask, batch.types, None, {}
     )
     assert relative_error(explanation.token_relevance, scores[0, 0]) <= SAME_TEXT
-    assert explanation.target_logit == pytest.approx(float(logits.max()), rel=BATCH)
+    assert explanation.target_value == pytest.approx(float(logits.max()), rel=BATCH)
     assert explanation.explained == pytest.approx(float(scores.sum()), rel=BATCH)
 
 
@@ -70,7 +70,7 @@ def test_targets(classifier):
     assert relative_error(given[1].token_relevance, every[3].token_relevance) <= SAME_TEXT
     (contrast,) = ar.explain(classifier, TEXTS[:1], target=("positive", "negative"))
     assert contrast.target == "positive - negative"
-    assert contrast.target_logit == pytest.approx(every[2].target_logit - every[0].target_logit, rel=BATCH)
+    assert contrast.target_value == pytest.approx(every[2].target_value - every[0].target_value, rel=BATCH)
     difference = every[2].token_relevance - every[0].token_relevance
     assert np.abs(contrast.token_relevance - difference).max() <= SUM_FLOAT32
 
@@ -87,7 +87,7 @@ def test_a_regression_has_no_probability(tmp_path):
     write_model(tmp_path / "model", labels=("score",))
     (explanation,) = ar.explain(ar.load(tmp_path / "model"), "a good film")
     assert explanation.prediction.probability is None
-    assert explanation.prediction.logit == explanation.target_logit
+    assert explanation.prediction.logit == explanation.target_value
     assert explanation.to_dict()["prediction"]["probability"] is None
 
 
@@ -106,7 +106,7 @@ def test_warnings(classifier):
     (cut,) = ar.explain(classifier, ["good " * 30], max_length=10)
     assert cut.truncated_tokens == 22
     assert "22 word pieces beyond 10 tokens were cut off and not read" in cut.warnings
-    signs = {e.target: (e.target_logit < 0, " ".join(e.warnings)) for e in ar.explain(classifier, "bad", target="all")}
+    signs = {e.target: (e.target_value < 0, " ".join(e.warnings)) for e in ar.explain(classifier, "bad", target="all")}
     assert {negative for negative, _ in signs.values()} == {True, False}
     assert all(negative == ("logit is negative" in text) for negative, text in signs.values())
 
@@ -115,11 +115,11 @@ def test_bert_lrp_warns_of_every_negative_logit(classifier):
     """Also in a contrast whose own value is positive: each label's relevance starts from its logit."""
     every = ar.explain(classifier, "bad", target="all", method="bert_lrp")
     flipped = {e.target: any("which flips the signs of bert_lrp" in text for text in e.warnings) for e in every}
-    assert flipped == {e.target: e.target_logit < 0 for e in every}
-    worst, *_, best = sorted(every, key=lambda e: e.target_logit)
+    assert flipped == {e.target: e.target_value < 0 for e in every}
+    worst, *_, best = sorted(every, key=lambda e: e.target_value)
     for method in ("bert_lrp", "attnlrp"):
         (contrast,) = ar.explain(classifier, "bad", target=(best.target, worst.target), method=method)
-        assert contrast.target_logit > 0 > worst.target_logit
+        assert contrast.target_value > 0 > worst.target_value
         assert any("flips the signs" in text for text in contrast.warnings) == (method == "bert_lrp")
 
 
@@ -146,7 +146,7 @@ def test_a_vocabulary_smaller_than_the_table_is_warned_about(tmp_path, classifie
 def test_to_dict_is_json_and_whole(classifier):
     (explanation,) = ar.explain(classifier, [TEXTS[0]], method="bert_lrp")
     found = json.loads(json.dumps(explanation.to_dict(), allow_nan=False))
-    assert found["schema"] == 1
+    assert found["schema"] == 2
     assert found["version"] == ar.__version__
     assert found["model"] == {"name": classifier.name, "weights_sha256": classifier.fingerprint}
     assert found["method"] == {
@@ -157,6 +157,11 @@ def test_to_dict_is_json_and_whole(classifier):
     own = {field.name for field in dataclasses.fields(explanation)} - {"parameters", "rules", "weights_sha256"}
     assert found.keys() == own | {"schema", "version"}
     assert found["word_spans"] == [None, [0, 1], [2, 6], [7, 11], None]
+
+
+def test_the_older_name_of_the_value(classifier):
+    (explanation,) = ar.explain(classifier, [TEXTS[0]], target="margin")
+    assert explanation.target_logit == explanation.target_value
 
 
 def test_not_a_number_is_null_and_warned_about(classifier):

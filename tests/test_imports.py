@@ -117,6 +117,15 @@ def test_the_package_itself_costs_nothing():
     assert not imported_by("import autorel_jax") & {"jax", "numpy", "flax"}
 
 
+def test_results_are_shown_without_jax():
+    code = "import autorel_jax.report.explanation, autorel_jax.report.html, autorel_jax.report.terminal"
+    assert not imported_by(f"{code}, autorel_jax.report.output, autorel_jax.report.saved") & {"jax", "flax", "pyarrow"}
+
+
+def test_tables_are_made_without_jax():
+    assert not imported_by("import autorel_jax.corpus.formats") & {"jax", "flax", "pyarrow"}
+
+
 def test_loading_needs_nothing_slow():
     code = "from autorel_jax.explaining.explainer import explain; from autorel_jax.classifier import load"
     slow = {"transformers", "orbax", "optax", "tensorflow", "torch", "matplotlib", "jinja2", "huggingface_hub"}

@@ -1,4 +1,4 @@
-"""corpus/inside.py: ledgers, read-outs and diagnostics in every format of output, against what .jsonl says."""
+"""corpus/nested.py: ledgers, read-outs and diagnostics in every format of output, against what .jsonl says."""
 
 import csv
 import json
@@ -12,15 +12,17 @@ from pyarrow import parquet
 from sentences import lines
 
 import autorel_jax as ar
-from autorel_jax.corpus.formats import FORMATS, Choice, Parquet, groups
+from autorel_jax.corpus.contents import Contents
+from autorel_jax.corpus.formats import FORMATS, Parquet, groups
 from autorel_jax.corpus.job import explain_corpus
 from autorel_jax.corpus.nested import BY_TEXT, DEPTHS, LEDGER, SHOWN_IN, SUMS, WITH_INSIDE, offsets
 from autorel_jax.data.rows import Row
 from autorel_jax.data.sources import open_corpus
 from autorel_jax.explaining.explainer import Explainer
 from autorel_jax.lrp.taps import READOUTS
-from autorel_jax.report.explanation import plain
+from autorel_jax.report.json_values import plain
 from autorel_jax.report.ledger import Ledger
+from autorel_jax.report.readout_shapes import CHOICES
 
 LAYERS, HEADS, STRONGEST = 3, 2, 4
 DIAGNOSTICS = {"convergence_delta": 0.25, "steps": 50.0}
@@ -57,7 +59,7 @@ def parts():
 
 def written(parts, output, **choice):
     """The output of parts."""
-    made, paths = FORMATS[output.suffix](Choice(**choice)), []
+    made, paths = FORMATS[output.suffix](Contents(**choice)), []
     for number, pairs in enumerate(parts):
         paths.append(output.with_name(f"{number}{output.suffix}"))
         made.write(paths[-1], pairs)
@@ -153,28 +155,33 @@ def test_diagnostics_of_a_method(tmp_path):
     ],
 )
 def test_nothing_that_was_asked_for_is_dropped(suffix, choice, said):
-    assert said in refusal(FORMATS[suffix], Choice(**choice))
+    assert said in refusal(FORMATS[suffix], Contents(**choice))
 
 
 def test_every_read_out_has_a_depth():
     assert set(READOUTS) <= set(DEPTHS)
 
 
+def test_the_read_outs_that_are_shown_are_those_that_are_read():
+    """report/readout_shapes.py names them without JAX."""
+    assert CHOICES == READOUTS
+
+
 @pytest.mark.parametrize("suffix", FORMATS)
 @pytest.mark.parametrize("asked", [{"audit": True}, {"readouts": READOUTS}], ids=str)
 def test_formats_that_hold_it(suffix, asked):
     if suffix in WITH_INSIDE:
-        FORMATS[suffix](Choice(**asked))
+        FORMATS[suffix](Contents(**asked))
     else:
         accepted = SHOWN_IN[LEDGER] if "audit" in asked else WITH_INSIDE
-        assert f"use {', '.join(accepted)}." in refusal(FORMATS[suffix], Choice(**asked))
+        assert f"use {', '.join(accepted)}." in refusal(FORMATS[suffix], Contents(**asked))
 
 
 @pytest.mark.parametrize("name", ["n_lengths", "n_offsets", "ledger_value", "readouts_x", "diagnostics_steps"])
 def test_names_of_arrays_are_not_those_of_kept_columns(name):
-    said = refusal(FORMATS[".npz"], Choice(kept=("url", name)))
+    said = refusal(FORMATS[".npz"], Contents(kept=("url", name)))
     assert said.startswith(f"--keep-columns {name}: in .npz, names that begin with ledger_, readouts_, diagnostics_ or")
-    assert FORMATS[".parquet"](Choice(kept=("url", name))).kept == ("url", name)
+    assert FORMATS[".parquet"](Contents(kept=("url", name))).kept == ("url", name)
 
 
 @pytest.mark.slow

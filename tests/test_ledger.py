@@ -21,7 +21,7 @@ from autorel_jax.lrp import linear, rules
 from autorel_jax.lrp.composites import COMPOSITES, EMBEDDING_SUM, EMBEDDINGS, MULTIPLIER, READ_POINTS, WORD_EMBEDDINGS
 from autorel_jax.lrp.taps import READOUTS, Audited
 from autorel_jax.model import ops
-from autorel_jax.report.ledger import NAMES, made
+from autorel_jax.report.ledger import NAMES, ledger_of
 
 CONFIG = tiny_config(labels=("a", "b", "c"))
 RNG = np.random.default_rng(0)
@@ -288,7 +288,7 @@ def ledger(value, words, special=0.0, **kept):
     """A ledger of two tokens, with what a model of one layer absorbs in it."""
     items = {item: np.array([0.0, kept.get(item.replace(".", "_"), 0.0), 0.0]) for item in NAMES}
     absorbed = Absorbed(items, np.array(value))
-    return made(value, np.array([special, words]), np.array([True, False]), absorbed, function=False)
+    return ledger_of(value, np.array([special, words]), np.array([True, False]), absorbed, function=False)
 
 
 @pytest.mark.parametrize(

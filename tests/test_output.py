@@ -17,7 +17,7 @@ from autorel_jax.report.explanation import Prediction
 from autorel_jax.report.output import open_writer
 
 KEYS = [
-    "schema", "version", "model", "id", "text", "text_pair", "prediction", "target", "target_logit", "logits",
+    "schema", "version", "model", "id", "text", "text_pair", "prediction", "target", "target_value", "logits",
     "probabilities", "tokens", "token_relevance", "token_words", "token_spans", "words", "word_relevance",
     "word_spans", "word_segments", "explained", "truncated_tokens", "warnings", "diagnostics", "windows", "ledger",
     "readouts", "method",
@@ -50,7 +50,7 @@ def test_jsonl(tmp_path):
     lines = write(tmp_path / "a.jsonl", explanation(), explanation("zwei 🎬", pair="x", id="b")).splitlines()
     first, second = map(json.loads, lines)
     assert list(first) == KEYS
-    assert first["schema"] == 1
+    assert first["schema"] == 2
     assert first["model"] == {"name": "tiny", "weights_sha256": "0123456789abcdef" * 4}
     assert first["prediction"] == {"label": "positive", "probability": 0.9876, "logit": 1.5}
     assert first["method"] == {
@@ -69,7 +69,7 @@ def test_jsonl(tmp_path):
 
 def test_jsonl_is_strict_json(tmp_path):
     nan = Prediction("positive", float("nan"), float("inf"))
-    made = explanation("a \ud800", (np.nan, 1.0), prediction=nan, target_logit=float("nan"), parameters={"e": np.inf})
+    made = explanation("a \ud800", (np.nan, 1.0), prediction=nan, target_value=float("nan"), parameters={"e": np.inf})
     (line,) = write(tmp_path / "a.jsonl", made).splitlines()
 
     def refuse(name):
@@ -97,7 +97,7 @@ def test_csv(tmp_path):
         tmp_path / "a.csv", explanation("not bad", (0.5, -0.1, 0.02, 0.0), prediction=Prediction("x", 0.75, 2.0))
     )
     assert text == (
-        "id,target,target_logit,prediction,probability,index,segment,word,start,end,relevance\n"
+        "id,target,target_value,prediction,probability,index,segment,word,start,end,relevance\n"
         "1,positive,1.5,x,0.75,0,0,[CLS],,,0.5\n"
         "1,positive,1.5,x,0.75,1,0,not,0,3,-0.1\n"
         "1,positive,1.5,x,0.75,2,0,bad,4,7,0.02\n"
@@ -139,10 +139,10 @@ def test_csv_cells_that_begin_with_white_space():
 
 
 def test_csv_numbers_stay_numbers(tmp_path):
-    made = explanation(scores=(-1.5, np.nan, -np.inf, 1e-8), target_logit=-2.5)
+    made = explanation(scores=(-1.5, np.nan, -np.inf, 1e-8), target_value=-2.5)
     rows = table(tmp_path / "a.csv", made)
     assert [row["relevance"] for row in rows[:4]] == ["-1.5", "", "", "1e-08"]
-    assert rows[0]["target_logit"] == "-2.5"
+    assert rows[0]["target_value"] == "-2.5"
 
 
 def test_csv_relevance_is_exact(tmp_path):

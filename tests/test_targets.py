@@ -31,7 +31,7 @@ def close(found, expected, every):
 
 
 def logits_of(labels):
-    return np.array([e.target_logit for e in labels], np.float64)
+    return np.array([e.target_value for e in labels], np.float64)
 
 
 @pytest.mark.parametrize("label", ["positive", 0])
@@ -45,7 +45,7 @@ def test_a_log_probability_is_its_logit_less_the_expected_one(classifier, every,
         expected = sum(p * one.token_relevance for p, one in zip(probabilities, labels, strict=True))
         close(e.token_relevance, labels[index].token_relevance - expected, every)
         assert e.target == f"log_probability:{classifier.config.labels[index]}"
-        assert e.target_logit == pytest.approx(np.log(probabilities[index]), rel=BATCH)
+        assert e.target_value == pytest.approx(np.log(probabilities[index]), rel=BATCH)
         assert not any("negative" in warning for warning in e.warnings)
 
 
@@ -56,9 +56,9 @@ def test_log_probabilities_of_predicted_given_and_all(classifier):
     together = ar.explain(classifier, TEXTS, target="log_probability:all")
     for place, (best, own) in enumerate(zip(predicted, given, strict=True)):
         labels = {e.target: e for e in together[3 * place : 3 * place + 3]}
-        assert sum(np.exp(e.target_logit) for e in labels.values()) == pytest.approx(1, rel=BATCH)
+        assert sum(np.exp(e.target_value) for e in labels.values()) == pytest.approx(1, rel=BATCH)
         assert best.target == f"log_probability:{best.prediction.label}"
-        assert best.target_logit == pytest.approx(np.log(best.prediction.probability), rel=BATCH)
+        assert best.target_value == pytest.approx(np.log(best.prediction.probability), rel=BATCH)
         assert own.target == f"log_probability:{options['labels'][place]}"
         for one in (best, own):
             close(one.token_relevance, labels[one.target].token_relevance, [together])
@@ -70,8 +70,8 @@ def test_a_multi_label_probability_is_a_sigmoid(tmp_path):
     classifier = ar.load(tmp_path / "model")
     (logit,) = ar.explain(classifier, "a good film", target="positive")
     (found,) = ar.explain(classifier, "a good film", target="log_probability:positive")
-    probability = 1 / (1 + np.exp(-logit.target_logit))
-    assert found.target_logit == pytest.approx(np.log(probability), rel=BATCH)
+    probability = 1 / (1 + np.exp(-logit.target_value))
+    assert found.target_value == pytest.approx(np.log(probability), rel=BATCH)
     close(found.token_relevance, (1 - probability) * logit.token_relevance, [[logit]])
 
 
@@ -79,7 +79,7 @@ def test_a_margin_is_the_contrast_with_the_runner_up(classifier, every):
     for e, labels in zip(ar.explain(classifier, TEXTS, target="margin"), every, strict=True):
         first, second = (labels[place] for place in np.argsort(-logits_of(labels))[:2])
         close(e.token_relevance, first.token_relevance - second.token_relevance, every)
-        assert e.target_logit == pytest.approx(first.target_logit - second.target_logit, rel=BATCH)
+        assert e.target_value == pytest.approx(first.target_value - second.target_value, rel=BATCH)
         assert e.target == "margin"
 
 
@@ -98,9 +98,9 @@ def test_any_function_of_the_logits(classifier, every):
         assert e.target == "spread"
     for e, labels in zip(ar.explain(classifier, TEXTS, target=product), every, strict=True):
         a, b = labels[:2]
-        expected = b.target_logit * a.token_relevance + a.target_logit * b.token_relevance
+        expected = b.target_value * a.token_relevance + a.target_value * b.token_relevance
         close(e.token_relevance, expected, every)
-        assert e.target_logit == pytest.approx(a.target_logit * b.target_logit, rel=BATCH)
+        assert e.target_value == pytest.approx(a.target_value * b.target_value, rel=BATCH)
 
 
 def test_its_ledger_closes(classifier):
@@ -110,7 +110,7 @@ def test_its_ledger_closes(classifier):
         assert abs(e.ledger.rounding) <= LEDGER_FLOAT32 * np.abs(e.ledger.items).sum()
     for start in range(0, len(found), 3):
         labels = found[start : start + 3]
-        entropy = -sum(np.exp(e.target_logit) * e.target_logit for e in labels)
+        entropy = -sum(np.exp(e.target_value) * e.target_value for e in labels)
         assert [e.ledger.function for e in labels] == pytest.approx([-entropy] * 3, rel=BATCH)
 
 
@@ -172,7 +172,7 @@ def test_a_regression_has_neither_probability_nor_margin(tmp_path):
     )
     assert "needs two labels at least" in refusal(ar.explain, classifier, ["a"], target="margin")
     (found,) = ar.explain(classifier, ["a"], target=lambda logits: jax.numpy.square(logits[0]))
-    assert found.target_logit == pytest.approx(found.prediction.logit**2, rel=BATCH)
+    assert found.target_value == pytest.approx(found.prediction.logit**2, rel=BATCH)
 
 
 def test_the_command(model_folder, tmp_path, capsys):

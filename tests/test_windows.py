@@ -114,7 +114,7 @@ def test_diagnostics_of_a_text_are_the_mean_or_the_worst_of_its_windows(classifi
     assert made.diagnostics["steps"] == max(one["steps"] for one in each)
     mean = sum(window.weight * one["baseline_logit"] for window, one in zip(made.windows, each, strict=True))
     assert made.diagnostics["baseline_logit"] == pytest.approx(mean, abs=METHOD_SUM)
-    gained = made.target_logit - made.diagnostics["baseline_logit"]
+    gained = made.target_value - made.diagnostics["baseline_logit"]
     assert made.explained - gained == pytest.approx(made.diagnostics["convergence_delta"], abs=METHOD_SUM)
 
 

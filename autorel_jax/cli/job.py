@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 def job_config(args: argparse.Namespace, config: ExplainConfig, corpus: Corpus) -> JobConfig:
     """The flags as JobConfig; refuses early what the job would refuse late, and starts Ray."""
-    from autorel_jax.corpus.formats import FORMATS, SUFFIX, Choice
+    from autorel_jax.corpus.contents import Contents
+    from autorel_jax.corpus.formats import FORMATS, SUFFIX
     from autorel_jax.report.output import WRITERS, checked
 
     suffix = args.output.suffix.lower() or SUFFIX
@@ -35,7 +36,7 @@ def job_config(args: argparse.Namespace, config: ExplainConfig, corpus: Corpus) 
     checked(args.output)
     job = JobConfig(**given_fields(args, JobConfig))
     job.check_corpus(corpus)
-    FORMATS[suffix](Choice(job.columns, args.keep_columns, job.level, audit=config.audit, readouts=config.readouts))
+    FORMATS[suffix](Contents(job.columns, args.keep_columns, job.level, audit=config.audit, readouts=config.readouts))
     if job.engine == RAY:
         begin_ray(args, job.workers)
     if not corpus.again:

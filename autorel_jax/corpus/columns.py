@@ -1,6 +1,7 @@
 """Columns: rows and their explanations -> the columns of a table, as Arrow arrays.
 
-The names are those of docs/output.md. Used by formats.py for .parquet and .npz. N explanations.
+The columns and their kinds are those that report/explanation.py declares. Used by formats.py for .parquet and .npz.
+N explanations.
 """
 
 from __future__ import annotations
@@ -9,15 +10,16 @@ import dataclasses
 import itertools
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from autorel_jax.corpus import nested as inside
+from autorel_jax.corpus import nested
+from autorel_jax.data import moments
 from autorel_jax.data.by_products import MARK
-from autorel_jax.data.moments import are_moments, column_of
 from autorel_jax.data.rows import Row
-from autorel_jax.report.explanation import Explanation
+from autorel_jax.report import fields as kinds
+from autorel_jax.report.explanation import ALIASES, IN_FILES, Explanation
 from autorel_jax.report.view import joined
 
 if TYPE_CHECKING:
@@ -26,66 +28,67 @@ if TYPE_CHECKING:
 Pairs = Sequence[tuple[Row, Explanation]]
 Span = tuple[int, int] | None
 
-ID, TEXT, LABEL, COUNT, NUMBER = "id", "text", "label", "count", "number"  # one value a row
-TEXTS, COUNTS, NUMBERS, SPANS, WINDOWS = "texts", "counts", "numbers", "spans", "windows"  # a list a row
-COLUMNS: dict[str, tuple[str, Callable[[Row, Explanation], Any]]] = {  # name -> kind, value
-    "file": (LABEL, lambda row, made: row.file),
-    "id": (ID, lambda row, made: made.id),
-    "text": (TEXT, lambda row, made: joined(made.text)),
-    "text_pair": (TEXT, lambda row, made: None if made.text_pair is None else joined(made.text_pair)),
-    "prediction": (LABEL, lambda row, made: made.prediction.label),
-    "probability": (NUMBER, lambda row, made: made.prediction.probability),
-    "target": (LABEL, lambda row, made: made.target),
-    "target_logit": (NUMBER, lambda row, made: made.target_logit),
-    "logits": (NUMBERS, lambda row, made: made.logits),
-    "probabilities": (NUMBERS, lambda row, made: made.probabilities),
-    "explained": (NUMBER, lambda row, made: made.explained),
-    "tokens": (TEXTS, lambda row, made: made.tokens),
-    "token_relevance": (NUMBERS, lambda row, made: made.token_relevance),
-    "token_words": (COUNTS, lambda row, made: made.token_words),
-    "token_spans": (SPANS, lambda row, made: made.token_spans),
-    "words": (TEXTS, lambda row, made: made.words),
-    "word_relevance": (NUMBERS, lambda row, made: made.word_relevance),
-    "word_spans": (SPANS, lambda row, made: made.word_spans),
-    "word_segments": (COUNTS, lambda row, made: made.word_segments),
-    "truncated_tokens": (COUNT, lambda row, made: made.truncated_tokens),
-    "warnings": (TEXTS, lambda row, made: made.warnings),
-    "windows": (WINDOWS, lambda row, made: [dataclasses.asdict(window) for window in made.windows]),
-    "diagnostics": (inside.MEASURED, lambda row, made: made.diagnostics),
-    "ledger": (inside.LEDGER, lambda row, made: made.ledger),
-    "readouts": (inside.READOUTS, lambda row, made: made.readouts),
+FILE = "file"  # the one column that is of the row, not of its explanation
+
+
+class Column(NamedTuple):
+    """How a column is made."""
+
+    kind: str  # of report/fields.py
+    values: Callable[[Pairs], list[Any]]
+    numpy: bool = True  # whether .npz has it
+
+
+def files(pairs: Pairs) -> list[str | None]:
+    """The input file of each row."""
+    return [row.file for row, _ in pairs]
+
+
+def column_for(field: kinds.Field) -> Column:
+    """The column of a declared field."""
+    get = field.get
+    return Column(field.kind, lambda pairs: [get(explanation) for _, explanation in pairs], field.numpy)
+
+
+COLUMNS = {FILE: Column(kinds.LABEL, files)} | {
+    field.column: column_for(field) for field in IN_FILES if field.column is not None
 }
 
 
+def column_of(name: str) -> Column:
+    """The column of that name; a name of an older schema means today's."""
+    return COLUMNS[ALIASES.get(name, name)]
+
+
 def arrow_types(numbered: bool) -> dict[str, pyarrow.DataType]:
-    """Kind -> Arrow type; `numbered`: ids are numbers of rows, not what an id column holds."""
+    """Kind -> Arrow type; `numbered`: ids are the numbers of rows, not the values of an id column."""
     import pyarrow as pa
 
     spans = [("start", pa.int32()), ("end", pa.int32())]
     window = [*spans, ("weight", pa.float64()), ("logits", pa.list_(pa.float32()))]
     return {
-        ID: pa.int64() if numbered else pa.string(),
-        TEXT: pa.string(),
-        LABEL: pa.string(),
-        COUNT: pa.int32(),
-        NUMBER: pa.float64(),
-        TEXTS: pa.list_(pa.string()),
-        COUNTS: pa.list_(pa.int32()),
-        NUMBERS: pa.list_(pa.float32()),
-        SPANS: pa.list_(pa.struct(spans)),
-        WINDOWS: pa.list_(pa.struct(window)),
-        **inside.arrow_types(),
+        kinds.ID: pa.int64() if numbered else pa.string(),
+        kinds.TEXT: pa.string(),
+        kinds.LABEL: pa.string(),
+        kinds.COUNT: pa.int32(),
+        kinds.NUMBER: pa.float64(),
+        kinds.TEXTS: pa.list_(pa.string()),
+        kinds.COUNTS: pa.list_(pa.int32()),
+        kinds.NUMBERS: pa.list_(pa.float32()),
+        kinds.SPANS: pa.list_(pa.struct(spans)),
+        kinds.WINDOWS: pa.list_(pa.struct(window)),
+        **nested.arrow_types(),
     }
 
 
 def schema(
     names: Sequence[str], kept: Mapping[str, pyarrow.DataType], numbered: bool, metadata: Mapping[str, Any]
 ) -> pyarrow.Schema:
-    """The schema of a table: the columns of those names, then those that pass through, with their types."""
+    """The schema of a table: the columns of those names, then the input's that pass through, with their types."""
     import pyarrow as pa
 
     types = arrow_types(numbered)
-    fields = [(name, types[COLUMNS[name][0]]) for name in names]
+    fields = [(name, types[column_of(name).kind]) for name in names]
     return pa.schema([*fields, *kept.items()], {MARK: json.dumps(metadata)})
 
 
@@ -94,36 +97,47 @@ def table(pairs: Pairs, schema: pyarrow.Schema, kept: Sequence[str]) -> pyarrow.
     import pyarrow as pa
 
     arrays = []
-    for name, kind in zip(schema.names, schema.types, strict=True):
+    for name, arrow_type in zip(schema.names, schema.types, strict=True):
         if name in kept:
             place = kept.index(name)
-            arrays.append(passed([row.kept[place] for row, _ in pairs], kind))
+            arrays.append(passed([row.kept[place] for row, _ in pairs], arrow_type))
         else:
-            values = [COLUMNS[name][1](row, made) for row, made in pairs]
-            arrays.append(array(values, COLUMNS[name][0], kind))
+            column = column_of(name)
+            arrays.append(array(column.values(pairs), column.kind, arrow_type))
     return pa.table(arrays, schema=schema)
 
 
-def array(values: list[Any], kind: str, made: pyarrow.DataType) -> pyarrow.Array:
+def array(values: list[Any], kind: str, arrow_type: pyarrow.DataType) -> pyarrow.Array:
     """One column: N values of that kind; lists become one array of all their items, cut by offsets."""
     import pyarrow as pa
 
-    if kind == ID and pa.types.is_string(made):
-        values = [str(value) for value in values]
-    if kind in inside.KINDS:
-        return inside.arrow_array(values, kind, made)
-    if kind not in (NUMBERS, SPANS) or any(value is None for value in values):
-        return pa.array(values, made)
-    if kind == NUMBERS:
+    if kind in nested.KINDS:
+        return nested.arrow_array(values, kind, arrow_type)
+    if kind not in (kinds.NUMBERS, kinds.SPANS) or any(value is None for value in values):
+        return pa.array(simple(values, kind, arrow_type), arrow_type)
+    if kind == kinds.NUMBERS:
         flat = np.concatenate(values).astype(np.float32, copy=False) if values else np.zeros(0, np.float32)
         items = pa.array(flat)
     else:
-        items = span_array(list(itertools.chain.from_iterable(values)), made.value_type)
-    offsets = inside.offsets([len(value) for value in values])
-    return pa.ListArray.from_arrays(pa.array(offsets), items, type=made)
+        items = span_array(list(itertools.chain.from_iterable(values)), arrow_type.value_type)
+    offsets = nested.offsets([len(value) for value in values])
+    return pa.ListArray.from_arrays(pa.array(offsets), items, type=arrow_type)
 
 
-def span_array(spans: list[Span], made: pyarrow.DataType) -> pyarrow.Array:
+def simple(values: list[Any], kind: str, arrow_type: pyarrow.DataType) -> list[Any]:
+    """Values as types that Arrow converts by itself."""
+    import pyarrow as pa
+
+    if kind == kinds.ID and pa.types.is_string(arrow_type):
+        return [str(value) for value in values]
+    if kind == kinds.TEXT:
+        return [None if value is None else joined(value) for value in values]
+    if kind == kinds.WINDOWS:
+        return [[dataclasses.asdict(window) for window in windows] for windows in values]
+    return values
+
+
+def span_array(spans: list[Span], arrow_type: pyarrow.DataType) -> pyarrow.Array:
     """Spans (start, end) as structs; None as null."""
     import pyarrow as pa
 
@@ -131,18 +145,18 @@ def span_array(spans: list[Span], made: pyarrow.DataType) -> pyarrow.Array:
     flat = itertools.chain.from_iterable(span or (0, 0) for span in spans)
     ends = np.fromiter(flat, np.int32, 2 * len(spans)).reshape(-1, 2)
     parts = [pa.array(ends[:, 0]), pa.array(ends[:, 1])]
-    return pa.StructArray.from_arrays(parts, fields=list(made), mask=pa.array(absent))
+    return pa.StructArray.from_arrays(parts, fields=list(arrow_type), mask=pa.array(absent))
 
 
-def passed(values: list[Any], made: pyarrow.DataType) -> pyarrow.Array:
-    """A column that passes through; in a column of strings, what is none is written as JSON."""
+def passed(values: list[Any], arrow_type: pyarrow.DataType) -> pyarrow.Array:
+    """A column that passes through; in a column of strings, other values are written as JSON."""
     import pyarrow as pa
 
-    if are_moments(made):
-        return column_of(values, made)
-    if pa.types.is_string(made):
+    if moments.are_moments(arrow_type):
+        return moments.column_of(values, arrow_type)
+    if pa.types.is_string(arrow_type):
         values = [value if value is None or isinstance(value, str) else in_json(value) for value in values]
-    return pa.array(values, made)
+    return pa.array(values, arrow_type)
 
 
 def in_json(value: Any) -> str:

@@ -16,15 +16,15 @@ import jax
 
 from autorel_jax import __version__
 from autorel_jax.corpus.config import LOCAL, RAY, JobConfig
-from autorel_jax.corpus.formats import FORMATS, SUFFIX, Choice
+from autorel_jax.corpus.contents import Contents
+from autorel_jax.corpus.formats import FORMATS, SUFFIX
 from autorel_jax.corpus.partial import Partial, open_partial
 from autorel_jax.corpus.parts import Finished, parts_here, parts_of_shard, parts_on_ray
 from autorel_jax.data.sources import Corpus
 from autorel_jax.errors import InputError
 from autorel_jax.explaining.explainer import Explainer
 from autorel_jax.explaining.usable import none_usable
-
-SCHEMA = 1  # of the columns; raised when one changes its meaning or goes away
+from autorel_jax.report.explanation import SCHEMA
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +79,7 @@ def run_job(
     explainer: Explainer, corpus: Corpus, output: Path, config: JobConfig, progress: Callable[[int], object]
 ) -> Summary:
     """As `explain_corpus`, of a config and a corpus that were checked."""
-    made = FORMATS[suffix_of(output)](choice(explainer, corpus, config.columns, config.level))
+    made = FORMATS[suffix_of(output)](contents_of(explainer, corpus, config.columns, config.level))
     if config.engine == RAY:
         from autorel_jax.corpus import on_ray
 
@@ -167,10 +167,10 @@ def writer() -> Iterator[Callable[..., None]]:
             last.result()
 
 
-def choice(explainer: Explainer, corpus: Corpus, columns: Sequence[str], level: str) -> Choice:
-    """What goes into the output."""
+def contents_of(explainer: Explainer, corpus: Corpus, columns: Sequence[str], level: str) -> Contents:
+    """What the output is to hold."""
     classifier, config = explainer.classifier, explainer.config
-    return Choice(
+    return Contents(
         columns=columns,
         kept=corpus.columns.keep,
         level=level,
@@ -208,6 +208,7 @@ def settings_of(explainer: Explainer, corpus: Corpus, output: Mapping[str, Any])
     fields = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
     return {
         "version": [__version__, jax.__version__],
+        "schema": SCHEMA,
         "input": corpus.state,
         "output": dict(output),
         "model": [classifier.name, classifier.fingerprint, classifier.tokenizer.fingerprint, classifier.dtype],

@@ -1,7 +1,7 @@
-"""Inside: the ledgers, read-outs and diagnostics of explanations -> nested Arrow arrays, and arrays for NumPy.
+"""Nested: the ledgers, read-outs and diagnostics of explanations -> nested Arrow arrays, and arrays for NumPy.
 
-A file has one method and one choice of read-outs, so that all its explanations have the same names in them. What they
-mean is in docs/ledger.md. Used by columns.py and formats.py. N explanations, L layers, T tokens.
+A file has one method and one choice of read-outs, so all its explanations have the same names in them. Their meaning
+is in docs/ledger.md. Used by columns.py and formats.py. N explanations, L layers, T tokens.
 """
 
 from __future__ import annotations
@@ -13,31 +13,25 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from autorel_jax.errors import InputError
-from autorel_jax.lrp.taps import WORD_PARTS
+from autorel_jax.report.fields import DIAGNOSTICS, LEDGER, READOUTS
 from autorel_jax.report.ledger import Ledger
+from autorel_jax.report.readout_shapes import INTEGERS, SHAPES, TOKENS
 
 if TYPE_CHECKING:
     import pyarrow
 
-LEDGER, READOUTS, MEASURED = KINDS = ("ledger", "readouts", "diagnostics")  # kinds of columns, and their names
-WITH_INSIDE = (".parquet", ".jsonl", ".npz")  # formats that hold the first two
+KINDS = (LEDGER, READOUTS, DIAGNOSTICS)  # of columns, each with one column of the same name
+WITH_INSIDE = (".parquet", ".jsonl", ".npz")  # formats that hold ledgers and read-outs
 TERMINAL = "the terminal"
 SHOWN_IN = {LEDGER: (*WITH_INSIDE, ".html", TERMINAL), READOUTS: WITH_INSIDE}  # kind -> outputs of any sort
 SUMS = ("value", "words", "special_tokens", "positions", "segments", "function", "rounding")  # of a ledger
-DEPTHS = {  # read-out -> axes; see docs/ledger.md
-    **dict.fromkeys(WORD_PARTS, 1),
-    "layers": 2,
-    "attention": 2,
-    "heads": 3,
-    "neurons": 2,
-    "neuron_relevance": 2,
-}
-BY_TEXT = ("neurons", "neuron_relevance")  # [L, k] for each text; the last axis of the others is its tokens
-LONGEST = 2**31 - 1  # items of an Arrow array of lists
+DEPTHS = {name: len(shape.axes) for name, shape in SHAPES.items()}  # read-out -> number of axes
+BY_TEXT = tuple(name for name, shape in SHAPES.items() if shape.axes[-1] != TOKENS)  # as long for every text
+LONGEST = 2**31 - 1  # items that an Arrow array of lists can hold
 
 
 def not_in(flag: str, kind: str, accepted: Sequence[str]) -> InputError:
-    """What to raise where a flag asks for what the output does not hold; `accepted` are outputs that do."""
+    """The error for a flag that asks for a column which the output cannot hold; `accepted` are outputs that can."""
     return InputError(f"{flag}: this kind of output has no {kind}; use {', '.join(accepted)}.")
 
 
@@ -51,7 +45,7 @@ def arrow_types() -> dict[str, pyarrow.DataType]:
     return {
         LEDGER: pa.struct([*sums, ("absorbed", pa.list_(kept)), ("conclusion", pa.string())]),
         READOUTS: pa.struct([(name, listed(name)) for name in DEPTHS]),
-        MEASURED: pa.list_(pa.struct([("name", pa.string()), ("value", number)])),
+        DIAGNOSTICS: pa.list_(pa.struct([("name", pa.string()), ("value", number)])),
     }
 
 
@@ -59,28 +53,28 @@ def listed(name: str) -> pyarrow.DataType:
     """The type of a read-out: lists as deep as it has axes."""
     import pyarrow as pa
 
-    made = pa.int32() if name == "neurons" else pa.float32()
+    arrow_type = pa.int32() if name in INTEGERS else pa.float32()
     for _ in range(DEPTHS[name]):
-        made = pa.list_(made)
-    return made
+        arrow_type = pa.list_(arrow_type)
+    return arrow_type
 
 
-def arrow_array(values: Sequence[Any], kind: str, made: pyarrow.DataType) -> pyarrow.Array:
-    """One column: N ledgers (None: a null), mappings of read-outs (empty: a null) or of diagnostics."""
+def arrow_array(values: Sequence[Any], kind: str, arrow_type: pyarrow.DataType) -> pyarrow.Array:
+    """One column: N ledgers (None becomes null), mappings of read-outs (an empty one becomes null) or diagnostics."""
     import pyarrow as pa
 
     if kind == LEDGER:
-        return pa.array([None if value is None else ledger_record(value) for value in values], made)
-    if kind == MEASURED:
+        return pa.array([None if value is None else ledger_record(value) for value in values], arrow_type)
+    if kind == DIAGNOSTICS:
         pairs = [[{"name": name, "value": number} for name, number in value.items()] for value in values]
-        return pa.array(pairs, made)
+        return pa.array(pairs, arrow_type)
     absent = np.array([not value for value in values], bool)
-    fields = [readout([value.get(field.name) for value in values], field.type) for field in made]
-    return pa.StructArray.from_arrays(fields, fields=list(made), mask=pa.array(absent))
+    fields = [readout([value.get(field.name) for value in values], field.type) for field in arrow_type]
+    return pa.StructArray.from_arrays(fields, fields=list(arrow_type), mask=pa.array(absent))
 
 
 def ledger_record(ledger: Ledger) -> dict[str, Any]:
-    """A ledger as a struct: what is absorbed is one list of items at layers."""
+    """A ledger as a struct, in which `absorbed` is a list of items at layers."""
     absorbed = [
         {"item": item, "layer": layer, "value": amount}
         for item, kept in ledger.absorbed.items()
@@ -90,13 +84,13 @@ def ledger_record(ledger: Ledger) -> dict[str, Any]:
     return {**sums, "absorbed": absorbed, "conclusion": ledger.conclusion}
 
 
-def readout(values: Sequence[np.ndarray | None], made: pyarrow.DataType) -> pyarrow.Array:
-    """One read-out of N texts as nested lists, each level cut from one array of all items; null where not asked for."""
+def readout(values: Sequence[np.ndarray | None], arrow_type: pyarrow.DataType) -> pyarrow.Array:
+    """One read-out of N texts as nested lists, each level cut from one array of all items; nulls if not asked for."""
     import pyarrow as pa
 
     if not values or values[0] is None:
-        return pa.nulls(len(values), made)
-    levels = [made]
+        return pa.nulls(len(values), arrow_type)
+    levels = [arrow_type]
     while pa.types.is_list(levels[-1].value_type):
         levels.append(levels[-1].value_type)
     items = pa.array(np.concatenate([value.ravel() for value in values]), levels[-1].value_type)
@@ -116,9 +110,9 @@ def offsets(lengths: Sequence[int] | np.ndarray) -> np.ndarray:
 
 
 def numpy_arrays(values: Sequence[Any], kind: str) -> Iterator[tuple[str, np.ndarray, np.ndarray | None]]:
-    """The arrays of a column: name, items, and where these are several a text, how many [N].
+    """The arrays of a column: name, items, and if a text has several items, how many [N].
 
-    Read-outs of tokens have tokens first: [Σ T, L, H]. Nothing without explanations, or if nothing was asked for.
+    Read-outs of tokens have tokens first: [Σ T, L, H]. No arrays without explanations, or if nothing was asked for.
     """
     if not values or not values[0]:
         return
@@ -128,7 +122,7 @@ def numpy_arrays(values: Sequence[Any], kind: str) -> Iterator[tuple[str, np.nda
             yield f"{kind}_{name}", np.array([getattr(value, name) for value in values], np.float64), None
         for item in first.absorbed:
             yield f"{kind}_absorbed_{item}", np.stack([value.absorbed[item] for value in values]), None
-    elif kind == MEASURED:
+    elif kind == DIAGNOSTICS:
         for name in first:
             yield f"{kind}_{name}", np.array([value[name] for value in values], np.float64), None
     else:
@@ -138,9 +132,9 @@ def numpy_arrays(values: Sequence[Any], kind: str) -> Iterator[tuple[str, np.nda
 def numpy_readouts(values: Sequence[Mapping[str, np.ndarray]]) -> Iterator[tuple[str, np.ndarray, np.ndarray | None]]:
     """As `numpy_arrays`, of read-outs."""
     for name in values[0]:
-        found = [value[name] for value in values]
+        arrays = [value[name] for value in values]
         if name in BY_TEXT:
-            yield f"{READOUTS}_{name}", np.stack(found), None
+            yield f"{READOUTS}_{name}", np.stack(arrays), None
         else:
-            lengths = np.array([array.shape[-1] for array in found], np.int64)
-            yield f"{READOUTS}_{name}", np.concatenate([np.moveaxis(array, -1, 0) for array in found]), lengths
+            lengths = np.array([array.shape[-1] for array in arrays], np.int64)
+            yield f"{READOUTS}_{name}", np.concatenate([np.moveaxis(array, -1, 0) for array in arrays]), lengths

@@ -81,6 +81,23 @@ def check_folder(folder: Path) -> None:
     raise InputError(f"{folder} is no work in progress of this program; remove it, or give another output.")
 
 
+def refuse_other_schema(folder: Path, before: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+    """Raises InputError where a version with another schema of results began the work; its parts cannot be used.
+
+    Args:
+      folder: of the work.
+      before: the settings that it was begun with; schema 1 did not write its number.
+      settings: those of this command.
+    """
+    schema, current = before.get("schema", 1), settings.get("schema", 1)
+    if before and schema != current:
+        version = next(iter(before.get("version", ())), "an unknown version")
+        raise InputError(
+            f"{folder} was begun by autorel-jax {version} with results of schema {schema}; this version writes schema "
+            f"{current} and cannot go on from it. {DISCARD}; or finish it with the version that began it."
+        )
+
+
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Keeps other processes out; the system frees the lock when a process ends, however it does."""
@@ -106,6 +123,7 @@ class Partial:
         settings = json.loads(json.dumps(settings, default=str))
         if self.done() and before != settings and not restart:
             before = before or {}
+            refuse_other_schema(self.folder, before, settings)
             others = [name for name in {**before, **settings} if before.get(name) != settings.get(name)]
             raise InputError(
                 f"{self.folder} holds unfinished work of another command (other: {', '.join(others)}). The same "

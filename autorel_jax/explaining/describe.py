@@ -76,7 +76,7 @@ def explanation(
         text_pair=row.pair,
         prediction=prediction,
         target=asked.name,
-        target_logit=asked.value,
+        target_value=asked.value,
         logits=answer.logits,
         probabilities=answer.probabilities,
         rules=dict(known.method.rules),
@@ -108,7 +108,7 @@ def ledger_of(tokens: Tokens, scores: np.ndarray, answer: Answer, asked: Asked) 
     """Where the value of a target went; `scores` [T] are its tokens' relevance."""
     special = np.array([span is None for span in tokens.spans])
     absorbed = jax.tree.map(lambda array: array[asked.number], answer.absorbed)
-    return ledger.made(asked.value, scores, special, absorbed, function=not asked.is_linear)
+    return ledger.ledger_of(asked.value, scores, special, absorbed, function=not asked.is_linear)
 
 
 def doubts(method: Method, tokens: Tokens, scores: np.ndarray, outcome: Outcome) -> Iterator[str]:

@@ -1,10 +1,15 @@
-"""Report: an Explanation -> what a person or a program reads.
+"""Report: the Explanation, and what a person or a program reads of it.
 
-    terminal.py  text on a stream, coloured where it is a terminal
-    html.py      a fragment for notebooks, and a page (page.html)
-    output.py    the files of `--output`: .jsonl, .csv, .html; their fields are in docs/output.md
-    view.py      what all of them show: words with scores in reading order, and the numbers in print
-    colour.py    score -> colour
+    explanation.py     one text explained for one target; each field is declared with what it means (fields.py)
+    ledger.py          where the target's value went
+    terminal.py        text on a stream, coloured where it is a terminal
+    html.py            a fragment for notebooks, and a page (page.html)
+    output.py          the files of `--output`, one by one: .jsonl, .csv, .html
+    saved.py           the way back: a .jsonl or .parquet of results -> records
+    view.py            what all reports show: words with scores in reading order, and formatted numbers
+    colour.py          score -> colour
+    readout_shapes.py  the axes of each read-out
+    json_values.py     arrays and tuples -> JSON's types
 
-Nothing is imported before it is used: rich and jinja2 cost a tenth of a second each.
+Nothing here imports JAX, and libraries are imported when they are used: rich and jinja2 cost a tenth of a second each.
 """

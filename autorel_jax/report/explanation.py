@@ -1,10 +1,9 @@
 """Explanation: which tokens and words of a text made a classifier decide.
 
-explainer.py makes them, report/ shows them.
+explaining/explainer.py makes them, the other modules of report/ show and save them.
 """
 
 import dataclasses
-import math
 import reprlib
 from collections.abc import Mapping
 from typing import Any
@@ -12,72 +11,156 @@ from typing import Any
 import numpy as np
 
 from autorel_jax import __version__
+from autorel_jax.report import fields as kinds
+from autorel_jax.report.fields import Field, declared, fields_of, parts, to_record
 from autorel_jax.report.ledger import Ledger
 from autorel_jax.text.tokens import Text
 from autorel_jax.text.windows import Window
 
-SCHEMA = 1  # of `Explanation.to_dict`; raised when a field changes its meaning or goes away
+SCHEMA = 2  # of all files of results; raised when a field or column changes its meaning or goes away
+ALIASES = {"target_logit": "target_value"}  # a name of an older schema -> today's; `--columns` takes both
 
 
 @dataclasses.dataclass(frozen=True)
 class Prediction:
     """What the classifier decided: the label with the highest logit."""
 
-    label: str
-    probability: float | None  # None for a regression, where the logit itself is the prediction
-    logit: float
+    label: str = declared(kinds.LABEL, "the label with the highest logit", column="prediction")
+    probability: float | None = declared(
+        kinds.NUMBER,
+        "0 to 1, of that label: softmax, or sigmoid for a multi-label model; null for a regression",
+        optional=True,
+    )
+    logit: float = declared(kinds.NUMBER, "of that label; for a regression this is the prediction", column=None)
 
 
-@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class Explanation:
     """One text explained for one target. T tokens, W words; Σ token_relevance = Σ word_relevance = explained.
 
-    A positive score speaks for the target, a negative one against it (but see `warnings`).
+    A positive score speaks for the target, a negative one against it (but see `warnings`). Every field is declared
+    with what it means; `declared` makes the fields of .jsonl, the columns of tables and docs/output.md from that, in
+    this order.
     """
 
-    id: str | int
-    text: Text
-    text_pair: Text | None
-    prediction: Prediction
-    target: str  # a label, "a - b" for a contrast, or a function; see targets.py
-    target_logit: float  # the value of the target, where it is no label
-    logits: np.ndarray  # [C] float32, in the order of the classifier's labels
-    probabilities: np.ndarray | None  # [C]; None for a regression
-    method: str
-    parameters: dict[str, Any]  # of the method: where it was read, and the values of its parameters or its rules'
-    rules: dict[str, str]  # op -> its rule; empty for a method that is no composite
-    tokens: tuple[str, ...]  # [T] word pieces, [CLS] and [SEP] among them
-    token_relevance: np.ndarray  # [T] float32
-    token_words: tuple[int, ...]  # [T] the place in `words`
-    token_spans: tuple[tuple[int, int] | None, ...]  # [T] as word_spans
-    words: tuple[str, ...]  # [W] special tokens are words of their own
-    word_relevance: np.ndarray  # [W] float32
-    word_spans: tuple[tuple[int, int] | None, ...]  # [W] characters (start, end); None for a special token
-    word_segments: tuple[int, ...]  # [W] 0 for the text, 1 for its pair
-    explained: float  # Σ relevance: beside target_logit, how much of it the tokens account for
-    truncated_tokens: int  # word pieces that were cut off
-    warnings: tuple[str, ...]
-    model: str
-    weights_sha256: str
-    diagnostics: dict[str, float] = dataclasses.field(default_factory=dict)  # what the method measured of itself
-    windows: tuple[Window, ...] = ()  # in which a long text was read; empty: as a whole
-    ledger: Ledger | None = None  # where the target's value went, with audit=True
-    readouts: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)  # see docs/ledger.md
+    model: str = declared(
+        kinds.LABEL,
+        "the path or hub name that was given, or `built-in sst2-minilm`",
+        path="model.name",
+        column=None,
+    )
+    weights_sha256: str = declared(
+        kinds.LABEL,
+        "SHA-256 of the parameters in float32, the same for the same weights in another file format",
+        path="model.weights_sha256",
+        column=None,
+    )
+    id: str | int = declared(kinds.ID, "from the id column; else the number of the line or row, from 1")
+    text: Text = declared(kinds.TEXT, "as it was given", numpy=False)
+    text_pair: Text | None = declared(kinds.TEXT, "the second text of a pair", optional=True, numpy=False)
+    prediction: Prediction = parts(Prediction)
+    target: str = declared(
+        kinds.LABEL,
+        "what was explained: a label, `a - b` for a contrast, `margin`, `log_probability:label`, or the name of a "
+        "function",
+    )
+    target_value: float = declared(
+        kinds.NUMBER,
+        "of a label its logit; of a contrast or a margin the difference of two logits; else the value of the function",
+    )
+    logits: np.ndarray = declared(kinds.NUMBERS, "of all labels, in the order of the model's labels")  # [C] float32
+    probabilities: np.ndarray | None = declared(  # [C]
+        kinds.NUMBERS, "of all labels, 0 to 1; null for a regression", optional=True
+    )
+    tokens: tuple[str, ...] = declared(  # [T]
+        kinds.TEXTS,
+        "word pieces as in the vocabulary (`##` continues a word), `[CLS]` and `[SEP]` among them",
+        each="T",
+    )
+    token_relevance: np.ndarray = declared(  # [T] float32
+        kinds.NUMBERS,
+        "the scores, in units of the logit unless `warnings` say otherwise: above 0 speaks for the target, below 0 "
+        "against it",
+        each="T",
+    )
+    token_words: tuple[int, ...] = declared(kinds.COUNTS, "the place in `words`, from 0", each="T")  # [T]
+    token_spans: tuple[tuple[int, int] | None, ...] = declared(  # [T]
+        kinds.SPANS,
+        "characters [start, end) of the token's own text; null for `[CLS]` and `[SEP]`",
+        each="T",
+    )
+    words: tuple[str, ...] = declared(  # [W]
+        kinds.TEXTS, "as in the text; `[CLS]` and `[SEP]` are words of their own", each="W"
+    )
+    word_relevance: np.ndarray = declared(kinds.NUMBERS, "the sum over the word's tokens", each="W")  # [W] float32
+    word_spans: tuple[tuple[int, int] | None, ...] = declared(kinds.SPANS, "as `token_spans`", each="W")  # [W]
+    word_segments: tuple[int, ...] = declared(kinds.COUNTS, "0 the text, 1 its pair", each="W")  # [W]
+    explained: float = declared(
+        kinds.NUMBER,
+        "Σ `token_relevance` = Σ `word_relevance`: as much of `target_value` as the scores account for, where a "
+        "method's scores are parts of it",
+    )
+    truncated_tokens: int = declared(kinds.COUNT, "word pieces that did not fit and were not read")
+    warnings: tuple[str, ...] = declared(
+        kinds.TEXTS,
+        "what to know before trusting the scores, for instance that a negative target logit flips signs",
+        numpy=False,
+    )
+    diagnostics: dict[str, float] = declared(
+        kinds.DIAGNOSTICS,
+        "what a method of [methods.md](methods.md) measured of itself, by name, for instance `convergence_delta`; "
+        "empty for composites",
+        default_factory=dict,
+    )
+    windows: tuple[Window, ...] = declared(
+        kinds.WINDOWS,
+        "with `--long windows`, of a text that was read in several windows: `start` and `end` (the places of its word "
+        "pieces in `tokens`, without `[CLS]` and `[SEP]`), `weight` and `logits` of each; else empty",
+        numpy=False,
+        default=(),
+    )
+    ledger: Ledger | None = declared(
+        kinds.LEDGER,
+        "with `--audit`: where `target_value` went; [ledger.md](ledger.md) has the items. `value` = `words` + "
+        "`special_tokens` + `positions` + `segments` + `function` + Σ `absorbed` + `rounding`; `conclusion` says in "
+        "words what to make of it",
+        optional=True,
+        default=None,
+    )
+    readouts: Mapping[str, np.ndarray] = declared(
+        kinds.READOUTS,
+        "with `--readout`: relevance inside the model, by name; [ledger.md](ledger.md#read-outs) has the shapes",
+        default_factory=dict,
+    )
+    method: str = declared(kinds.LABEL, "for instance `attnlrp`", path="method.name", column=None)
+    parameters: dict[str, Any] = declared(
+        kinds.OBJECT,
+        "`read_at` (where relevance was read), and the parameters by name; those of rules are each a number or a list "
+        "of one for each layer, `op.name` where two rules have one name with different values",
+        path="method.parameters",
+        column=None,
+    )
+    rules: dict[str, str] = declared(
+        kinds.OBJECT,
+        "op → the name of its rule in [rules.md](rules.md); `plain` is the op's own backward; empty for a method of "
+        "[methods.md](methods.md)",
+        path="method.rules",
+        column=None,
+    )
+
+    @property
+    def target_logit(self) -> float:
+        """The name of `target_value` in schema 1; the value need not be a logit."""
+        return self.target_value
 
     def to_dict(self) -> dict[str, Any]:
-        """The explanation as JSON types; the fields of a line of `.jsonl`, documented in docs/output.md."""
-        method = {"name": self.method, "parameters": self.parameters, "rules": self.rules}
-        model = {"name": self.model, "weights_sha256": self.weights_sha256}
-        own = {name: listed(getattr(self, name)) if name in SPANS else plain(getattr(self, name)) for name in OWN}
-        head = {"schema": SCHEMA, "version": __version__, "model": model}
-        prediction = plain(dataclasses.asdict(self.prediction))
-        windows = [plain(dataclasses.asdict(window)) for window in self.windows]
-        return {**head, **own, "prediction": prediction, "windows": windows, "method": plain(method)}
+        """The explanation as JSON types: a line of `.jsonl`, documented in docs/output.md."""
+        return to_record(IN_FILES, self)
 
     def __repr__(self) -> str:
         text = reprlib.repr(self.text)
         return (
-            f"Explanation({text}, target={self.target}, logit={self.target_logit:.3f}, explained={self.explained:.3f})"
+            f"Explanation({text}, target={self.target}, logit={self.target_value:.3f}, explained={self.explained:.3f})"
         )
 
     def _repr_html_(self) -> str:
@@ -86,47 +169,23 @@ class Explanation:
         return fragment([self])
 
 
-OWN = tuple(
-    field.name
-    for field in dataclasses.fields(Explanation)
-    if field.name not in ("method", "parameters", "rules", "model", "weights_sha256")
+ABOUT_SCHEMA = f"{SCHEMA}; raised when a field below changes its meaning or goes away"
+HEAD = (  # what a line of .jsonl begins with
+    Field(("schema",), None, kinds.COUNT, kinds.JSON_TYPES[kinds.COUNT], ABOUT_SCHEMA, lambda explanation: SCHEMA),
+    Field(("version",), None, kinds.LABEL, kinds.JSON_TYPES[kinds.LABEL], "of autorel-jax", lambda _: __version__),
 )
-FIELDS = ("schema", "version", "model", *OWN, "method")  # of `to_dict`, in their order
+IN_FILES = (*HEAD, *fields_of(Explanation))  # every value that files hold
+FIELDS = tuple(dict.fromkeys(field.path[0] for field in IN_FILES))  # of `to_dict`, in their order
 
 
 class Explanations(list[Explanation]):
     """A list of Explanation that a notebook shows as coloured text; so is a slice of it."""
 
     def __getitem__(self, place):
-        found = super().__getitem__(place)
-        return Explanations(found) if isinstance(place, slice) else found
+        chosen = super().__getitem__(place)
+        return Explanations(chosen) if isinstance(place, slice) else chosen
 
     def _repr_html_(self) -> str:
         from autorel_jax.report.html import fragment
 
         return fragment(self)
-
-
-SPANS = ("token_spans", "word_spans")  # most of what is nested; `plain` would do, and take as long as all the rest
-PLAIN = frozenset((str, int, bool, type(None)))  # types that JSON has as they are
-
-
-def listed(spans: tuple[tuple[int, int] | None, ...]) -> list[list[int] | None]:
-    """Spans as JSON types."""
-    return [span and list(span) for span in spans]
-
-
-def plain(value: Any) -> Any:
-    """Arrays and tuples as lists, numbers that JSON has no name for as None."""
-    if type(value) in PLAIN:
-        return value
-    if isinstance(value, Ledger):
-        return plain(value.to_dict())
-    if isinstance(value, np.ndarray):
-        made = value.tolist()
-        return made if np.isfinite(value).all() else plain(made)
-    if isinstance(value, tuple | list):
-        return [item if type(item) in PLAIN else plain(item) for item in value]
-    if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,6 +1,6 @@
 """HTML: Explanations -> coloured text, as a fragment for notebooks or piece by piece as a page (page.html).
 
-No script, nothing loaded from elsewhere, every text escaped. Used by explanation.py (`_repr_html_`) and output.py.
+No script, nothing from the network, every text escaped. Used by explanation.py (`_repr_html_`) and output.py.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Look = Callable[..., Markup]  # (a name in STYLES, more CSS) -> attributes of an element
 
-SHOWN = 100  # explanations in a notebook's cell, which has no room for more
+SHOWN = 100  # explanations in a notebook's cell; more would fill it for screens
 # How one explanation is laid out. A page has these as classes, a fragment has them in every element, since notebooks
 # may drop <style>. Colours come from the score; text has the colour of the page around it.
 STYLES = {
@@ -60,7 +60,7 @@ def fragment(explanations: Sequence[Explanation], level: str = view.WORD) -> str
 
 
 def head(first: Explanation | None) -> str:
-    """The beginning of a page; the model and the method are those of its first explanation, if it has any."""
+    """The beginning of a page; model and method are those of its first explanation, if there is one."""
     css = Markup("\n".join(f".{name} {{ {style} }}" for name, style in STYLES.items()))
     return str(parts().head(None if first is None else origin(first), css, by_class, solid))
 
@@ -78,17 +78,17 @@ def origin(explanation: Explanation) -> dict[str, str]:
 
 def entry(explanation: Explanation, level: str, look: Look | None = None) -> Markup:
     """One explanation, laid out by the classes of a page unless `look` says otherwise."""
-    found = view.units(explanation, level)
-    strength = dict(zip(found, colour.strengths(unit.score for unit in found), strict=True))
-    number = view.number_format(found)
+    units = view.units(explanation, level)
+    strength = dict(zip(units, colour.strengths(unit.score for unit in units), strict=True))
+    number = view.number_format(units)
     shown = {
         "id": view.visible(str(explanation.id)),
         "decision": view.decision(explanation),
         "facts": view.facts(explanation),
         "warnings": [view.visible(warning) for warning in explanation.warnings],
-        "passages": view.passages(explanation, found),
-        "units": found,
-        "sides": zip(("speaks for the target", "speaks against it"), view.strongest(found), strict=True),
+        "passages": view.passages(explanation, units),
+        "units": units,
+        "sides": zip(("speaks for the target", "speaks against it"), view.strongest(units), strict=True),
         "ledger": view.ledger(explanation),
         "conclusion": "" if explanation.ledger is None else explanation.ledger.conclusion,
     }
@@ -125,7 +125,7 @@ def solid(strength: float) -> str:
 
 @functools.cache
 def parts() -> Any:
-    """The macros of page.html."""
+    """The macros of page.html, compiled once."""
     environment = Environment(
         loader=PackageLoader("autorel_jax", "report"),
         autoescape=True,

@@ -2,7 +2,7 @@
 
     value = words + special tokens + positions + segments + Σ absorbed + function + rounding
 
-Made by explainer.py from the readings of readouts.py, shown by report/.
+explaining/explainer.py makes it from the readings of attribution/readouts.py; view.py and corpus/nested.py use it.
 """
 
 import dataclasses
@@ -22,6 +22,7 @@ NAMES = {  # item -> its name in a report
     "add": "sums",
 }
 BIASES = ("linear.bias", "layer_norm.bias")
+WORDS, SPECIAL = TOKENS = ("the words", "[CLS] and [SEP]")  # the parts of a value that scores account for
 NEAR = 0.1  # of the value: what words may miss of it and still count as its parts
 CANCELS = 0.05  # of Σ|parts|: a value below is what is left of parts that cancel
 NEGLIGIBLE = 1e-4  # of the largest item; not listed
@@ -35,11 +36,11 @@ class Ledger:
       value: of the target.
       words: Σ relevance of the text's tokens.
       special_tokens: that of [CLS] and [SEP].
-      positions, segments: that of the embeddings of position and type; 0 where relevance is read behind them, since it
-        is in the tokens' then.
+      positions, segments: that of the embeddings of position and type; 0 where relevance is read after they were
+        added, since the tokens' scores include it then.
       absorbed: item -> [L + 2]: what the embeddings, each layer, pooler and classifier kept. An item is an op, for
         what its rule kept, or "op.bias".
-      function: what a target that is no weighted sum of logits has beside Σ logit · ∂value/∂logit.
+      function: the value minus Σ logit · ∂value/∂logit, for a target that is not a weighted sum of logits; else 0.
     """
 
     value: float
@@ -58,16 +59,16 @@ class Ledger:
 
     @property
     def rounding(self) -> float:
-        """What is left of the value without all items: the rounding of the arithmetic."""
+        """The value minus all items: the rounding of the arithmetic."""
         return self.value - float(self.items.sum())
 
     @property
     def parts(self) -> dict[str, float]:
-        """The value in a few named parts, as `conclusion` tells of them."""
+        """The value in the few named parts that `conclusion` weighs."""
         biases = sum(float(self.absorbed[item].sum()) for item in BIASES if item in self.absorbed)
         return {
-            "the words": self.words,
-            "[CLS] and [SEP]": self.special_tokens,
+            WORDS: self.words,
+            SPECIAL: self.special_tokens,
             "position and segment embeddings": self.positions + self.segments,
             "biases": biases,
             **{NAMES[item]: float(kept.sum()) for item, kept in self.absorbed.items() if item not in BIASES},
@@ -76,29 +77,29 @@ class Ledger:
 
     @property
     def rows(self) -> list[tuple[str, float, str]]:
-        """(name, amount, where most of it is) for a report, without what is negligible."""
+        """(name, amount, where most of it is) of each item for a report; negligible ones are left out."""
         single = {
             "words": self.words,
-            "[CLS] and [SEP]": self.special_tokens,
+            SPECIAL: self.special_tokens,
             "position embeddings": self.positions,
             "segment embeddings": self.segments,
         }
-        found = [(name, amount, "") for name, amount in single.items()]
+        rows = [(name, amount, "") for name, amount in single.items()]
         for item, name in NAMES.items():
             if (kept := self.absorbed.get(item)) is not None:
-                found.append((name, float(kept.sum(dtype=np.float64)), most(kept)))
-        found.append(("the target's function", self.function, ""))
-        least = NEGLIGIBLE * max(abs(amount) for _, amount, _ in found)
-        return [row for row in found if abs(row[1]) > least]
+                rows.append((name, float(kept.sum(dtype=np.float64)), most(kept)))
+        rows.append(("the target's function", self.function, ""))
+        least = NEGLIGIBLE * max(abs(amount) for _, amount, _ in rows)
+        return [row for row in rows if abs(row[1]) > least]
 
     def to_dict(self) -> dict[str, Any]:
-        """The ledger for a line of `.jsonl`, documented in docs/output.md."""
+        """The ledger as it is in a line of `.jsonl`, documented in docs/output.md."""
         own = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return {**own, "rounding": self.rounding, "conclusion": self.conclusion}
 
     @property
     def conclusion(self) -> str:
-        """What a reader should conclude."""
+        """How to read the scores, in a sentence or two."""
         parts = {name: amount for name, amount in self.parts.items() if amount}
         size = sum(map(abs, parts.values()))
         if not np.isfinite(size) or not np.isfinite(self.value):
@@ -111,16 +112,20 @@ class Ledger:
                 f"This {what} ({self.value:.3g}) is what is left of parts of {size:.3g} in all that cancel: read the "
                 "scores as relative to each other."
             )
-        shares = {name: amount / self.value for name, amount in parts.items()}
-        tokens = shares.get("the words", 0) + shares.get("[CLS] and [SEP]", 0)
-        rest = {name: share for name, share in shares.items() if name not in ("the words", "[CLS] and [SEP]")}
-        if abs(tokens - 1) <= NEAR or not rest:
-            return f"The scores account for {percent(tokens)} of this {what}: read them as its parts."
-        name = max(rest, key=lambda name: rest[name] * (1 if tokens < 1 else -1))
-        return (
-            f"{percent(rest[name])} of this {what} sits in {name}, {percent(tokens)} in the tokens: read the scores "
-            "as relative to each other, not as parts of it."
-        )
+        return advice(what, {name: amount / self.value for name, amount in parts.items()})
+
+
+def advice(what: str, shares: Mapping[str, float]) -> str:
+    """How to read the scores of a value, called `what`, from the share of it that each part has."""
+    tokens = sum(shares.get(name, 0) for name in TOKENS)
+    others = {name: share for name, share in shares.items() if name not in TOKENS}
+    if abs(tokens - 1) <= NEAR or not others:
+        return f"The scores account for {percent(tokens)} of this {what}: read them as its parts."
+    largest = max(others, key=lambda name: others[name] * (1 if tokens < 1 else -1))
+    return (
+        f"{percent(others[largest])} of this {what} sits in {largest}, {percent(tokens)} in the tokens: read the "
+        "scores as relative to each other, not as parts of it."
+    )
 
 
 def percent(share: float) -> str:
@@ -136,15 +141,15 @@ def most(kept: np.ndarray) -> str:
     return "head" if place == len(kept) - 1 else f"layer {place}"
 
 
-def made(value: float, relevance: np.ndarray, special: np.ndarray, absorbed: Any, function: bool) -> Ledger:
+def ledger_of(value: float, relevance: np.ndarray, special: np.ndarray, absorbed: Any, function: bool) -> Ledger:
     """The ledger of one text and target.
 
     Args:
       value: of the target.
       relevance: [T] of the tokens.
-      special: [T] which of them are [CLS] or [SEP].
-      absorbed: an attribution.method.Absorbed of it.
-      function: whether the target is a function that is not a weighted sum of logits.
+      special: [T] whether each token is [CLS] or [SEP].
+      absorbed: what an audit counted, an attribution.method.Absorbed.
+      function: whether the target is something other than a weighted sum of logits.
     """
     relevance = relevance.astype(np.float64)
     return Ledger(

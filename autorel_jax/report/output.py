@@ -1,6 +1,6 @@
-"""Output: Explanations, one by one -> a .jsonl, .csv or .html file that is there as a whole or not at all.
+"""Output: Explanations, one by one -> a .jsonl, .csv or .html file that is written whole or not at all.
 
-What the files hold is in docs/output.md. Used by cli/explain.py.
+What the files hold is in docs/output.md. Used by cli/output.py, and by corpus/formats.py for lines of text.
 """
 
 from __future__ import annotations
@@ -18,31 +18,34 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from autorel_jax.errors import InputError
 from autorel_jax.report import view
+from autorel_jax.report.explanation import ALIASES, IN_FILES
+from autorel_jax.report.json_values import plain
 
 if TYPE_CHECKING:
     from autorel_jax.report.explanation import Explanation
 
 FORMULA = tuple("=+-@\t\r\n＝＋－＠")  # a spreadsheet may run a cell that begins so (OWASP, "CSV injection")
+OF_TEXT = ("id", "target", "target_value", "prediction", "probability")  # columns of .csv, the same in all its rows
 # A lone surrogate, which UTF-8 cannot hold, becomes \udXXX: inside a JSON string that is its very escape.
 TEXT = {"encoding": "utf-8", "errors": "backslashreplace", "newline": ""}
 
 
 @contextlib.contextmanager
 def open_writer(path: Path, level: str) -> Iterator[Callable[[Explanation], None]]:
-    """The function that writes an explanation to a file, whose suffix decides the format.
+    """A function that writes an explanation to a file, whose suffix decides the format.
 
         with open_writer(Path("out.jsonl"), "word") as write:
             write(explanation)
 
-    The file appears, or is replaced, when the block ends; after an exception everything is as it was. A link stays,
-    and the file it leads to is replaced; a pipe or a device is written to directly.
+    The file appears, or is replaced, when the block ends; after an exception everything is as before. A link stays,
+    and the file that it leads to is replaced; a pipe or a device is written directly.
 
     Args:
       path: of a .jsonl, .csv or .html file in a directory that exists.
       level: "word" or "token", of .csv and .html; .jsonl holds both.
 
     Raises:
-      InputError: the path cannot be written, as far as possible on entry, or there is no such level.
+      InputError: the path cannot be written (known on entry where possible), or the level is unknown.
     """
     path = Path(path)
     suffix = path.suffix.lower()
@@ -67,7 +70,7 @@ def open_writer(path: Path, level: str) -> Iterator[Callable[[Explanation], None
 class Jsonl:
     """One object a line.
 
-    `columns` are the fields it has, all by default, and `kept` the names of values that pass through.
+    `columns` are its fields, all by default; `kept` are the names of the input's columns that pass through.
     """
 
     def __init__(self, stream: TextIO, level: str, columns: Sequence[str] = (), kept: Sequence[str] = ()):
@@ -77,11 +80,11 @@ class Jsonl:
         """Nothing precedes the first line."""
 
     def write(self, explanation: Explanation, file: str | None = None, kept: Sequence[Any] = ()) -> None:
-        """Writes a line; `file` is where the text comes from, `kept` what passes through."""
+        """Writes a line; `file` is the input file, `kept` the values that pass through."""
         values = explanation.to_dict()
         if self.columns:
             values["file"] = file
-            values = {name: values[name] for name in self.columns}
+            values = {name: values[ALIASES.get(name, name)] for name in self.columns}
         values |= zip(self.kept, kept, strict=True)
         self.stream.write(f"{json.dumps(values, ensure_ascii=False, allow_nan=False, default=str)}\n")
 
@@ -90,12 +93,15 @@ class Jsonl:
 
 
 class Csv:
-    """One row for each word or word piece of each explanation; the choices are those of Jsonl."""
+    """One row for each word or word piece of each explanation; arguments as for Jsonl."""
 
     def __init__(self, stream: TextIO, level: str, columns: Sequence[str] = (), kept: Sequence[str] = ()):
         self.rows, self.level = csv.writer(stream, lineterminator="\n"), level
         self.columns, self.kept = columns or csv_columns(level), kept
-        self.places = [(*csv_columns(level), *CSV_MORE, "file").index(name) for name in self.columns]
+        every = (*csv_columns(level), *CSV_MORE, "file")
+        values_of = {field.column: field.get for field in IN_FILES}
+        self.values_of = [values_of[name] for name in OF_TEXT]
+        self.places = [every.index(ALIASES.get(name, name)) for name in self.columns]
 
     def begin(self) -> None:
         """Writes the header."""
@@ -103,16 +109,13 @@ class Csv:
 
     def write(self, explanation: Explanation, file: str | None = None, kept: Sequence[Any] = ()) -> None:
         """Writes the rows of an explanation."""
-        made = explanation.prediction
-        whole = (explanation.id, explanation.target, explanation.target_logit, made.label, made.probability)
+        of_text = [cell(value_of(explanation)) for value_of in self.values_of]
         passed = [cell(text_of(value)) for value in kept]
-        whole, file = [cell(value) for value in whole], cell(file)
-        found = explanation.diagnostics.items()
-        measured = json.dumps({name: value if math.isfinite(value) else None for name, value in found})
+        last = json.dumps(plain(explanation.diagnostics)), cell(file)
         rows = []
         for index, (text, score, segment, span) in enumerate(view.units(explanation, self.level)):
             start, end = span or (None, None)
-            row = (*whole, index, segment, cell(text), start, end, cell(score), measured, file)
+            row = (*of_text, index, segment, cell(text), start, end, cell(score), *last)
             rows.append([*(row[place] for place in self.places), *passed])
         self.rows.writerows(rows)
 
@@ -127,7 +130,7 @@ class Html:
         self.stream, self.level, self.count = stream, level, 0
 
     def begin(self) -> None:
-        """The page begins with its first explanation, which says what model it is of."""
+        """Nothing yet: the head of a page names the model of its first explanation."""
 
     def write(self, explanation: Explanation) -> None:
         """Writes an explanation, and before the first one the beginning of the page."""
@@ -149,25 +152,24 @@ class Html:
 
 def csv_columns(level: str) -> tuple[str, ...]:
     """The columns of a .csv of words or word pieces, in their order."""
-    head = ("id", "target", "target_logit", "prediction", "probability", "index", "segment", level)
-    return (*head, "start", "end", "relevance")
+    return (*OF_TEXT, "index", "segment", level, "start", "end", "relevance")
 
 
-CSV_MORE = ("diagnostics",)  # columns that a .csv has only where they are asked for
+CSV_MORE = ("diagnostics",)  # columns that a .csv has only on request
 WRITERS = {".jsonl": Jsonl, ".csv": Csv, ".html": Html}
 
 
 def text_of(value: Any) -> Any:
-    """A value that passes through as a cell: lists and objects as JSON."""
+    """A value that passes through, as a cell: lists and objects as JSON."""
     single = value is None or isinstance(value, str | int | float)
     return value if single else json.dumps(value, ensure_ascii=False, default=str)
 
 
 def cell(value: Any) -> Any:
-    """A value as a cell of .csv: text that a spreadsheet would run gets a ' in front, what is no number is empty."""
+    """A value as a cell of .csv: text that a spreadsheet would run gets a ' in front, a number not finite is empty."""
     if isinstance(value, str):
         return f"'{value}" if value.startswith(FORMULA) else value
-    if isinstance(value, int):  # which may be larger than any float, as an id of .jsonl
+    if isinstance(value, int):  # may be larger than any float, as an id of .jsonl
         return value
     return None if value is None or not math.isfinite(value) else value
 

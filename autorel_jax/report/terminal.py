@@ -1,6 +1,6 @@
 """Terminal: an Explanation -> text on a stream; in colour where it is a terminal, else a list that can be searched.
 
-Honours NO_COLOR, FORCE_COLOR, TERM and COLUMNS, as rich does. Used by cli/explain.py.
+Honours NO_COLOR, FORCE_COLOR, TERM and COLUMNS, as rich does. Used by cli/output.py.
 """
 
 from __future__ import annotations
@@ -68,12 +68,12 @@ def audit(explanation: Explanation) -> Iterator[str]:
         yield f"  {explanation.ledger.conclusion}"
 
 
-def listing(found: Sequence[view.Unit]) -> Iterator[str]:
-    """Score, bar, word in columns; the word comes last, since how wide it is printed depends on the terminal."""
-    number = view.number_format(found)
-    scores = [number(unit.score) for unit in found]
+def listing(units: Sequence[view.Unit]) -> Iterator[str]:
+    """Score, bar, word in columns; the word comes last, since its printed width depends on the terminal."""
+    number = view.number_format(units)
+    scores = [number(unit.score) for unit in units]
     width, segment = max(map(len, scores), default=0), 0
-    for unit, score, strength in zip(found, scores, colour.strengths(unit.score for unit in found), strict=True):
+    for unit, score, strength in zip(units, scores, colour.strengths(unit.score for unit in units), strict=True):
         if unit.segment != segment:
             segment = unit.segment
             yield "  second text"
@@ -86,16 +86,16 @@ def coloured(explanation: Explanation, level: str, console: Console) -> str:
     from rich.padding import Padding
     from rich.text import Text
 
-    found = view.units(explanation, level)
-    strength = dict(zip(found, colour.strengths(unit.score for unit in found), strict=True))
+    units = view.units(explanation, level)
+    strength = dict(zip(units, colour.strengths(unit.score for unit in units), strict=True))
     label, value = view.decision(explanation)
     head = Text.assemble((f"{view.visible(str(explanation.id))}  ", "dim"), (f"{label} {value}", "bold"))
     facts = Text("   ".join(f"{name} {fact}" for name, fact in view.facts(explanation)), "dim")
-    lines = [coloured_line(passage, strength) for passage in view.passages(explanation, found)]
+    lines = [coloured_line(passage, strength) for passage in view.passages(explanation, units)]
     warnings = [Text(f"warning: {view.visible(warning)}", "italic") for warning in explanation.warnings]
     with console.capture() as captured:
         console.print(head)
-        for part in (facts, "", *lines, *warnings, "", strongest_table(found, strength)):
+        for part in (facts, "", *lines, *warnings, "", strongest_table(units, strength)):
             console.print(Padding(part, (0, 0, 0, 2)))
         if explanation.ledger is not None:
             console.print()
@@ -120,14 +120,14 @@ def coloured_line(passage: Sequence[view.Run], strength: Strength) -> Text:
     return line
 
 
-def strongest_table(found: Sequence[view.Unit], strength: Strength) -> Columns:
-    """The strongest words for the target, and beside them (below, if there is no room) those against it."""
+def strongest_table(every: Sequence[view.Unit], strength: Strength) -> Columns:
+    """The strongest words for the target, and beside them (below on a narrow terminal) those against it."""
     from rich.columns import Columns
     from rich.table import Table
     from rich.text import Text
 
-    number, tables = view.number_format(found), []
-    for name, units in zip(("for the target", "against it"), view.strongest(found), strict=True):
+    number, tables = view.number_format(every), []
+    for name, units in zip(("for the target", "against it"), view.strongest(every), strict=True):
         if not units:
             continue
         table = Table.grid(padding=(0, 2, 0, 0))

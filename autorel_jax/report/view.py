@@ -1,4 +1,4 @@
-"""View: an Explanation -> what every report shows of it: words with scores in reading order, and numbers in print.
+"""View: an Explanation -> what every report shows of it: words with scores in reading order, and formatted numbers.
 
 Used by terminal.py, html.py and output.py, which differ in how they draw it.
 """
@@ -51,7 +51,7 @@ class Run(NamedTuple):
 
 
 def check_level(level: str) -> None:
-    """Raises InputError for a level that there is not."""
+    """Raises InputError for an unknown level."""
     if level not in LEVELS:
         raise InputError(f"Unknown level {level!r}; accepted: {', '.join(LEVELS)}.")
 
@@ -67,11 +67,14 @@ def units(explanation: Explanation, level: str) -> list[Unit]:
     return [Unit(*unit) for unit in zip(*columns, strict=True)]
 
 
-def passages(explanation: Explanation, found: Sequence[Unit]) -> list[list[Run]]:
+def passages(explanation: Explanation, units: Sequence[Unit]) -> list[list[Run]]:
     """The text, and its pair if there is one, each as runs of its units in reading order."""
     texts = [text for text in (explanation.text, explanation.text_pair) if text is not None]
     cut = explanation.truncated_tokens > 0
-    return [list(runs(joined(text), [u for u in found if u.segment == i], cut)) for i, text in enumerate(texts)]
+    return [
+        list(runs(joined(text), [unit for unit in units if unit.segment == number], cut))
+        for number, text in enumerate(texts)
+    ]
 
 
 def joined(text: Text) -> str:
@@ -79,14 +82,14 @@ def joined(text: Text) -> str:
     return text if isinstance(text, str) else " ".join(text)
 
 
-def runs(text: str, found: Sequence[Unit], cut: bool) -> Iterator[Run]:
-    """One text as runs; `cut`: what follows the last unit was not read and is shown as an ellipsis."""
-    placed = [place for place, unit in enumerate(found) if unit.span]
-    head, foot = (placed[0], placed[-1] + 1) if placed else (len(found) - 1, len(found) - 1)
-    for unit in found[:head]:
+def runs(text: str, units: Sequence[Unit], cut: bool) -> Iterator[Run]:
+    """One text as runs; `cut`: the text after the last unit was not read and is shown as an ellipsis."""
+    placed = [place for place, unit in enumerate(units) if unit.span]
+    head, foot = (placed[0], placed[-1] + 1) if placed else (len(units) - 1, len(units) - 1)
+    for unit in units[:head]:
         yield from (Run(visible(unit.text), unit), Run(" ", None))
     position = 0
-    for unit in found[head:foot]:
+    for unit in units[head:foot]:
         start, end = unit.span or (position, position)
         if start > position:
             yield Run(visible(text[position:start], LAYOUT), None)
@@ -95,13 +98,13 @@ def runs(text: str, found: Sequence[Unit], cut: bool) -> Iterator[Run]:
         position = max(position, end)
     if rest := text[position:].rstrip():
         yield Run(" …" if cut else visible(rest, LAYOUT), None)
-    for unit in found[foot:]:
+    for unit in units[foot:]:
         yield from (Run(" ", None), Run(visible(unit.text), unit))
 
 
-def strongest(found: Sequence[Unit], count: int = TOP) -> tuple[list[Unit], list[Unit]]:
+def strongest(units: Sequence[Unit], count: int = TOP) -> tuple[list[Unit], list[Unit]]:
     """The units that speak for the target and those against it, at most `count` of each, strongest first."""
-    finite = sorted((unit for unit in found if math.isfinite(unit.score)), key=lambda unit: -abs(unit.score))
+    finite = sorted((unit for unit in units if math.isfinite(unit.score)), key=lambda unit: -abs(unit.score))
     least = NEGLIGIBLE * abs(finite[0].score) if finite else 0.0
     sides = ((unit for unit in finite if unit.score * sign > least) for sign in (1, -1))
     return tuple(list(itertools.islice(side, count)) for side in sides)
@@ -112,9 +115,9 @@ def visible(text: str, pictures: dict[int, int | str] = PICTURES) -> str:
     return text if text.isascii() and text.isprintable() else text.translate(pictures)
 
 
-def number_format(found: Sequence[Unit]) -> Callable[[float], str]:
+def number_format(units: Sequence[Unit]) -> Callable[[float], str]:
     """How the scores of one explanation are printed, as `amount_format`."""
-    return amount_format(unit.score for unit in found)
+    return amount_format(unit.score for unit in units)
 
 
 def amount_format(amounts: Iterable[float]) -> Callable[[float], str]:
@@ -125,7 +128,7 @@ def amount_format(amounts: Iterable[float]) -> Callable[[float], str]:
 
 
 def percent(probability: float) -> str:
-    """A probability; what is not certain is not printed as 100 %."""
+    """A probability as a percentage; 100 % only where it is exactly 1."""
     text = f"{probability:.1%}"
     if text == "100.0%" and probability < 1:
         text = ">99.9%"
@@ -134,16 +137,16 @@ def percent(probability: float) -> str:
 
 def decision(explanation: Explanation) -> tuple[str, str]:
     """The predicted label, and its probability or, for a regression, its value."""
-    made = explanation.prediction
-    value = f"= {made.logit:.3f}" if made.probability is None else percent(made.probability)
-    return visible(made.label), value
+    prediction = explanation.prediction
+    value = f"= {prediction.logit:.3f}" if prediction.probability is None else percent(prediction.probability)
+    return visible(prediction.label), value
 
 
 def facts(explanation: Explanation) -> list[tuple[str, str]]:
-    """What was explained, beside how much of it the scores account for: (name, value)."""
+    """What was explained, and how much of it the scores account for: (name, value)."""
     return [
         ("target", visible(explanation.target)),
-        ("logit", f"{explanation.target_logit:.3f}"),
+        ("logit", f"{explanation.target_value:.3f}"),
         ("explained", f"{explanation.explained:.3f}"),
         ("method", visible(explanation.method)),
     ]
@@ -151,15 +154,15 @@ def facts(explanation: Explanation) -> list[tuple[str, str]]:
 
 def ledger(explanation: Explanation) -> list[tuple[str, str, str]]:
     """Where the target's value went: (amount, its share of the value, name) of each item; none without an audit."""
-    made = explanation.ledger
-    if made is None:
+    if explanation.ledger is None:
         return []
-    number = amount_format(amount for _, amount, _ in made.rows)
+    value, rows = explanation.ledger.value, explanation.ledger.rows
+    number = amount_format(amount for _, amount, _ in rows)
     return [
         (
             number(amount),
-            share(amount / made.value) if made.value and math.isfinite(amount / made.value) else "",
+            share(amount / value) if value and math.isfinite(amount / value) else "",
             f"{name}, most in {place}" if place else name,
         )
-        for name, amount, place in made.rows
+        for name, amount, place in rows
     ]

@@ -1,0 +1,168 @@
+"""report/saved.py: results that were written in any schema come back as records in today's names."""
+
+import dataclasses
+import datetime
+import json
+
+import numpy as np
+import pyarrow
+import pytest
+from explanations import explanation
+from models import refusal
+from pyarrow import parquet
+from test_inside import made_up, written
+
+import autorel_jax as ar
+from autorel_jax.data.rows import Row
+from autorel_jax.lrp.taps import READOUTS
+from autorel_jax.report.explanation import Prediction
+from autorel_jax.text.windows import Window
+
+ABOUT = {
+    "schema": 2,
+    "version": ar.__version__,
+    "model": {"name": "tiny", "weights_sha256": "0123456789abcdef" * 4},
+    "labels": ["negative", "positive"],
+    "method": {"name": "attnlrp", "parameters": {"read_at": "word_embeddings"}},
+}
+
+
+def with_everything():
+    """Explanations with all that a file can hold."""
+    pairs = []
+    for number, text in enumerate(("not a gorgeous film", "so so")):
+        row, made = made_up(number, text)
+        window = Window(1, 3, 1.0, made.logits)
+        more = {
+            "diagnostics": {"steps": 50.0},
+            "windows": (window,),
+            "warnings": ("beware",),
+        }
+        pairs.append((row, dataclasses.replace(made, **more)))
+    return pairs
+
+
+def with_nothing():
+    """Explanations without what is optional, and with numbers that are not finite."""
+    regression = explanation("so so", pair="b", probabilities=None, prediction=Prediction("positive", None, 1.5))
+    broken = explanation("bad", (float("nan"), 1.0), id=2, target_value=float("inf"))
+    return [(Row(made.id, made.text, None, None), made) for made in (regression, broken)]
+
+
+each_kind = pytest.mark.parametrize("pairs", [with_everything(), with_nothing()], ids=["everything", "nothing"])
+
+
+def results(path):
+    return list(ar.read_results(path))
+
+
+def as_schema_1(record):
+    """A line as schema 1 had it."""
+    return {"target_logit" if name == "target_value" else name: value for name, value in record.items()} | {"schema": 1}
+
+
+@each_kind
+def test_lines_come_back(tmp_path, pairs):
+    path = written([pairs], tmp_path / "out.jsonl", audit=True, readouts=READOUTS)
+    assert results(path) == [made.to_dict() for _, made in pairs]
+
+
+@each_kind
+def test_a_table_comes_back_as_lines_do(tmp_path, pairs):
+    path = written([pairs[:1], pairs[1:]], tmp_path / "out.parquet", about=ABOUT, audit=True, readouts=READOUTS)
+    expected = [made.to_dict() for _, made in pairs]
+    for record in expected:
+        del record["method"]["rules"]
+        if record["probabilities"]:  # a table has them in single precision
+            record["probabilities"] = np.float32(record["probabilities"]).tolist()
+    assert results(str(path)) == expected
+
+
+@each_kind
+def test_lines_of_schema_1(tmp_path, pairs):
+    path, records = tmp_path / "out.jsonl", [made.to_dict() for _, made in pairs]
+    path.write_text("".join(f"{json.dumps(as_schema_1(record))}\n" for record in records))
+    assert results(path) == records
+    assert list(results(path)[0]) == list(records[0])
+
+
+@each_kind
+def test_a_table_of_schema_1(tmp_path, pairs):
+    path = written([pairs], tmp_path / "out.parquet", about=ABOUT)
+    expected, table = results(path), parquet.read_table(path)
+    old = table.rename_columns({"target_value": "target_logit"})
+    parquet.write_table(old.replace_schema_metadata({"autorel_jax": json.dumps(ABOUT | {"schema": 1})}), path)
+    assert results(path) == expected
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
+def test_chosen_columns_and_those_that_pass_through(tmp_path, suffix):
+    day = datetime.date(2020, 1, 2)
+    columns = ("id", "target_logit", "prediction", *(("schema",) if suffix == ".jsonl" else ()))
+    kept = [Row(1, "x", None, None, kept=("u", "w"))]
+    path = written(
+        [list(zip(kept, [with_everything()[0][1]], strict=True))],
+        tmp_path / f"out{suffix}",
+        about=ABOUT,
+        columns=columns,
+        kept=("url", "words"),
+    )
+    if suffix == ".parquet":
+        table = parquet.read_table(path)
+        parquet.write_table(table.append_column("day", pyarrow.array([day])), path)
+    (record,) = results(path)
+    assert record["target_value"] == 1.5
+    assert "target_logit" not in record
+    assert record["prediction"]["label"] == "positive"
+    assert (record["url"], record["words"], record["schema"]) == ("u", "w", 2)
+    if suffix == ".parquet":
+        assert record["day"] == "2020-01-02"
+        assert record["model"] == ABOUT["model"]
+
+
+def test_no_results(tmp_path):
+    assert results(written([], tmp_path / "a.jsonl")) == results(written([], tmp_path / "a.parquet", about=ABOUT)) == []
+
+
+LINE = explanation("good").to_dict()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            json.dumps(LINE | {"schema": 3, "version": "7.0"}),
+            "line 1: results of schema 3, written by autorel-jax 7.0; ",
+        ),
+        (json.dumps({"id": 1, "target": "x"}), "line 1: the results do not say their schema; expected a .jsonl or"),
+        (json.dumps(LINE) + '\n{"id"', "line 2: not valid JSON"),
+        ("[1]", "line 1: not a JSON object"),
+        (b"\xff", "cannot be read: 'utf-8' codec can't decode"),
+    ],
+)
+def test_lines_that_are_no_results(tmp_path, text, said):
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    assert said in refusal(results, path)
+
+
+def test_tables_that_are_no_results(tmp_path):
+    path = tmp_path / "a.parquet"
+    parquet.write_table(pyarrow.table({"id": [1]}), path)
+    assert f"{path}: not results of autorel-jax" in refusal(results, path)
+    written([with_nothing()], path, about=ABOUT | {"schema": 3})
+    assert "results of schema 3, written by autorel-jax 0.1.0; this version reads 1 and 2." in refusal(results, path)
+    path.write_bytes(b"PAR1 no PAR1")
+    assert f"{path} cannot be read: " in refusal(results, path)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("a.csv", "cannot read results from .csv; expected a .jsonl or .parquet"),
+        ("a", "cannot read results from a name without suffix"),
+        ("a.jsonl", "there is no such file"),
+    ],
+)
+def test_files_that_are_refused_at_once(tmp_path, name, said):
+    assert said in refusal(ar.read_results, tmp_path / name)
