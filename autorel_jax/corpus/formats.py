@@ -21,6 +21,7 @@ from autorel_jax.corpus import columns
 from autorel_jax.corpus import nested as inside
 from autorel_jax.corpus.columns import COLUMNS, Pairs
 from autorel_jax.errors import InputError
+from autorel_jax.files import TEXT
 from autorel_jax.report import output
 from autorel_jax.report.explanation import FIELDS, plain
 
@@ -70,7 +71,7 @@ class Text:
 
     def write(self, path: Path, pairs: Pairs) -> None:
         """Writes a part."""
-        with open(path, "w", **output.TEXT) as stream:
+        with open(path, "w", **TEXT) as stream:
             writer = self.make(stream)
             for row, explanation in pairs:
                 writer.write(explanation, row.file, [plain(value) for value in row.kept])

@@ -24,9 +24,9 @@ from autorel_jax.classifier import Classifier
 from autorel_jax.errors import InputError
 from autorel_jax.explaining.config import ExplainConfig
 from autorel_jax.export.program import ABOUT, FLATBUFFERS, PARAMS, PROGRAM, SCHEMA, TOKENIZER
+from autorel_jax.files import disk_faults, new_file
 from autorel_jax.lrp.composites import COMPOSITES, Composite
 from autorel_jax.model.ops import Array
-from autorel_jax.report.output import checked, put, refused
 from autorel_jax.weights.params import leaves
 
 PLATFORMS = ("cpu", "cuda", "tpu")  # that the program can be compiled for
@@ -78,13 +78,8 @@ def export(
         "dtype": classifier.dtype,
         "platforms": list(platforms),
     }
-    target, draft = checked(Path(path))
-    with refused(Path(path)):
-        try:
-            write(draft, classifier, serialized(program, classifier, platforms), about)
-            put(draft, target)
-        finally:
-            draft.unlink(missing_ok=True)
+    with new_file(Path(path)) as draft, disk_faults(Path(path)):
+        write(draft, classifier, serialized(program, classifier, platforms), about)
 
 
 def exportable(method: Any) -> Composite:

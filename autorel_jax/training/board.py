@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from autorel_jax.training.folder import append
+from autorel_jax.files import append
 from autorel_jax.weights.crc32c import crc32c, masked
 
 VARINT, DOUBLE, BYTES, FLOAT = 0, 1, 2, 5  # how a field is stored; its tag is 8 * its number + this

@@ -11,9 +11,10 @@ import numpy as np
 from autorel_jax import sharding, weights
 from autorel_jax.data.task import DEV, TEST
 from autorel_jax.errors import InputError
+from autorel_jax.files import write_text
 from autorel_jax.training import metrics
 from autorel_jax.training.card import card
-from autorel_jax.training.folder import CHECKPOINTS, MODEL, REPORT, failures, write_aside
+from autorel_jax.training.folder import CHECKPOINTS, MODEL, REPORT
 from autorel_jax.training.loop import Outcome, evaluate
 from autorel_jax.training.prepare import Prepared
 from autorel_jax.training.run_state import Checkpoints
@@ -57,8 +58,7 @@ def write(prepared: Prepared, trained: Trained, params: Any, tables: dict[str, A
     # force: of a run that was finished before.
     weights.write(trained.model, start.config, params, start.tokenizer, dtype=dtype, files=files, force=True)
     report = {"steps": trained.steps, "best_step": trained.best_step, "metrics": metrics.finite(trained.metrics)}
-    with failures(prepared.folder):
-        write_aside(prepared.folder / REPORT, json.dumps(report | {"report": tables}, indent=2) + "\n")
+    write_text(prepared.folder / REPORT, json.dumps(report | {"report": tables}, indent=2) + "\n")
 
 
 def best(prepared: Prepared, outcome: Outcome) -> tuple[int, Any]:

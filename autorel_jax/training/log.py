@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from autorel_jax.data.task import TRAIN
+from autorel_jax.files import append, disk_faults, write_text
 from autorel_jax.training.board import open_board
-from autorel_jax.training.folder import BOARD, METRICS, append, failures, kept_lines, write_aside
+from autorel_jax.training.folder import BOARD, METRICS, kept_lines
 from autorel_jax.training.metrics import finite
 
 Write = Callable[[int, Mapping[str, Any]], None]  # (step, values by name)
@@ -28,18 +29,18 @@ def open_log(folder: Path, step: int, board: bool, judged: bool = True) -> Itera
     """
     path = folder / METRICS
     with contextlib.ExitStack() as stack:
-        with failures(path):
-            write_aside(path, kept_lines(path, step, judged))
+        with disk_faults(path):
+            write_text(path, kept_lines(path, step, judged))
             # Without a buffer: what a failed write left in it would be written, and fail, once more at the end.
             file = stack.enter_context(path.open("ab", buffering=0))
-        with failures(folder / BOARD):
+        with disk_faults(folder / BOARD):
             show = stack.enter_context(open_board(folder / BOARD, step)) if board else None
 
         def write(at: int, values: Mapping[str, Any]) -> None:
-            with failures(path):
+            with disk_faults(path):
                 append(file, f"{json.dumps({'step': at, **finite(values)})}\n".encode())
             numbers = {name: value for name, value in values.items() if isinstance(value, int | float)}
-            with failures(folder / BOARD):
+            with disk_faults(folder / BOARD):
                 if show:
                     show(at, {f"{values.get('split', TRAIN)}/{name}": value for name, value in numbers.items()})
 
