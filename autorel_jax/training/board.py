@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from autorel_jax.files import append
-from autorel_jax.weights.crc32c import crc32c, masked
+from autorel_jax.weights import sstable
 
 VARINT, DOUBLE, BYTES, FLOAT = 0, 1, 2, 5  # how a field is stored; its tag is 8 * its number + this
 
@@ -75,4 +75,4 @@ def record(data: bytes) -> bytes:
 
 def checksum(data: bytes) -> bytes:
     """As TensorFlow stores it."""
-    return struct.pack("<I", masked(crc32c(np.frombuffer(data, np.uint8))))
+    return struct.pack("<I", sstable.checksum(data))
