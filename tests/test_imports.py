@@ -36,6 +36,7 @@ ONLY_IMPORTERS = {
     "orbax": "run_state.py",
     "datasets": "hf.py",
     "ray": "on_ray.py",
+    "tensorboardX": "board.py",
     "tensorflow": None,
     "tensorflow_datasets": "tfds.py",
     "torch": None,

@@ -15,7 +15,7 @@ from autorel_jax.training.config import TrainConfig
 if TYPE_CHECKING:
     from autorel_jax.training.finish import Trained
 
-PACKAGES = ("optax", "orbax", "sklearn", "tomli_w")  # of the extra "train"
+PACKAGES = ("optax", "orbax", "sklearn", "tensorboardX", "tomli_w")  # of the extra "train"
 
 
 def train(
