@@ -7,6 +7,7 @@ can choose a checkpoint is finite. Used by the training loop. scikit-learn and S
 Shapes: N rows, C classes; logits [N, C]; labels are ids [N], or 0 and 1 [N, C], or of a regression numbers [N].
 """
 
+import io
 import math
 import warnings
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,9 @@ from typing import Any
 
 import numpy as np
 from rich.cells import cell_len, set_cell_size
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from autorel_jax.errors import InputError
 from autorel_jax.model.config import MULTI, REGRESSION, SINGLE
@@ -25,6 +29,7 @@ METRICS = {  # the first is what chooses the best checkpoint by default
 }
 LESS_IS_BETTER = ("mse",)  # and so cannot choose a checkpoint
 LONGEST_NAME, LONGEST_HEADING = 24, 12  # cells of a label's name before its row, and above its column
+WIDEST_TABLE = 1000  # cells, more than any: a table is not wrapped to the screen, so that a log has it whole
 LARGEST_MATRIX = 20  # labels whose confusion matrix still fits a screen
 
 
@@ -178,14 +183,17 @@ def matrix_table(confusion: Sequence[Sequence[int]], names: Sequence[str]) -> st
 
 
 def table(lines: Sequence[Sequence[str]]) -> str:
-    """Cells in columns, the first flush left and the others flush right; a wide character counts two."""
-    widths = [max(map(cell_len, column)) for column in zip(*lines, strict=True)]
-
-    def pad(cell: str, column: int) -> str:
-        blank = " " * (widths[column] - cell_len(cell))
-        return blank + cell if column else cell + blank
-
-    return "\n".join("  ".join(pad(cell, column) for column, cell in enumerate(line)) for line in lines)
+    """Cells in columns, the first flush left and the others flush right."""
+    made = Table.grid(padding=(0, 2), pad_edge=False)
+    for column in range(len(lines[0])):
+        made.add_column(justify="right" if column else "left", no_wrap=True)
+    for line in lines:
+        made.add_row(*map(Text, line))
+    # A file wherever it runs, with FORCE_COLOR and in a notebook too.
+    plain = {"color_system": None, "force_terminal": False, "force_jupyter": False, "legacy_windows": False}
+    console = Console(file=io.StringIO(), width=WIDEST_TABLE, **plain)
+    console.print(made)
+    return console.file.getvalue().rstrip("\n")
 
 
 def cut(name: str, cells: int) -> str:
