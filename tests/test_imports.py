@@ -133,6 +133,14 @@ def test_one_sentence_needs_no_corpus():
     assert {name for name in found if name.startswith(folders)} == {"autorel_jax.corpus.config"}
 
 
+def test_texts_need_no_reader():
+    """Those of the command line."""
+    code = "from autorel_jax.data.row import Row; from autorel_jax.data.sources import is_source, of_texts; "
+    code += "is_source('good'); of_texts([Row(1, 'good', None, None)])"
+    found = {name for name in imported_by(code) if name.startswith("autorel_jax.data.")}
+    assert found == {f"autorel_jax.data.{name}" for name in ("kinds", "row", "sources")}
+
+
 def test_public_names_exist():
     assert all(getattr(autorel_jax, name) is not None for name in autorel_jax.__all__)
     assert set(autorel_jax.__all__) == set(dir(autorel_jax))

@@ -16,7 +16,7 @@ import numpy as np
 from autorel_jax.corpus import nested as inside
 from autorel_jax.data.by_products import MARK
 from autorel_jax.data.moments import are_moments, column_of
-from autorel_jax.data.rows import Row
+from autorel_jax.data.row import Row
 from autorel_jax.report.explanation import Explanation
 from autorel_jax.report.view import joined
 

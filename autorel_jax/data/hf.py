@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from autorel_jax.data.kinds import HF
 from autorel_jax.data.silence import quiet
 from autorel_jax.data.tables import Record, Wanted, place
 from autorel_jax.errors import InputError, one_line
@@ -19,7 +20,6 @@ from autorel_jax.errors import InputError, one_line
 if TYPE_CHECKING:
     from datasets import DatasetBuilder, IterableDataset
 
-HF = "hf:"  # before NAME or NAME:CONFIG
 INSTALL = "pip install 'autorel-jax[hf]'"
 NAMES = 2000  # characters of the names of configurations in a message; some sets have hundreds
 SPLIT = re.compile(r"(?P<name>[^\[\]]+)(\[(?P<start>\d*):(?P<end>\d*)\])?")

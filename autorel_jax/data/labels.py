@@ -1,4 +1,4 @@
-"""Labels: what the files say -> the numbers that a head is trained on. Used by tasks.py. N rows, C labels."""
+"""Labels: what the files say -> the numbers that a head is trained on. Used by splits.py. N rows, C labels."""
 
 import contextlib
 import json

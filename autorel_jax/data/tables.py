@@ -2,7 +2,7 @@
 
 A row that cannot be used comes as a Fault in its place, and the rows after it go on. A reader is called with the
 lines, the file's name for messages, the names of the columns that are wanted (None: not this one) and, for a table
-without a header, the names of all columns. Used by rows.py and tasks.py.
+without a header, the names of all columns. Used by rows.py and splits.py.
 """
 
 import csv
