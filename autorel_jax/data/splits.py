@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from autorel_jax.data import labels, tfds
+from autorel_jax.data import label_names, labels, tfds
 from autorel_jax.data.clean import clean
 from autorel_jax.data.lines import Damaged, check_encoding, read_lines
 from autorel_jax.data.moments import Moment
@@ -95,7 +95,7 @@ def settle(task: TaskConfig, folder: Path) -> TaskConfig:
         labelled = [(record.where, record.values[2]) for record in records(task, TRAIN, task.train, folder)]
         if not labelled:
             raise nothing(task, TRAIN, task.train, folder)
-        names = labels.distinct(labelled, task.separator if task.problem == MULTI else None)
+        names = label_names.distinct(labelled, task.separator if task.problem == MULTI else None)
     if len(names) < (1 if task.problem == MULTI else 2):
         only = f"only the label {names[0]!r}" if names else "no label"
         name = task.train if task.tfds else located(folder, task.train)
