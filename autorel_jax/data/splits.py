@@ -17,7 +17,7 @@ from autorel_jax.data import label_names, labels, tfds
 from autorel_jax.data.clean import clean
 from autorel_jax.data.lines import Damaged, check_encoding, read_lines
 from autorel_jax.data.moments import Moment
-from autorel_jax.data.tables import FORMATS, Record, read_table
+from autorel_jax.data.tables import TABLE_FORMATS, Record, read_table
 from autorel_jax.data.task import DEV, SPLITS, TRAIN, TaskConfig
 from autorel_jax.errors import InputError, one_line
 from autorel_jax.model.config import MULTI, REGRESSION
@@ -54,7 +54,7 @@ def read_split(task: TaskConfig, split: str, folder: Path, seed: int = HOLD_OUT_
     `seed` decides which rows are held out.
 
     Raises:
-      InputError: a split, file or column that there is not, or a row that cannot be used; with file and line.
+      InputError: a split, file or column is missing, or a row cannot be used; with file and line.
     """
     (only,) = read_splits(task, [split], folder, seed)
     return only
@@ -84,7 +84,7 @@ def settle(task: TaskConfig, folder: Path) -> TaskConfig:
     A regression's output is named after its column; labels of TensorFlow Datasets are named there.
 
     Raises:
-      InputError: as `read_split`; and training data with a single label.
+      InputError: as for `read_split`; or the training data have a single label.
     """
     if task.labels:
         return task
@@ -176,14 +176,14 @@ def hint(task: TaskConfig, path: Path, wanted: Sequence[str | None]) -> str:
 
 
 def kind(task: TaskConfig, path: Path) -> str:
-    """The format of a file: one of FORMATS, as the task says or by its suffix."""
+    """The format of a file: one of TABLE_FORMATS, as the task says or by its suffix."""
     name = task.format or SUFFIXES.get(path.suffix.lower())
-    if name in FORMATS:
+    if name in TABLE_FORMATS:
         return name
     if task.format:
-        raise InputError(f"[task] format={task.format!r} is unknown; accepted: {', '.join(FORMATS)}.")
+        raise InputError(f"[task] format={task.format!r} is unknown; accepted: {', '.join(TABLE_FORMATS)}.")
     raise InputError(
-        f"{path}: the suffix is none of {', '.join(SUFFIXES)}; set [task] format to one of {', '.join(FORMATS)}."
+        f"{path}: the suffix is none of {', '.join(SUFFIXES)}; set [task] format to one of {', '.join(TABLE_FORMATS)}."
     )
 
 

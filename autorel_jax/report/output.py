@@ -103,8 +103,8 @@ class Csv:
         whole = (explanation.id, explanation.target, explanation.target_logit, made.label, made.probability)
         passed = [cell(text_of(value)) for value in kept]
         whole, file = [cell(value) for value in whole], cell(file)
-        found = explanation.diagnostics.items()
-        measured = json.dumps({name: value if math.isfinite(value) else None for name, value in found})
+        diagnostics = explanation.diagnostics.items()
+        measured = json.dumps({name: value if math.isfinite(value) else None for name, value in diagnostics})
         rows = []
         for index, (text, score, segment, span) in enumerate(view.units(explanation, self.level)):
             start, end = span or (None, None)

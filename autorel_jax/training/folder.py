@@ -1,6 +1,7 @@
 """The folder of a run: config.toml, metrics.jsonl, tensorboard/, checkpoints/, report.json, model/.
 
-A run is begun in an empty folder, or resumed with the config that it was begun with.
+A run is begun in an empty folder, or resumed with the config that it was begun with. Used by run.py,
+log.py, loop.py, finish.py and cli/train.py.
 """
 
 import contextlib
@@ -15,9 +16,9 @@ from typing import Any
 from autorel_jax.data.task import TaskConfig
 from autorel_jax.errors import InputError
 from autorel_jax.files import disk_faults, locked, write_text
-from autorel_jax.training.config import PLACES, TrainConfig, as_toml, read_config
+from autorel_jax.training.config import PLACES, TrainConfig, as_toml, read_train_config
 
-CONFIG, METRICS, BOARD, CHECKPOINTS, REPORT, MODEL = (
+CONFIG, METRICS_FILE, BOARD, CHECKPOINTS, REPORT, MODEL = (
     "config.toml",
     "metrics.jsonl",
     "tensorboard",
@@ -25,7 +26,7 @@ CONFIG, METRICS, BOARD, CHECKPOINTS, REPORT, MODEL = (
     "report.json",
     "model",
 )
-LEFT = re.compile(rf"\.({'|'.join(map(re.escape, (CONFIG, METRICS, REPORT, MODEL)))})\.[0-9a-f]{{8}}(\.old)?")
+LEFT = re.compile(rf"\.({'|'.join(map(re.escape, (CONFIG, METRICS_FILE, REPORT, MODEL)))})\.[0-9a-f]{{8}}(\.old)?")
 # What may change when a run is resumed: nothing that training itself depends on. What is at PLACES is compared later.
 FREE = (*PLACES, "output", "layout", "checkpoint_every", "log_every", "eval_test", "tensorboard", "export_dtype")
 
@@ -50,7 +51,7 @@ def check(config: TrainConfig, resume: bool) -> None:
 def held(folder: Path) -> Iterator[None]:
     """Holds the folder for this process, while it lives; an InputError where another one is at work in it.
 
-    A file system without locks (some network ones) does not tell, and the run goes on.
+    On a file system without locks, as some network ones are, the run goes on without one.
     """
     with disk_faults(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -89,7 +90,7 @@ def to_toml(config: TrainConfig) -> str:
 def begun_with(path: Path) -> TrainConfig:
     """The config at `path`, with which a run was begun; an InputError says how to get it back where it is damaged."""
     try:
-        values = read_config(path)
+        values = read_train_config(path)
         return TrainConfig(**values | {"task": TaskConfig(**values["task"])})
     except InputError as error:
         said = str(error) if str(path) in str(error) else f"{path}: {error}"
@@ -123,14 +124,14 @@ def first_difference(old: Any, new: Any) -> tuple[dataclasses.Field, Any, Any]:
     )
 
 
-def kept_lines(path: Path, step: int, judged: bool = True) -> str:
-    """The lines of metrics.jsonl up to a step, if not `judged` without its evaluation; one cut short is dropped."""
+def kept_lines(path: Path, step: int, evaluated: bool = True) -> str:
+    """The lines of metrics.jsonl up to a step, if not `evaluated` without its evaluation; one cut short is dropped."""
     kept = []
     with contextlib.suppress(FileNotFoundError):
         for line in path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True):
             try:
                 record = json.loads(line)
-                wanted = record["step"] <= step and (judged or record["step"] < step or "split" not in record)
+                wanted = record["step"] <= step and (evaluated or record["step"] < step or "split" not in record)
                 if line.endswith("\n") and wanted:
                     kept.append(line)
             except (ValueError, KeyError, TypeError):

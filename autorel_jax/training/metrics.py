@@ -128,39 +128,39 @@ def details(
       name, precision, recall, f1, and the numbers of rows that have it (support) and are predicted to (predicted);
       of a single-label problem also confusion: rows by [true label][predicted label], and unpredicted: rows with NaN.
     """
-    found = {"rows": len(labels), "metrics": finite({name: metrics[name] for name in METRICS[problem]})}
+    result = {"rows": len(labels), "metrics": finite({name: metrics[name] for name in METRICS[problem]})}
     if problem == REGRESSION:
-        return found
+        return result
     true, predicted = truth(problem, labels, len(names)), predictions(problem, logits)
     columns = {name: np.nan_to_num(column) for name, column in scores(true, predicted).items()}
     columns |= {"support": true.sum(axis=0), "predicted": predicted.sum(axis=0)}
-    found["labels"] = [
+    result["labels"] = [
         {"label": name} | {key: column[i].item() for key, column in columns.items()} for i, name in enumerate(names)
     ]
     if problem == SINGLE:
-        found["confusion"] = (true.T.astype(int) @ predicted).tolist()
-        found["unpredicted"] = int((~predicted.any(axis=1)).sum())
-    return found
+        result["confusion"] = (true.T.astype(int) @ predicted).tolist()
+        result["unpredicted"] = int((~predicted.any(axis=1)).sum())
+    return result
 
 
 def finite(values: Any) -> Any:
-    """The same with None, JSON's null, for each number that is NaN or infinite, which JSON has not."""
+    """The same with None, JSON's null, for each number that is NaN or infinite, as JSON has neither."""
     if isinstance(values, Mapping):
         return {name: finite(value) for name, value in values.items()}
     return None if isinstance(values, float) and not math.isfinite(values) else values
 
 
-def report(found: Mapping[str, Any]) -> str:
+def report(details: Mapping[str, Any]) -> str:
     """The metrics, each label's scores and the confusion matrix of `details` as text."""
-    values = ("NaN" if value is None else f"{value:.4f}" for value in found["metrics"].values())
-    metrics = "  ".join(f"{name} {value}" for name, value in zip(found["metrics"], values, strict=True))
-    blocks = [f"{metrics}  ({found['rows']} rows)"]
-    if "labels" in found:
-        blocks.append(label_table(found["labels"]))
-    if "confusion" in found:
-        blocks.append(matrix_table(found["confusion"], [entry["label"] for entry in found["labels"]]))
-        if found["unpredicted"]:
-            blocks.append(f"Rows without a prediction, a logit being NaN: {found['unpredicted']}.")
+    values = ("NaN" if value is None else f"{value:.4f}" for value in details["metrics"].values())
+    metrics = "  ".join(f"{name} {value}" for name, value in zip(details["metrics"], values, strict=True))
+    blocks = [f"{metrics}  ({details['rows']} rows)"]
+    if "labels" in details:
+        blocks.append(label_table(details["labels"]))
+    if "confusion" in details:
+        blocks.append(matrix_table(details["confusion"], [entry["label"] for entry in details["labels"]]))
+        if details["unpredicted"]:
+            blocks.append(f"Rows without a prediction, a logit being NaN: {details['unpredicted']}.")
     return "\n\n".join(blocks) + "\n"
 
 

@@ -39,7 +39,7 @@ class SavedState:
 
 def record_of(state: Tree, progress: dict[str, Any], metric: float | None) -> dict[str, Any]:
     """What is written beside the arrays; a copy, as the caller may change the progress in the meantime."""
-    leaves = {name: kind(leaf) for name, leaf in named(state).items()}
+    leaves = {name: array_type(leaf) for name, leaf in named(state).items()}
     return json.loads(json.dumps({"progress": progress, "metric": comparable(metric), "leaves": leaves}))
 
 
@@ -52,7 +52,7 @@ def named(tree: Tree) -> dict[str, Any]:
     return leaves
 
 
-def kind(leaf: Any) -> str:
+def array_type(leaf: Any) -> str:
     """Type and shape of an array, such as float32[2,3]."""
     return f"{leaf.dtype}[{','.join(map(str, leaf.shape))}]"
 
@@ -95,7 +95,7 @@ def first_readable(
     """
     faults: dict[int, str] = {}
     for step in steps:
-        saved, reason = read(folder, step, like, load, whole)
+        saved, reason = read_one(folder, step, like, load, whole)
         if saved is not None:
             return saved, faults
         faults[step] = reason
@@ -105,7 +105,7 @@ def first_readable(
     return None, faults
 
 
-def read(
+def read_one(
     folder: Path, step: int, like: Tree, load: Callable[[int, Tree], dict[str, Any]], whole: bool
 ) -> tuple[SavedState | None, str]:
     """A checkpoint, or why it cannot be read; the same in every process."""
@@ -145,7 +145,7 @@ def damage(folder: Path, step: int) -> str:
 def check_fit(folder: Path, step: int, record: Mapping[str, Any], like: Tree, whole: bool) -> None:
     """Raises InputError where the checkpoint is of another model."""
     there = record["leaves"]
-    here = {name: kind(leaf) for name, leaf in named(like).items()}
+    here = {name: array_type(leaf) for name, leaf in named(like).items()}
     faults = [f"it has no {name}" for name in here if name not in there]
     faults += [f"it has {name}, which this model lacks" for name in there if whole and name not in here]
     faults += [
