@@ -103,6 +103,11 @@ def each(value: np.ndarray) -> np.ndarray:
     return value[None] if jax.process_count() == 1 else np.asarray(multihost_utils.process_allgather(value))
 
 
+def anywhere(*facts: bool) -> list[bool]:
+    """For each fact, whether it is one in any process."""
+    return each(np.array(facts)).any(axis=0).tolist()
+
+
 def greatest(mesh: Mesh) -> Callable[[int], jax.Array]:
     """A function of a number that all processes call at once: the greatest they gave, the same array for each.
 

@@ -153,7 +153,7 @@ def report(title: str, passes: dict[str, list[list[float]]], texts: int, needed:
 def ours(model: str, texts: list[str], name: str) -> list[float]:
     """Passes over the texts with one Explainer, as explain.py makes it."""
     from autorel_jax.corpus.job import explain_corpus
-    from autorel_jax.data.rows import Row
+    from autorel_jax.data.row import Row
     from autorel_jax.data.sources import of_texts
     from autorel_jax.explaining.config import ExplainConfig
     from autorel_jax.explaining.explainer import Explainer

@@ -125,7 +125,7 @@ clock, marks = time.perf_counter, [time.perf_counter()]
 from autorel_jax.cli.memory import keep_freed_memory
 keep_freed_memory()
 from autorel_jax.cli.device import keep_compiled_programs
-from autorel_jax.explainer import explain
+from autorel_jax.explaining.explainer import explain
 from autorel_jax.classifier import load
 keep_compiled_programs()
 marks.append(clock())

@@ -20,7 +20,7 @@ from autorel_jax.classifier import Classifier
 from autorel_jax.cli.device import keep_compiled_programs
 from autorel_jax.cli.memory import keep_freed_memory
 from autorel_jax.corpus.job import explain_corpus
-from autorel_jax.data.rows import Row
+from autorel_jax.data.row import Row
 from autorel_jax.data.sources import Corpus, Source
 from autorel_jax.explaining.config import ExplainConfig
 from autorel_jax.explaining.explainer import Explainer

@@ -19,7 +19,8 @@ from autorel_jax.attribution.methods import METHODS
 from autorel_jax.attribution.targets import Targets
 from autorel_jax.classifier import Classifier, forward, load
 from autorel_jax.cli.memory import keep_freed_memory
-from autorel_jax.data.rows import Columns, read_rows
+from autorel_jax.data.row import Columns
+from autorel_jax.data.rows import read_rows
 from autorel_jax.explaining.config import BATCH_SIZES, ExplainConfig
 from autorel_jax.explaining.explainer import Explainer, batch_shape, padded_length
 from autorel_jax.explaining.fitting import fetched

@@ -27,7 +27,7 @@ from autorel_jax.cli.memory import keep_freed_memory
 from autorel_jax.data.presets import named
 from autorel_jax.data.task import TRAIN, TaskConfig
 from autorel_jax.training.batches import Plan, TrainBatch
-from autorel_jax.training.config import TrainConfig, read_config
+from autorel_jax.training.config import TrainConfig, read_train_config
 from autorel_jax.training.prepare import Prepared, prepare
 
 Run = Callable[[int], tuple[int, float]]  # steps -> real tokens and seconds
@@ -82,7 +82,7 @@ def report(rates: dict[str, list[float]]) -> None:
 
 def prepared_run(args: argparse.Namespace) -> Prepared:
     """SST-2 and the model, as train.py prepares them; nothing is written."""
-    values = read_config(named("sst2"))
+    values = read_train_config(named("sst2"))
     task = TaskConfig(**values.pop("task"))
     values |= {"model": args.model, "data_dir": args.data_dir, "batch_size": args.batch_size}
     config = TrainConfig(**values, task=task)

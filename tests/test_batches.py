@@ -13,7 +13,7 @@ from autorel_jax.text import tokens
 from autorel_jax.text.tokens import Encoded, load_tokenizer, pad
 from autorel_jax.training.batches import MULTIPLE, Examples, Plan, TrainBatch, fit, in_order, padded_lengths
 from autorel_jax.training.config import TrainConfig
-from autorel_jax.training.prepare import Prepared, planned
+from autorel_jax.training.prepare import Prepared, make_plan
 
 PAD = 7  # not 0, which a batch could be full of by mistake
 WORDS = ("the", "film", "dull", ".", "(", "walking", "[SEP]", "[MASK]", "中文x", "ﬁ", "e\u0301", "\u200b", "\x0b", "")
@@ -208,7 +208,7 @@ def test_lengths_by_hand():
 
 def test_lengths_end_at_the_models_positions():
     config = TrainConfig(task=TaskConfig(train="x"), batch_size=6, accumulation=2)
-    made = planned(config, {"train": examples(50, longest=20), "dev": examples(50, seed=1, longest=20)}, 20, 4)
+    made = make_plan(config, {"train": examples(50, longest=20), "dev": examples(50, seed=1, longest=20)}, 20, 4)
     assert made.lengths == (8, 16, 20)
     assert (made.parts, made.part_rows) == (2, 4)
     assert {batch.ids.shape[-1] for batch in made.batches(0, 9)} <= {8, 16, 20}
@@ -217,7 +217,7 @@ def test_lengths_end_at_the_models_positions():
 def test_batches_are_not_padded_beyond_all_rows():
     config = TrainConfig(task=TaskConfig(train="x"), batch_size=2**30, accumulation=4, eval_batch_size=2**30)
     splits = {"train": examples(50), "dev": examples(70, seed=1), "test": examples(90, seed=2)}
-    made = planned(config, splits, 64, 2)
+    made = make_plan(config, splits, 64, 2)
     assert (made.parts, made.part_rows, made.steps_per_epoch) == (4, 14, 1)
     (batch,) = made.batches(0, 1)
     assert batch.weights.sum() == 50

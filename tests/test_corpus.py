@@ -21,7 +21,7 @@ from autorel_jax.corpus.formats import FORMATS
 from autorel_jax.corpus.job import explain_corpus, settings_of
 from autorel_jax.corpus.partial import open_partial
 from autorel_jax.data.by_products import rejected_of
-from autorel_jax.data.rows import Columns, Row
+from autorel_jax.data.row import Columns, Row
 from autorel_jax.data.sources import Corpus, Source, open_corpus
 from autorel_jax.explaining.explainer import Explainer
 from autorel_jax.lrp.composites import COMPOSITES

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from autorel_jax.data.rows import Columns, Rejected, Row
+from autorel_jax.data.row import Columns, Rejected, Row
 from autorel_jax.data.rows import read_rows as read
 from autorel_jax.data.sources import open_corpus
 from autorel_jax.errors import InputError

@@ -13,7 +13,7 @@ from tolerances import BATCH, SAME_TEXT, SUM_FLOAT32
 
 import autorel_jax as ar
 from autorel_jax.attribution.scores import token_scores
-from autorel_jax.data.rows import Row
+from autorel_jax.data.row import Row
 from autorel_jax.explaining.explainer import Explainer
 from autorel_jax.explaining.shapes import FINE_LENGTHS, LARGE, LENGTHS, batch_shape, padded_length
 from autorel_jax.model.config import MULTI

@@ -8,7 +8,7 @@ from models import refusal
 from tolerances import SAME_TEXT
 
 import autorel_jax as ar
-from autorel_jax.data.rows import Row
+from autorel_jax.data.row import Row
 from autorel_jax.explaining.compute import Computer
 from autorel_jax.explaining.explainer import Explainer
 from autorel_jax.explaining.fitting import fitted

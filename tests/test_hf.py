@@ -12,7 +12,8 @@ from pyarrow import parquet
 
 from autorel_jax.cli.explain import input_corpus, main, parser
 from autorel_jax.data import hf
-from autorel_jax.data.rows import Columns, Row, read_hf
+from autorel_jax.data.row import Columns, Row
+from autorel_jax.data.rows import read_hf
 from autorel_jax.data.sources import is_source, open_corpus
 
 CARD = """---

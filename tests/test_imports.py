@@ -36,6 +36,7 @@ ONLY_IMPORTERS = {
     "orbax": "run_state.py",
     "datasets": "hf.py",
     "ray": "on_ray.py",
+    "tensorboardX": "board.py",
     "tensorflow": None,
     "tensorflow_datasets": "tfds.py",
     "torch": None,
@@ -139,6 +140,14 @@ def test_one_sentence_needs_no_corpus():
     assert not found & {f"autorel_jax.{name}" for name in ("weights.directory", "weights.hub", "report.output")}
     folders = ("autorel_jax.corpus.", "autorel_jax.training", "autorel_jax.export")
     assert {name for name in found if name.startswith(folders)} == {"autorel_jax.corpus.config"}
+
+
+def test_texts_need_no_reader():
+    """Those of the command line."""
+    code = "from autorel_jax.data.row import Row; from autorel_jax.data.sources import is_source, of_texts; "
+    code += "is_source('good'); of_texts([Row(1, 'good', None, None)])"
+    found = {name for name in imported_by(code) if name.startswith("autorel_jax.data.")}
+    assert found == {f"autorel_jax.data.{name}" for name in ("kinds", "row", "sources")}
 
 
 def test_public_names_exist():

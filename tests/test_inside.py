@@ -16,7 +16,7 @@ from autorel_jax.corpus.contents import Contents
 from autorel_jax.corpus.formats import FORMATS, Parquet, groups
 from autorel_jax.corpus.job import explain_corpus
 from autorel_jax.corpus.nested import BY_TEXT, DEPTHS, LEDGER, SHOWN_IN, SUMS, WITH_INSIDE, offsets
-from autorel_jax.data.rows import Row
+from autorel_jax.data.row import Row
 from autorel_jax.data.sources import open_corpus
 from autorel_jax.explaining.explainer import Explainer
 from autorel_jax.lrp.taps import READOUTS

@@ -19,7 +19,7 @@ from autorel_jax.cli.job import begin_ray
 from autorel_jax.corpus.job import explain_corpus
 from autorel_jax.corpus.on_ray import Reader, Worker, connect, recipe_of, room, task_of
 from autorel_jax.corpus.part import explained
-from autorel_jax.data.rows import Row
+from autorel_jax.data.row import Row
 from autorel_jax.data.sources import Corpus, Source, open_corpus
 from autorel_jax.errors import InputError
 from autorel_jax.explaining.explainer import Explainer
@@ -134,8 +134,8 @@ def test_a_registered_composite_and_a_relative_name(model_folder, tmp_path):
 CRASHING = """
 import os, sys
 import autorel_jax as ar
-from autorel_jax.data import Corpus, Row
-from autorel_jax.data.sources import Source
+from autorel_jax.data.row import Row
+from autorel_jax.data.sources import Corpus, Source
 
 model, output = sys.argv[1:]
 here, rows = os.getpid(), [Row(n, "good", None, None) for n in range(8)]

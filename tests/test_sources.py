@@ -12,7 +12,7 @@ from pyarrow import parquet
 from autorel_jax.corpus.columns import passed
 from autorel_jax.corpus.columns import schema as table_schema
 from autorel_jax.data.moments import column_of, moment
-from autorel_jax.data.rows import Columns, Rejected, Row
+from autorel_jax.data.row import Columns, Rejected, Row
 from autorel_jax.data.sources import is_source, of_texts, open_corpus
 from autorel_jax.data.tables import read_table
 

@@ -10,10 +10,10 @@ import pytest
 from autorel_jax.data import presets
 from autorel_jax.data.presets import named
 from autorel_jax.data.splits import read_split, settle
-from autorel_jax.data.tables import FORMATS, read_table
+from autorel_jax.data.tables import TABLE_FORMATS, read_table
 from autorel_jax.data.task import TaskConfig
 from autorel_jax.errors import InputError
-from autorel_jax.training.config import TrainConfig, convert, read_config
+from autorel_jax.training.config import TrainConfig, convert, read_train_config
 from autorel_jax.training.metrics import selector
 
 # Task -> the rows of each label, in the order of the labels, of each file that its config names.
@@ -40,7 +40,7 @@ QUOTED = ("SST3", "QNLI", "MRPC", "RTE", "SNLI")  # .tsv files that a csv writer
 
 
 def config_of(name):
-    values = read_config(named(name))
+    values = read_train_config(named(name))
     return TrainConfig(**values | {"task": TaskConfig(**values["task"])})
 
 
@@ -95,11 +95,11 @@ def test_the_example_shows_every_key():
     assert {line.split(" = ")[0] for line in shown} == {field.name for field in dataclasses.fields(TaskConfig)}
     for line in shown:
         convert(TaskConfig, tomllib.loads(line), line)
-    assert set(re.findall(r"^#   (\w+)  +\w", task, re.MULTILINE)) == set(FORMATS)
+    assert set(re.findall(r"^#   (\w+)  +\w", task, re.MULTILINE)) == set(TABLE_FORMATS)
 
 
 def test_the_example_works_as_it_is(tmp_path):
-    values = read_config(named("sst5").parent / "example.toml")
+    values = read_train_config(named("sst5").parent / "example.toml")
     task = TaskConfig(**values["task"])
     for file in (task.train, task.dev, task.test):
         (tmp_path / file).write_text("text,label\nA fine film.,positive\nA bad one.,0\n")

@@ -12,8 +12,7 @@ import pytest
 from models import little_memory, refusal
 
 from autorel_jax.errors import InputError
-from autorel_jax.weights.crc32c import EXPONENTS, POLYNOMIAL, SCALES, TABLE, WINDOW, crc32c, masked
-from autorel_jax.weights.sstable import FOOTER, MAGIC, read_table
+from autorel_jax.weights.sstable import FOOTER, MAGIC, checksum, masked, read_table
 from autorel_jax.weights.tf_checkpoint import read_tf
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -71,7 +70,7 @@ def block(items, share=True):
 def stored(content, compression=0):
     """A block with its compression and checksum."""
     content += bytes([compression])
-    return content + struct.pack("<I", masked(crc32c(np.frombuffer(content, np.uint8))))
+    return content + struct.pack("<I", checksum(content))
 
 
 def write_table(path, items, size=4, compress=None):
@@ -110,7 +109,7 @@ def shape(*sizes):
 
 HEADER = message((1, 1), (3, message((1, 1))))
 DATA = np.arange(4, dtype=np.float32)
-GOOD = {1: 1, 2: shape(4), 5: 16, 6: masked(crc32c(DATA.view(np.uint8)))}  # an entry for DATA
+GOOD = {1: 1, 2: shape(4), 5: 16, 6: checksum(DATA.view(np.uint8))}  # an entry for DATA
 
 
 def write_checkpoint(folder, entries, header=HEADER):
@@ -129,37 +128,33 @@ def entry(**changes):
 # ---- checksums ----
 
 
+POLYNOMIAL = 0x82F63B78  # Castagnoli's, bits reversed; the x^32 is implied
+
+
 def plain_crc(data):
     register = 0xFFFFFFFF
     for byte in data:
-        register = TABLE[(register ^ byte) & 255] ^ (register >> 8)
+        register ^= byte
+        for _ in range(8):
+            register = (register >> 1) ^ (POLYNOMIAL if register & 1 else 0)
     return register ^ 0xFFFFFFFF
 
 
-def test_crc32c_of_the_standard():
+def test_checksums_of_the_standard():
     """RFC 3720, appendix B.4, and the usual check value."""
-    assert crc32c(np.frombuffer(b"123456789", np.uint8)) == 0xE3069283
-    assert crc32c(np.zeros(32, np.uint8)) == 0x8A9136AA
-    assert crc32c(np.full(32, 255, np.uint8)) == 0x62A8AB43
-    assert crc32c(np.arange(32, dtype=np.uint8)) == 0x46DD794E
-    assert crc32c(np.zeros(0, np.uint8)) == 0
+    assert checksum(np.frombuffer(b"123456789", np.uint8)) == masked(0xE3069283)
+    assert checksum(np.zeros(32, np.uint8)) == masked(0x8A9136AA)
+    assert checksum(np.full(32, 255, np.uint8)) == masked(0x62A8AB43)
+    assert checksum(np.arange(32, dtype=np.uint8)) == masked(0x46DD794E)
+    assert checksum(np.zeros(0, np.uint8)) == masked(0)
 
 
-@pytest.mark.parametrize("size", [1, 3, 285, 286, 287, 1000, 5000, 300_000, WINDOW - 4, WINDOW, WINDOW + 1])
-def test_crc32c_is_the_plain_algorithm(size):
+@pytest.mark.parametrize("size", [1, 3, 1000, 5000, 300_000])
+def test_a_checksum_is_the_plain_algorithm(size):
     data = np.random.default_rng(size).integers(0, 256, size, dtype=np.uint8)
     kept = data.copy()
-    assert crc32c(data) == plain_crc(data.tolist())
+    assert checksum(data) == checksum(data.tobytes()) == masked(plain_crc(data.tolist()))
     np.testing.assert_array_equal(data, kept)
-
-
-def test_the_sparse_multiple_is_one():
-    divisor = int(f"1{POLYNOMIAL:032b}"[:1] + f"{POLYNOMIAL:032b}"[::-1], 2)
-    remainder = sum(1 << exponent for exponent in EXPONENTS)
-    for bit in range(EXPONENTS[0], 31, -1):
-        remainder ^= divisor << bit - 32 if remainder >> bit & 1 else 0
-    assert remainder == 0
-    assert all(scale & scale - 1 == 0 for scale in SCALES), "f(x)^n = f(x^n) needs powers of two"
 
 
 # ---- real checkpoints ----

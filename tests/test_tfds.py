@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from autorel_jax.data.rows import Columns
+from autorel_jax.data.row import Columns
 from autorel_jax.data.sources import open_corpus
 from autorel_jax.data.splits import read_split, settle
 from autorel_jax.data.task import TaskConfig
@@ -233,8 +233,8 @@ import sys
 from pathlib import Path
 if sys.argv[2:]:
     sys.modules[sys.argv[2]] = None
-from autorel_jax.data import read_split, settle
-from autorel_jax.train_config import TaskConfig
+from autorel_jax.data.splits import read_split, settle
+from autorel_jax.data.task import TaskConfig
 assert "tensorflow_datasets" not in sys.modules
 folder = Path(sys.argv[1])
 task = settle(TaskConfig(tfds="films", train="train", text="sentence"), folder)

@@ -25,7 +25,7 @@ from autorel_jax.model.config import config_json
 from autorel_jax.text.tokens import Encoded
 from autorel_jax.training.batches import Examples
 from autorel_jax.training.config import TrainConfig
-from autorel_jax.training.prepare import planned
+from autorel_jax.training.prepare import make_plan
 from autorel_jax.training.pretrained import read_pretrained
 from autorel_jax.weights.params import to_tensors
 
@@ -120,9 +120,9 @@ def test_other_splits_have_no_say_in_what_is_padded():
 
     config = TrainConfig(TaskConfig(train="x"))
     splits = {"train": split([8, 16, 24, 32, 40, 48, 56, 64])}
-    alone = planned(config, splits, positions=512, devices=1).lengths
+    alone = make_plan(config, splits, positions=512, devices=1).lengths
     more = splits | {"dev": split([24] * 9), "test": split([100, 8] * 9)}
-    assert planned(config, more, positions=512, devices=1).lengths == alone
+    assert make_plan(config, more, positions=512, devices=1).lengths == alone
     assert alone[-1] == 64
 
 

@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -25,7 +26,7 @@ from training import STEPS, call, metrics_of, refused, tensors_of, weights_of
 from autorel_jax.cli import train as command
 from autorel_jax.training import folder as folder_names
 from autorel_jax.training import prepare
-from autorel_jax.training.finish import best
+from autorel_jax.training.finish import best_parameters
 from autorel_jax.training.log import open_log, progress_bar
 from autorel_jax.training.loop import Outcome, Progress
 from autorel_jax.training.run import train
@@ -285,7 +286,7 @@ def test_a_damaged_best_checkpoint(damaged, step, said, tmp_path):
     shown, learner = [], SimpleNamespace(shapes=lambda params: like())
     prepared = SimpleNamespace(folder=tmp_path, learner=learner, start=SimpleNamespace(params=None), show=shown.append)
     outcome = Outcome(state_at(40), Progress("", best=0.9, best_step=10), 40)
-    found, params = best(prepared, outcome)
+    found, params = best_parameters(prepared, outcome)
     assert (found, shown) == (step, said)
     assert bits(params) == bits(state_at(step).params)
 
@@ -369,7 +370,7 @@ def test_a_full_disk_under_the_metrics(tmp_path):
     with open_log(tmp_path, 1, board=False) as write:
         write(2, {"loss": float("nan"), "split": "dev"})
     assert metrics_of(tmp_path) == [{"step": 1, "loss": 0.5}, {"step": 2, "loss": None, "split": "dev"}]
-    with open_log(tmp_path, 2, board=False, judged=False):
+    with open_log(tmp_path, 2, board=False, evaluated=False):
         assert metrics_of(tmp_path) == [{"step": 1, "loss": 0.5}]
     assert [path.name for path in tmp_path.iterdir()] == ["metrics.jsonl"]
 
@@ -382,6 +383,15 @@ def test_a_full_disk_under_tensorboard(tmp_path):
             said = refusal(write, 2, {"loss": 0.25})
     assert said == f"{tmp_path}/tensorboard cannot be written: File too large."
     assert training.events_of(tmp_path) == {("train/loss", 1): 0.5}
+
+
+def test_tensorboard_is_written_without_a_thread(tmp_path):
+    """Of a thread that has died nobody is told, and what waits for it waits for ever."""
+    before = threading.enumerate()
+    with open_log(tmp_path, 0, board=True) as write:
+        write(1, {"loss": 0.5, "rate": 1e300, "split": "dev"})
+        assert training.events_of(tmp_path) == {("dev/loss", 1): 0.5, ("dev/rate", 1): float("inf")}
+        assert threading.enumerate() == before
 
 
 class Terminal(io.StringIO):

@@ -14,7 +14,7 @@ from autorel_jax.cli.explain_flags import PROG, explain_config, parser
 from autorel_jax.cli.flags import loaded
 from autorel_jax.cli.stream import is_pipe, opened, progress_bar, stream
 from autorel_jax.corpus.config import LOCAL
-from autorel_jax.data.rows import Columns, Row
+from autorel_jax.data.row import Columns, Row
 from autorel_jax.data.sources import Corpus, is_source, of_texts, open_corpus
 from autorel_jax.errors import InputError
 

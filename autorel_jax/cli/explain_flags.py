@@ -8,8 +8,7 @@ from autorel_jax.cli.command import Parser
 from autorel_jax.cli.flags import Names, add_compute_dtype, add_fields, add_model_flags, given_fields
 from autorel_jax.cli.method_flags import add_method_flags, method_options
 from autorel_jax.corpus.config import ENGINES, JobConfig
-from autorel_jax.data.rows import READERS, STDIN
-from autorel_jax.data.sources import HF, TFDS
+from autorel_jax.data.kinds import HF, STDIN, SUFFIXES, TFDS
 from autorel_jax.explaining.config import ExplainConfig
 from autorel_jax.report.view import LEVELS
 
@@ -35,7 +34,7 @@ def parser(prog: str = PROG) -> Parser:
         "texts",
         nargs="+",
         metavar="TEXT",
-        help=f"one or more texts; or files ({', '.join(READERS)}), folders with such files, patterns such as "
+        help=f"one or more texts; or files ({', '.join(SUFFIXES)}), folders with such files, patterns such as "
         f"'reviews/*.csv', {TFDS}NAME for a prepared TensorFlow data set, {HF}NAME or {HF}NAME:CONFIG for one of the "
         f"Hugging Face hub or a folder of its layout; or {STDIN} for standard input, one text a line",
     )

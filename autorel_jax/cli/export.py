@@ -7,7 +7,7 @@ from autorel_jax.cli.command import Parser, run
 from autorel_jax.cli.flags import add_compute_dtype, add_model_flags, loaded
 from autorel_jax.cli.method_flags import add_method_flags, method_options
 from autorel_jax.explaining.config import ExplainConfig
-from autorel_jax.report.output import checked
+from autorel_jax.files import writable
 
 PROG = "autorel-export"
 EXAMPLES = """examples:
@@ -42,7 +42,7 @@ def export(argv: Sequence[str] | None, prog: str) -> None:
     """Loads, writes, and says what was written."""
     args = parser(prog).parse_args(argv)
     config = ExplainConfig(**method_options(args))
-    checked(args.output)
+    writable(args.output)
 
     from autorel_jax.export import write as exporter
 

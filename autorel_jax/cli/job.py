@@ -27,13 +27,14 @@ def job_config(args: argparse.Namespace, config: ExplainConfig, corpus: Corpus) 
     """The flags as JobConfig; refuses early what the job would refuse late, and starts Ray."""
     from autorel_jax.corpus.contents import Contents
     from autorel_jax.corpus.formats import FORMATS, SUFFIX
-    from autorel_jax.report.output import WRITERS, checked
+    from autorel_jax.files import writable
+    from autorel_jax.report.output import WRITERS
 
     suffix = args.output.suffix.lower() or SUFFIX
     if suffix not in FORMATS:
         accepted = ", ".join(dict.fromkeys([*FORMATS, *WRITERS]))
         raise InputError(f"--output {args.output}: cannot write {suffix}; accepted: {accepted}.")
-    checked(args.output)
+    writable(args.output)
     job = JobConfig(**given_fields(args, JobConfig))
     job.check_corpus(corpus)
     FORMATS[suffix](Contents(job.columns, args.keep_columns, job.level, audit=config.audit, readouts=config.readouts))

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from autorel_jax.cli.flags import given_fields
 from autorel_jax.corpus.config import JobConfig
-from autorel_jax.data.rows import Rejected, Row
+from autorel_jax.data.row import Rejected, Row
 from autorel_jax.data.sources import Corpus
 from autorel_jax.errors import InputError
 

@@ -20,7 +20,7 @@ from autorel_jax.cli.train_flags import IGNORED, PROG, parser
 from autorel_jax.data.presets import FOLDERS, named
 from autorel_jax.data.task import TaskConfig
 from autorel_jax.errors import InputError
-from autorel_jax.training.config import TrainConfig, read_config
+from autorel_jax.training.config import TrainConfig, read_train_config
 
 
 def main(argv: Sequence[str] | None = None, prog: str = PROG) -> int:
@@ -69,7 +69,7 @@ def resolve(given: dict[str, Any]) -> TrainConfig:
     if source is None:
         raise InputError(f"--config FILE or --task NAME is missing; see {given.get('prog', PROG)} --help")
     source = source.absolute()
-    values = read_config(source)
+    values = read_train_config(source)
     if source.parent in FOLDERS and "data_dir" not in values | given:  # where no data are
         raise InputError("--data-dir DIR is missing: the folder with the files of the task.")
     values.setdefault("data_dir", source.parent)

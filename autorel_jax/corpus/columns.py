@@ -17,7 +17,7 @@ import numpy as np
 from autorel_jax.corpus import nested
 from autorel_jax.data import moments
 from autorel_jax.data.by_products import MARK
-from autorel_jax.data.rows import Row
+from autorel_jax.data.row import Row
 from autorel_jax.report import fields as kinds
 from autorel_jax.report.explanation import ALIASES, IN_FILES, Explanation
 from autorel_jax.report.view import joined

@@ -16,6 +16,7 @@ from autorel_jax.corpus import columns
 from autorel_jax.corpus.columns import COLUMNS, FILE, Pairs
 from autorel_jax.corpus.contents import Contents, chosen
 from autorel_jax.corpus.npz import Npz
+from autorel_jax.files import TEXT
 from autorel_jax.report import output
 from autorel_jax.report.explanation import FIELDS
 from autorel_jax.report.json_values import plain
@@ -38,7 +39,7 @@ class Text:
 
     def write(self, path: Path, pairs: Pairs) -> None:
         """Writes a part."""
-        with open(path, "w", **output.TEXT) as stream:
+        with open(path, "w", **TEXT) as stream:
             writer = self.make(stream)
             for row, explanation in pairs:
                 writer.write(explanation, row.file, [plain(value) for value in row.kept])

@@ -27,7 +27,7 @@ import autorel_jax
 from autorel_jax.attribution.registry import named
 from autorel_jax.classifier import Classifier
 from autorel_jax.corpus.part import explained, prepared, record_of
-from autorel_jax.data.rows import Rejected, Row
+from autorel_jax.data.row import Rejected, Row
 from autorel_jax.data.sources import Corpus
 from autorel_jax.errors import InputError, one_line
 from autorel_jax.explaining.config import ExplainConfig

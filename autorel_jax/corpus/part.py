@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from autorel_jax.data.rows import Rejected, Row
+from autorel_jax.data.row import Rejected, Row
 from autorel_jax.explaining.explainer import Explainer
 from autorel_jax.explaining.usable import usable
 from autorel_jax.report.explanation import Explanation

@@ -8,9 +8,7 @@ is killed leaves nothing half written. Used by job.py.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -18,7 +16,7 @@ from typing import Any, BinaryIO
 
 from autorel_jax.data.by_products import partial_of, rejected_of
 from autorel_jax.errors import InputError
-from autorel_jax.report.output import checked, put, refused
+from autorel_jax.files import disk_faults, locked, put, writable
 
 MANIFEST, LOCK, DRAFT = "manifest.json", "lock", "draft-"
 DISCARD = "--restart (restart=True) discards it"
@@ -35,7 +33,7 @@ def write_rejected(path: Path, records: Iterable[Mapping[str, Any]], folder: Pat
         draft.unlink()
         path.unlink(missing_ok=True)
     else:
-        os.replace(draft, path)
+        put(draft, path)
 
 
 @contextlib.contextmanager
@@ -54,14 +52,15 @@ def open_partial(
     Raises:
       InputError: the output cannot be written, or the work is another process's or another command's.
     """
-    with refused(output):
-        output, _ = checked(output)
-        folder = partial_of(output)
+    target = writable(output)
+    with disk_faults(output):
+        folder = partial_of(target)
         check_folder(folder)
         folder.mkdir(exist_ok=True)
-    with locked(folder):
-        made = Partial(output, folder)
-        with refused(output):
+    in_use = f"{folder} is in use by another process; wait for it, or give another output."
+    with locked(folder / LOCK, in_use):
+        made = Partial(target, folder)
+        with disk_faults(output):
             made.begin(settings, again, restart)
         try:
             yield made
@@ -96,17 +95,6 @@ def refuse_other_schema(folder: Path, before: Mapping[str, Any], settings: Mappi
             f"{folder} was begun by autorel-jax {version} with results of schema {schema}; this version writes schema "
             f"{current} and cannot go on from it. {DISCARD}; or finish it with the version that began it."
         )
-
-
-@contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Keeps other processes out; the system frees the lock when a process ends, however it does."""
-    with open(folder / LOCK, "a") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise InputError(f"{folder} is in use by another process; wait for it, or give another output.") from None
-        yield
 
 
 class Partial:
@@ -154,7 +142,7 @@ class Partial:
 
     def add(self, number: int, write: Callable[[Path], object], record: Mapping[str, Any]) -> None:
         """A finished part, whose data `write` puts into a file."""
-        with refused(self.output):
+        with disk_faults(self.output):
             self.write(self.data(number), write)
             self.write(self.record(number), lambda path: path.write_text(json.dumps(record), "utf-8"))
 
@@ -162,19 +150,17 @@ class Partial:
         """A file that is there as a whole or not at all, also after a loss of power."""
         draft = path.with_name(f"{DRAFT}{path.name}")
         write(draft)
-        sync(draft)
-        os.replace(draft, path)
+        put(draft, path)
 
     def finish(self, numbers: Sequence[int], merge: Callable[[Sequence[Path], BinaryIO], None]) -> None:
         """Makes the output of those parts, which are all done, and removes the folder.
 
         A process that is killed meanwhile can do it again: until the manifest goes, which is last, the work is known.
         """
-        with refused(self.output):
+        with disk_faults(self.output):
             draft = self.folder / f"{DRAFT}whole{self.suffix}"
             with open(draft, "wb") as stream:
                 merge([self.data(number) for number in numbers], stream)
-            sync(draft)
             lines = (line for number in numbers for line in self.rejected(number))
             write_rejected(rejected_of(self.output), lines, self.folder)
             put(draft, self.output)
@@ -182,8 +168,9 @@ class Partial:
 
     def entries(self) -> list[Path]:
         """What is in the folder, in the order in which it may go: a part is no longer done before its data go."""
-        found = self.folder.iterdir()
-        return sorted(found, key=lambda path: (path.name == LOCK, path.name == MANIFEST, path.suffix != ".json"))
+        return sorted(
+            self.folder.iterdir(), key=lambda path: (path.name == LOCK, path.name == MANIFEST, path.suffix != ".json")
+        )
 
     def discard(self) -> None:
         """Removes the folder."""
@@ -199,12 +186,6 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text("utf-8"))
     except (FileNotFoundError, ValueError):
         return None
-
-
-def sync(path: Path) -> None:
-    """Waits until a file is on the disk."""
-    with open(path, "rb") as stream:
-        os.fsync(stream.fileno())
 
 
 def remove(path: Path) -> None:

@@ -44,11 +44,11 @@ def _is_jsonl(path: Path) -> bool:
     if b'"weights_sha256"' not in line:  # most lines of others need no parser
         return False
     try:
-        found = json.loads(line)
+        record = json.loads(line)
     except (ValueError, RecursionError):
         return False
-    model = found.get("model") if isinstance(found, dict) else None
-    return isinstance(model, dict) and "weights_sha256" in model and {"schema", "version"} <= found.keys()
+    model = record.get("model") if isinstance(record, dict) else None
+    return isinstance(model, dict) and "weights_sha256" in model and {"schema", "version"} <= record.keys()
 
 
 def _is_parquet(path: Path) -> bool:

@@ -1,7 +1,7 @@
 """Clean: a text -> the text in the way of Kim (2014), "Convolutional Neural Networks for Sentence Classification".
 
 The option `clean` of a task, off by default: BERT's tokenizer needs none of it, and a text that is explained should
-be the text that was trained on. Used by tasks.py.
+be the text that was trained on. Used by splits.py.
 """
 
 import re

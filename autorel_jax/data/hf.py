@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from autorel_jax.data.kinds import HF
 from autorel_jax.data.silence import quiet
 from autorel_jax.data.tables import Record, Wanted, place
 from autorel_jax.errors import InputError, one_line
@@ -19,7 +20,6 @@ from autorel_jax.errors import InputError, one_line
 if TYPE_CHECKING:
     from datasets import DatasetBuilder, IterableDataset
 
-HF = "hf:"  # before NAME or NAME:CONFIG
 INSTALL = "pip install 'autorel-jax[hf]'"
 NAMES = 2000  # characters of the names of configurations in a message; some sets have hundreds
 SPLIT = re.compile(r"(?P<name>[^\[\]]+)(\[(?P<start>\d*):(?P<end>\d*)\])?")
@@ -27,9 +27,9 @@ SPLIT = re.compile(r"(?P<name>[^\[\]]+)(\[(?P<start>\d*):(?P<end>\d*)\])?")
 
 def check(made: DatasetBuilder, name: str, split: str, wanted: Wanted) -> None:
     """Raises InputError if the split or a column is not there."""
-    found = stream(made, name, split)
+    rows = stream(made, name, split)
     with told(f"{HF}{name}"):
-        columns = found.column_names or list(next(iter(found), {}))  # of some formats they are not known before a row
+        columns = rows.column_names or list(next(iter(rows), {}))  # of some formats they are not known before a row
     for column in wanted:
         if column is not None:
             place(columns, column, f"{HF}{name}")
@@ -47,9 +47,9 @@ def examples(made: DatasetBuilder, name: str, split: str, wanted: Wanted) -> Ite
     Raises:
       InputError: the split or a column is not there, or cannot be read.
     """
-    found = stream(made, name, split)
+    stored = stream(made, name, split)
     named = dict.fromkeys(column for column in wanted if column is not None)
-    rows = iter(found.select_columns(list(named)))  # what is not asked for, pictures say, is not decoded
+    rows = iter(stored.select_columns(list(named)))  # what is not asked for, pictures say, is not decoded
     where = f"{HF}{name} {split}"
     for number in itertools.count(1):
         with told(where):
@@ -63,7 +63,10 @@ def examples(made: DatasetBuilder, name: str, split: str, wanted: Wanted) -> Ite
 def state(made: DatasetBuilder) -> list[Any]:
     """What tells another version of a data set: its configuration, and the commit or times of change of its files."""
     files = made.config.data_files or {}
-    return [made.config.name, {split: [list(one) for one in found.origin_metadata] for split, found in files.items()}]
+    return [
+        made.config.name,
+        {split: [list(one) for one in of_split.origin_metadata] for split, of_split in files.items()},
+    ]
 
 
 def builder(name: str) -> DatasetBuilder:
@@ -88,10 +91,10 @@ def stream(made: DatasetBuilder, name: str, split: str) -> IterableDataset:
     if match is None:
         raise InputError(f"--split {split}: expected a name, or a stretch of rows such as train[:1000].")
     with told(f"{HF}{name}"):
-        found = made.as_streaming_dataset(split=match["name"])
+        rows = made.as_streaming_dataset(split=match["name"])
     start, end = int(match["start"] or 0), match["end"]
-    found = found.skip(start) if start else found
-    return found.take(max(int(end) - start, 0)) if end else found
+    rows = rows.skip(start) if start else rows
+    return rows.take(max(int(end) - start, 0)) if end else rows
 
 
 def package(name: str) -> Any:

@@ -1,10 +1,13 @@
-"""Labels: what the files say -> the numbers that a head is trained on. Used by tasks.py. N rows, C labels."""
+"""Labels: what the files say -> the numbers that a head is trained on. Used by splits.py and label_names.py.
+
+N rows, C labels.
+"""
 
 import contextlib
 import json
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,25 +17,24 @@ from autorel_jax.errors import LARGEST_FLOAT, InputError, one_line
 from autorel_jax.model.config import MULTI, REGRESSION
 
 SHOWN = 10  # accepted labels that a message lists
-NOTHING = ("na", "n/a", "<na>", "#n/a", "none", "null")  # what tables write among numbers where there is nothing
 YES, NO = ("true", "yes", "t", "y"), ("false", "no", "f", "n")
 
-Found = Sequence[tuple[str, Any]]  # of each row: where it stands, for messages, and its label as read
+Labelled = Sequence[tuple[str, Any]]  # of each row: where it stands, for messages, and its label as read
 
 
-def encode(task: TaskConfig, found: Found) -> np.ndarray:
+def encode(task: TaskConfig, labelled: Labelled) -> np.ndarray:
     """int32 [N]; multi-label: float32 [N, C] of 0 and 1; regression: float32 [N].
 
     Raises:
       InputError: a label that the task does not have, or that is empty; with the line.
     """
     if task.problem == REGRESSION:
-        return np.array([number(value, where) for where, value in found], np.float32)
+        return np.array([number(value, where) for where, value in labelled], np.float32)
     known = accepted(task)
     if task.problem != MULTI:
-        return np.array([index(value, known, where) for where, value in found], np.int32)
-    labels = np.zeros((len(found), len(task.labels)), np.float32)
-    for row, (where, value) in enumerate(found):
+        return np.array([index(value, known, where) for where, value in labelled], np.int32)
+    labels = np.zeros((len(labelled), len(task.labels)), np.float32)
+    for row, (where, value) in enumerate(labelled):
         labels[row, chosen(value, known, len(task.labels), task.separator, where)] = 1
     return labels
 
@@ -89,9 +91,9 @@ def index(value: Any, known: dict[str, int], where: str) -> int:
     """The number of one label."""
     spelt = spellings(value, where)
     numbers = [truth(value, known)] if isinstance(value, bool) else map(known.get, spelt)
-    found = next((number for number in numbers if number is not None), None)
-    if found is not None:
-        return found
+    known_number = next((number for number in numbers if number is not None), None)
+    if known_number is not None:
+        return known_number
     hint = " A test set whose labels are withheld has -1 for all." if spelt[-1] == "-1" else ""
     listed = ", ".join(map(repr, list(known)[:SHOWN])) + (", …" if len(known) > SHOWN else "")
     raise InputError(f"{where}: the label {one_line(value)!r} is unknown; accepted: {listed}.{hint}")
@@ -133,9 +135,9 @@ def described(value: Any) -> str:
 def whole(text: str) -> str | None:
     """The whole number that a string is, 3 for 3.0 too, in its plain spelling; None: it is none."""
     # Python's own reading would make one label of different ones: 12_3 and 1_23, 1e2 and 100.
-    found = re.fullmatch(r"([+-]?\d+)(\.0*)?", text.strip(), re.ASCII)
+    match = re.fullmatch(r"([+-]?\d+)(\.0*)?", text.strip(), re.ASCII)
     with contextlib.suppress(ValueError):  # beyond 4,300 digits
-        return str(int(found[1])) if found else None
+        return str(int(match[1])) if match else None
     return None
 
 
@@ -156,71 +158,3 @@ def number(value: Any, where: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= LARGEST_FLOAT:
         raise InputError(f"{where}: the label {one_line(value)!r} is not a finite number, which a regression needs.")
     return float(value)
-
-
-def distinct(found: Found, separator: str | None) -> tuple[str, ...]:
-    """All labels that occur, as the files write them: numbers in their order, else sorted as strings.
-
-    Different spellings of one whole number, 1 and 1.0, are one label. `separator` is None where each row has one.
-
-    Raises:
-      InputError: numbers that are not whole, as those of a regression are; what stands for no label; lists whose
-        zeros and ones may be multi-hot.
-    """
-    values: dict[str, str] = {}  # label -> where it occurs first
-    for where, value in found:
-        if separator is not None:
-            check_unnamed(value, where)
-        for one in [value] if separator is None else several(value, separator, where):
-            text = spellings(one, where)[0]
-            if text.lower() == "nan":  # what some tables have where there is nothing
-                raise InputError(f"{where}: the label is {text}; every row needs one.")
-            values.setdefault(text, where)
-    numbers = as_numbers(values)
-    nothing = [text for text in values if text.lower() in NOTHING]
-    if numbers and nothing and len(numbers) + len(nothing) == len(values):
-        raise InputError(
-            f"{values[nothing[0]]}: the label is {nothing[0]} among numbers; every row needs one. If it is a label, "
-            "name them all in labels."
-        )
-    fraction = next((text for text, number in numbers.items() if not number.is_integer()), None)
-    if len(numbers) == len(values) and fraction:
-        raise InputError(
-            f"{values[fraction]}: the label {fraction} is a number, but no whole one; for a regression set "
-            "problem = 'regression', for classes name them in labels."
-        )
-    names = one_each(values)
-    return tuple(sorted(names, key=numbers.get if len(numbers) == len(values) else None))
-
-
-def check_unnamed(value: Any, where: str) -> None:
-    """Raises InputError for a multi-label row that says too little where the task names no labels."""
-    if is_hot(value) and len(value) > 1:
-        raise InputError(
-            f"{where}: {one_line(value)} may be a 0 or 1 for each label, or labels' numbers; name the labels in labels."
-        )
-    if isinstance(value, str) and value.lstrip().startswith("["):
-        raise InputError(
-            f"{where}: the label {one_line(value)!r} is a list written as text; put the labels side by side with the "
-            "separator between them, or write .jsonl. If one does begin with [, name them in labels."
-        )
-
-
-def one_each(texts: Iterable[str]) -> list[str]:
-    """One spelling of each label: of a whole number the plain one if it occurs, else the first by the alphabet."""
-    spelt: dict[str, str] = {}
-    for text in sorted(texts):
-        number = whole(text)
-        spelt[text if number is None else number] = text if text == number else spelt.get(number or text, text)
-    return list(spelt.values())
-
-
-def as_numbers(texts: Iterable[str]) -> dict[str, float]:
-    """Those of the strings that are numbers."""
-    numbers = {}
-    for text in texts:
-        try:
-            numbers[text] = float(text)
-        except ValueError:
-            continue
-    return numbers

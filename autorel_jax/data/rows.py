@@ -8,68 +8,19 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from autorel_jax.data import hf, tfds
+from autorel_jax.data.kinds import HF, STDIN, STDIN_NAME, SUFFIXES
 from autorel_jax.data.lines import Damaged, Lines, check_encoding, read_lines, without_end
 from autorel_jax.data.moments import Moment
+from autorel_jax.data.row import Columns, Rejected, Row
 from autorel_jax.data.tables import Fault, Record, Wanted, csv_table, jsonl, parquet, tsv_table
 from autorel_jax.errors import InputError, one_line
 
 if TYPE_CHECKING:
     from datasets import DatasetBuilder
-
-STDIN = "-"
-STDIN_NAME = "standard input"
-
-
-@dataclass(frozen=True)
-class Row:
-    """One text to explain; a list of str is a text given as words (.jsonl and .parquet only)."""
-
-    id: str | int  # from the id column; else the number from 1 of the line (.txt, .jsonl) or row (the others)
-    text: str | list[str]
-    pair: str | list[str] | None
-    label: str | None
-    file: str | None = field(default=None, compare=False)  # where it comes from, `printable`; None: from no file
-    line: int | None = field(default=None, compare=False)  # from 1, where it begins there; the row without lines
-    kept: tuple[Any, ...] = ()  # values of the columns that pass through
-
-
-@dataclass(frozen=True)
-class Rejected:
-    """A row that cannot be explained, in its place among the others."""
-
-    file: str | None
-    line: int | None
-    reason: str
-    where: str = field(default="", compare=False)  # file and line, for messages
-
-    @property
-    def record(self) -> dict[str, Any]:
-        """As JSON, a line of OUTPUT.rejected.jsonl."""
-        return {"file": self.file, "line": self.line, "reason": self.reason}
-
-    def __str__(self) -> str:
-        return f"{self.where}: {self.reason}"
-
-
-@dataclass(frozen=True)
-class Columns:
-    """What is where in a table of rows: the names of its columns, None where there is none."""
-
-    text: str = "text"
-    pair: str | None = None
-    label: str | None = None
-    id: str | None = None
-    keep: tuple[str, ...] = ()  # that pass through to the output
-
-    @property
-    def wanted(self) -> Wanted:
-        """As the readers take them."""
-        return (self.text, self.pair, self.label, self.id, *self.keep)
 
 
 def read_rows(source: str | Path, columns: Columns | None = None, encoding: str = "utf-8") -> Iterator[Row | Rejected]:
@@ -83,15 +34,15 @@ def read_rows(source: str | Path, columns: Columns | None = None, encoding: str 
     """
     wanted = (columns or Columns()).wanted
     suffix = ".txt" if str(source) == STDIN else Path(source).suffix.lower()
-    if suffix not in READERS:
+    if suffix not in SUFFIXES:
         raise InputError(
-            f"{one_line(source)} is no kind of file that can be read; accepted: {', '.join(READERS)}, or - "
+            f"{one_line(source)} is no kind of file that can be read; accepted: {', '.join(SUFFIXES)}, or - "
             "for standard input."
         )
     check_encoding(encoding)
     if str(source) != STDIN and (os.path.isdir(source) or not os.path.exists(source)):
         problem = "is a directory" if os.path.isdir(source) else "does not exist"
-        raise InputError(f"{source} {problem}; give a file ({', '.join(READERS)}) or - for standard input.")
+        raise InputError(f"{source} {problem}; give a file ({', '.join(SUFFIXES)}) or - for standard input.")
     name = STDIN_NAME if str(source) == STDIN else printable(source)
     if suffix == ".parquet":
         return as_rows(parquet(Path(source), wanted), name, wanted)
@@ -120,7 +71,7 @@ def read_hf(made: "DatasetBuilder", name: str, split: str, columns: Columns) -> 
       InputError: the split or a column is not there, or cannot be read.
     """
     wanted = columns.wanted
-    return as_rows(hf.examples(made, name, split, wanted), f"{hf.HF}{name} {split}", wanted)
+    return as_rows(hf.examples(made, name, split, wanted), f"{HF}{name} {split}", wanted)
 
 
 def as_rows(records: Iterable[Record | Fault], name: str, wanted: Wanted) -> Iterator[Row | Rejected]:
@@ -188,4 +139,4 @@ def _plain(lines: Lines, name: str, wanted: Wanted, header: Sequence[str] = ()) 
             yield Record(where, number, (without_end(line), None, None, None), number)
 
 
-READERS = {".txt": _plain, ".tsv": tsv_table, ".csv": csv_table, ".jsonl": jsonl, ".parquet": parquet}
+READERS = dict(zip(SUFFIXES, (_plain, tsv_table, csv_table, jsonl, parquet), strict=True))

@@ -1,4 +1,4 @@
-"""Quiet: a block in which libraries log nothing. Used by tfds.py and hf.py."""
+"""Silence: a block in which libraries log nothing. Used by tfds.py and hf.py."""
 
 import contextlib
 import logging
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Without what a library logs of what is not there, of which our message tells."""
+    """Switches logging off: what a library logs of something that is missing, our own message says."""
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:

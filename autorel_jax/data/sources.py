@@ -1,7 +1,7 @@
 """Sources: what a user names as input (files, directories, globs, standard input, a data set) -> a Corpus of rows.
 
-A Corpus is read from its beginning as often as asked for, and tells whether it is the one that it was. Used by
-cli/explain.py and corpus/.
+A Corpus is read from its beginning as often as asked for, and tells whether it is the one that it was. The readers are
+imported where a source is opened: texts of the command line need none. Used by cli/explain.py and corpus/.
 """
 
 import dataclasses
@@ -14,14 +14,10 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from autorel_jax.data import hf
-from autorel_jax.data.by_products import is_by_product, is_output
-from autorel_jax.data.hf import HF
-from autorel_jax.data.lines import check_encoding
-from autorel_jax.data.rows import READERS, STDIN, STDIN_NAME, Columns, Rejected, Row, read_hf, read_rows, read_tfds
+from autorel_jax.data.kinds import HF, STDIN, STDIN_NAME, SUFFIXES, TFDS
+from autorel_jax.data.row import Columns, Rejected, Row, reject
 from autorel_jax.errors import InputError
 
-TFDS = "tfds:"  # before the name of a data set
 ENDS = tuple({"/", os.sep})  # of a folder's name
 WILD = set("*?[")  # what makes a name a pattern
 
@@ -61,7 +57,7 @@ class Corpus:
         none = True
         for row in rows:
             none = False
-            yield row if isinstance(row, Rejected) else refused(row, self.columns.keep)
+            yield row if isinstance(row, Rejected) else checked(row, self.columns.keep)
         if none:
             names = self.sources[0].name if len(self.sources) == 1 else f"Each of the {len(self.sources)} files"
             raise InputError(f"{names} is empty: it holds no text to explain.")
@@ -72,18 +68,18 @@ class Corpus:
         return path.exists() and any(path.samefile(file) for file in files)
 
 
-def refused(row: Row, keep: Sequence[str] = ()) -> Row | Rejected:
+def checked(row: Row, keep: Sequence[str] = ()) -> Row | Rejected:
     """The row itself, or Rejected where it has no text, or holds what UTF-8 cannot; `keep` names what it has kept."""
-    found = {"text": row.text, "pair": row.pair}
-    found = {
-        name: value if isinstance(value, str) else " ".join(value) for name, value in found.items() if value is not None
+    texts = {"text": row.text, "pair": row.pair}
+    texts = {
+        name: value if isinstance(value, str) else " ".join(value) for name, value in texts.items() if value is not None
     }
-    for name, text in found.items():
+    for name, text in texts.items():
         if not text.strip():
             return reject(row, f"the {name} is empty.")
-    found |= {"id": row.id, "label": row.label}
-    found |= {f"column {name!r}": value for name, value in zip(keep, row.kept, strict=True)}
-    for name, value in found.items():
+    values = texts | {"id": row.id, "label": row.label}
+    values |= {f"column {name!r}": value for name, value in zip(keep, row.kept, strict=True)}
+    for name, value in values.items():
         fault = surrogate(value)
         if fault:
             return reject(row, f"the {name} has {fault}.")
@@ -107,19 +103,13 @@ def surrogate(value: Any) -> str | None:
     return None
 
 
-def reject(row: Row, reason: str) -> Rejected:
-    """A row that turned out to be of no use."""
-    where = f"{row.file}, line {row.line}" if row.file else f"Text {row.id}"
-    return Rejected(row.file, row.line, reason, where)
-
-
 def is_source(text: str) -> bool:
     """Whether an argument names a source: `-`, a data set, or one word that is a file's, folder's or pattern's name."""
     if text == STDIN or text.startswith((TFDS, HF)):
         return True
     if len(text.split()) != 1 or "\0" in text:
         return False
-    has_suffix = Path(text).suffix.lower() in READERS or text.endswith(ENDS)  # "reveiws/" is a folder, though none
+    has_suffix = Path(text).suffix.lower() in SUFFIXES or text.endswith(ENDS)  # "reveiws/" is a folder, though none
     is_pattern = "/" in text and ("*" in text or "[" in text)  # "and/or?" is a text
     return has_suffix or is_pattern or (len(text) < 1024 and os.path.isdir(text))
 
@@ -146,22 +136,24 @@ def open_corpus(
     Raises:
       InputError: there is no such source.
     """
+    from autorel_jax.data.lines import check_encoding
+
     columns = columns or Columns()
     check_encoding(encoding)
     if STDIN in names and len(names) > 1:
         raise InputError(f"{STDIN} is a source of its own; give it alone.")
-    found, left_out = [], []
+    sources, left_out = [], []
     for name in names:
         if name.startswith((TFDS, HF)):
             if split is None:
                 raise InputError(f"{name} needs --split NAME, for instance validation.")
             is_hf = name.startswith(HF)
-            found.append(hf_set(name, split, columns) if is_hf else data_set(name, split, data_dir, columns))
+            sources.append(hf_set(name, split, columns) if is_hf else data_set(name, split, data_dir, columns))
         else:
             taken, left = without_outputs(name)
-            found += [file(path, columns, encoding) for path in taken]
+            sources += [file(path, columns, encoding) for path in taken]
             left_out += left
-    return Corpus(tuple(found), columns, STDIN not in names, tuple(left_out))
+    return Corpus(tuple(sources), columns, STDIN not in names, tuple(left_out))
 
 
 def of_texts(rows: Sequence[Row]) -> Corpus:
@@ -173,48 +165,57 @@ def of_texts(rows: Sequence[Row]) -> Corpus:
 
 def files(name: str) -> list[str]:
     """The files that a name stands for, sorted: itself, those of a folder, those that match a pattern."""
+    from autorel_jax.data.by_products import is_by_product
+
     if name == STDIN or os.path.isfile(name):
         return [name]
     if WILD & set(name) and not os.path.exists(name):
-        found = sorted(path for path in glob.glob(name, recursive=True) if os.path.isfile(path))
-        found = [path for path in found if Path(path).suffix.lower() in READERS and not is_by_product(Path(path))]
-        if not found:
-            raise InputError(f"No file matches {name}; accepted: files that end in {', '.join(READERS)}.")
-        return found
+        matches = sorted(path for path in glob.glob(name, recursive=True) if os.path.isfile(path))
+        matches = [path for path in matches if Path(path).suffix.lower() in SUFFIXES and not is_by_product(Path(path))]
+        if not matches:
+            raise InputError(f"No file matches {name}; accepted: files that end in {', '.join(SUFFIXES)}.")
+        return matches
     if not os.path.isdir(name):
         if name.endswith(ENDS):
-            raise InputError(f"{name} is no folder that exists; give one with files that end in {', '.join(READERS)}.")
+            raise InputError(f"{name} is no folder that exists; give one with files that end in {', '.join(SUFFIXES)}.")
         return [name]  # where it is opened it is refused
-    inside = sorted(path for path in Path(name).rglob("*") if path.suffix.lower() in READERS and path.is_file())
-    found = [str(path) for path in inside if not is_by_product(path.relative_to(name))]
-    if not found:
-        raise InputError(f"{name} holds no file to explain; accepted: files that end in {', '.join(READERS)}.")
-    return found
+    inside = sorted(path for path in Path(name).rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    inputs = [str(path) for path in inside if not is_by_product(path.relative_to(name))]
+    if not inputs:
+        raise InputError(f"{name} holds no file to explain; accepted: files that end in {', '.join(SUFFIXES)}.")
+    return inputs
 
 
 def without_outputs(name: str) -> tuple[list[str], list[str]]:
     """The files that a name stands for, and those of a folder that are left out as outputs."""
-    found = files(name)
-    left = [path for path in found if is_output(Path(path))] if os.path.isdir(name) else []
-    if left and len(left) == len(found):
+    from autorel_jax.data.by_products import is_output
+
+    paths = files(name)
+    left = [path for path in paths if is_output(Path(path))] if os.path.isdir(name) else []
+    if left and len(left) == len(paths):
         raise InputError(
             f"{name} holds nothing but outputs, such as {left[0]}; to explain such a file, name it itself."
         )
-    return [path for path in found if path not in set(left)], left
+    return [path for path in paths if path not in set(left)], left
 
 
 def file(name: str, columns: Columns, encoding: str) -> Source:
     """The source of a file, or of standard input."""
+    from autorel_jax.data.rows import read_rows
+
     read_rows(name, columns, encoding)  # refuses now what is no file, and reads nothing yet
     if name == STDIN:
         return Source(STDIN_NAME, lambda: read_rows(name, columns, encoding), None)
-    found = os.stat(name)
-    state = [os.path.abspath(name), found.st_size, found.st_mtime_ns, encoding]
+    there = os.stat(name)
+    state = [os.path.abspath(name), there.st_size, there.st_mtime_ns, encoding]
     return Source(name, lambda: read_rows(name, columns, encoding), state, Path(name))
 
 
 def hf_set(name: str, split: str, columns: Columns) -> Source:
     """The source of a split of a Hugging Face data set."""
+    from autorel_jax.data import hf
+    from autorel_jax.data.rows import read_hf
+
     bare = name.removeprefix(HF)
     made = hf.builder(bare)  # once: on the hub it asks for what there is, and finds one version of it
     hf.check(made, bare, split, columns.wanted)
@@ -223,6 +224,8 @@ def hf_set(name: str, split: str, columns: Columns) -> Source:
 
 def data_set(name: str, split: str, folder: Path | None, columns: Columns) -> Source:
     """The source of a split of a TensorFlow data set."""
+    from autorel_jax.data.rows import read_tfds
+
     bare = name.removeprefix(TFDS)
     folder = folder or Path.home() / "tensorflow_datasets"
     read_tfds(bare, split, folder, columns)  # refuses now what is not there

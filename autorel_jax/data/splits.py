@@ -1,4 +1,4 @@
-"""Tasks: TaskConfig and a folder -> the texts and labels of a split. Used by training, cli/train.py and benchmarks.
+"""Splits: TaskConfig and a folder -> the texts and labels of a split. Used by training/prepare.py and benchmarks.
 
 `read_split` reads one split, `settle` names the labels of a task that does not. N rows, C labels.
 """
@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from autorel_jax.data import labels, tfds
+from autorel_jax.data import label_names, labels, tfds
 from autorel_jax.data.clean import clean
 from autorel_jax.data.lines import Damaged, check_encoding, read_lines
 from autorel_jax.data.moments import Moment
-from autorel_jax.data.tables import FORMATS, Record, read_table
+from autorel_jax.data.tables import TABLE_FORMATS, Record, read_table
 from autorel_jax.data.task import DEV, SPLITS, TRAIN, TaskConfig
 from autorel_jax.errors import InputError, one_line
 from autorel_jax.model.config import MULTI, REGRESSION
@@ -54,10 +54,10 @@ def read_split(task: TaskConfig, split: str, folder: Path, seed: int = HOLD_OUT_
     `seed` decides which rows are held out.
 
     Raises:
-      InputError: a split, file or column that there is not, or a row that cannot be used; with file and line.
+      InputError: a split, file or column is missing, or a row cannot be used; with file and line.
     """
-    (found,) = read_splits(task, [split], folder, seed)
-    return found
+    (only,) = read_splits(task, [split], folder, seed)
+    return only
 
 
 def read_splits(task: TaskConfig, splits: Sequence[str], folder: Path, seed: int = HOLD_OUT_SEED) -> Iterator[Split]:
@@ -84,7 +84,7 @@ def settle(task: TaskConfig, folder: Path) -> TaskConfig:
     A regression's output is named after its column; labels of TensorFlow Datasets are named there.
 
     Raises:
-      InputError: as `read_split`; and training data with a single label.
+      InputError: as for `read_split`; or the training data have a single label.
     """
     if task.labels:
         return task
@@ -92,10 +92,10 @@ def settle(task: TaskConfig, folder: Path) -> TaskConfig:
         return dataclasses.replace(task, labels=(task.label,))
     names = tfds.label_names(task, folder) if task.tfds else ()
     if not names:
-        found = [(record.where, record.values[2]) for record in records(task, TRAIN, task.train, folder)]
-        if not found:
+        labelled = [(record.where, record.values[2]) for record in records(task, TRAIN, task.train, folder)]
+        if not labelled:
             raise nothing(task, TRAIN, task.train, folder)
-        names = labels.distinct(found, task.separator if task.problem == MULTI else None)
+        names = label_names.distinct(labelled, task.separator if task.problem == MULTI else None)
     if len(names) < (1 if task.problem == MULTI else 2):
         only = f"only the label {names[0]!r}" if names else "no label"
         name = task.train if task.tfds else located(folder, task.train)
@@ -124,8 +124,8 @@ def records(task: TaskConfig, split: str, name: str, folder: Path) -> Iterator[R
             f"{path} {problem}: the {split} data of {task.name}. Put it into {folder}, or give its folder (--data-dir)."
         )
     check_encoding(task.encoding)
-    found = read_table(path, kind(task, path), wanted, task.columns, task.encoding)
-    return without_header(found, wanted) if task.columns else with_header(found, task, path, wanted)
+    rows = read_table(path, kind(task, path), wanted, task.columns, task.encoding)
+    return without_header(rows, wanted) if task.columns else with_header(rows, task, path, wanted)
 
 
 def located(folder: Path, name: str) -> Path:
@@ -133,21 +133,19 @@ def located(folder: Path, name: str) -> Path:
     return folder / os.path.expanduser(name)  # pathlib's raises for ~nobody
 
 
-def without_header(found: Iterator[Record], wanted: Sequence[str | None]) -> Iterator[Record]:
+def without_header(rows: Iterator[Record], wanted: Sequence[str | None]) -> Iterator[Record]:
     """The records of a file that is said to have no header, or InputError where its first row is one."""
-    for row, record in enumerate(found):
+    for number, record in enumerate(rows):
         pairs = [(value, name) for value, name in zip(record.values, wanted, strict=True) if name is not None]
-        if not row and all(str(value).strip().lower() == name.lower() for value, name in pairs):
+        if not number and all(str(value).strip().lower() == name.lower() for value, name in pairs):
             raise InputError(f"{record.where}: the file has a header; leave out [task] columns.")
         yield record
 
 
-def with_header(
-    found: Iterator[Record], task: TaskConfig, path: Path, wanted: Sequence[str | None]
-) -> Iterator[Record]:
+def with_header(rows: Iterator[Record], task: TaskConfig, path: Path, wanted: Sequence[str | None]) -> Iterator[Record]:
     """The records; where the first line is no header, what is wrong with it says so."""
     try:
-        first = next(found, None)
+        first = next(rows, None)
     except InputError as error:
         said = str(error)
         with contextlib.suppress(OSError):
@@ -155,7 +153,7 @@ def with_header(
         raise InputError(said) from None
     if first is not None:
         yield first
-        yield from found
+        yield from rows
 
 
 def hint(task: TaskConfig, path: Path, wanted: Sequence[str | None]) -> str:
@@ -178,30 +176,30 @@ def hint(task: TaskConfig, path: Path, wanted: Sequence[str | None]) -> str:
 
 
 def kind(task: TaskConfig, path: Path) -> str:
-    """The format of a file: one of FORMATS, as the task says or by its suffix."""
+    """The format of a file: one of TABLE_FORMATS, as the task says or by its suffix."""
     name = task.format or SUFFIXES.get(path.suffix.lower())
-    if name in FORMATS:
+    if name in TABLE_FORMATS:
         return name
     if task.format:
-        raise InputError(f"[task] format={task.format!r} is unknown; accepted: {', '.join(FORMATS)}.")
+        raise InputError(f"[task] format={task.format!r} is unknown; accepted: {', '.join(TABLE_FORMATS)}.")
     raise InputError(
-        f"{path}: the suffix is none of {', '.join(SUFFIXES)}; set [task] format to one of {', '.join(FORMATS)}."
+        f"{path}: the suffix is none of {', '.join(SUFFIXES)}; set [task] format to one of {', '.join(TABLE_FORMATS)}."
     )
 
 
 def _split(task: TaskConfig, split: str, name: str, folder: Path) -> Split:
-    texts, pairs, found, ids = [], [], [], {}
+    texts, pairs, labelled, ids = [], [], [], {}
     for record in records(task, split, name, folder):
         text, pair, label, row = record.values
         texts.append(_text(task, text, task.text, record.where))
         if task.pair is not None:
             pairs.append(_text(task, pair, task.pair, record.where))
-        found.append((record.where, label))
+        labelled.append((record.where, label))
         if task.id is not None:
             _add(ids, row, record.where)
     if not texts:
         raise nothing(task, split, name, folder)
-    encoded = labels.encode(task, found)
+    encoded = labels.encode(task, labelled)
     return Split(
         split, texts, pairs if task.pair is not None else None, encoded, list(ids) if task.id is not None else None
     )

@@ -1,6 +1,6 @@
-"""Summary: a split and its token counts -> lines that say what there is to learn from. Printed before training.
+"""Summary: a split and its token counts -> lines that say what there is to learn from.
 
-N rows, C labels.
+N rows, C labels. Used by training/prepare.py, which prints them.
 """
 
 from collections.abc import Sequence

@@ -2,7 +2,7 @@
 
 A row that cannot be used comes as a Fault in its place, and the rows after it go on. A reader is called with the
 lines, the file's name for messages, the names of the columns that are wanted (None: not this one) and, for a table
-without a header, the names of all columns. Used by rows.py and tasks.py.
+without a header, the names of all columns. Used by rows.py and splits.py.
 """
 
 import csv
@@ -100,10 +100,10 @@ def parquet(path: Path, wanted: Wanted, header: Sequence[str] = ()) -> Iterator[
             for batch in file.iter_batches(columns=columns):
                 faults: dict[int, str] = {}
                 named = zip(batch.schema.names, batch.columns, strict=True)
-                found = {column: _python(values, column, faults) for column, values in named}
+                columns_of = {column: _python(values, column, faults) for column, values in named}
                 for row in range(batch.num_rows):
                     number += 1
-                    values = tuple(None if column is None else found[column][row] for column in wanted)
+                    values = tuple(None if column is None else columns_of[column][row] for column in wanted)
                     where = f"{path}, row {number}"
                     fault = faults.get(row)
                     yield Fault(where, fault, number) if fault else Record(where, number, values, number)
@@ -118,14 +118,14 @@ def _python(column: "pyarrow.Array", name: str, faults: dict[int, str]) -> list[
     try:
         return column.to_pylist()
     except (ValueError, OverflowError):  # which does not say where
-        found = []
+        python = []
         for row, value in enumerate(column):
             try:
-                found.append(value.as_py())
+                python.append(value.as_py())
             except (ValueError, OverflowError) as error:
-                found.append(None)
+                python.append(None)
                 faults[row] = f"{name!r} cannot be read: {one_line(error)}."
-        return found
+        return python
 
 
 TEXT_FORMATS = {
@@ -136,11 +136,11 @@ TEXT_FORMATS = {
     "jsonl": jsonl,
     "labelled": labelled,
 }
-FORMATS = (*TEXT_FORMATS, "parquet")
+TABLE_FORMATS = (*TEXT_FORMATS, "parquet")
 
 
 def read_table(path: Path, kind: str, wanted: Wanted, header: Sequence[str], encoding: str) -> Iterator[Record]:
-    """The records of a file of one of FORMATS, of which every row must be in order.
+    """The records of a file of one of TABLE_FORMATS, of which every row must be in order.
 
     Raises:
       InputError: the file cannot be read, is not of its format, or lacks a column; with the line.

@@ -1,4 +1,7 @@
-"""TaskConfig: what is learnt, and where it stands in which files; the table [task] of a config."""
+"""TaskConfig: what is learnt, and where it stands in which files; the table [task] of a config.
+
+Used by training/, and by the modules of data/ that read what is trained on.
+"""
 
 import dataclasses
 
@@ -22,7 +25,7 @@ class TaskConfig:
     test: str | None = None  # likewise; see --eval-test
     dev_fraction: float = 0.0  # of train, held out as dev where there is no dev
     tfds: str | None = None  # TensorFlow Datasets' name, such as glue/sst2, instead of files
-    format: str | None = None  # one of FORMATS in data/tables.py; None: by the file's suffix
+    format: str | None = None  # one of TABLE_FORMATS in data/tables.py; None: by the file's suffix
     columns: tuple[str, ...] = ()  # names of the columns of a file that has no header
     text: str = "text"  # the name of the text's column
     pair: str | None = None  # of the second text's

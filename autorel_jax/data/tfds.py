@@ -1,7 +1,7 @@
 """TensorFlow Datasets: a data set's name -> Record after Record, without TensorFlow.
 
 The only importer of tensorflow_datasets. Data are read where they have been prepared and never downloaded: without a
-network that takes minutes to fail. Used by tasks.py.
+network that takes minutes to fail. Used by splits.py, rows.py and sources.py.
 """
 
 import difflib
@@ -36,9 +36,9 @@ def records(task: TaskConfig, split: str, wanted: Wanted, folder: Path) -> Itera
     Raises:
       InputError: the package, the data set, the split or a feature is not there; says how to get it.
     """
-    found = examples(task.tfds, split, wanted, folder)
+    stored = examples(task.tfds, split, wanted, folder)
     names = _names_to_use(task, class_names(prepared(task.tfds, folder).info.features[task.label]))
-    for record in found:
+    for record in stored:
         text, pair, label, row = record.values
         yield record._replace(values=(text, pair, _named(label, names), row))
 
@@ -54,13 +54,13 @@ def examples(name: str, split: str, wanted: Wanted, folder: Path) -> Iterator[Re
         if column is not None:
             place(list(builder.info.features), column, name)
 
-    def found() -> Iterator[Record]:
+    def rows() -> Iterator[Record]:
         for number, example in enumerate(_examples(builder, name, split), 1):
             where = f"{name} {split}, row {number}"
             values = tuple(None if column is None else _plain(example[column], where) for column in wanted)
             yield Record(where, number, values, number)
 
-    return found()
+    return rows()
 
 
 def label_names(task: TaskConfig, folder: Path) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ import numpy as np
 from autorel_jax.attribution.method import Method, Outcome
 from autorel_jax.attribution.readouts import without_padding
 from autorel_jax.attribution.targets import Targets
-from autorel_jax.data.rows import Row
+from autorel_jax.data.row import Row
 from autorel_jax.explaining.compute import Answer, Computer
 from autorel_jax.report import ledger
 from autorel_jax.report.explanation import Explanation, Prediction

@@ -17,7 +17,7 @@ from autorel_jax.attribution import targets
 from autorel_jax.attribution.method import Method
 from autorel_jax.attribution.targets import Targets
 from autorel_jax.classifier import Classifier
-from autorel_jax.data.rows import Row
+from autorel_jax.data.row import Row
 from autorel_jax.errors import InputError
 from autorel_jax.explaining.compute import Answer, Computer
 from autorel_jax.explaining.config import WINDOWS, ExplainConfig

@@ -4,8 +4,7 @@ Used by corpus/part.py and cli/stream.py.
 """
 
 from autorel_jax.attribution import targets
-from autorel_jax.data.rows import Rejected, Row
-from autorel_jax.data.sources import reject
+from autorel_jax.data.row import Rejected, Row, reject
 from autorel_jax.errors import InputError
 from autorel_jax.explaining.explainer import Explainer
 

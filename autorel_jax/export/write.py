@@ -18,15 +18,15 @@ import numpy as np
 from autorel_jax import __version__
 from autorel_jax.attribution import targets
 from autorel_jax.attribution.method import Texts
-from autorel_jax.attribution.registry import named
+from autorel_jax.attribution.methods import METHODS
 from autorel_jax.attribution.scores import token_scores
 from autorel_jax.classifier import Classifier
 from autorel_jax.errors import InputError
 from autorel_jax.explaining.config import ExplainConfig
 from autorel_jax.export.program import ABOUT, FLATBUFFERS, PARAMS, PROGRAM, SCHEMA, TOKENIZER
-from autorel_jax.lrp.composites import COMPOSITES, Composite
+from autorel_jax.files import disk_faults, new_file
+from autorel_jax.lrp.composites import COMPOSITES, Composite, composite
 from autorel_jax.model.ops import Array
-from autorel_jax.report.output import checked, put, refused
 from autorel_jax.weights.params import leaves
 
 PLATFORMS = ("cpu", "cuda", "tpu")  # that the program can be compiled for
@@ -78,24 +78,19 @@ def export(
         "dtype": classifier.dtype,
         "platforms": list(platforms),
     }
-    target, draft = checked(Path(path))
-    with refused(Path(path)):
-        try:
-            write(draft, classifier, serialized(program, classifier, platforms), about)
-            put(draft, target)
-        finally:
-            draft.unlink(missing_ok=True)
+    with new_file(Path(path)) as draft, disk_faults(Path(path)):
+        write(draft, classifier, serialized(program, classifier, platforms), about)
 
 
 def exportable(method: Any) -> Composite:
     """The composite of that name, or itself; an InputError for another method or an unknown one."""
-    found = named(method)
-    if not found.rules:
+    found = METHODS.get(method, method) if isinstance(method, str) else method
+    if not getattr(found, "rules", True):
         raise InputError(
             f"The method {found.name} cannot be exported, as it is no composite; those that can: "
             f"{', '.join(COMPOSITES)}, and composites of your own."
         )
-    return found
+    return composite(found)
 
 
 def serialized(program: object, classifier: Classifier, platforms: Sequence[str]) -> bytes:

@@ -9,14 +9,12 @@ import contextlib
 import csv
 import json
 import math
-import os
-import secrets
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from autorel_jax.errors import InputError
+from autorel_jax.files import disk_faults, new_text
 from autorel_jax.report import view
 from autorel_jax.report.explanation import ALIASES, IN_FILES
 from autorel_jax.report.json_values import plain
@@ -26,8 +24,6 @@ if TYPE_CHECKING:
 
 FORMULA = tuple("=+-@\t\r\n＝＋－＠")  # a spreadsheet may run a cell that begins so (OWASP, "CSV injection")
 OF_TEXT = ("id", "target", "target_value", "prediction", "probability")  # columns of .csv, the same in all its rows
-# A lone surrogate, which UTF-8 cannot hold, becomes \udXXX: inside a JSON string that is its very escape.
-TEXT = {"encoding": "utf-8", "errors": "backslashreplace", "newline": ""}
 
 
 @contextlib.contextmanager
@@ -53,17 +49,17 @@ def open_writer(path: Path, level: str) -> Iterator[Callable[[Explanation], None
         what, accepted = suffix or "a name without suffix", ", ".join(WRITERS)
         raise InputError(f"{path}: cannot write {what} text by text, as into a pipe or a device; accepted: {accepted}.")
     view.check_level(level)
-    with replacing(path) as stream:
+    with new_text(path) as stream:
         writer = WRITERS[suffix](stream, level)
 
         def write(explanation: Explanation) -> None:
-            with refused(path):
+            with disk_faults(path):
                 writer.write(explanation)
 
-        with refused(path):
+        with disk_faults(path):
             writer.begin()
         yield write
-        with refused(path):
+        with disk_faults(path):
             writer.end()
 
 
@@ -172,56 +168,3 @@ def cell(value: Any) -> Any:
     if isinstance(value, int):  # may be larger than any float, as an id of .jsonl
         return value
     return None if value is None or not math.isfinite(value) else value
-
-
-@contextlib.contextmanager
-def replacing(path: Path) -> Iterator[TextIO]:
-    """A stream whose text becomes the file at `path` when the block ends without an exception."""
-    with refused(path):
-        if path.exists() and not path.is_file() and not path.is_dir():
-            target = temporary = path  # a pipe or a device
-        else:
-            target, temporary = checked(path)
-        stream = open(temporary, "w" if temporary is target else "x", **TEXT)  # noqa: SIM115 - closed below
-    try:
-        yield stream
-        with refused(path):
-            stream.close()
-            if temporary is not target:
-                put(temporary, target)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            stream.close()
-        if temporary is not target:
-            temporary.unlink(missing_ok=True)
-        raise
-
-
-def checked(path: Path) -> tuple[Path, Path]:
-    """The file that `path` leads to, and a name beside it for the file in the making."""
-    target = Path(os.path.realpath(path))
-    if target.is_dir():
-        raise InputError(f"{path} is a directory; give the name of a file in it.")
-    if not target.parent.is_dir():
-        raise InputError(f"{path}: there is no directory {target.parent}; make it first.")
-    if target.exists() and not os.access(target, os.W_OK):
-        raise InputError(f"{path} is write-protected; give another name.")
-    return target, target.with_name(f".{secrets.token_hex(6)}{target.suffix}.tmp")
-
-
-def put(temporary: Path, target: Path) -> None:
-    """Gives the finished file its name, and the permissions of the one that it replaces."""
-    if target.exists():
-        shutil.copymode(target, temporary)
-    os.replace(temporary, target)
-
-
-@contextlib.contextmanager
-def refused(path: Path) -> Iterator[None]:
-    """Makes a fault of the file, for instance a full disk, an InputError; a reader who has left is none."""
-    try:
-        yield
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise InputError(f"{path} cannot be written: {error.strerror or error}.") from None

@@ -1,78 +1,61 @@
 """Board: numbers by name -> an event file that TensorBoard reads. Used by log.py.
 
-A file is TFRecords, each of them an Event, a protocol buffer:
-
-    Event    1 wall_time double, 2 step int64, 3 file_version string, 5 summary Summary, 7 session_log SessionLog
-    Summary  1 value, repeated: 1 tag string, 2 simple_value float
-    SessionLog  1 status enum, where 1 is START: TensorBoard drops what came before with this step or a later one
-
-Each event is one write(2) of its own: a full disk is noticed at once, and a kill costs nothing that was written.
+tensorboardX's records and protocol buffers, without its SummaryWriter: that writes from a thread of its own, which
+dies on a full disk, and then its queue blocks the run for ever.
 """
 
 import contextlib
+import functools
+import io
 import os
 import socket
-import struct
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
-import numpy as np
+from autorel_jax.files import append
 
-from autorel_jax.training.folder import append
-from autorel_jax.weights.crc32c import crc32c, masked
-
-VARINT, DOUBLE, BYTES, FLOAT = 0, 1, 2, 5  # how a field is stored; its tag is 8 * its number + this
+VERSION = "brain.Event:2"  # of the format, which the first event tells
 
 Board = Callable[[int, Mapping[str, float]], None]  # (step, values by name)
 
 
 @contextlib.contextmanager
 def open_board(folder: Path, step: int) -> Iterator[Board]:
-    """A function that appends an event; TensorBoard drops those after `step` that other files of the folder hold."""
+    """A function that appends an event; TensorBoard drops those after `step` that other files of the folder hold.
+
+    An event is on its way to the disk when the function returns: a full disk is noticed at once, as an OSError, and
+    a kill costs nothing that was written.
+    """
+    # Imports torch where that is installed, for tensors that it would take.
+    from tensorboardX.proto.event_pb2 import Event, SessionLog
+    from tensorboardX.proto.summary_pb2 import Summary
+
     folder.mkdir(exist_ok=True)
     name = f"events.out.tfevents.{time.time_ns() // 10**9:010}.{socket.gethostname()}.{os.getpid()}"
     with (folder / name).open("ab", buffering=0) as file:
+        records = record_writer(file)
 
-        def write(at: int, content: bytes) -> None:
-            head = field(1, DOUBLE, struct.pack("<d", time.time())) + field(2, VARINT, varint(at))
-            append(file, record(head + content))
+        def write(**fields: Any) -> None:
+            records.write(Event(wall_time=time.time(), **fields).SerializeToString())
 
-        write(0, field(3, BYTES, b"brain.Event:2"))
-        write(step + 1, field(7, BYTES, field(1, VARINT, varint(1))))
-        yield lambda at, values: write(at, summary(values))
+        def show(at: int, values: Mapping[str, float]) -> None:
+            entries = [Summary.Value(tag=name, simple_value=value) for name, value in values.items()]
+            write(step=at, summary=Summary(value=entries))
 
-
-def summary(values: Mapping[str, float]) -> bytes:
-    """The field of an event that holds the values."""
-    with np.errstate(over="ignore"):
-        numbers = np.array(list(values.values()), "<f4")
-    entries = (
-        field(1, BYTES, field(1, BYTES, name.encode()) + field(2, FLOAT, number.tobytes()))
-        for name, number in zip(values, numbers, strict=True)
-    )
-    return field(5, BYTES, b"".join(entries))
+        write(file_version=VERSION)
+        write(step=step + 1, session_log=SessionLog(status=SessionLog.START))
+        yield show
 
 
-def field(number: int, kind: int, content: bytes) -> bytes:
-    """A field of a protocol buffer."""
-    return varint(8 * number + kind) + (varint(len(content)) if kind == BYTES else b"") + content
+def record_writer(file: io.RawIOBase) -> Any:
+    """Writes records with their checksums to a file without a buffer."""
+    from tensorboardX import RecordWriter
 
+    class Unbuffered(RecordWriter):
+        def __init__(self) -> None:  # the library's own takes a path, and opens it with a buffer
+            self._writer = SimpleNamespace(write=functools.partial(append, file))
 
-def varint(number: int) -> bytes:
-    """A number from 0 on, seven bits a byte, the lowest first; all but the last have the eighth bit set."""
-    head = b""
-    while number >= 128:
-        head, number = head + bytes([number & 127 | 128]), number >> 7
-    return head + bytes([number])
-
-
-def record(data: bytes) -> bytes:
-    """A TFRecord: length, its checksum, the data, their checksum."""
-    length = struct.pack("<Q", len(data))
-    return length + checksum(length) + data + checksum(data)
-
-
-def checksum(data: bytes) -> bytes:
-    """As TensorFlow stores it."""
-    return struct.pack("<I", masked(crc32c(np.frombuffer(data, np.uint8))))
+    return Unbuffered()

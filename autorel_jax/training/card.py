@@ -1,4 +1,7 @@
-"""Card: a finished run -> README.md of the model, which says what it was made from and how good it is."""
+"""Card: a finished run -> README.md of the model, what it was made from and how good it is.
+
+Used by finish.py.
+"""
 
 import dataclasses
 import platform
@@ -10,10 +13,11 @@ from autorel_jax.training.config import TrainConfig
 from autorel_jax.training.prepare import Prepared
 
 VERSIONS = ("jax", "flax", "optax", "orbax-checkpoint", "numpy", "tokenizers")
-WHERE = ("task", "model", "model_config", "vocab", "revision", "data_dir", "output")  # fields that say no how
+# Fields that do not say how it was trained.
+WHERE = ("task", "model", "model_config", "vocab", "revision", "data_dir", "output")
 
 
-def card(prepared: Prepared, step: int, found: dict[str, dict[str, float]], command: str) -> str:
+def card(prepared: Prepared, step: int, metrics: dict[str, dict[str, float]], command: str) -> str:
     """A model card in the form that the Hugging Face hub reads: data, command, seed, metrics, versions."""
     task, config = prepared.task, prepared.start.config
     return "\n".join(
@@ -31,13 +35,13 @@ def card(prepared: Prepared, step: int, found: dict[str, dict[str, float]], comm
             "## Training",
             f"- Data: {source(prepared)}, {len(prepared.splits[TRAIN]):,} rows.",
             f"- Parameters of step {step} of {prepared.steps}"
-            + (f", the best {prepared.select} on dev." if found.get("dev") else "."),
+            + (f", the best {prepared.select} on dev." if metrics.get("dev") else "."),
             f"- Seed {prepared.config.seed}, {prepared.learner.mesh.size} device(s).",
             f"- Command: `{command}`" if command else "- Called as a library.",
             f"- Settings other than the defaults: {settings(prepared.config)}.",
             "",
             "## Metrics",
-            *metric_table(prepared, found),
+            *metric_table(prepared, metrics),
             "",
             "## Versions",
             ", ".join(versions()) + ".",
@@ -67,19 +71,19 @@ def settings(config: TrainConfig) -> str:
     return ", ".join(f"{name} {value}" for name, value in changed.items()) or "none"
 
 
-def metric_table(prepared: Prepared, found: dict[str, dict[str, float]]) -> list[str]:
+def metric_table(prepared: Prepared, metrics: dict[str, dict[str, float]]) -> list[str]:
     """A line of a Markdown table for each metric."""
-    if not found:
+    if not metrics:
         return ["Not evaluated: the task names neither dev nor test data."]
-    lines = [f"| metric | {' | '.join(found)} |", "|---" * (len(found) + 1) + "|"]
-    names = next(iter(found.values()))
-    lines += [f"| {name} | {' | '.join(f'{values[name]:.4f}' for values in found.values())} |" for name in names]
-    rows = [str(len(prepared.splits[split])) for split in found]
-    note = "" if TEST in found else ["", "The dev data also chose the checkpoint: expect a little less on new data."]
+    lines = [f"| metric | {' | '.join(metrics)} |", "|---" * (len(metrics) + 1) + "|"]
+    names = next(iter(metrics.values()))
+    lines += [f"| {name} | {' | '.join(f'{values[name]:.4f}' for values in metrics.values())} |" for name in names]
+    rows = [str(len(prepared.splits[split])) for split in metrics]
+    note = "" if TEST in metrics else ["", "The dev data also chose the checkpoint: expect a little less on new data."]
     return [*lines, f"| rows | {' | '.join(rows)} |", *note]
 
 
 def versions() -> list[str]:
     """What it was made with."""
-    found = [f"{name} {metadata.version(name)}" for name in VERSIONS]
-    return [f"autorel_jax {autorel_jax.__version__}", f"Python {platform.python_version()}", *found]
+    packages = [f"{name} {metadata.version(name)}" for name in VERSIONS]
+    return [f"autorel_jax {autorel_jax.__version__}", f"Python {platform.python_version()}", *packages]

@@ -1,4 +1,4 @@
-"""Checksums: the files of a folder -> one CRC-32 for each, kept beside them. Used by checkpoint.py.
+"""Checksums: the files of a folder -> one CRC-32 for each, kept beside them. Used by run_state.py and saved_state.py.
 
 An item is a folder in that folder; its files are those anywhere below it.
 """
@@ -21,10 +21,10 @@ def verify(folder: Path, *items: str) -> None:
     written = {name: value for name, value in written.items() if name.split("/")[0] in items}
     if not written:
         raise ValueError(f"{CHECKSUMS} is not what was written")
-    found = checksums(folder, *items)
+    present = checksums(folder, *items)
     for name, value in written.items():
-        if found.get(name) != value:
-            raise ValueError(f"{name} is {'not what was written' if name in found else 'missing'}")
+        if present.get(name) != value:
+            raise ValueError(f"{name} is {'not what was written' if name in present else 'missing'}")
 
 
 def checksums(folder: Path, *items: str) -> dict[str, int]:

@@ -92,7 +92,7 @@ class TrainConfig:
             raise InputError("epochs=0: expected more than 0, or max_steps.")
 
 
-def read_config(path: Path) -> dict[str, Any]:
+def read_train_config(path: Path) -> dict[str, Any]:
     """The values of a TOML file, checked and converted: fields of TrainConfig, `task` a dict of TaskConfig's.
 
     Paths in it are relative to its folder.

@@ -1,16 +1,13 @@
 """The folder of a run: config.toml, metrics.jsonl, tensorboard/, checkpoints/, report.json, model/.
 
-A run is begun in an empty folder, or resumed with the config that it was begun with.
+A run is begun in an empty folder, or resumed with the config that it was begun with. Used by run.py,
+log.py, loop.py, finish.py and cli/train.py.
 """
 
 import contextlib
 import dataclasses
-import fcntl
-import io
 import json
-import os
 import re
-import secrets
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,9 +15,10 @@ from typing import Any
 
 from autorel_jax.data.task import TaskConfig
 from autorel_jax.errors import InputError
-from autorel_jax.training.config import PLACES, TrainConfig, as_toml, read_config
+from autorel_jax.files import disk_faults, locked, write_text
+from autorel_jax.training.config import PLACES, TrainConfig, as_toml, read_train_config
 
-CONFIG, METRICS, BOARD, CHECKPOINTS, REPORT, MODEL = (
+CONFIG, METRICS_FILE, BOARD, CHECKPOINTS, REPORT, MODEL = (
     "config.toml",
     "metrics.jsonl",
     "tensorboard",
@@ -28,7 +26,7 @@ CONFIG, METRICS, BOARD, CHECKPOINTS, REPORT, MODEL = (
     "report.json",
     "model",
 )
-LEFT = re.compile(rf"\.({'|'.join(map(re.escape, (CONFIG, METRICS, REPORT, MODEL)))})\.[0-9a-f]{{8}}(\.old)?")
+LEFT = re.compile(rf"\.({'|'.join(map(re.escape, (CONFIG, METRICS_FILE, REPORT, MODEL)))})\.[0-9a-f]{{8}}(\.old)?")
 # What may change when a run is resumed: nothing that training itself depends on. What is at PLACES is compared later.
 FREE = (*PLACES, "output", "layout", "checkpoint_every", "log_every", "eval_test", "tensorboard", "export_dtype")
 
@@ -38,7 +36,7 @@ def check(config: TrainConfig, resume: bool) -> None:
     if config.output is None:
         raise InputError("--output is missing; give a folder for checkpoints, metrics and the finished model.")
     folder = config.output
-    with failures(folder):
+    with disk_faults(folder):
         entries = [entry.name for entry in folder.iterdir() if not is_left(entry)] if folder.exists() else []
     if entries and not resume:
         what = "holds a run; add --resume to go on with it, or give" if CONFIG in entries else "is not empty; give"
@@ -53,36 +51,25 @@ def check(config: TrainConfig, resume: bool) -> None:
 def held(folder: Path) -> Iterator[None]:
     """Holds the folder for this process, while it lives; an InputError where another one is at work in it.
 
-    A file system without locks (some network ones) does not tell, and the run goes on.
+    On a file system without locks, as some network ones are, the run goes on without one.
     """
-    with failures(folder):
+    with disk_faults(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        file = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(file)
-        raise InputError(
-            f"another process is training in {folder}; wait for it or stop it, or give another folder with --output."
-        ) from None
-    except OSError:
-        pass
-    try:
+    in_use = f"another process is training in {folder}; wait for it or stop it, or give another folder with --output."
+    with locked(folder, in_use, required=False):
         yield
-    finally:
-        os.close(file)
 
 
 def begin(config: TrainConfig, command: str) -> str:
     """Writes the config into the folder; the command that the run was begun with, which heads it."""
     path, command = config.output / CONFIG, "".join(char if char.isprintable() else " " for char in command)
-    with failures(config.output):
+    with disk_faults(config.output):
         if path.exists():
             line = path.read_text(encoding="utf-8").partition("\n")[0]
             command = line.removeprefix("# ") if line.startswith("# ") else ""
         for left in filter(is_left, list(config.output.iterdir())):
             shutil.rmtree(left) if left.is_dir() else left.unlink()
-        write_aside(path, (f"# {command}\n" if command else "") + to_toml(config))
+        write_text(path, (f"# {command}\n" if command else "") + to_toml(config))
     return command
 
 
@@ -103,7 +90,7 @@ def to_toml(config: TrainConfig) -> str:
 def begun_with(path: Path) -> TrainConfig:
     """The config at `path`, with which a run was begun; an InputError says how to get it back where it is damaged."""
     try:
-        values = read_config(path)
+        values = read_train_config(path)
         return TrainConfig(**values | {"task": TaskConfig(**values["task"])})
     except InputError as error:
         said = str(error) if str(path) in str(error) else f"{path}: {error}"
@@ -137,44 +124,16 @@ def first_difference(old: Any, new: Any) -> tuple[dataclasses.Field, Any, Any]:
     )
 
 
-def write_aside(path: Path, text: str) -> None:
-    """Writes a file beside its place and renames it, so that it is whole or not there."""
-    aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        with aside.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
-
-
-def append(file: io.RawIOBase, data: bytes) -> None:
-    """Writes all of the data; a write(2) that the disk has no room for may write a part and say nothing."""
-    while data:
-        data = data[file.write(data) :]
-
-
-def kept_lines(path: Path, step: int, judged: bool = True) -> str:
-    """The lines of metrics.jsonl up to a step, if not `judged` without its evaluation; one cut short is dropped."""
+def kept_lines(path: Path, step: int, evaluated: bool = True) -> str:
+    """The lines of metrics.jsonl up to a step, if not `evaluated` without its evaluation; one cut short is dropped."""
     kept = []
     with contextlib.suppress(FileNotFoundError):
         for line in path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True):
             try:
                 record = json.loads(line)
-                wanted = record["step"] <= step and (judged or record["step"] < step or "split" not in record)
+                wanted = record["step"] <= step and (evaluated or record["step"] < step or "split" not in record)
                 if line.endswith("\n") and wanted:
                     kept.append(line)
             except (ValueError, KeyError, TypeError):
                 break
     return "".join(kept)
-
-
-@contextlib.contextmanager
-def failures(path: Path):
-    """A full disk or a folder without permission as an InputError."""
-    try:
-        yield
-    except OSError as error:
-        raise InputError(f"{path} cannot be written: {error.strerror or error}.") from None

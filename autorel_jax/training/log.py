@@ -1,4 +1,7 @@
-"""Log: what a run measures -> metrics.jsonl, TensorBoard, and a progress bar on a terminal."""
+"""Log: what a run measures -> metrics.jsonl, TensorBoard, and a progress bar on a terminal.
+
+Used by loop.py.
+"""
 
 import contextlib
 import json
@@ -9,37 +12,38 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from autorel_jax.data.task import TRAIN
+from autorel_jax.files import append, disk_faults, write_text
 from autorel_jax.training.board import open_board
-from autorel_jax.training.folder import BOARD, METRICS, append, failures, kept_lines, write_aside
+from autorel_jax.training.folder import BOARD, METRICS_FILE, kept_lines
 from autorel_jax.training.metrics import finite
 
 Write = Callable[[int, Mapping[str, Any]], None]  # (step, values by name)
 
 
 @contextlib.contextmanager
-def open_log(folder: Path, step: int, board: bool, judged: bool = True) -> Iterator[Write]:
+def open_log(folder: Path, step: int, board: bool, evaluated: bool = True) -> Iterator[Write]:
     """A function that appends a line of metrics; lines after `step`, of a run that was cut off, are dropped first.
 
-    Where that step is not `judged`, its evaluation is to come: the lines that it may have written before a kill are
+    Where that step is not `evaluated`, its evaluation is to come: the lines that it may have written before a kill are
     dropped too. TensorBoard shows such points twice: it can drop only whole steps, and training's of this one stay.
 
     Raises:
       InputError: the disk is full, or may not be written; the function raises it too.
     """
-    path = folder / METRICS
+    path = folder / METRICS_FILE
     with contextlib.ExitStack() as stack:
-        with failures(path):
-            write_aside(path, kept_lines(path, step, judged))
+        with disk_faults(path):
+            write_text(path, kept_lines(path, step, evaluated))
             # Without a buffer: what a failed write left in it would be written, and fail, once more at the end.
             file = stack.enter_context(path.open("ab", buffering=0))
-        with failures(folder / BOARD):
+        with disk_faults(folder / BOARD):
             show = stack.enter_context(open_board(folder / BOARD, step)) if board else None
 
         def write(at: int, values: Mapping[str, Any]) -> None:
-            with failures(path):
+            with disk_faults(path):
                 append(file, f"{json.dumps({'step': at, **finite(values)})}\n".encode())
             numbers = {name: value for name, value in values.items() if isinstance(value, int | float)}
-            with failures(folder / BOARD):
+            with disk_faults(folder / BOARD):
                 if show:
                     show(at, {f"{values.get('split', TRAIN)}/{name}": value for name, value in numbers.items()})
 
@@ -84,7 +88,7 @@ class Meter:
         self.padded += padded
 
     @property
-    def held(self) -> dict[str, float]:
+    def as_dict(self) -> dict[str, float]:
         """What makes the same meter in a run that goes on from here."""
         return {name: getattr(self, name) for name in ("loss", "norm", "steps", "tokens", "padded")}
 

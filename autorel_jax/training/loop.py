@@ -1,6 +1,7 @@
 """Loop: takes the steps of a run, and evaluates, logs and saves between them.
 
 Where a run stands is its step number: the batches, keys and learning rate of the next step follow from it.
+Used by run.py and finish.py.
 """
 
 import dataclasses
@@ -21,7 +22,7 @@ from autorel_jax.errors import InputError
 from autorel_jax.model.encoder import Params
 from autorel_jax.training import metrics
 from autorel_jax.training.batches import Examples, TrainBatch, in_order
-from autorel_jax.training.folder import CHECKPOINTS, METRICS
+from autorel_jax.training.folder import CHECKPOINTS, METRICS_FILE
 from autorel_jax.training.log import Meter, open_log, progress_bar
 from autorel_jax.training.optimizer import schedule
 from autorel_jax.training.prepare import Prepared
@@ -66,33 +67,33 @@ def run(prepared: Prepared, stop: Callable[[], int]) -> Outcome:
       InputError: the loss is not finite, or the disk does not take a checkpoint.
     """
     with Checkpoints(prepared.folder / CHECKPOINTS) as checkpoints, ExitStack() as stack:
-        outcome = restored(prepared, checkpoints)
+        outcome = starting_point(prepared, checkpoints)
         loop = Loop(prepared, checkpoints, stack, outcome, stop)
-        if not loop.over(outcome.step, outcome.progress):
+        if not loop.is_finished(outcome.step, outcome.progress):
             outcome = loop.run(outcome)
         checkpoints.wait()
     return outcome
 
 
-def restored(prepared: Prepared, checkpoints: Checkpoints) -> Outcome:
+def starting_point(prepared: Prepared, checkpoints: Checkpoints) -> Outcome:
     """The state of the newest checkpoint, or that before the first step."""
-    found = checkpoints.restore(prepared.learner.shapes(prepared.start.params))
-    if found is None:
-        if (prepared.folder / METRICS).is_file():
+    saved = checkpoints.restore(prepared.learner.shapes(prepared.start.params))
+    if saved is None:
+        if (prepared.folder / METRICS_FILE).is_file():
             prepared.show(
                 f"{prepared.folder / CHECKPOINTS} holds no checkpoint: the run begins again at its first step"
             )
         return Outcome(prepared.learner.begin(prepared.start.params), Progress(prepared.fingerprint), 0)
-    for warning in found.warnings:
+    for warning in saved.warnings:
         prepared.show(warning)
-    progress = Progress(**found.progress)
+    progress = Progress(**saved.progress)
     if progress.fingerprint != prepared.fingerprint:
         raise InputError(
             f"{prepared.folder} holds a run on other data, or from another model: they changed since it began. "
             "Restore them, or give another folder with --output."
         )
-    prepared.show(f"going on from step {found.step} of {prepared.steps}")
-    return Outcome(found.state, progress, found.step)
+    prepared.show(f"going on from step {saved.step} of {prepared.steps}")
+    return Outcome(saved.state, progress, saved.step)
 
 
 class Loop:
@@ -109,16 +110,16 @@ class Loop:
         self.stop = stop  # gives the number of a signal that this process got, or 0
         self.prepared, self.config, self.checkpoints = prepared, prepared.config, checkpoints
         self.rate = schedule(self.config, prepared.steps)
-        first, step = prepared.first, outcome.step
+        first, step = prepared.is_first, outcome.step
         log = open_log(prepared.folder, step, self.config.tensorboard, not outcome.progress.unjudged)
-        self.write = stack.enter_context(log) if first else None
+        self.write_metrics = stack.enter_context(log) if first else None
         self.bar = stack.enter_context(progress_bar(step, prepared.steps, first))
         self.pending: deque[tuple[int, Logged, TrainBatch, Any]] = deque()
-        self.agree = sharding.greatest(prepared.learner.mesh) if jax.process_count() > 1 else None
+        self.agreed_signal = sharding.greatest(prepared.learner.mesh) if jax.process_count() > 1 else None
         self.signal = 0  # the number of one that ends the run
         self.meter = Meter(**outcome.progress.meter)
 
-    def over(self, step: int, progress: Progress) -> bool:
+    def is_finished(self, step: int, progress: Progress) -> bool:
         """Whether a run that stands there has nothing left to do."""
         patience = self.config.early_stopping
         if progress.unjudged:
@@ -131,44 +132,44 @@ class Loop:
         take, evaluate = prepared.learner.compiled(state)
         place = sharding.by_rows(prepared.learner.mesh, axis=1)
         if progress.unjudged:
-            progress = self.judge(evaluate, state, step, progress)
+            progress = self.evaluate_and_save(evaluate, state, step, progress)
         batches = prepared.plan.batches(step, prepared.steps)
-        while not (self.over(step, progress) or self.signal):
+        while not (self.is_finished(step, progress) or self.signal):
             batch = next(batches)
             state, logged = take(state, sharding.put(batch, TrainBatch(*[place] * len(batch))))
             step += 1
-            self.pending.append((step, logged, batch, self.told(self.stop())))
-            self.settle(IN_FLIGHT)
-            due = self.evaluates(step)
+            self.pending.append((step, logged, batch, self.note_signal(self.stop())))
+            self.wait_for_steps(IN_FLIGHT)
+            due = self.evaluation_due(step)
             if due or step % self.config.checkpoint_every == 0 or step == prepared.steps or self.signal:
-                self.settle(0)
-                self.check(state, step)
+                self.wait_for_steps(0)
+                self.check_parameters(state, step)
                 if due:
-                    progress = self.judge(evaluate, state, step, progress)
+                    progress = self.evaluate_and_save(evaluate, state, step, progress)
                 else:
                     self.save(step, state, progress, None)
-        self.settle(0)
-        over = self.over(step, progress)
+        self.wait_for_steps(0)
+        over = self.is_finished(step, progress)
         return Outcome(state, progress, step, 0 if over else self.signal)
 
-    def told(self, signal: int) -> Any:
-        """Takes note of a signal that this process got; one of several learns with its steps what any of them got.
+    def note_signal(self, signal: int) -> Any:
+        """Notes a signal that this process got; one of several processes learns with its steps what any of them got.
 
         So all of them stop after the same step, at most IN_FLIGHT after the signal.
         """
-        if self.agree:
-            return self.agree(signal)
+        if self.agreed_signal:
+            return self.agreed_signal(signal)
         self.signal = signal
         return signal
 
-    def evaluates(self, step: int) -> bool:
+    def evaluation_due(self, step: int) -> bool:
         """Whether dev is due after a step: each so many, at the end of an epoch, or at the end."""
         if DEV not in self.prepared.splits:
             return False
         every = self.config.evaluate_every or self.prepared.plan.steps_per_epoch
         return step % every == 0 or step == self.prepared.steps
 
-    def settle(self, allowed: int) -> None:
+    def wait_for_steps(self, allowed: int) -> None:
         """Waits until at most so many steps are in flight, and logs those that are done.
 
         Raises:
@@ -187,8 +188,8 @@ class Loop:
             if step % self.config.log_every == 0 or step == self.prepared.steps:
                 self.log(step)
 
-    def check(self, state: State, step: int) -> None:
-        """Raises InputError where the step's own update broke the parameters, of which its loss tells nothing."""
+    def check_parameters(self, state: State, step: int) -> None:
+        """Raises InputError where the step's own update broke the parameters, which its loss does not show."""
         if not jax.jit(all_finite, out_shardings=sharding.copied(self.prepared.learner.mesh))(state.params):
             raise InputError(self.diverged(step, "a parameter is no finite number any more", step - 1))
 
@@ -205,33 +206,33 @@ class Loop:
     def log(self, step: int) -> None:
         """A line of metrics, and a new meter."""
         epoch = round(step / self.prepared.plan.steps_per_epoch, 4)
-        if self.write:
+        if self.write_metrics:
             # The rate that step used: steps count from 1 here, from 0 in the schedule.
             rate = float(self.rate(np.int32(step - 1)))
-            self.write(step, {"epoch": epoch, "learning_rate": rate, **self.meter.values()})
+            self.write_metrics(step, {"epoch": epoch, "learning_rate": rate, **self.meter.values()})
         self.meter = Meter()
 
-    def judge(self, function: Any, state: State, step: int, progress: Progress) -> Progress:
+    def evaluate_and_save(self, function: Any, state: State, step: int, progress: Progress) -> Progress:
         """Evaluates, and saves the state with what came out; where a signal ends the run first, as unjudged."""
         metric = None if self.signal else self.evaluate(function, state, step)
         progress = dataclasses.replace(progress, unjudged=True) if metric is None else progress.after(step, metric)
         self.save(step, state, progress, metric)
         return progress
 
-    def ended(self) -> bool:
+    def must_stop(self) -> bool:
         """Whether a signal that any process got ends the run."""
-        self.signal = self.signal or int(self.told(self.stop()))
+        self.signal = self.signal or int(self.note_signal(self.stop()))
         return bool(self.signal)
 
     def evaluate(self, function: Any, state: State, step: int) -> float | None:
         """The selected metric on dev; logs and shows all of them. None where a signal came in between."""
         prepared, begun = self.prepared, time.perf_counter()
-        found = evaluate(prepared, function, state.params, prepared.splits[DEV], self.ended)
-        if found is None:
+        result = evaluate(prepared, function, state.params, prepared.splits[DEV], self.must_stop)
+        if result is None:
             return None
-        values, _ = found
-        if self.write:
-            self.write(step, {"split": DEV, **values})
+        values, _ = result
+        if self.write_metrics:
+            self.write_metrics(step, {"split": DEV, **values})
         listed = ", ".join(f"{name} {value:.4f}" for name, value in values.items())
         with self.bar.aside():
             prepared.show(f"step {step}, {DEV}: {listed}")
@@ -240,7 +241,7 @@ class Loop:
 
     def save(self, step: int, state: State, progress: Progress, metric: float | None) -> None:
         """A checkpoint, written while training goes on."""
-        progress = dataclasses.replace(progress, meter=self.meter.held)
+        progress = dataclasses.replace(progress, meter=self.meter.as_dict)
         self.checkpoints.save(step, state, dataclasses.asdict(progress), metric)
 
 
@@ -250,14 +251,14 @@ def all_finite(params: Params) -> jax.Array:
 
 
 def evaluate(
-    prepared: Prepared, function: Any, params: Any, examples: Examples, ended: Callable[[], bool] = lambda: False
+    prepared: Prepared, function: Any, params: Any, examples: Examples, must_stop: Callable[[], bool] = lambda: False
 ) -> tuple[dict[str, float], np.ndarray] | None:
-    """The metrics of a split, its mean loss first, and its logits [N, C]; None where `ended` says so after a batch."""
+    """The metrics of a split, its mean loss first, and its logits [N, C]; None where `must_stop` ends it early."""
     parts, total, weight = [], 0.0, 0.0
-    for rows, logits, loss, mass in forward(prepared, function, params, examples):
+    for rows, logits, loss, mass in forward_batches(prepared, function, params, examples):
         parts.append((rows, logits))
         total, weight = total + loss, weight + mass
-        if ended():
+        if must_stop():
             return None
     logits = np.concatenate([part for _, part in parts])
     logits = logits[np.argsort(np.concatenate([rows for rows, _ in parts]))]
@@ -265,7 +266,7 @@ def evaluate(
     return {"loss": total / weight, **values}, logits
 
 
-def forward(
+def forward_batches(
     prepared: Prepared, function: Any, params: Any, examples: Examples
 ) -> Iterator[tuple[np.ndarray, np.ndarray, float, float]]:
     """Batches of a split: (row numbers, logits, summed loss, weight)."""

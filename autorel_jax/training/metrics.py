@@ -7,6 +7,7 @@ can choose a checkpoint is finite. Used by the training loop. scikit-learn and S
 Shapes: N rows, C classes; logits [N, C]; labels are ids [N], or 0 and 1 [N, C], or of a regression numbers [N].
 """
 
+import io
 import math
 import warnings
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,9 @@ from typing import Any
 
 import numpy as np
 from rich.cells import cell_len, set_cell_size
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from autorel_jax.errors import InputError
 from autorel_jax.model.config import MULTI, REGRESSION, SINGLE
@@ -25,6 +29,7 @@ METRICS = {  # the first is what chooses the best checkpoint by default
 }
 LESS_IS_BETTER = ("mse",)  # and so cannot choose a checkpoint
 LONGEST_NAME, LONGEST_HEADING = 24, 12  # cells of a label's name before its row, and above its column
+WIDEST_TABLE = 1000  # cells, more than any: a table is not wrapped to the screen, so that a log has it whole
 LARGEST_MATRIX = 20  # labels whose confusion matrix still fits a screen
 
 
@@ -123,39 +128,39 @@ def details(
       name, precision, recall, f1, and the numbers of rows that have it (support) and are predicted to (predicted);
       of a single-label problem also confusion: rows by [true label][predicted label], and unpredicted: rows with NaN.
     """
-    found = {"rows": len(labels), "metrics": finite({name: metrics[name] for name in METRICS[problem]})}
+    result = {"rows": len(labels), "metrics": finite({name: metrics[name] for name in METRICS[problem]})}
     if problem == REGRESSION:
-        return found
+        return result
     true, predicted = truth(problem, labels, len(names)), predictions(problem, logits)
     columns = {name: np.nan_to_num(column) for name, column in scores(true, predicted).items()}
     columns |= {"support": true.sum(axis=0), "predicted": predicted.sum(axis=0)}
-    found["labels"] = [
+    result["labels"] = [
         {"label": name} | {key: column[i].item() for key, column in columns.items()} for i, name in enumerate(names)
     ]
     if problem == SINGLE:
-        found["confusion"] = (true.T.astype(int) @ predicted).tolist()
-        found["unpredicted"] = int((~predicted.any(axis=1)).sum())
-    return found
+        result["confusion"] = (true.T.astype(int) @ predicted).tolist()
+        result["unpredicted"] = int((~predicted.any(axis=1)).sum())
+    return result
 
 
 def finite(values: Any) -> Any:
-    """The same with None, JSON's null, for each number that is NaN or infinite, which JSON has not."""
+    """The same with None, JSON's null, for each number that is NaN or infinite, as JSON has neither."""
     if isinstance(values, Mapping):
         return {name: finite(value) for name, value in values.items()}
     return None if isinstance(values, float) and not math.isfinite(values) else values
 
 
-def report(found: Mapping[str, Any]) -> str:
+def report(details: Mapping[str, Any]) -> str:
     """The metrics, each label's scores and the confusion matrix of `details` as text."""
-    values = ("NaN" if value is None else f"{value:.4f}" for value in found["metrics"].values())
-    metrics = "  ".join(f"{name} {value}" for name, value in zip(found["metrics"], values, strict=True))
-    blocks = [f"{metrics}  ({found['rows']} rows)"]
-    if "labels" in found:
-        blocks.append(label_table(found["labels"]))
-    if "confusion" in found:
-        blocks.append(matrix_table(found["confusion"], [entry["label"] for entry in found["labels"]]))
-        if found["unpredicted"]:
-            blocks.append(f"Rows without a prediction, a logit being NaN: {found['unpredicted']}.")
+    values = ("NaN" if value is None else f"{value:.4f}" for value in details["metrics"].values())
+    metrics = "  ".join(f"{name} {value}" for name, value in zip(details["metrics"], values, strict=True))
+    blocks = [f"{metrics}  ({details['rows']} rows)"]
+    if "labels" in details:
+        blocks.append(label_table(details["labels"]))
+    if "confusion" in details:
+        blocks.append(matrix_table(details["confusion"], [entry["label"] for entry in details["labels"]]))
+        if details["unpredicted"]:
+            blocks.append(f"Rows without a prediction, a logit being NaN: {details['unpredicted']}.")
     return "\n\n".join(blocks) + "\n"
 
 
@@ -178,14 +183,17 @@ def matrix_table(confusion: Sequence[Sequence[int]], names: Sequence[str]) -> st
 
 
 def table(lines: Sequence[Sequence[str]]) -> str:
-    """Cells in columns, the first flush left and the others flush right; a wide character counts two."""
-    widths = [max(map(cell_len, column)) for column in zip(*lines, strict=True)]
-
-    def pad(cell: str, column: int) -> str:
-        blank = " " * (widths[column] - cell_len(cell))
-        return blank + cell if column else cell + blank
-
-    return "\n".join("  ".join(pad(cell, column) for column, cell in enumerate(line)) for line in lines)
+    """Cells in columns, the first flush left and the others flush right."""
+    made = Table.grid(padding=(0, 2), pad_edge=False)
+    for column in range(len(lines[0])):
+        made.add_column(justify="right" if column else "left", no_wrap=True)
+    for line in lines:
+        made.add_row(*map(Text, line))
+    # A file wherever it runs, with FORCE_COLOR and in a notebook too.
+    plain = {"color_system": None, "force_terminal": False, "force_jupyter": False, "legacy_windows": False}
+    console = Console(file=io.StringIO(), width=WIDEST_TABLE, **plain)
+    console.print(made)
+    return console.file.getvalue().rstrip("\n")
 
 
 def cut(name: str, cells: int) -> str:

@@ -138,7 +138,10 @@ def shrink(gradient: Array, norm: Array, limit: float) -> Array:
 
 
 def clip_whole(limit: float) -> optax.GradientTransformation:
-    """Clips the norm of the whole gradient; 0 clips nothing."""
+    """Clips the norm of the whole gradient; 0 clips nothing.
+
+    As PyTorch's clip_grad_norm_; optax's clip_by_global_norm has no CLIP_EPSILON, which shows in the tenth digit.
+    """
 
     def clip(gradients: Tree, params: Tree) -> Tree:
         norm = optax.tree.norm(gradients)

@@ -1,4 +1,4 @@
-"""Prepare: a TrainConfig -> everything that a run needs before its first step."""
+"""Prepare: a TrainConfig -> everything that a run needs before its first step. Used by run.py."""
 
 import dataclasses
 import hashlib
@@ -43,7 +43,7 @@ class Prepared:
     show: Callable[[str], None]
 
     @property
-    def first(self) -> bool:
+    def is_first(self) -> bool:
         """Whether this process writes and prints."""
         return jax.process_index() == 0
 
@@ -78,7 +78,7 @@ def prepare(config: TrainConfig, devices: Sequence[Any] | None, show: Callable[[
     show(f"{start.source}: {'; '.join(start.notes)}")
     splits = tokenized_splits(config, task, start, show)
     mesh = sharding.make_mesh(devices or jax.devices())
-    plan = planned(config, splits, start.config.max_position_embeddings, mesh.size)
+    plan = make_plan(config, splits, start.config.max_position_embeddings, mesh.size)
     steps = config.max_steps or math.ceil(config.epochs * plan.steps_per_epoch)
     if steps > LARGEST_INT:
         raise InputError(
@@ -101,7 +101,7 @@ def prepare(config: TrainConfig, devices: Sequence[Any] | None, show: Callable[[
     return Prepared(config, task, config.output, start, splits, plan, learner, steps, select, digest, show)
 
 
-def planned(config: TrainConfig, splits: dict[str, Examples], positions: int, devices: int) -> Plan:
+def make_plan(config: TrainConfig, splits: dict[str, Examples], positions: int, devices: int) -> Plan:
     """The batches, padded to few lengths. Other splits have no say: dropout depends on the length that is padded to."""
     lengths = padded_lengths(splits[TRAIN].lengths)
     lengths = tuple(dict.fromkeys(min(length, positions) for length in lengths))
@@ -155,7 +155,7 @@ def fingerprint(splits: Sequence[Examples], labels: Sequence[str], start: Pretra
     return digest.hexdigest()
 
 
-def check_alike(prepared: Prepared) -> None:
+def check_processes_agree(prepared: Prepared) -> None:
     """Raises InputError where one of several processes has other data, weights or settings: its steps would not fit."""
     if jax.process_count() == 1:
         return

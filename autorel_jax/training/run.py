@@ -1,4 +1,4 @@
-"""Run: a TrainConfig -> a fine-tuned classifier. `train` is the call."""
+"""Run: a TrainConfig -> a fine-tuned classifier. `train` is the call. Used by cli/train.py."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from autorel_jax.training.config import TrainConfig
 if TYPE_CHECKING:
     from autorel_jax.training.finish import Trained
 
-PACKAGES = ("optax", "orbax", "sklearn", "tomli_w")  # of the extra "train"
+PACKAGES = ("optax", "orbax", "sklearn", "tensorboardX", "tomli_w")  # of the extra "train"
 
 
 def train(
@@ -50,18 +50,18 @@ def train(
     from autorel_jax.training import folder
     from autorel_jax.training.finish import finish
     from autorel_jax.training.loop import run
-    from autorel_jax.training.prepare import check_alike, prepare
+    from autorel_jax.training.prepare import check_processes_agree, prepare
 
     def checked() -> Any:
         folder.check(config, resume)
         return prepare(config, devices, show)
 
     prepared = sharding.together(checked)
-    check_alike(prepared)
+    check_processes_agree(prepared)
     with contextlib.ExitStack() as stack:
 
         def begun() -> str:
-            if not prepared.first:
+            if not prepared.is_first:
                 return command
             stack.enter_context(folder.held(config.output))
             return folder.begin(config, command)

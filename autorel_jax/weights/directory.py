@@ -3,17 +3,16 @@
 It appears whole or not at all: everything is written beside the target, then renamed. Used by cli/convert.py.
 """
 
-import contextlib
 import json
-import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from autorel_jax.errors import InputError, one_line
+from autorel_jax.errors import InputError
+from autorel_jax.files import disk_faults, new_folder
 from autorel_jax.model.config import BertConfig, config_json
 from autorel_jax.weights.files import CONFIGS
 from autorel_jax.weights.params import to_tensors
@@ -50,7 +49,9 @@ def write(
         raise InputError(f"dtype={dtype!r} is unknown; accepted: {', '.join(DTYPES)}.")
     if tokenizer is not None:
         tokenizer.misfits(config.vocab_size)
-    with _failures(directory), _beside(directory) as new:
+    from safetensors import SafetensorError
+
+    with disk_faults(directory, SafetensorError), new_folder(directory) as new:
         settings = {**config_json(config), "dtype": dtype}
         text = json.dumps(settings, indent=2, sort_keys=True, ensure_ascii=False)
         (new / "config.json").write_text(f"{text}\n", encoding="utf-8")
@@ -59,7 +60,6 @@ def write(
             tokenizer.save(new)
         for name, text in (files or {}).items():
             (new / name).write_text(text, encoding="utf-8")
-        _replace(directory, new)
 
 
 def check_target(directory: Path, force: bool = False) -> Path:
@@ -69,7 +69,7 @@ def check_target(directory: Path, force: bool = False) -> Path:
         raise InputError(f"{directory} is a file; give a directory to write.")
     if not target.parent.is_dir():
         raise InputError(f"{target.parent} does not exist; make it first.")
-    with _failures(directory):
+    with disk_faults(directory):
         entries = list(target.iterdir()) if target.is_dir() else []
     if entries and not force:
         raise InputError(f"{directory} is not empty; give another directory, or --force (force=True) to replace it.")
@@ -93,40 +93,3 @@ def _write_weights(path: Path, config: BertConfig, params: dict[str, Any], dtype
             raise InputError(f"tensor {name} exceeds float16's 65504; use bfloat16 or float32.")
     save_file(tensors, path, metadata={"format": "pt"})
     shutil.copymode(path.with_name("config.json"), path)  # the library makes it 0600
-
-
-@contextlib.contextmanager
-def _beside(directory: Path) -> Iterator[Path]:
-    """A new folder next to the directory, gone afterwards unless it was renamed."""
-    new = directory.with_name(f".{directory.name}.{secrets.token_hex(4)}")
-    new.mkdir()
-    try:
-        yield new
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
-
-
-def _replace(directory: Path, new: Path) -> None:
-    """Renames the complete new folder to the directory; what was there is deleted last."""
-    old = new.with_name(f"{new.name}.old")
-    if directory.exists():
-        directory.rename(old)
-    try:
-        new.rename(directory)
-    except OSError:
-        if old.exists():
-            old.rename(directory)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def _failures(directory: Path) -> Iterator[None]:
-    """A full disk or a folder without permission as an InputError."""
-    from safetensors import SafetensorError
-
-    try:
-        yield
-    except (OSError, SafetensorError) as error:
-        reason = getattr(error, "strerror", None) or one_line(error)
-        raise InputError(f"{directory} cannot be written: {reason}.") from None

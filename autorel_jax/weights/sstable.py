@@ -1,15 +1,16 @@
 """Sorted tables: the `.index` file of a TensorFlow checkpoint -> its keys and values.
 
 LevelDB's format: blocks of entries, each key without the prefix that it shares with the one before; a block
-of handles (offset, bytes) to them; a footer with that block's handle. Used by tf_checkpoint.py.
+of handles (offset, bytes) to them; a footer with that block's handle. Its checksum is TensorFlow's too. Used by
+tf_checkpoint.py.
 """
 
 from collections.abc import Iterator
 from pathlib import Path
 
+import google_crc32c
 import numpy as np
 
-from autorel_jax.weights.crc32c import crc32c, masked
 from autorel_jax.weights.disk import AGAIN, Refused, open_weights
 
 MAGIC = 0xDB4775248B80FB57.to_bytes(8, "little")
@@ -53,12 +54,22 @@ def block_at(table: bytes, handle: tuple[int, int]) -> bytes:
     if stop + TRAILER > len(table) - FOOTER:
         raise damaged(f"a block reaches beyond byte {len(table) - FOOTER}")
     stored = int.from_bytes(table[stop + 1 : stop + TRAILER], "little")
-    if masked(crc32c(np.frombuffer(table, np.uint8, size + 1, offset))) != stored:
+    if checksum(np.frombuffer(table, np.uint8, size + 1, offset)) != stored:
         raise damaged(f"the checksum of the block at byte {offset} is wrong")
     compression = table[stop]
     if compression > 1:
         raise damaged(f"compression {compression} is unknown; accepted: 0 (none), 1 (snappy)")
     return unsnapped(table[offset:stop]) if compression else table[offset:stop]
+
+
+def checksum(data: bytes | np.ndarray) -> int:
+    """The CRC-32C of some bytes in the form in which LevelDB and TensorFlow store it."""
+    return masked(google_crc32c.value(data))
+
+
+def masked(crc: int) -> int:
+    """Rotated, plus a constant: so that the checksum of data that hold checksums is not one of theirs."""
+    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
 
 
 def unsnapped(block: bytes) -> bytes:

@@ -14,9 +14,8 @@ import ml_dtypes
 import numpy as np
 
 from autorel_jax.errors import InputError
-from autorel_jax.weights.crc32c import crc32c, masked
 from autorel_jax.weights.disk import AGAIN, MAX_DIMS, Refused, naming, open_weights, read_span, shown, size_of
-from autorel_jax.weights.sstable import damaged, read_table, varint_at
+from autorel_jax.weights.sstable import checksum, damaged, read_table, varint_at
 
 STRING = 7  # TensorFlow's number of the type of text: object graphs and the like, never a weight
 DTYPES = {  # TensorFlow's numbers (types.proto)
@@ -175,7 +174,7 @@ def read_tensor(file: BinaryIO, name: str, entry: Entry) -> np.ndarray:
     if entry.offset + entry.size > size_of(file):
         raise Refused(f"is cut short: tensor {shown(name)} ends beyond byte {size_of(file)}; {AGAIN}")
     raw = read_span(file, entry.offset, entry.size)
-    if masked(crc32c(raw)) != entry.crc:
+    if checksum(raw) != entry.crc:
         raise damaged(f"the checksum of tensor {shown(name)} is wrong")
     try:
         array = raw.view(entry.dtype).reshape(entry.shape)

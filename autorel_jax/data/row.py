@@ -1,0 +1,59 @@
+"""Row: what every source gives, one text to explain, or Rejected in its place. Used wherever rows pass through."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Row:
+    """One text to explain; a list of str is a text given as words (.jsonl and .parquet only)."""
+
+    id: str | int  # from the id column; else the number from 1 of the line (.txt, .jsonl) or row (the others)
+    text: str | list[str]
+    pair: str | list[str] | None
+    label: str | None
+    file: str | None = field(default=None, compare=False)  # where it comes from, as UTF-8 holds it; None: from no file
+    line: int | None = field(default=None, compare=False)  # from 1, where it begins there; the row without lines
+    kept: tuple[Any, ...] = ()  # values of the columns that pass through
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A row that cannot be explained, in its place among the others."""
+
+    file: str | None
+    line: int | None
+    reason: str
+    where: str = field(default="", compare=False)  # file and line, for messages
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """As JSON, a line of OUTPUT.rejected.jsonl."""
+        return {"file": self.file, "line": self.line, "reason": self.reason}
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.reason}"
+
+
+def reject(row: Row, reason: str) -> Rejected:
+    """A row that turned out to be of no use."""
+    where = f"{row.file}, line {row.line}" if row.file else f"Text {row.id}"
+    return Rejected(row.file, row.line, reason, where)
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What is where in a table of rows: the names of its columns, None where there is none."""
+
+    text: str = "text"
+    pair: str | None = None
+    label: str | None = None
+    id: str | None = None
+    keep: tuple[str, ...] = ()  # that pass through to the output
+
+    @property
+    def wanted(self) -> tuple[str | None, ...]:
+        """As the readers take them."""
+        return (self.text, self.pair, self.label, self.id, *self.keep)
