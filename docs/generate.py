@@ -29,9 +29,10 @@ METHOD_PARTS = ("Answers", "Scores", "Cost", "Source")
 HEAD = """# Rules and composites
 Written by `python docs/generate.py` from the docstrings in `autorel_jax/lrp/`; edit those. A test keeps it up to date.
 
-A rule has the forward value of its op and another backward. R is relevance, a an activation, c = R / a the multiplier \
-that flows backwards; B batch, T and S tokens, D model width, H heads, K head width, F feed-forward width. `plain` is \
-the op's own backward: for `linear` this is LRP-0, for `softmax` AttnLRP's rule, for `add` the split by contribution.
+A rule has the forward value of its op and another backward. R is relevance, a an activation, and c = R / a the \
+multiplier that flows backwards. B is batch, T and S tokens, D model width, H heads, K head width, F feed-forward \
+width. `plain` is the op's own backward: for `linear` this is LRP-0, for `softmax` AttnLRP's rule, for `add` the split \
+by contribution.
 """
 OWN = """## A composite of your own
 In Python; `explain` takes it as `method`, and `ar.register(mine)` gives it a name for the rest of the program:
@@ -53,9 +54,8 @@ linear = {rule = "gamma", gamma = 0.1}  # with parameters: a number, or a list o
 ```
 `--epsilon`, `--gamma` and `--alpha` set parameters of either, `--set NAME=VALUE` any; \
 in Python `explain(..., parameters={"gamma": 0.1})`. \
-What stands outside the layers takes the value of the nearest: the embeddings the first layer's, pooler and classifier \
-the last one's. A rule can be named on a base that carries what the rule does, multipliers or (`bert_lrp`) relevance \
-itself.
+Parts outside the layers use the value of the nearest layer: the embeddings the first layer's, pooler and classifier \
+the last one's. A rule fits a base that carries the same thing backwards: multipliers, or (`bert_lrp`) relevance itself.
 """
 
 
