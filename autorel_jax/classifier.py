@@ -27,7 +27,7 @@ class Classifier:
     Attributes:
       name: the path or hub id that it was loaded from, or which built-in model it is.
       config: the architecture, with the label names.
-      params: the params tree of bert.py, float32 (float64 where dtype is).
+      params: the params tree of model/parameters.py, float32 (float64 where dtype is).
       tokenizer: of the same vocabulary.
       dtype: of the matrix products; a value of COMPUTE_DTYPES.
       warnings: what the user should know of the checkpoint, for instance weights that are not finite.
@@ -64,7 +64,7 @@ class Classifier:
         Raises:
           InputError: `max_length` exceeds the model's positions.
         """
-        positions = self.config.max_position_embeddings
+        positions = self.config.longest_text
         length = positions if max_length is None else max_length
         if length > positions:
             raise InputError(f"max_length={length} exceeds the model's {positions} positions; use at most {positions}.")

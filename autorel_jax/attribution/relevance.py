@@ -67,7 +67,7 @@ class Settings:
         """The BERT that computes with the composite's rules."""
         table = self.composite.ops
         table = tapped_ops(table, self.audit) if self.audit or self.readouts else table
-        return Bert(self.config, table, self.dtype, last_queries=self.composite.last_queries, unroll=self.unroll)
+        return Bert(self.config, table, self.dtype, every_query=self.composite.every_query, unroll=self.unroll)
 
     @property
     def values(self) -> Values:

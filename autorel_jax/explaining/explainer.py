@@ -123,7 +123,7 @@ class Explainer:
                 f"The target {config.target!r} is a function of the logits, which is not read in windows; use "
                 "long='truncate'."
             )
-        self.max_length = config.max_length or classifier.config.max_position_embeddings
+        self.max_length = config.max_length or classifier.config.longest_text
         self.classifier = classifier
         self.config = config
         self.method = named(config.method).set(config.parameters)
@@ -206,7 +206,7 @@ class Explainer:
     def length(self, tokens: Sequence[Tokens | Excerpt], places: Sequence[int]) -> int:
         """The tokens that a batch is padded to."""
         longest = max(len(tokens[place].ids) for place in places)
-        return padded_length(longest, self.classifier.config.max_position_embeddings, len(places))
+        return padded_length(longest, self.classifier.config.longest_text, len(places))
 
     def documents(
         self, tokens: Sequence[Tokens], goal: Targets, places: Sequence[int]
