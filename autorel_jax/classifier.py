@@ -162,11 +162,12 @@ def load(
         raise InputError("dtype='float64' needs jax.config.update('jax_enable_x64', True) first.")
     checkpoint = weights.read(path, config=config, revision=revision)
     if not checkpoint.config.labels:
+        family = checkpoint.config.family
         raise InputError(
-            f"{checkpoint.source} has no classification head (classifier.weight): fine-tune it first, or give a "
-            "BertForSequenceClassification."
+            f"{checkpoint.source} has no classification head ({family.head.output}): fine-tune it first, or give a "
+            f"{family.classifiers[0]}."
         )
-    tokenizer = load_tokenizer(vocab or checkpoint.directory, cased)
+    tokenizer = load_tokenizer(vocab or checkpoint.directory, cased, checkpoint.config.family)
     params = checkpoint.params
     warnings = (*checkpoint.warnings, *tokenizer.warnings, *tokenizer.misfits(checkpoint.config.vocab_size))
     labels = checkpoint.config.labels

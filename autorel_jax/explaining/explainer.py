@@ -31,7 +31,7 @@ from autorel_jax.explaining.fitting import fitted
 from autorel_jax.lrp.composites import RELEVANCE
 from autorel_jax.report import ledger
 from autorel_jax.report.explanation import Explanation, Explanations, Prediction
-from autorel_jax.text import windows
+from autorel_jax.text import layout, windows
 from autorel_jax.text.tokens import Text, Tokens, pad
 from autorel_jax.text.windows import Excerpt, Window
 from autorel_jax.text.words import pool
@@ -212,13 +212,15 @@ class Explainer:
         self, tokens: Sequence[Tokens], goal: Targets, places: Sequence[int]
     ) -> Iterator[tuple[int, tuple[Window, ...], np.ndarray, np.ndarray]]:
         """Of each row at `places`, which are read in windows: its place, its windows, logits [C], relevance [N, T]."""
-        room = self.max_length - 2
+        template = self.classifier.tokenizer.facts.single
+        before, after = layout.around(template)
+        room = layout.room(template, self.max_length)
         stride = min(self.config.stride or max(room // 2, 1), room)
         for place in places:
-            pieces = len(tokens[place].ids) - 2
+            pieces = len(tokens[place].ids) - before - after
             ranges = windows.cut(pieces, room, stride)
             shares = windows.weights(ranges, pieces)
-            parts = [windows.excerpt(tokens[place], window) for window in ranges]
+            parts = [windows.excerpt(tokens[place], window, template) for window in ranges]
             asked = None if goal.weights is None else goal.weights[place]
             logits, relevance = self.explain_parts(parts, asked, range(len(parts)))
             whole = (shares @ np.stack([logits[k] for k in range(len(parts))])).astype(logits[0].dtype)
@@ -228,11 +230,11 @@ class Explainer:
                 asked = np.eye(len(whole), dtype=np.float32)[[whole.argmax()]]
                 relevance |= self.explain_parts(parts, asked, others)[1]
             read = [
-                Window(window.start + 1, window.stop + 1, float(share), logits[k])
+                Window(window.start + before, window.stop + before, float(share), logits[k])
                 for k, (window, share) in enumerate(zip(ranges, shares, strict=True))
             ]
             found = [relevance[k] for k in range(len(parts))]
-            yield place, tuple(read), whole, windows.stitch(found, ranges, shares, pieces)
+            yield place, tuple(read), whole, windows.stitch(found, ranges, shares, pieces, template)
 
     def explain_parts(
         self, parts: Sequence[Excerpt], asked: np.ndarray | None, places: Sequence[int]

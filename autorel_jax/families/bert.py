@@ -99,6 +99,7 @@ BERT = Family(
         r"embeddings\.(position_ids|token_type_ids)",  # counters, not weights
         r"cls\..*",  # the heads of pre-training: masked words, next sentence
     ),
+    renamed={"output_weights": "classifier.weight", "output_bias": "classifier.bias"},  # Google's, in TensorFlow
     foreign={
         "classifier.dense.": "RoBERTa's classification head",
         "classifier.out_proj.": "RoBERTa's classification head",

@@ -65,6 +65,11 @@ class Head:
     leaves: tuple[Leaf, ...]  # those that only a classifier has. Checkpoints name them without the family's prefix
     described: str  # for messages
 
+    @property
+    def output(self) -> str:
+        """The tensor of the map to the logits."""
+        return next(leaf.tensor for leaf in self.leaves if leaf.sizes[-1] == "num_labels")
+
 
 class Place(NamedTuple):
     """A place in a template: a special token, by its role, or a text, A or B; and its segment id."""
@@ -105,6 +110,7 @@ class Family:
     head: Head
     drawn: tuple[str, ...]  # parts of the params tree that training draws where a checkpoint lacks them
     ignored: tuple[str, ...]  # patterns of tensors that are not needed, without prefix
+    renamed: Mapping[str, str]  # a tensor's name in files of another format -> its name here
     foreign: Mapping[str, str]  # start of a tensor's name -> the other head that it belongs to
     tokens: TokenFacts
     position_offset: int = 0  # the row of the first token in the position table

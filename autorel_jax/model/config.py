@@ -179,7 +179,8 @@ def with_outputs(config: BertConfig, outputs: int) -> BertConfig:
     if not outputs:
         return dataclasses.replace(config, labels=())
     if config.labels and len(config.labels) != outputs:
-        raise InputError(f"classifier.weight has {outputs} outputs but the config names {len(config.labels)} labels.")
+        output = config.family.head.output
+        raise InputError(f"{output} has {outputs} outputs but the config names {len(config.labels)} labels.")
     return dataclasses.replace(config, labels=config.labels or default_labels(outputs))
 
 

@@ -40,7 +40,7 @@ def read_pretrained(config: TrainConfig, task: TaskConfig) -> Pretrained:
       InputError: the checkpoint cannot be read, or `max_length` exceeds its positions.
     """
     checkpoint = weights.read(config.model, config=config.model_config, revision=config.revision, encoder=True)
-    tokenizer = load_tokenizer(config.vocab or checkpoint.directory, config.cased)
+    tokenizer = load_tokenizer(config.vocab or checkpoint.directory, config.cased, checkpoint.config.family)
     settled = for_task(checkpoint.config, config, task)
     if config.max_length > settled.longest_text:
         raise InputError(

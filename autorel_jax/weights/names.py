@@ -15,7 +15,6 @@ from autorel_jax.model.parameters import LAST, STACK, shape_of
 
 # Other spellings of "weight". TensorFlow's and Flax's kernels are [in, out] like ours.
 WEIGHT_OR_BIAS = {"gamma": "weight", "beta": "bias", "scale": "weight", "kernel": "weight", "embedding": "weight"}
-TF_HEAD = {"output_weights": "classifier.weight", "output_bias": "classifier.bias"}  # weights [C, D]
 WRAPPERS = r"(?:(?:module|_orig_mod|params)\.)*"  # of DataParallel, torch.compile and Flax
 OPTIMIZERS = r"(.*\.)?(adam_m|adam_v)|global_step"  # TensorFlow keeps them among the weights
 TF_LAYER = re.compile(r"\blayer_(\d+)\b")
@@ -74,7 +73,7 @@ def identify(raws: Iterable[str], family: Family, source: str) -> Names:
     for raw in raws:
         if not raw.isprintable():
             raise InputError(f"{source}: a tensor is named {raw!r}; expected a printable name.")
-        name = canonical(raw, prefix, tables)
+        name = canonical(family.renamed.get(raw, raw), prefix, tables)
         refuse_foreign(name, raw, family, source)
         if ignored_pattern.fullmatch(name):
             ignored.append(raw)
@@ -87,7 +86,7 @@ def identify(raws: Iterable[str], family: Family, source: str) -> Names:
 
 def canonical(raw: str, prefix: re.Pattern[str], tables: set[str]) -> str:
     """PyTorch's name without prefix: bert/embeddings/LayerNorm/gamma -> embeddings.LayerNorm.weight."""
-    name = TF_LAYER.sub(r"layer.\1", TF_HEAD.get(raw, raw).replace("/", "."))
+    name = TF_LAYER.sub(r"layer.\1", raw.replace("/", "."))
     name = name[prefix.match(name).end() :]
     if name in tables:  # TensorFlow names a table by its module alone
         return f"{name}.weight"

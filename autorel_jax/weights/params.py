@@ -103,13 +103,15 @@ def flipped(raw: str, slot: Slot) -> bool:
 
 def with_head(tensors: Tensors, names: dict[str, str], config: BertConfig, source: str) -> BertConfig:
     """The config with as many labels as the head in the file has outputs."""
-    heads = [name for name in ("classifier.weight", "classifier.bias") if name in names]
+    output = config.family.head.output
+    heads = [name for name in (output, output.replace(".weight", ".bias")) if name in names]
     if not heads:
         return with_outputs(config, 0)
-    values = tensors[names[heads[0]]]
+    raw = names[heads[0]]
+    values = tensors[raw]
     if not values.size:
-        raise InputError(f"{source}: tensor {names[heads[0]]} is empty; a classification head has outputs.")
-    outputs = values.shape[-1 if names[heads[0]].endswith("kernel") else 0] if values.ndim else 1
+        raise InputError(f"{source}: tensor {raw} is empty; a classification head has outputs.")
+    outputs = values.shape[-1 if raw.endswith("kernel") else 0] if values.ndim else 1
     try:
         return with_outputs(config, outputs)
     except InputError as error:
