@@ -133,8 +133,7 @@ def test_positions_may_start_at_a_later_row(monkeypatch):
 
 def test_a_setting_may_have_another_name_in_the_file(monkeypatch):
     settings = tuple(
-        dataclasses.replace(setting, spellings=("dim",)) if setting.field == "hidden_size" else setting
-        for setting in BERT.settings
+        setting._replace(keys=("dim",)) if setting.field == "hidden_size" else setting for setting in BERT.settings
     )
     monkeypatch.setitem(families.FAMILIES, "bert", dataclasses.replace(BERT, settings=settings))
     raw = config_json(TINY["bert"])

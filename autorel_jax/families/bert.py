@@ -9,30 +9,30 @@ from autorel_jax.families.family import (
     Layers,
     Place,
     Refusal,
-    Setting,
     TokenFacts,
     affine,
     norm,
+    setting,
     table,
 )
 
 WIDTH, INNER = "hidden_size", "intermediate_size"
 
 SETTINGS = (
-    Setting("vocab_size"),
-    Setting("hidden_size"),
-    Setting("num_hidden_layers"),
-    Setting("num_attention_heads"),
-    Setting("intermediate_size"),
-    Setting("hidden_act", "gelu"),  # the exact (erf) GELU
-    Setting("max_position_embeddings", 512),  # tokens incl. [CLS] and [SEP]
-    Setting("type_vocab_size", 2),
-    Setting("layer_norm_eps", 1e-12),  # inside the root
-    Setting("hidden_dropout_prob", 0.1),
-    Setting("attention_probs_dropout_prob", 0.1),
-    Setting("classifier_dropout", None),  # None: as hidden_dropout_prob
-    Setting("initializer_range", 0.02),  # standard deviation of a new weight
-    Setting("pad_token_id", 0),
+    setting("vocab_size"),
+    setting("hidden_size"),
+    setting("num_hidden_layers"),
+    setting("num_attention_heads"),
+    setting("intermediate_size"),
+    setting("hidden_act", "gelu"),  # the exact (erf) GELU
+    setting("max_position_embeddings", 512),  # tokens incl. [CLS] and [SEP]
+    setting("type_vocab_size", 2),
+    setting("layer_norm_eps", 1e-12),  # inside the root
+    setting("hidden_dropout_prob", 0.1),
+    setting("attention_probs_dropout_prob", 0.1),
+    setting("classifier_dropout", None),  # None: as hidden_dropout_prob
+    setting("initializer_range", 0.02),  # standard deviation of a new weight
+    setting("pad_token_id", 0),
 )
 REFUSALS = (
     Refusal(("position_embedding_type",), ("absolute",), "accepted: 'absolute'"),

@@ -15,18 +15,12 @@ A, B = 0, 1  # the first text and the second
 POST_NORM = "post_norm"  # a kind of layer: LayerNorm after each sub-block; see model/blocks.py
 
 
-@dataclasses.dataclass(frozen=True)
-class Setting:
+class Setting(NamedTuple):
     """A value of config.json that is a field of our config."""
 
     field: str
-    default: Any = REQUIRED
-    spellings: tuple[str, ...] = ()  # its keys in config.json, the one we write first; empty: the field's name
-
-    @property
-    def keys(self) -> tuple[str, ...]:
-        """Its keys in config.json, the one we write first."""
-        return self.spellings or (self.field,)
+    default: Any
+    keys: tuple[str, ...]  # its spellings in config.json, the one we write first
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,6 +113,11 @@ class Family:
     def defaults(self) -> dict[str, Any]:
         """Field -> its value where config.json does not say."""
         return {setting.field: setting.default for setting in self.settings if setting.default is not REQUIRED}
+
+
+def setting(field: str, default: Any = REQUIRED, *keys: str) -> Setting:
+    """A setting; without keys, its key is the field's name."""
+    return Setting(field, default, keys or (field,))
 
 
 def table(path: str, module: str, rows: str, width: str = "hidden_size") -> tuple[Leaf, ...]:

@@ -32,12 +32,7 @@ def parameters(config: BertConfig) -> dict[str, Parameter]:
 
 def parameter(leaf: Leaf, config: BertConfig, *stack: int) -> Parameter:
     """The parameter of a leaf, as often along first axes as `stack` says."""
-    return Parameter((*stack, *shape_of(leaf, config)), leaf.kind)
-
-
-def shape_of(leaf: Leaf, config: BertConfig) -> tuple[int, ...]:
-    """The shape of a leaf in one layer."""
-    return tuple(getattr(config, size) for size in leaf.sizes)
+    return Parameter((*stack, *(getattr(config, size) for size in leaf.sizes)), leaf.kind)
 
 
 def nested(flat: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from autorel_jax.errors import InputError
 from autorel_jax.families.family import KERNEL, TABLE, Family, Leaf
 from autorel_jax.model.config import BertConfig
-from autorel_jax.model.parameters import LAST, STACK, shape_of
+from autorel_jax.model.parameters import LAST, STACK, Parameter, parameters
 
 # Other spellings of "weight". TensorFlow's and Flax's kernels are [in, out] like ours.
 WEIGHT_OR_BIAS = {"gamma": "weight", "beta": "bias", "scale": "weight", "kernel": "weight", "embedding": "weight"}
@@ -40,23 +40,23 @@ class Names(NamedTuple):
 
 def slots(config: BertConfig) -> dict[str, Slot]:
     """Every tensor of that model: PyTorch's name without prefix -> Slot."""
-    family, last = config.family, config.num_hidden_layers - 1
-    found = {leaf.tensor: slot(leaf, config, leaf.path, family.prefix + leaf.tensor) for leaf in family.outside}
+    family, made, last = config.family, parameters(config), config.num_hidden_layers - 1
+    found = {leaf.tensor: slot(leaf, made, leaf.path, family.prefix + leaf.tensor) for leaf in family.outside}
     if config.labels:
-        found |= {leaf.tensor: slot(leaf, config, leaf.path, leaf.tensor) for leaf in family.head.leaves}
+        found |= {leaf.tensor: slot(leaf, made, leaf.path, leaf.tensor) for leaf in family.head.leaves}
     # Layers differ in their names and rows alone: a slot is made once for each leaf.
-    layer = [(leaf.tensor, slot(leaf, config, leaf.path, "")) for leaf in family.layers.leaves]
+    layer = [(leaf, slot(leaf, made, f"{LAST}/{leaf.path}", "")) for leaf in family.layers.leaves]
     for number in range(last + 1):
-        part, row = (LAST, None) if number == last else (STACK, number)
-        for tensor, (path, sizes, shape, is_kernel, _, _) in layer:
-            name = f"{family.layers.name}.{number}.{tensor}"
-            found[name] = Slot(f"{part}/{path}", sizes, shape, is_kernel, row, family.prefix + name)
+        for leaf, own in layer:
+            path, row = (own.path, None) if number == last else (f"{STACK}/{leaf.path}", number)
+            name = f"{family.layers.name}.{number}.{leaf.tensor}"
+            found[name] = Slot(path, own.sizes, own.shape, own.is_kernel, row, family.prefix + name)
     return found
 
 
-def slot(leaf: Leaf, config: BertConfig, path: str, written: str) -> Slot:
+def slot(leaf: Leaf, made: dict[str, Parameter], path: str, written: str) -> Slot:
     """The slot of a leaf outside the stack."""
-    return Slot(path, leaf.sizes, shape_of(leaf, config), leaf.kind == KERNEL, None, written)
+    return Slot(path, leaf.sizes, made[path].shape, leaf.kind == KERNEL, None, written)
 
 
 def identify(raws: Iterable[str], family: Family, source: str) -> Names:
