@@ -40,7 +40,7 @@ def room(template: Template, max_length: int) -> int:
     """How many word pieces fit among `max_length` tokens.
 
     Raises:
-      InputError: none do.
+      InputError: not one fits.
     """
     special = sum(isinstance(holds, str) for holds, _ in template)
     if max_length <= special:
