@@ -28,7 +28,7 @@ class Classifier:
     Attributes:
       name: the path or hub id that it was loaded from, or which built-in model it is.
       config: the architecture, with the label names.
-      params: the params tree of bert.py, float32 (float64 where dtype is).
+      params: the params tree of model/parameters.py, float32 (float64 where dtype is).
       tokenizer: of the same vocabulary.
       dtype: of the matrix products; a value of COMPUTE_DTYPES.
       warnings: what the user should know of the checkpoint, for instance weights that are not finite.
@@ -65,7 +65,7 @@ class Classifier:
         Raises:
           InputError: `max_length` exceeds the model's positions.
         """
-        positions = self.config.max_position_embeddings
+        positions = self.config.longest_text
         length = positions if max_length is None else max_length
         if length > positions:
             raise InputError(f"max_length={length} exceeds the model's {positions} positions; use at most {positions}.")
@@ -163,11 +163,12 @@ def load(
         raise InputError("dtype='float64' needs jax.config.update('jax_enable_x64', True) first.")
     checkpoint = weights.read(path, config=config, revision=revision)
     if not checkpoint.config.labels:
+        family = checkpoint.config.family
         raise InputError(
-            f"{checkpoint.source} has no classification head (classifier.weight): fine-tune it first, or give a "
-            "BertForSequenceClassification."
+            f"{checkpoint.source} has no classification head ({family.head.output}): fine-tune it first, or give a "
+            f"{family.classifiers[0]}."
         )
-    tokenizer = load_tokenizer(vocab or checkpoint.directory, cased)
+    tokenizer = load_tokenizer(vocab or checkpoint.directory, cased, checkpoint.config.family)
     params = checkpoint.params
     warnings = (*checkpoint.warnings, *tokenizer.warnings, *tokenizer.misfits(checkpoint.config.vocab_size))
     labels = checkpoint.config.labels

@@ -68,7 +68,7 @@ def passes(classifier: Classifier, tokens: Sequence[Tokens], size: int) -> Calla
     made = []
     for places in batches(tokens, size):
         rows = [tokens[place] for place in places]
-        length = padded_length(max(len(row.ids) for row in rows), classifier.config.max_position_embeddings, len(rows))
+        length = padded_length(max(len(row.ids) for row in rows), classifier.config.longest_text, len(rows))
         made.append(pad(rows, length, batch_shape(len(rows), size), classifier.tokenizer.pad_id))
     dtype = jax.numpy.dtype(classifier.dtype)
 

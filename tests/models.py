@@ -40,6 +40,11 @@ def tiny_config(**changes: Any) -> BertConfig:
     return BertConfig(**values | changes)
 
 
+FAMILIES = {  # model_type -> a tiny classifier of it; a suite over families takes a line here
+    "bert": tiny_config(),
+}
+
+
 def random_params(config: BertConfig, seed: int = 0, scale: float = 0.1) -> dict[str, Any]:
     """Params as `weights.read` gives them: normal of that standard deviation, LayerNorm scales around 1."""
     rng = np.random.default_rng(seed)

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from models import bert_tensors, refusal, shapes, tiny_config
 
+from autorel_jax.model.parameters import parameters
 from autorel_jax.weights import fingerprint
-from autorel_jax.weights.names import leaf_shapes
 from autorel_jax.weights.params import to_params, to_tensors
 
 CONFIG = tiny_config()
@@ -108,7 +108,7 @@ def test_params_have_the_tree_of_the_model(layers, labels):
         params,
         shapes(config),
     )
-    assert leaf_shapes(config).keys() == dict(_flat(shapes(config))).keys()
+    assert parameters(config).keys() == dict(_flat(shapes(config))).keys()
 
 
 def _flat(tree):

@@ -10,6 +10,7 @@ from tolerances import BATCH, METHOD_SUM, SUM_FLOAT32, SUM_FLOAT64
 
 import autorel_jax as ar
 from autorel_jax.cli.explain import main
+from autorel_jax.families.bert import BERT
 from autorel_jax.text import windows
 
 # Each is one word piece.
@@ -42,7 +43,7 @@ def test_every_piece_is_in_a_window_and_totals_are_kept(pieces, stride):
     assert weights.sum() == pytest.approx(1, abs=SUM_FLOAT64)
     rng = np.random.default_rng(0)
     parts = [rng.standard_normal((2, len(window) + 2)) for window in ranges]
-    whole = windows.stitch(parts, ranges, weights, pieces)
+    whole = windows.stitch(parts, ranges, weights, pieces, BERT.tokens.single)
     assert whole.shape == (2, pieces + 2)
     totals = sum(weight * part.sum(axis=1) for weight, part in zip(weights, parts, strict=True))
     np.testing.assert_allclose(whole.sum(axis=1), totals, rtol=0, atol=SUM_FLOAT64)

@@ -60,11 +60,14 @@ def asked(settings: Settings) -> set[str]:
 
 def last_tokens(settings: Settings, tokens: int) -> int:
     """The tokens that are computed in the last layer; for all others the relevance there is 0."""
-    return min(settings.method.last_queries or tokens, tokens)
+    return min(settings.model.queries or tokens, tokens)
 
 
 def zeros(settings: Settings, batch: int, tokens: int, dtype: jnp.dtype) -> Taps:
-    """The taps of the logits and of each of bert.PARTS: arrays [B, ...], or [B, L - 1, ...] for the stack of layers."""
+    """The taps of the logits and of each part of the model (LAYERS_OF in encoder.py): zeros [B, ...].
+
+    Those of the stack of layers are [B, L - 1, ...].
+    """
     config, wanted = settings.config, asked(settings)
     counted = audited(settings.model.ops)
 

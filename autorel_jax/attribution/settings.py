@@ -51,7 +51,7 @@ class Settings:
         """The model that computes with the rules of a composite."""
         table = self.method.ops
         table = tapped_ops(table, self.audit) if self.audit or self.readouts else table
-        return Bert(self.config, table, self.dtype, last_queries=self.method.last_queries, unroll=self.unroll)
+        return Bert(self.config, table, self.dtype, every_query=self.method.every_query, unroll=self.unroll)
 
     @property
     def values(self) -> Values:

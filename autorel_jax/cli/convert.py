@@ -62,7 +62,7 @@ def convert(argv: Sequence[str] | None, prog: str) -> None:
     target = check_target(args.output, args.force)  # before a long read
     checkpoint = read(args.source, config=args.config, revision=args.revision)
     config = with_head_flags(checkpoint.config, args.labels, args.problem_type)
-    tokenizer = load_tokenizer(args.vocab or checkpoint.directory, args.cased)
+    tokenizer = load_tokenizer(args.vocab or checkpoint.directory, args.cased, checkpoint.config.family)
     warn(args.prog, (*checkpoint.warnings, *tokenizer.warnings, *tokenizer.misfits(config.vocab_size)))
     write(target, config, checkpoint.params, tokenizer, dtype=args.dtype, force=args.force)
     print(summary(checkpoint, config))

@@ -80,7 +80,7 @@ class Recipe(NamedTuple):
 
 def recipe_of(composite: Composite) -> Recipe:
     """The recipe of a composite; InputError where one of its rules is not in the package."""
-    fields = {name: getattr(composite, name) for name in ("reads", "last_queries", "name", "changed")}
+    fields = {name: getattr(composite, name) for name in ("reads", "every_query", "name", "changed")}
     if composite.boundary in RULES:
         made = Recipe(list(RULES).index(composite.boundary), composite.rules, fields)
         if made.composite == composite:

@@ -90,7 +90,7 @@ class Computer:
     def length(self, rows: Rows, places: Places) -> int:
         """The tokens that a batch is padded to."""
         longest = max(len(rows[place].ids) for place in places)
-        return padded_length(longest, self.classifier.config.max_position_embeddings, len(places))
+        return padded_length(longest, self.classifier.config.longest_text, len(places))
 
     def compute(self, rows: Rows, goal: Targets, places: Places) -> Result:
         """The Result of a batch, padding last. Not waited for."""

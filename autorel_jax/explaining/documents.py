@@ -1,34 +1,40 @@
-"""Documents: texts that are longer than the model reads -> an Answer for each, from overlapping windows.
+"""Documents: a text that is longer than the model reads -> its Answer, from overlapping windows.
 
 text/windows.py has the arithmetic. Used by explainer.py. N targets, C labels, T tokens.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from autorel_jax.attribution.targets import Targets
 from autorel_jax.explaining.compute import Answer, Computer
-from autorel_jax.text import windows
+from autorel_jax.text import layout, windows
 from autorel_jax.text.tokens import Tokens
 from autorel_jax.text.windows import Excerpt, Window
 
 
 def read_in_windows(
-    computer: Computer, rows: Sequence[Tokens], goal: Targets, places: Sequence[int], room: int, stride: int
-) -> Iterator[tuple[int, Answer]]:
-    """Each row at `places` and its Answer; a window holds `room` word pieces, and one begins every `stride` pieces."""
-    for place in places:
-        asked = None if goal.weights is None else goal.weights[place]
-        yield place, read_one(computer, rows[place], asked, room, stride)
+    computer: Computer, tokens: Tokens, asked: np.ndarray | None, max_length: int, stride: int | None
+) -> Answer:
+    """The Answer of a long text, from windows that overlap.
 
-
-def read_one(computer: Computer, tokens: Tokens, asked: np.ndarray | None, room: int, stride: int) -> Answer:
-    """The Answer of a long text for targets of the weights `asked` [N, C]; None explains its predicted label."""
-    pieces = len(tokens.ids) - 2
+    Args:
+      computer: what computes the windows.
+      tokens: of the whole text.
+      asked: weights [N, C] of the targets; None explains the label that the whole text is given.
+      max_length: tokens of a window, special tokens among them.
+      stride: word pieces from the start of one window to that of the next; None is half a window.
+    """
+    template = computer.classifier.tokenizer.facts.single
+    before, after = layout.around(template)
+    room = layout.room(template, max_length)
+    stride = min(stride or max(room // 2, 1), room)
+    pieces = len(tokens.ids) - before - after
     ranges = windows.cut(pieces, room, stride)
     shares = windows.weights(ranges, pieces)
-    parts = [windows.excerpt(tokens, window) for window in ranges]
+    parts = [windows.excerpt(tokens, window, template) for window in ranges]
     answers = each_part(computer, parts, asked, range(len(parts)))
     logits = (shares @ np.stack([answers[k].logits for k in range(len(parts))])).astype(answers[0].logits.dtype)
     if asked is None:
@@ -42,11 +48,11 @@ def read_one(computer: Computer, tokens: Tokens, asked: np.ndarray | None, room:
         logits,
         computer.classifier.probabilities(logits),
         logits,
-        windows.stitch(relevance, ranges, shares, pieces),
+        windows.stitch(relevance, ranges, shares, pieces, template),
         diagnostics=whole_diagnostics(computer.method.worst, ordered, shares),
         units=max(answer.units for answer in ordered),
         windows=tuple(
-            Window(window.start + 1, window.stop + 1, float(share), answer.logits)
+            Window(window.start + before, window.stop + before, float(share), answer.logits)
             for window, share, answer in zip(ranges, shares, ordered, strict=True)
         ),
     )
@@ -63,7 +69,7 @@ def each_part(
     return answers
 
 
-def whole_diagnostics(worst: dict, answers: Sequence[Answer], shares: np.ndarray) -> dict[str, np.ndarray]:
+def whole_diagnostics(worst: Mapping[str, Any], answers: Sequence[Answer], shares: np.ndarray) -> dict[str, np.ndarray]:
     """Diagnostics [N] of a text from those of its windows: the worst of some, the weighted mean of the others."""
     whole = {}
     for name in answers[0].diagnostics:

@@ -99,7 +99,7 @@ class Explainer:
                 "long='truncate'."
             )
         self.classifier, self.config = classifier, config
-        self.max_length = config.max_length or classifier.config.max_position_embeddings
+        self.max_length = config.max_length or classifier.config.longest_text
         self.computer = Computer(classifier, config, devices)
         self.about = about(self.computer)
 
@@ -148,10 +148,9 @@ class Explainer:
         long = [place for place, row in enumerate(tokens) if len(row.ids) > self.max_length]
         short = [place for place, row in enumerate(tokens) if len(row.ids) <= self.max_length]
         yield from self.computer.answers(tokens, goal, short)
-        room = self.max_length - 2
-        stride = min(self.config.stride or max(room // 2, 1), room)
-        for place, answer in read_in_windows(self.computer, tokens, goal, long, room, stride):
-            yield {place: answer}
+        for place in long:
+            asked = None if goal.weights is None else goal.weights[place]
+            yield {place: read_in_windows(self.computer, tokens[place], asked, self.max_length, self.config.stride)}
 
     def tokenize(self, rows: Sequence[Row]) -> list[Tokens]:
         """The rows' texts, or pairs of texts, as Tokens; an InputError names the row that has none."""

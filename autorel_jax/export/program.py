@@ -16,8 +16,8 @@ import jax
 import numpy as np
 
 from autorel_jax.errors import InputError, one_line
+from autorel_jax.model.parameters import nested
 from autorel_jax.text.tokens import Text, Tokens, load_tokenizer, pad
-from autorel_jax.weights.params import nested
 
 SCHEMA = 1  # of the file; raised when an older reader would misunderstand it
 PROGRAM, PARAMS, ABOUT, TOKENIZER = MEMBERS = ("program.bin", "params.safetensors", "about.json", "tokenizer.json")

@@ -72,7 +72,7 @@ def export(
         "labels": classifier.config.labels,
         "targets": [goal.prefix + targets.PREDICTED] if goal.names is None else goal.names[0],
         "method": {"name": settings.method.name, "read_at": settings.read_at, **settings.method.record()},
-        "max_length": classifier.config.max_position_embeddings,
+        "max_length": classifier.config.longest_text,
         "cased": classifier.tokenizer.cased,
         "weights_sha256": classifier.fingerprint,
         "dtype": classifier.dtype,
@@ -101,7 +101,7 @@ def serialized(program: object, classifier: Classifier, platforms: Sequence[str]
         raise InputError(f"{FLATBUFFERS}.") from None
     from jax import export as exporter
 
-    positions = classifier.config.max_position_embeddings
+    positions = classifier.config.longest_text
     shape = exporter.symbolic_shape("rows, tokens", constraints=["rows >= 1", "tokens >= 1", f"tokens <= {positions}"])
     row = jax.ShapeDtypeStruct(shape, jnp.int32)
     params = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), classifier.params)

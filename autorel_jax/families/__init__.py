@@ -1,1 +1,19 @@
-"""Families: what differs between BERT and its relatives, one file of facts each."""
+"""Families: a `model_type` of config.json -> the facts of its family. One line here for each family."""
+
+from typing import Any
+
+from autorel_jax.errors import InputError
+from autorel_jax.families.bert import BERT
+from autorel_jax.families.family import Family
+
+FAMILIES: dict[str, Family] = {
+    **dict.fromkeys(BERT.model_types, BERT),
+}
+
+
+def family_of(model_type: Any) -> Family:
+    """The family of that model_type, or an InputError that names those that are supported."""
+    if not isinstance(model_type, str) or model_type not in FAMILIES:
+        accepted = ", ".join(map(repr, FAMILIES))
+        raise InputError(f"model_type={model_type!r} is not supported; accepted: {accepted}.")
+    return FAMILIES[model_type]

@@ -78,7 +78,7 @@ class Composite:
       ops: the table; an op that is not replaced keeps its plain backward.
       boundary: MULTIPLIER or RELEVANCE.
       reads: the points where its relevance can be read, the default first.
-      last_queries: of the model, see Bert.
+      every_query: whether a rule looks at every query of the last layer; see Bert.
       name: under which it is registered and reported.
       changed: op -> parameter -> value, where it is not the rule's default.
     """
@@ -86,7 +86,7 @@ class Composite:
     ops: Ops
     boundary: Boundary = MULTIPLIER
     reads: tuple[str, ...] = READ_POINTS
-    last_queries: int | None = 1
+    every_query: bool = False
     name: str = dataclasses.field(default="unnamed", compare=False)
     changed: Mapping[str, Mapping[str, Value]] = dataclasses.field(default_factory=dict, compare=False)
     diagnostics: ClassVar[tuple[str, ...]] = ()  # it measures nothing of itself
@@ -257,7 +257,7 @@ BERT_LRP = Composite(PLAIN, RELEVANCE, reads=(EMBEDDINGS,)).derive(
     "bert_lrp", linear=bert_lrp.signed_weights, activation=bert_lrp.skipped, residual=bert_lrp.whole_block
 )
 BERT_LRP_JACOBIAN = dataclasses.replace(
-    BERT_LRP.derive("bert_lrp_jacobian", attention=bert_lrp.jacobian), last_queries=None
+    BERT_LRP.derive("bert_lrp_jacobian", attention=bert_lrp.jacobian), every_query=True
 )
 
 COMPOSITES = {

@@ -1,7 +1,7 @@
 """Taps: arrays of zeros whose cotangents tell how much relevance passes at a point of the forward pass.
 
-`tapped_ops` makes a composite's table into one that reads them: at the points that bert.py names (read-outs), and on
-both sides of every op (the ledger). The forward pass is unchanged, and so is what flows backwards. They need the
+`tapped_ops` makes a composite's table into one that reads them: at the points that the model names (read-outs), and
+on both sides of every op (the ledger). The forward pass is unchanged, and so is what flows backwards. They need the
 multiplier c = R / a, with which the relevance at an activation a is a ⊙ c. Used by relevance.py and readouts.py.
 """
 
@@ -26,7 +26,7 @@ COUNTED = {  # op -> the places of the arguments that carry relevance, and that 
     "activation": ((1,), None),
 }
 WHOLE = ("attention", "residual")  # ops that are made of others, whose rules the ledger counts
-READOUTS = ("positions", "segments", "layers", "attention", "heads", "neurons")  # where bert.py calls the op `tap`
+READOUTS = ("positions", "segments", "layers", "attention", "heads", "neurons")  # where model/ calls the op `tap`
 WORD_PARTS = ("positions", "segments")  # those beside the word embeddings
 
 

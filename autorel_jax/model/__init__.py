@@ -1,1 +1,1 @@
-"""Model: token ids or embeddings -> logits. The arithmetic (ops.py), the Linen modules, the heads."""
+"""Model: token ids or embeddings -> logits. Read ops.py (the arithmetic), blocks.py, heads.py, encoder.py."""

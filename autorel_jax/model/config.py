@@ -1,4 +1,8 @@
-"""BertConfig: the architecture, and `config.json` of a checkpoint <-> it."""
+"""BertConfig: the architecture, and `config.json` of a checkpoint <-> it.
+
+Which keys there are, what they default to and what is refused are facts of the family. Used by model/, by
+weights/checkpoint.py, which reads one, and by weights/directory.py, which writes one.
+"""
 
 import dataclasses
 import json
@@ -7,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from autorel_jax.errors import LARGEST_FLOAT, InputError
+from autorel_jax.families import FAMILIES, family_of
+from autorel_jax.families.bert import BERT
+from autorel_jax.families.family import REQUIRED, Family, Setting
 
-# transformers' architectures whose encoder is BERT's: with our classification head, or with heads that are ignored.
-CLASSIFIERS = ("BertForSequenceClassification",)
-ENCODERS = ("BertModel", "BertForPreTraining", "BertForMaskedLM", "BertForNextSentencePrediction")
 ACTIVATIONS = {  # the name in config.json -> the function's name in ops.py
     "gelu": "gelu",
     "gelu_python": "gelu",
@@ -38,9 +42,12 @@ SIZES = (
 )
 
 
+BERTS = BERT.defaults  # of a config made by hand; those of a file are its own family's
+
+
 @dataclasses.dataclass(frozen=True)
 class BertConfig:
-    """The architecture of a BERT classifier; the names are those of Hugging Face's `config.json`.
+    """The architecture of a classifier of BERT's kind; the names are those of BERT's `config.json`.
 
     `labels` is empty for a checkpoint without a classification head, and where the config names none until the
     head's size is known (`with_outputs`). `hidden_act` is a key of `ACTIVATIONS`.
@@ -51,19 +58,22 @@ class BertConfig:
     num_hidden_layers: int  # L
     num_attention_heads: int  # H
     intermediate_size: int  # F
-    hidden_act: str = "gelu"  # the exact (erf) GELU, BERT's own
-    max_position_embeddings: int = 512  # tokens incl. [CLS] and [SEP]
-    type_vocab_size: int = 2
-    layer_norm_eps: float = 1e-12  # inside the root; BERT's value
-    hidden_dropout_prob: float = 0.1
-    attention_probs_dropout_prob: float = 0.1
-    classifier_dropout: float | None = None  # None: as hidden_dropout_prob
-    initializer_range: float = 0.02  # standard deviation of a new weight
-    pad_token_id: int = 0
+    hidden_act: str = BERTS["hidden_act"]
+    max_position_embeddings: int = BERTS["max_position_embeddings"]  # rows of the position table; see `longest_text`
+    type_vocab_size: int = BERTS["type_vocab_size"]
+    layer_norm_eps: float = BERTS["layer_norm_eps"]
+    hidden_dropout_prob: float = BERTS["hidden_dropout_prob"]
+    attention_probs_dropout_prob: float = BERTS["attention_probs_dropout_prob"]
+    classifier_dropout: float | None = BERTS["classifier_dropout"]
+    initializer_range: float = BERTS["initializer_range"]
+    pad_token_id: int = BERTS["pad_token_id"]
     labels: tuple[str, ...] = ()
     problem_type: str | None = None  # None: by the number of labels, see `problem`
+    # Not in the repr, by which a resumed run knows its model again: there were runs before there was this field.
+    model_type: str = dataclasses.field(default=BERT.model_types[0], repr=False)
 
     def __post_init__(self):
+        family_of(self.model_type)
         for name in SIZES:
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
@@ -79,6 +89,16 @@ class BertConfig:
             raise InputError(f"problem_type={self.problem_type!r} is unknown; accepted: {', '.join(PROBLEMS)}.")
         if not 0 <= self.layer_norm_eps <= LARGEST_FLOAT:
             raise InputError(f"layer_norm_eps={self.layer_norm_eps!r}: expected a finite number of at least 0.")
+
+    @property
+    def family(self) -> Family:
+        """The facts of the model's family."""
+        return FAMILIES[self.model_type]
+
+    @property
+    def longest_text(self) -> int:
+        """The most tokens that the model reads at once, special tokens included."""
+        return self.max_position_embeddings - self.family.position_offset
 
     @property
     def num_labels(self) -> int:
@@ -105,11 +125,11 @@ COMPUTE_DTYPES = ("float32", "bfloat16")  # of the matrix products
 FLOAT64 = "float64"  # likewise, for checks: parameters too; needs jax_enable_x64
 
 
-def read_config(path: Path) -> BertConfig:
+def read_model_config(path: Path) -> BertConfig:
     """Reads `config.json` (Hugging Face) or `bert_config.json` (Google, the original BERT_LRP).
 
     Raises:
-      InputError: not JSON, or a model that is not BERT with BERT's classification head; the message names it.
+      InputError: not JSON, or a model of no family that is supported; the message names it.
     """
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
@@ -127,16 +147,27 @@ def read_config(path: Path) -> BertConfig:
 
 def parse_config(raw: Mapping[str, Any]) -> BertConfig:
     """A parsed `config.json` -> BertConfig, or an InputError that names what is not supported."""
-    refuse_unsupported(raw)
-    missing = [name for name in SIZES[:5] if raw.get(name) is None]
+    model_type = raw.get("model_type", BERT.model_types[0])  # Google's bert_config.json has no such key
+    family = family_of(model_type)
+    refuse_unsupported(raw, family)
+    values = {setting.field: value_of(setting, raw) for setting in family.settings}
+    missing = [setting.keys[0] for setting in family.settings if values[setting.field] is REQUIRED]
     if missing:
         raise InputError(f"the config lacks {', '.join(missing)}.")
-    known = {field.name for field in dataclasses.fields(BertConfig)} - {"labels", "problem_type"}
-    values = {name: value for name, value in raw.items() if name in known and value is not None}
-    for name, value in values.items():
-        if name != "hidden_act" and (not isinstance(value, int | float) or isinstance(value, bool)):
-            raise InputError(f"{name}={value!r}: expected a number.")
-    return BertConfig(**values, labels=label_names(raw), problem_type=raw.get("problem_type"))
+    labels, problem_type = label_names(raw), raw.get("problem_type")
+    return BertConfig(**values, labels=labels, problem_type=problem_type, model_type=model_type)
+
+
+def value_of(setting: Setting, raw: Mapping[str, Any]) -> Any:
+    """The value of a setting in a parsed `config.json`, or its default; null counts as absent."""
+    for key in setting.keys:
+        value = raw.get(key)
+        if value is None:
+            continue
+        if setting.field != "hidden_act" and (not isinstance(value, int | float) or isinstance(value, bool)):
+            raise InputError(f"{key}={value!r}: expected a number.")
+        return value
+    return setting.default
 
 
 def with_outputs(config: BertConfig, outputs: int) -> BertConfig:
@@ -148,27 +179,21 @@ def with_outputs(config: BertConfig, outputs: int) -> BertConfig:
     if not outputs:
         return dataclasses.replace(config, labels=())
     if config.labels and len(config.labels) != outputs:
-        raise InputError(f"classifier.weight has {outputs} outputs but the config names {len(config.labels)} labels.")
+        output = config.family.head.output
+        raise InputError(f"{output} has {outputs} outputs but the config names {len(config.labels)} labels.")
     return dataclasses.replace(config, labels=config.labels or default_labels(outputs))
 
 
-def refuse_unsupported(raw: Mapping[str, Any]) -> None:
-    """Raises InputError for a config of anything but BERT with absolute positions and BERT's head."""
-    kind = raw.get("model_type", "bert")
-    if kind != "bert":
-        raise InputError(f"model_type={kind!r} is not supported; accepted: 'bert'.")
+def refuse_unsupported(raw: Mapping[str, Any], family: Family) -> None:
+    """Raises InputError for an architecture or a setting that the family does not accept."""
+    architectures = family.classifiers + family.encoders
     for name in raw.get("architectures") or ():
-        if name not in CLASSIFIERS + ENCODERS:
-            raise InputError(f"architecture {name!r} is not supported; accepted: {', '.join(CLASSIFIERS + ENCODERS)}.")
-    positions = raw.get("position_embedding_type", "absolute")
-    if positions != "absolute":
-        raise InputError(f"position_embedding_type={positions!r} is not supported; accepted: 'absolute'.")
-    for name in ("is_decoder", "add_cross_attention", "pruned_heads"):
-        if raw.get(name):
-            raise InputError(f"{name}={raw[name]!r} is not supported; accepted: a plain encoder.")
-    for name in ("pooling", "pooling_mode", "classifier_pooling", "summary_type"):
-        if raw.get(name) not in (None, "cls", "first"):
-            raise InputError(f"{name}={raw[name]!r} is not supported; BERT's head reads [CLS].")
+        if name not in architectures:
+            raise InputError(f"architecture {name!r} is not supported; accepted: {', '.join(architectures)}.")
+    for refusal in family.refusals:
+        for key in refusal.keys:
+            if key in raw and raw[key] not in refusal.accepted:
+                raise InputError(f"{key}={raw[key]!r} is not supported; {refusal.advice}.")
 
 
 def default_labels(count: int) -> tuple[str, ...]:
@@ -195,17 +220,16 @@ def label_names(raw: Mapping[str, Any]) -> tuple[str, ...]:
 
 def config_json(config: BertConfig) -> dict[str, Any]:
     """BertConfig -> the object that transformers writes as `config.json`."""
-    values = dataclasses.asdict(config)
-    labels, _ = values.pop("labels"), values.pop("problem_type")
+    family, labels = config.family, config.labels
     head = {
         "id2label": {str(i): name for i, name in enumerate(labels)},
         "label2id": {name: i for i, name in enumerate(labels)},
         "problem_type": config.problem,
     }
     return {
-        "architectures": [CLASSIFIERS[0] if labels else ENCODERS[0]],
-        "model_type": "bert",
-        "position_embedding_type": "absolute",
-        **values,
+        "architectures": [family.classifiers[0] if labels else family.encoders[0]],
+        "model_type": config.model_type,
+        **family.fixed,
+        **{setting.keys[0]: getattr(config, setting.field) for setting in family.settings},
         **(head if labels else {}),
     }

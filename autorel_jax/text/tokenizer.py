@@ -1,6 +1,7 @@
 """Tokenizer files: tokenizer.json, vocab.txt, tokenizer_config.json <-> Backend.
 
-The only importer of `tokenizers`. Used by tokens.py, which turns texts into Tokens with it.
+Which special tokens a family has, and where they stand, are facts of the family. The only importer of `tokenizers`.
+Used by tokens.py, which turns texts into Tokens with it.
 """
 
 import json
@@ -10,17 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from autorel_jax.errors import InputError, one_line
+from autorel_jax.families.family import Family, TokenFacts
+from autorel_jax.text.layout import lay
 
-# The role of a special token -> BERT's own name for it; tokenizer_config.json may give another.
-SPECIAL = {
-    "pad_token": "[PAD]",
-    "unk_token": "[UNK]",
-    "cls_token": "[CLS]",
-    "sep_token": "[SEP]",
-    "mask_token": "[MASK]",
-}
-OPTIONAL = ("mask_token",)  # only the faithfulness checks mask
-POSITIONS = 512  # tokens, BERT's own; written as model_max_length where the files name no sane number
 UNBOUNDED = 10**6  # transformers writes 1e30 for "no limit"
 
 
@@ -29,6 +22,7 @@ class Backend:
     """A `tokenizers.Tokenizer` without truncation and padding, and what is known about it."""
 
     model: Any
+    facts: TokenFacts
     special: dict[str, str]  # role -> token; a role that the vocabulary lacks is left out
     cased: bool
     why: str  # where the choice of `cased` comes from
@@ -36,20 +30,21 @@ class Backend:
     warnings: tuple[str, ...] = ()
 
 
-def read_backend(path: Path, cased: bool | None = None) -> Backend:
+def read_backend(path: Path, cased: bool | None, family: Family) -> Backend:
     """Reads a directory with tokenizer.json or vocab.txt (as in transformers the first wins), or such a file.
 
     The settings of tokenizer_config.json count for a directory; a file that is named itself stands alone.
     """
-    path = Path(path)
+    path, facts = Path(path), family.tokens
     source = _find(path)
     settings = _settings(source.parent) if path.is_dir() else {}
-    special = SPECIAL | {role: _content(settings[role]) for role in SPECIAL if settings.get(role)}
+    special = {**facts.special, **{role: _content(settings[role]) for role in facts.special if settings.get(role)}}
     warnings: tuple[str, ...] = ()
     if source.name.endswith(".json"):
-        model = _from_json(source)
+        model = _from_json(source, family)
     else:
-        model, warnings = _from_vocab(source, special)
+        model, warnings = _from_vocab(source, special, family)
+    _require(model.get_vocab(), source, special, family)
     _add_tokens(model, source, special, settings)
     cased, why = _case(model, source, settings, cased)
     if _own_pipeline(model):
@@ -57,7 +52,7 @@ def read_backend(path: Path, cased: bool | None = None) -> Backend:
     model.no_truncation()
     model.no_padding()
     special = {role: token for role, token in special.items() if model.token_to_id(token) is not None}
-    return Backend(model, special, cased, why, _positions(settings), warnings)
+    return Backend(model, facts, special, cased, why, _positions(settings, facts.longest), warnings)
 
 
 def write_backend(backend: Backend, directory: Path) -> None:
@@ -120,13 +115,13 @@ def _content(token: Any) -> str:
     return content
 
 
-def _positions(settings: dict[str, Any]) -> int:
+def _positions(settings: dict[str, Any], longest: int) -> int:
     value = settings.get("model_max_length")
     sane = isinstance(value, int | float) and 0 < value < UNBOUNDED
-    return int(value) if sane else POSITIONS
+    return int(value) if sane else longest
 
 
-def _from_json(path: Path) -> Any:
+def _from_json(path: Path, family: Family) -> Any:
     from tokenizers import Tokenizer, pre_tokenizers
 
     try:
@@ -134,18 +129,19 @@ def _from_json(path: Path) -> Any:
     except Exception as error:  # the library raises bare Exception
         raise InputError(f"{path} is not a tokenizer.json: {one_line(error)}.") from None
     kind = type(model.model).__name__
-    if kind != "WordPiece":
-        raise InputError(f"{path} holds a {kind} tokenizer; BERT's is WordPiece. Is this a BERT checkpoint?")
+    name, expected = family.name, family.tokens.kind
+    if kind != expected:
+        raise InputError(f"{path} holds a {kind} tokenizer; {name}'s is {expected}. Is this a {name} checkpoint?")
     if model.pre_tokenizer is None:
         model.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     return model
 
 
-def _from_vocab(path: Path, special: dict[str, str]) -> tuple[Any, tuple[str, ...]]:
+def _from_vocab(path: Path, special: dict[str, str], family: Family) -> tuple[Any, tuple[str, ...]]:
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
 
     vocab, warnings = _vocab(path)
-    _require(vocab, path, special)
+    _require(vocab, path, special, family)
     model = Tokenizer(models.WordPiece(vocab, unk_token=special["unk_token"]))
     model.normalizer = normalizers.BertNormalizer()
     model.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
@@ -190,15 +186,15 @@ def _lines(path: Path) -> list[str]:
     return lines
 
 
-def _require(vocab: Any, path: Path, special: dict[str, str]) -> None:
-    missing = [token for role, token in special.items() if role not in OPTIONAL and token not in vocab]
+def _require(vocab: Any, path: Path, special: dict[str, str], family: Family) -> None:
+    missing = [token for role, token in special.items() if role not in family.tokens.optional and token not in vocab]
     if missing:
-        raise InputError(f"{path} lacks {', '.join(missing)}, which BERT needs; give the vocabulary of a BERT model.")
+        name, lacking = family.name, ", ".join(missing)
+        raise InputError(f"{path} lacks {lacking}, which {name} needs; give the vocabulary of a {name} model.")
 
 
 def _add_tokens(model: Any, source: Path, special: dict[str, str], settings: dict[str, Any]) -> None:
     """Registers special tokens, so that "[SEP]" in a text is one token, and those that the settings add."""
-    _require(model.get_vocab(), source, special)
     known = {token.content for token in model.get_added_tokens_decoder().values()}
     vocab = model.get_vocab()
     model.add_special_tokens([token for token in special.values() if token in vocab and token not in known])
@@ -271,11 +267,16 @@ def _template(backend: Backend) -> None:
     """Sets [CLS] A [SEP] B [SEP], which readers of tokenizer.json expect there; tokens.py does it itself."""
     from tokenizers import processors
 
-    start, end = backend.special["cls_token"], backend.special["sep_token"]
+    facts, special = backend.facts, backend.special
+    single, pair = (
+        " ".join(f"{what}:{segment}" for what, segment, _ in lay(template, ("$A", "$B"), special))
+        for template in (facts.single, facts.pair)
+    )
+    used = {holds: special[holds] for holds, _ in facts.pair if isinstance(holds, str)}
     backend.model.post_processor = processors.TemplateProcessing(
-        single=f"{start}:0 $A:0 {end}:0",
-        pair=f"{start}:0 $A:0 {end}:0 $B:1 {end}:1",
-        special_tokens=[(token, backend.model.token_to_id(token)) for token in (start, end)],
+        single=single,
+        pair=pair,
+        special_tokens=[(token, backend.model.token_to_id(token)) for token in used.values()],
     )
 
 

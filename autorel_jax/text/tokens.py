@@ -1,7 +1,7 @@
 """Tokens: a text, or a pair of texts, -> token ids with the word and the characters of each.
 
 `load_tokenizer` reads a vocabulary, Tokenizer maps texts to Tokens, `pad` lays rows side by side in a Batch.
-Used by classifier.py, explainer.py and words.py. B batch, T tokens, W words.
+Used by classifier.py, words.py, explaining/ and training/. B batch, T tokens, W words.
 """
 
 import functools
@@ -16,20 +16,23 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from autorel_jax.errors import InputError
+from autorel_jax.families.bert import BERT
+from autorel_jax.families.family import Family, Template
+from autorel_jax.text.layout import lay, room
 from autorel_jax.text.tokenizer import Backend, read_backend, write_backend
 
 Text = str | Sequence[str]
 Span = tuple[int, int]
 
 CHUNK = 1024  # texts per call of the tokenizers library; its Encodings take about 200 bytes a token
-# A word as BERT sees it: its cleaner deletes these control characters, which Python calls whitespace, so
+# A word as the model sees it: BERT's cleaner deletes these control characters, which Python calls whitespace, so
 # that "a\x0bb" is one piece, hence one word.
 WORD = re.compile(r"\S+(?:[\x0b\x0c\x1c-\x1f\x85]+\S+)*")
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Tokens:
-    """One text or pair: [CLS] A [SEP] or [CLS] A [SEP] B [SEP].
+    """One text or pair among special tokens, as layout.py puts them: [CLS] A [SEP] B [SEP].
 
     Words are in order of appearance and in the spelling of the original text; a special token is a word of
     its own, so that Σ words = Σ tokens. A word of the text that gives no word piece (a lone zero-width space,
@@ -55,7 +58,7 @@ class Encoded:
 
     ids: np.ndarray  # [sum of lengths] int32
     offsets: np.ndarray  # [N + 1] int64: row i is ids[offsets[i] : offsets[i + 1]]
-    first: np.ndarray  # [N] int32, tokens of segment 0: [CLS] A [SEP]; the rest are segment 1
+    first: np.ndarray  # [N] int32, tokens of segment 0; those after them are of segment 1
     whole: np.ndarray  # [N] int32, tokens before max_length cut any
 
     def __len__(self) -> int:
@@ -112,31 +115,34 @@ def pad(rows: Sequence[Tokens], length: int, batch: int, pad_id: int = 0) -> Bat
     return Batch(ids, there.astype(np.int32), types)
 
 
-def load_tokenizer(path: Path, cased: bool | None = None) -> "Tokenizer":
+def load_tokenizer(path: Path, cased: bool | None = None, family: Family = BERT) -> "Tokenizer":
     """Reads a local directory with tokenizer.json or vocab.txt, or such a file itself.
 
-    `cased` overrides what the files say; `tokenizer.why` tells where the choice comes from.
+    `cased` overrides what the files say; `tokenizer.why` tells where the choice comes from. `family` is the model's.
     """
-    return Tokenizer(read_backend(path, cased))
+    return Tokenizer(read_backend(path, cased, family))
 
 
 class Tokenizer:
-    """BERT's tokenizer: the ids of transformers' BertTokenizer, and the words and characters behind them."""
+    """A model's tokenizer: the ids that transformers' gives, and the words and characters behind them."""
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
+        self.facts = backend.facts  # of the family: its special tokens and where they stand
         pieces = backend.model.get_vocab(with_added_tokens=True)
         self._pieces = {number: piece for piece, number in pieces.items()}
         self.cased = backend.cased
         self.why = backend.why
         self.warnings = backend.warnings  # about the vocabulary
-        self.positions = backend.positions  # the files' model_max_length, or 512
+        self.positions = backend.positions  # the files' model_max_length, or the family's
         self.vocab_size = len(pieces)  # added tokens included
         self.max_id = max(self._pieces)  # the embedding table must be longer than this
         ids = {role: pieces[token] for role, token in backend.special.items()}
         self.pad_id, self.unk_id = ids["pad_token"], ids["unk_token"]
         self.cls_id, self.sep_id = ids["cls_token"], ids["sep_token"]
         self.mask_id: int | None = ids.get("mask_token")
+        self._special_ids = {role: [number] for role, number in ids.items()}
+        self._special_segments = {role: _special(number, self._pieces[number]) for role, number in ids.items()}
 
     @functools.cached_property
     def fingerprint(self) -> str:
@@ -167,11 +173,10 @@ class Tokenizer:
                 raise InputError(
                     f"Got {len(columns[0])} texts but {len(columns[1])} pairs; give one pair for each text."
                 )
-        room = max_length - 1 - len(columns)  # [CLS], and a [SEP] after each text
-        if room < 1:
-            raise InputError(f"max_length={max_length} leaves no room for text; use at least {2 + len(columns)}.")
+        template = self._template(columns)
+        pieces = room(template, max_length)
         encoded = [self._segments(column, split_punctuation) for column in columns]
-        return [self._row(segments, room) for segments in zip(*encoded, strict=True)]
+        return [self._row(segments, pieces, template) for segments in zip(*encoded, strict=True)]
 
     def encode(self, texts: Sequence[str], pairs: Sequence[str] | None = None, *, max_length: int) -> "Encoded":
         """The ids alone of texts (or pairs), as `__call__` gives them, without words and characters: for training.
@@ -179,9 +184,8 @@ class Tokenizer:
         The texts are `encodable`: where they are read, the file and the line of one that is not are known.
         """
         columns = [texts] if pairs is None else [texts, pairs]
-        room = max_length - 1 - len(columns)
-        if room < 1:
-            raise InputError(f"max_length={max_length} leaves no room for text; use at least {2 + len(columns)}.")
+        template = self._template(columns)
+        pieces = room(template, max_length)
         rows, first, whole = [], [], []
         for start in range(0, len(texts), CHUNK):
             parts = [
@@ -190,13 +194,11 @@ class Tokenizer:
             ]
             for segments in zip(*parts, strict=True):
                 lengths = [len(segment) for segment in segments]
-                kept = _kept(lengths, room)
-                row = [self.cls_id]
-                for segment, count in zip(segments, kept, strict=True):
-                    row += [*segment[:count], self.sep_id]
-                rows.append(np.array(row, np.int32))
-                first.append(kept[0] + 2)
-                whole.append(sum(lengths) + 1 + len(columns))
+                kept = [segment[:count] for segment, count in zip(segments, _kept(lengths, pieces), strict=True)]
+                laid = lay(template, kept, self._special_ids)
+                rows.append(np.array([number for part, _, _ in laid for number in part], np.int32))
+                first.append(sum(len(part) for part, segment, _ in laid if segment == 0))
+                whole.append(sum(lengths) + max_length - pieces)
         offsets = np.cumsum([0, *(len(row) for row in rows)])
         ids = np.concatenate(rows) if rows else np.zeros(0, np.int32)
         return Encoded(ids, offsets, np.array(first, np.int32), np.array(whole, np.int32))
@@ -223,6 +225,9 @@ class Tokenizer:
         """Writes tokenizer.json, tokenizer_config.json and vocab.txt, for transformers and load_tokenizer."""
         write_backend(self._backend, directory)
 
+    def _template(self, columns: Sequence[Any]) -> Template:
+        return self.facts.single if len(columns) == 1 else self.facts.pair
+
     def _segments(self, column: list["_Source"], split: bool) -> Iterator["_Segment"]:
         for start in range(0, len(column), CHUNK):
             sources = column[start : start + CHUNK]
@@ -230,21 +235,19 @@ class Tokenizer:
             for source, encoding in zip(sources, encodings, strict=True):
                 yield _segment(source, encoding, split)
 
-    def _row(self, segments: Sequence["_Segment"], room: int) -> Tokens:
+    def _row(self, segments: Sequence["_Segment"], room: int, template: Template) -> Tokens:
         lengths = [len(segment.ids) for segment in segments]
         kept = _kept(lengths, room)
-        ids, types, index, spans = [self.cls_id], [0], [0], [None]
-        words, word_spans, word_segments = [self._pieces[self.cls_id]], [None], [0]
-        for number, segment in enumerate(map(_cut, segments, kept)):
+        ids, types, index, spans, words, word_spans, word_segments = [], [], [], [], [], [], []
+        for part, segment, text in lay(template, list(map(_cut, segments, kept)), self._special_segments):
             first = len(words)
-            ids += [*segment.ids, self.sep_id]
-            types += [number] * (len(segment.ids) + 1)
-            index += [first + word for word in segment.index]
-            index.append(first + len(segment.words))
-            spans += [*segment.spans, None]
-            words += [*segment.words, self._pieces[self.sep_id]]
-            word_spans += [*segment.word_spans, None]
-            word_segments += [number] * (len(segment.words) + 1)
+            ids += part.ids
+            types += [segment] * len(part.ids)
+            index += [first + word for word in part.index]
+            spans += part.spans
+            words += part.words
+            word_spans += part.word_spans
+            word_segments += [text] * len(part.words)
         return Tokens(
             ids=np.array(ids, np.int32),
             types=np.array(types, np.int32),
@@ -265,14 +268,19 @@ class _Source(NamedTuple):
 
 
 class _Segment(NamedTuple):
-    """One text without special tokens."""
+    """One text without special tokens, or one special token."""
 
     text: str
     ids: list[int]
-    spans: list[Span]
+    spans: list[Span | None]
     index: list[int]
     words: list[str]
-    word_spans: list[Span]
+    word_spans: list[Span | None]
+
+
+def _special(number: int, piece: str) -> _Segment:
+    """A special token, which is a word of its own."""
+    return _Segment("", [number], [None], [0], [piece], [None])
 
 
 def _column(texts: Iterable[Text], name: str) -> list[_Source]:

@@ -4,7 +4,7 @@
 
 Each word piece has one vote for the weights, shared by the windows that hold it. Since the document's logit is a
 weighted mean of the windows' logits, its relevance is the same mean of theirs, and totals are kept:
-Σ_i R_i = Σ_k w_k Σ_i R_ki. Used by explainer.py. T word pieces of the text, K windows, N targets, C labels.
+Σ_i R_i = Σ_k w_k Σ_i R_ki. Used by explaining/. T word pieces of the text, K windows, N targets, C labels.
 """
 
 from collections.abc import Sequence
@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from autorel_jax.families.family import Template
+from autorel_jax.text.layout import around
 from autorel_jax.text.tokens import Tokens
 
 
@@ -27,7 +29,7 @@ class Window:
 
 
 class Excerpt(NamedTuple):
-    """What the model reads of a window: [CLS], its word pieces, [SEP]."""
+    """What the model reads of a window: its word pieces, among the special tokens of a whole text."""
 
     ids: np.ndarray  # [T] int32
     types: np.ndarray  # [T] int32
@@ -49,20 +51,32 @@ def weights(windows: Sequence[range], pieces: int) -> np.ndarray:
     return np.array([(1 / holding[window.start : window.stop]).sum() for window in windows]) / pieces
 
 
-def excerpt(tokens: Tokens, window: range) -> Excerpt:
-    """The tokens of a window of one text."""
-    places = np.array([0, *(piece + 1 for piece in window), len(tokens.ids) - 1])
-    spans = tuple(tokens.spans[place] for place in places)
-    return Excerpt(tokens.ids[places], tokens.types[places], tokens.word_index[places], spans)
+def places(window: range, pieces: int, template: Template) -> np.ndarray:
+    """Where a window's tokens stand among the text's: its word pieces, and the special tokens, which all windows have.
 
-
-def stitch(relevance: Sequence[np.ndarray], windows: Sequence[range], weights: np.ndarray, pieces: int) -> np.ndarray:
-    """Relevance [N, T_k] of each window's tokens -> that of the text's [N, T + 2], in the type of the input.
-
-    That of [CLS] and [SEP] is that of theirs in every window.
+    `template` is that of one text.
     """
-    whole = np.zeros((len(relevance[0]), pieces + 2))
+    before, after = around(template)
+    end = before + pieces
+    inside = np.arange(before + window.start, before + window.stop)
+    return np.concatenate([np.arange(before), inside, np.arange(end, end + after)])
+
+
+def excerpt(tokens: Tokens, window: range, template: Template) -> Excerpt:
+    """The tokens of a window of one text."""
+    kept = places(window, len(tokens.ids) - sum(around(template)), template)
+    spans = tuple(tokens.spans[place] for place in kept)
+    return Excerpt(tokens.ids[kept], tokens.types[kept], tokens.word_index[kept], spans)
+
+
+def stitch(
+    relevance: Sequence[np.ndarray], windows: Sequence[range], weights: np.ndarray, pieces: int, template: Template
+) -> np.ndarray:
+    """Relevance [N, T_k] of each window's tokens -> that of the text's [N, T and special tokens], in the input's type.
+
+    That of a special token is the weighted sum over all windows.
+    """
+    whole = np.zeros((len(relevance[0]), pieces + sum(around(template))))
     for part, window, weight in zip(relevance, windows, weights, strict=True):
-        whole[:, [0, -1]] += weight * part[:, [0, -1]]
-        whole[:, window.start + 1 : window.stop + 1] += weight * part[:, 1:-1]
+        whole[:, places(window, pieces, template)] += weight * part
     return whole.astype(relevance[0].dtype)

@@ -1,6 +1,6 @@
 """Words: relevance per token -> relevance per word.
 
-A word's relevance is the sum over its word pieces, so totals are kept. Used by explainer.py.
+A word's relevance is the sum over its word pieces, so totals are kept. Used by explaining/.
 """
 
 import numpy as np

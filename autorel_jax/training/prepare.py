@@ -59,7 +59,7 @@ class Prepared:
 
     def lengths(self, examples: Examples) -> tuple[int, ...]:
         """What an evaluation pads to: the lengths of training, and one more where rows are longer."""
-        longest = min(round_up(examples.lengths.max(), MULTIPLE), self.start.config.max_position_embeddings)
+        longest = min(round_up(examples.lengths.max(), MULTIPLE), self.start.config.longest_text)
         return self.plan.lengths if longest <= self.plan.lengths[-1] else (*self.plan.lengths, int(longest))
 
 
@@ -78,7 +78,7 @@ def prepare(config: TrainConfig, devices: Sequence[Any] | None, show: Callable[[
     show(f"{start.source}: {'; '.join(start.notes)}")
     splits = tokenized_splits(config, task, start, show)
     mesh = sharding.make_mesh(devices or jax.devices())
-    plan = make_plan(config, splits, start.config.max_position_embeddings, mesh.size)
+    plan = make_plan(config, splits, start.config.longest_text, mesh.size)
     steps = config.max_steps or math.ceil(config.epochs * plan.steps_per_epoch)
     if steps > LARGEST_INT:
         raise InputError(

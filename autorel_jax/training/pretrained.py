@@ -40,12 +40,11 @@ def read_pretrained(config: TrainConfig, task: TaskConfig) -> Pretrained:
       InputError: the checkpoint cannot be read, or `max_length` exceeds its positions.
     """
     checkpoint = weights.read(config.model, config=config.model_config, revision=config.revision, encoder=True)
-    tokenizer = load_tokenizer(config.vocab or checkpoint.directory, config.cased)
+    tokenizer = load_tokenizer(config.vocab or checkpoint.directory, config.cased, checkpoint.config.family)
     settled = for_task(checkpoint.config, config, task)
-    if config.max_length > settled.max_position_embeddings:
+    if config.max_length > settled.longest_text:
         raise InputError(
-            f"max_length={config.max_length} exceeds the model's {settled.max_position_embeddings} positions; "
-            "use at most as many."
+            f"max_length={config.max_length} exceeds the model's {settled.longest_text} positions; use at most as many."
         )
     params = checkpoint.params
     if (checkpoint.config.labels, checkpoint.config.problem) != (settled.labels, settled.problem):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from autorel_jax.errors import InputError, one_line
-from autorel_jax.model.config import BertConfig, read_config
+from autorel_jax.model.config import BertConfig, read_model_config
 from autorel_jax.weights.files import Source, locate, read_tensors
 from autorel_jax.weights.params import to_params
 
@@ -21,7 +21,7 @@ class Checkpoint:
     params: dict[str, Any]  # float32 NumPy arrays
     source: str  # the weights that were read, for messages
     directory: Path  # where the tokenizer's files are looked for
-    ignored: tuple[str, ...]  # tensors that a BERT classifier does not need
+    ignored: tuple[str, ...]  # tensors that a classifier does not need
     warnings: tuple[str, ...]
 
 
@@ -38,10 +38,10 @@ def read(
       encoder: whether the pooler may be missing, to be trained.
 
     Raises:
-      InputError: what is there is not a whole BERT; the message names the file or the tensor.
+      InputError: what is there is not a whole model; the message names the file or the tensor.
     """
     source, label = find(str(path), config and Path(config), revision)
-    parsed = read_config(source.config)
+    parsed = read_model_config(source.config)
     params, labelled, ignored, warnings = to_params(read_tensors(source.weights), parsed, label, encoder)
     return Checkpoint(labelled, params, label, source.directory, ignored, warnings)
 

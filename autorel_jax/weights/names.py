@@ -1,128 +1,110 @@
 """Names: a tensor's name in a PyTorch, Flax or TensorFlow checkpoint <-> the place of its values in params.
 
-All three formats name BERT's modules alike, so there is one table, under PyTorch's names, and `canonical`
-brings the other spellings to it. Used by params.py.
+All three formats name a model's modules alike. So a family has one table, under PyTorch's names, and `identify` brings
+the other spellings to it. Used by params.py.
 """
 
 import re
+from collections.abc import Iterable
 from typing import NamedTuple
 
+from autorel_jax.errors import InputError
+from autorel_jax.families.family import KERNEL, TABLE, Family, Leaf
 from autorel_jax.model.config import BertConfig
+from autorel_jax.model.parameters import LAST, STACK, Parameter, parameters
 
-Parts = dict[str, tuple[str, tuple[str, ...]]]  # "weight" or "bias" -> (our path, the sizes by their config names)
-WIDTH, INNER = "hidden_size", "intermediate_size"
+# Other spellings of "weight". TensorFlow's and Flax's kernels are [in, out] like ours.
+WEIGHT_OR_BIAS = {"gamma": "weight", "beta": "bias", "scale": "weight", "kernel": "weight", "embedding": "weight"}
+WRAPPERS = r"(?:(?:module|_orig_mod|params)\.)*"  # of DataParallel, torch.compile and Flax
+OPTIMIZERS = r"(.*\.)?(adam_m|adam_v)|global_step"  # TensorFlow keeps them among the weights
+TF_LAYER = re.compile(r"\blayer_(\d+)\b")
 
 
 class Slot(NamedTuple):
     """Where a tensor's values stand in our params."""
 
     path: str  # "layers/query/kernel"
-    sizes: tuple[str, ...]  # the config values that are its shape, ours: kernels are [in, out]
-    row: int | None = None  # of the stack of layers; None: the path is no stack
-
-    @property
-    def is_kernel(self) -> bool:
-        """A linear map's weight: PyTorch keeps it as [out, in]."""
-        return self.path.endswith("kernel")
+    sizes: tuple[str, ...]  # the config values that are its shape
+    shape: tuple[int, ...]  # ours: kernels are [in, out]
+    is_kernel: bool  # a linear map's weight, which PyTorch keeps as [out, in]
+    row: int | None  # of the stack of layers; None: the path is not a stack
+    written: str  # its name in the checkpoints that we write
 
 
-def table(path: str, rows: str) -> Parts:
-    """An embedding table."""
-    return {"weight": (path, (rows, WIDTH))}
+class Names(NamedTuple):
+    """The tensors of a file."""
 
-
-def norm(path: str) -> Parts:
-    """A LayerNorm."""
-    return {"weight": (f"{path}/scale", (WIDTH,)), "bias": (f"{path}/bias", (WIDTH,))}
-
-
-def affine(path: str, rows: str, columns: str) -> Parts:
-    """A linear map."""
-    return {"weight": (f"{path}/kernel", (rows, columns)), "bias": (f"{path}/bias", (columns,))}
-
-
-EMBEDDINGS = {
-    "embeddings.word_embeddings": table("embeddings/word", "vocab_size"),
-    "embeddings.position_embeddings": table("embeddings/position", "max_position_embeddings"),
-    "embeddings.token_type_embeddings": table("embeddings/type", "type_vocab_size"),
-    "embeddings.LayerNorm": norm("embeddings/norm"),
-}
-LAYER = {  # under encoder.layer.N; ours under layers (row N) or last_layer
-    "attention.self.query": affine("query", WIDTH, WIDTH),
-    "attention.self.key": affine("key", WIDTH, WIDTH),
-    "attention.self.value": affine("value", WIDTH, WIDTH),
-    "attention.output.dense": affine("attention_output", WIDTH, WIDTH),
-    "attention.output.LayerNorm": norm("attention_norm"),
-    "intermediate.dense": affine("inner", WIDTH, INNER),
-    "output.dense": affine("output", INNER, WIDTH),
-    "output.LayerNorm": norm("output_norm"),
-}
-POOLER = {"pooler.dense": affine("pooler", WIDTH, WIDTH)}
-POOLER_TENSORS = tuple(f"{module}.{part}" for module, parts in POOLER.items() for part in parts)
-CLASSIFIER = {"classifier": affine("classifier", WIDTH, "num_labels")}
-
-# Other spellings of the parts. TensorFlow's and Flax's kernels are [in, out] like ours.
-PARTS = {"gamma": "weight", "beta": "bias", "scale": "weight", "kernel": "weight", "embedding": "weight"}
-TF_HEAD = {"output_weights": "classifier.weight", "output_bias": "classifier.bias"}  # weights [C, D]
-PREFIX = re.compile(r"(?:(?:module|_orig_mod|params)\.)*(?:bert\.)?")
-IGNORED = re.compile(
-    r"embeddings\.(position_ids|token_type_ids)"  # counters, no weights
-    r"|cls\..*"  # the heads of pre-training: masked words, next sentence
-    r"|(.*\.)?(adam_m|adam_v)|global_step"  # the optimizer's
-)
-FOREIGN = {  # heads that are not BERT's, by the start of the name
-    "classifier.dense.": "RoBERTa's classification head",
-    "classifier.out_proj.": "RoBERTa's classification head",
-    "pre_classifier.": "DistilBERT's classification head",
-    "qa_outputs.": "a question-answering head",
-}
-LAYER_NUMBER = re.compile(r"encoder\.layer\.(\d{1,9})\.")
-
-
-def canonical(name: str) -> str:
-    """PyTorch's name without prefix: bert/embeddings/LayerNorm/gamma -> embeddings.LayerNorm.weight."""
-    name = re.sub(r"\blayer_(\d+)\b", r"layer.\1", TF_HEAD.get(name, name).replace("/", "."))
-    name = name[PREFIX.match(name).end() :]
-    if name in EMBEDDINGS:  # TensorFlow names a table by its module alone
-        return f"{name}.weight"
-    module, dot, part = name.rpartition(".")
-    return module + dot + PARTS.get(part, part)
-
-
-def is_in_out(name: str) -> bool:
-    """Whether the linear map of that raw name is kept as [in, out]."""
-    return name.endswith("kernel")
+    known: dict[str, str]  # PyTorch's name without prefix -> the name in the file
+    ignored: list[str]  # the names in the file of those that are not needed
 
 
 def slots(config: BertConfig) -> dict[str, Slot]:
     """Every tensor of that model: PyTorch's name without prefix -> Slot."""
-    head = CLASSIFIER if config.labels else {}
-    found = {
-        f"{module}.{part}": Slot(path, sizes)
-        for module, parts in (EMBEDDINGS | POOLER | head).items()
-        for part, (path, sizes) in parts.items()
-    }
-    last = config.num_hidden_layers - 1
+    family, made, last = config.family, parameters(config), config.num_hidden_layers - 1
+    found = {leaf.tensor: slot(leaf, made, leaf.path, family.prefix + leaf.tensor) for leaf in family.outside}
+    if config.labels:
+        found |= {leaf.tensor: slot(leaf, made, leaf.path, leaf.tensor) for leaf in family.head.leaves}
+    # Layers differ in their names and rows alone: a slot is made once for each leaf.
+    layer = [(leaf, slot(leaf, made, f"{LAST}/{leaf.path}", "")) for leaf in family.layers.leaves]
     for number in range(last + 1):
-        stack, row = ("last_layer", None) if number == last else ("layers", number)
-        for module, parts in LAYER.items():
-            for part, (path, sizes) in parts.items():
-                name = f"encoder.layer.{number}.{module}.{part}"
-                found[name] = Slot(f"{stack}/{path}", sizes, row)
+        for leaf, own in layer:
+            path, row = (own.path, None) if number == last else (f"{STACK}/{leaf.path}", number)
+            name = f"{family.layers.name}.{number}.{leaf.tensor}"
+            found[name] = Slot(path, own.sizes, own.shape, own.is_kernel, row, family.prefix + name)
     return found
 
 
-def leaf_shapes(config: BertConfig) -> dict[str, tuple[int, ...]]:
-    """The shape of every leaf of our params, by its path; the stack is there also where it has no rows."""
-    found = {
-        slot.path: tuple(getattr(config, size) for size in slot.sizes)
-        for slot in slots(config).values()
-        if slot.row is None
-    }
-    depth = config.num_hidden_layers - 1
-    stacked = {
-        path.replace("last_layer", "layers"): (depth, *shape)
-        for path, shape in found.items()
-        if path.startswith("last_layer")
-    }
-    return found | stacked
+def slot(leaf: Leaf, made: dict[str, Parameter], path: str, written: str) -> Slot:
+    """The slot of a leaf outside the stack."""
+    return Slot(path, leaf.sizes, made[path].shape, leaf.kind == KERNEL, None, written)
+
+
+def identify(raws: Iterable[str], family: Family, source: str) -> Names:
+    """The names in a file -> PyTorch's names without prefix, and those to ignore; `source` names the file in messages.
+
+    Raises:
+      InputError: a name that cannot be printed, one of a foreign head, or two names of one tensor.
+    """
+    ignored_pattern = re.compile("|".join((*family.ignored, OPTIMIZERS)))
+    prefix = re.compile(f"{WRAPPERS}(?:{re.escape(family.prefix)})?")
+    tables = {leaf.tensor.removesuffix(".weight") for leaf in family.outside if leaf.kind == TABLE}
+    known: dict[str, str] = {}
+    ignored = []
+    for raw in raws:
+        if not raw.isprintable():
+            raise InputError(f"{source}: a tensor is named {raw!r}; expected a printable name.")
+        name = canonical(family.renamed.get(raw, raw), prefix, tables)
+        refuse_foreign(name, raw, family, source)
+        if ignored_pattern.fullmatch(name):
+            ignored.append(raw)
+        elif name in known:
+            raise InputError(f"{source}: both {known[name]} and {raw} hold {name}; remove one.")
+        else:
+            known[name] = raw
+    return Names(known, ignored)
+
+
+def canonical(raw: str, prefix: re.Pattern[str], tables: set[str]) -> str:
+    """PyTorch's name without prefix: bert/embeddings/LayerNorm/gamma -> embeddings.LayerNorm.weight."""
+    name = TF_LAYER.sub(r"layer.\1", raw.replace("/", "."))
+    name = name[prefix.match(name).end() :]
+    if name in tables:  # TensorFlow names a table by its module alone
+        return f"{name}.weight"
+    module, dot, last = name.rpartition(".")
+    return module + dot + WEIGHT_OR_BIAS.get(last, last)
+
+
+def refuse_foreign(name: str, raw: str, family: Family, source: str) -> None:
+    """Raises InputError for a tensor of a head that is not the family's."""
+    for start, head in family.foreign.items():
+        if name.startswith(start):
+            raise InputError(
+                f"{source}: tensor {raw} is of {head}, which is not supported; {family.name}'s is "
+                f"{family.head.described}."
+            )
+
+
+def layer_numbers(names: Iterable[str], family: Family) -> set[int]:
+    """The numbers of the layers that the names speak of."""
+    number = re.compile(rf"{re.escape(family.layers.name)}\.(\d{{1,9}})\.")
+    return {int(match[1]) for match in map(number.match, names) if match}

@@ -1,30 +1,21 @@
 """Params: a checkpoint's tensors by name <-> our params tree, strictly.
 
 Every tensor is used or ignorable by name, every leaf is filled, every shape is the config's. Used by
-checkpoint.py and directory.py; also by program.py, so this needs neither Flax nor transformers.
+checkpoint.py and directory.py, and by export/, so this needs neither Flax nor transformers.
 """
 
 import dataclasses
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from autorel_jax.errors import InputError
 from autorel_jax.model.config import BertConfig, with_outputs
+from autorel_jax.model.parameters import STACK, nested, parameters
 from autorel_jax.weights.disk import Tensors
-from autorel_jax.weights.names import (
-    FOREIGN,
-    IGNORED,
-    LAYER_NUMBER,
-    POOLER_TENSORS,
-    Slot,
-    canonical,
-    is_in_out,
-    leaf_shapes,
-    slots,
-)
+from autorel_jax.weights.names import Slot, identify, layer_numbers, slots
 
 FLOATS = ("float16", "bfloat16", "float32", "float64")
 SHOWN = 5  # names listed in a message
@@ -35,8 +26,16 @@ class Converted(NamedTuple):
 
     params: dict[str, Any]  # float32
     config: BertConfig  # its labels are those of the head: none without one
-    ignored: tuple[str, ...]  # tensors that BERT with a classification head does not need
+    ignored: tuple[str, ...]  # tensors that a classifier does not need
     warnings: tuple[str, ...]
+
+
+class Found(NamedTuple):
+    """A tensor of a file and its place in params."""
+
+    raw: str  # its name in the file
+    slot: Slot
+    flipped: bool  # whether the file keeps it as [out, in], and we as [in, out]
 
 
 def to_params(tensors: Tensors, config: BertConfig, source: str, encoder: bool = False) -> Converted:
@@ -48,11 +47,13 @@ def to_params(tensors: Tensors, config: BertConfig, source: str, encoder: bool =
     Raises:
       InputError: tensors that are missing, unknown, doubled, of the wrong shape or not floating-point.
     """
-    names, ignored = identify(tensors, source)
+    names, ignored = identify(tensors, config.family, source)
     labelled = with_head(tensors, names, config, source)
-    check_names(names, labelled, source, POOLER_TENSORS if encoder else ())
-    check_arrays(tensors, names, labelled, source)
-    params, damaged = fill(tensors, names, labelled)
+    wanted = slots(labelled)
+    check_names(names, wanted, labelled, source, encoder)
+    found = [Found(names[name], slot, flipped(names[name], slot)) for name, slot in wanted.items() if name in names]
+    check_arrays(tensors, found, labelled, source)
+    params, damaged = fill(tensors, found, labelled)
     warnings = [f"{source}: NaN or inf in {listing(damaged)}."] if damaged else []
     if config.labels and not labelled.labels:
         warnings.append(f"{source}: no classification head, although the config names {len(config.labels)} labels.")
@@ -60,13 +61,12 @@ def to_params(tensors: Tensors, config: BertConfig, source: str, encoder: bool =
 
 
 def to_tensors(params: dict[str, Any], config: BertConfig) -> Tensors:
-    """Params -> C-ordered tensors under the names of PyTorch's BertForSequenceClassification."""
+    """Params -> C-ordered tensors under PyTorch's names of the family's classifier."""
     flat, tensors = dict(leaves(params)), {}
-    for name, slot in slots(config).items():
+    for slot in slots(config).values():
         values = np.asarray(flat[slot.path])
         values = values if slot.row is None else values[slot.row]
-        prefix = "" if name.startswith("classifier.") else "bert."
-        tensors[prefix + name] = np.ascontiguousarray(values.T if slot.is_kernel else values)
+        tensors[slot.written] = np.ascontiguousarray(values.T if slot.is_kernel else values)
     return tensors
 
 
@@ -96,73 +96,54 @@ def listing(names: Iterable[str]) -> str:
     return ", ".join(names[:SHOWN]) + more
 
 
-def identify(tensors: Tensors, source: str) -> tuple[dict[str, str], list[str]]:
-    """PyTorch's name -> the name in the file, for all that may be used; and the names to ignore."""
-    names, ignored = {}, []
-    for raw in tensors:
-        if not raw.isprintable():
-            raise InputError(f"{source}: a tensor is named {raw!r}; expected a printable name.")
-        name = canonical(raw)
-        for start, head in FOREIGN.items():
-            if name.startswith(start):
-                raise InputError(
-                    f"{source}: tensor {raw} is of {head}, which is not supported; BERT's is one linear map."
-                )
-        if IGNORED.fullmatch(name):
-            ignored.append(raw)
-        elif name in names:
-            raise InputError(f"{source}: both {names[name]} and {raw} hold {name}; remove one.")
-        else:
-            names[name] = raw
-    return names, ignored
+def flipped(raw: str, slot: Slot) -> bool:
+    """Whether the tensor of that name is kept as [out, in]: PyTorch's are, those that are called kernel are not."""
+    return slot.is_kernel and not raw.endswith("kernel")
 
 
 def with_head(tensors: Tensors, names: dict[str, str], config: BertConfig, source: str) -> BertConfig:
     """The config with as many labels as the head in the file has outputs."""
-    heads = [name for name in ("classifier.weight", "classifier.bias") if name in names]
+    output = config.family.head.output
+    heads = [name for name in (output, output.replace(".weight", ".bias")) if name in names]
     if not heads:
         return with_outputs(config, 0)
-    values = tensors[names[heads[0]]]
+    raw = names[heads[0]]
+    values = tensors[raw]
     if not values.size:
-        raise InputError(f"{source}: tensor {names[heads[0]]} is empty; a classification head has outputs.")
-    outputs = values.shape[-1 if is_in_out(names[heads[0]]) else 0] if values.ndim else 1
+        raise InputError(f"{source}: tensor {raw} is empty; a classification head has outputs.")
+    outputs = values.shape[-1 if raw.endswith("kernel") else 0] if values.ndim else 1
     try:
         return with_outputs(config, outputs)
     except InputError as error:
         raise InputError(f"{source}: {error}") from None
 
 
-def check_names(names: dict[str, str], config: BertConfig, source: str, optional: tuple[str, ...] = ()) -> None:
-    """Raises InputError unless the file holds exactly what the config asks for; all of `optional` may be missing."""
-    found = {int(match[1]) for match in map(LAYER_NUMBER.match, names) if match}
-    depth = config.num_hidden_layers
+def check_names(names: dict[str, str], wanted: dict[str, Slot], config: BertConfig, source: str, encoder: bool) -> None:
+    """Raises InputError unless the file holds exactly what is wanted; an `encoder` may lack all that training draws."""
+    family, depth = config.family, config.num_hidden_layers
+    found = layer_numbers(names, family)
     if found and (len(found), max(found)) != (depth, depth - 1):
         raise InputError(f"{source} holds {len(found)} layers but num_hidden_layers={depth} in the config.")
-    wanted = slots(config) if found else slots(dataclasses.replace(config, num_hidden_layers=1))
+    if not found:  # one layer stands for all that are missing
+        wanted = slots(dataclasses.replace(config, num_hidden_layers=1))
     unknown = [raw for name, raw in names.items() if name not in wanted]
     if unknown:
-        raise InputError(f"{source}: tensors that a BERT classifier does not have: {listing(unknown)}.")
+        raise InputError(f"{source}: tensors that {family.name}'s classifier does not have: {listing(unknown)}.")
     missing = [name for name in wanted if name not in names]
-    if missing and set(missing) != set(optional):
-        raise InputError(f"{source} lacks {len(missing)} of BERT's tensors: {listing(missing)}.")
+    drawn = {name for name, slot in wanted.items() if encoder and slot.path.split("/")[0] in family.drawn}
+    if missing and set(missing) != drawn:
+        raise InputError(f"{source} lacks {len(missing)} of {family.name}'s tensors: {listing(missing)}.")
 
 
-def present(names: dict[str, str], config: BertConfig) -> list[tuple[str, Slot]]:
-    """The slots that the file has tensors for."""
-    return [(name, slot) for name, slot in slots(config).items() if name in names]
-
-
-def check_arrays(tensors: Tensors, names: dict[str, str], config: BertConfig, source: str) -> None:
-    """Raises InputError for a shape that is not the config's, or for numbers that are no floats."""
+def check_arrays(tensors: Tensors, found: list[Found], config: BertConfig, source: str) -> None:
+    """Raises InputError for a shape that is not the config's, or for numbers that are not floats."""
     wrong = []
-    for name, slot in present(names, config):
-        raw = names[name]
+    for raw, slot, is_flipped in found:
         values = tensors[raw]
         if values.dtype.name not in FLOATS:
             raise InputError(f"{source}: tensor {raw} is {values.dtype}; accepted: {', '.join(FLOATS)}.")
-        sizes = slot.sizes[::-1] if slot.is_kernel and not is_in_out(raw) else slot.sizes
-        if values.shape != tuple(getattr(config, size) for size in sizes):
-            wrong.append((raw, values.shape, sizes))
+        if values.shape != (slot.shape[::-1] if is_flipped else slot.shape):
+            wrong.append((raw, values.shape, slot.sizes[::-1] if is_flipped else slot.sizes))
     if wrong:
         more = f" (and {len(wrong) - 1} more tensors do not fit)" if len(wrong) > 1 else ""
         raise InputError(f"{source}: {contradiction(*wrong[0], config)}{more}")
@@ -178,31 +159,18 @@ def contradiction(raw: str, shape: tuple[int, ...], sizes: tuple[str, ...], conf
     return f"tensor {raw} has shape {list(shape)}, but {values} in the config asks for {expected}."
 
 
-def fill(tensors: Tensors, names: dict[str, str], config: BertConfig) -> tuple[dict[str, Any], list[str]]:
+def fill(tensors: Tensors, found: list[Found], config: BertConfig) -> tuple[dict[str, Any], list[str]]:
     """Moves the tensors into new params; also returns the names of those with NaN or inf."""
-    shapes, held = leaf_shapes(config), present(names, config)
+    made = parameters(config)
     # A model of one layer has a stack without rows, which no tensor fills.
-    paths = [path for path in shapes if path.startswith("layers/")] + [slot.path for _, slot in held]
-    flat = {path: np.empty(shapes[path], np.float32) for path in dict.fromkeys(paths)}
+    paths = [path for path in made if path.startswith(f"{STACK}/")] + [slot.path for _, slot, _ in found]
+    flat = {path: np.empty(made[path].shape, np.float32) for path in dict.fromkeys(paths)}
     damaged = []
-    for name, slot in held:
-        raw = names[name]
+    for raw, slot, is_flipped in found:
         values = tensors.pop(raw)
         target = flat[slot.path] if slot.row is None else flat[slot.path][slot.row]
         with np.errstate(over="ignore"):  # a float64 beyond float32 becomes inf, which is named
-            target[...] = values.T if slot.is_kernel and not is_in_out(raw) else values
+            target[...] = values.T if is_flipped else values
         if not np.isfinite(target).all():
             damaged.append(raw)
     return nested(flat), damaged
-
-
-def nested(flat: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """{"layers/query/kernel": array} -> {"layers": {"query": {"kernel": array}}}."""
-    params: dict[str, Any] = {}
-    for path, leaf in flat.items():
-        *parents, name = path.split("/")
-        place = params
-        for parent in parents:
-            place = place.setdefault(parent, {})
-        place[name] = leaf
-    return params

@@ -1,0 +1,137 @@
+"""Family: the facts that tell BERT from its relatives, as plain data.
+
+Holds the record `Family` and the small records that it is made of. Each family's facts are in a file of its own
+beside this one. model/ reads layers and head, weights/ the tensors' names, text/ the special tokens; none of their
+code is here.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+REQUIRED = object()  # the default of a setting that config.json must have
+KERNEL, BIAS, SCALE, TABLE = "kernel", "bias", "scale", "table"  # kinds of parameters
+A, B = 0, 1  # the first text and the second
+POST_NORM = "post_norm"  # a kind of layer: LayerNorm after each sub-block; see model/blocks.py
+
+
+class Setting(NamedTuple):
+    """A value of config.json that is a field of our config."""
+
+    field: str
+    default: Any
+    keys: tuple[str, ...]  # its spellings in config.json, the one we write first
+
+
+@dataclasses.dataclass(frozen=True)
+class Refusal:
+    """Keys of config.json that must be absent or have one of the accepted values."""
+
+    keys: tuple[str, ...]
+    accepted: tuple[Any, ...]
+    advice: str  # the end of the message
+
+
+class Leaf(NamedTuple):
+    """A parameter of our params tree, and the tensor of a PyTorch checkpoint that it comes from."""
+
+    path: str  # "embeddings/word"; inside a layer "query/kernel"
+    tensor: str  # its name without the family's prefix; inside a layer without the layer's name
+    sizes: tuple[str, ...]  # the config values that are its shape. Our kernels are [in, out], PyTorch's [out, in]
+    kind: str  # KERNEL, BIAS, SCALE or TABLE
+
+
+@dataclasses.dataclass(frozen=True)
+class Layers:
+    """The layers, which are all alike."""
+
+    name: str  # a tensor of layer N is NAME.N.TENSOR
+    leaves: tuple[Leaf, ...]  # of one layer
+    kind: str = POST_NORM
+
+
+@dataclasses.dataclass(frozen=True)
+class Head:
+    """What stands on the last layer: pooler, activation, classifier."""
+
+    reads: int | None  # how many leading tokens of the last layer it reads; None: all
+    activation: str  # after the pooler; a name in model/ops.py
+    leaves: tuple[Leaf, ...]  # those that only a classifier has. Checkpoints name them without the family's prefix
+    described: str  # for messages
+
+    @property
+    def output(self) -> str:
+        """The tensor of the map to the logits."""
+        return next(leaf.tensor for leaf in self.leaves if leaf.sizes[-1] == "num_labels")
+
+
+class Place(NamedTuple):
+    """A place in a template: a special token, by its role, or a text, A or B; and its segment id."""
+
+    holds: str | int
+    segment: int = 0
+
+
+Template = tuple[Place, ...]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class TokenFacts:
+    """The tokenizer, and where its special tokens stand."""
+
+    kind: str  # the name of its model in the tokenizers library
+    special: Mapping[str, str]  # role -> token; tokenizer_config.json may name another
+    optional: tuple[str, ...]  # roles that a vocabulary may lack
+    longest: int  # tokens; written as model_max_length where the files name no sane number
+    single: Template  # one text
+    pair: Template  # two texts
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Family:
+    """All that tells a model of this family from its relatives."""
+
+    name: str  # for messages
+    model_types: tuple[str, ...]  # model_type in config.json; we write the first
+    classifiers: tuple[str, ...]  # architectures with our head; we write the first
+    encoders: tuple[str, ...]  # architectures without a head, or with heads that are ignored; likewise
+    settings: tuple[Setting, ...]
+    refusals: tuple[Refusal, ...]
+    fixed: Mapping[str, Any]  # what else we write to config.json
+    prefix: str  # of the encoder's tensors
+    outside: tuple[Leaf, ...]  # parameters outside the layers that every checkpoint has
+    layers: Layers
+    head: Head
+    drawn: tuple[str, ...]  # parts of the params tree that training draws where a checkpoint lacks them
+    ignored: tuple[str, ...]  # patterns of tensors that are not needed, without prefix
+    renamed: Mapping[str, str]  # a tensor's name in files of another format -> its name here
+    foreign: Mapping[str, str]  # start of a tensor's name -> the other head that it belongs to
+    tokens: TokenFacts
+    position_offset: int = 0  # the row of the first token in the position table
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """Field -> its value where config.json does not say."""
+        return {setting.field: setting.default for setting in self.settings if setting.default is not REQUIRED}
+
+
+def setting(field: str, default: Any = REQUIRED, *keys: str) -> Setting:
+    """A setting; without keys, its key is the field's name."""
+    return Setting(field, default, keys or (field,))
+
+
+def table(path: str, module: str, rows: str, width: str = "hidden_size") -> tuple[Leaf, ...]:
+    """An embedding table."""
+    return (Leaf(path, f"{module}.weight", (rows, width), TABLE),)
+
+
+def norm(path: str, module: str, width: str = "hidden_size") -> tuple[Leaf, ...]:
+    """A LayerNorm."""
+    scale = Leaf(f"{path}/scale", f"{module}.weight", (width,), SCALE)
+    return scale, Leaf(f"{path}/bias", f"{module}.bias", (width,), BIAS)
+
+
+def affine(path: str, module: str, rows: str, columns: str) -> tuple[Leaf, ...]:
+    """A linear map with a bias."""
+    kernel = Leaf(f"{path}/kernel", f"{module}.weight", (rows, columns), KERNEL)
+    return kernel, Leaf(f"{path}/bias", f"{module}.bias", (columns,), BIAS)

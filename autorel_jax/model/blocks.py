@@ -1,0 +1,114 @@
+"""Blocks: attention, feed-forward, and the layer made of them; LayerNorm, linear maps, dropout.
+
+In: one layer's parameters and its input; out: its output. Each block is a hashable pure function that computes with
+an Ops table, so that a rule can stand for it as a whole. Used by encoder.py and heads.py. Shape letters as in ops.py.
+"""
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from autorel_jax.families.family import POST_NORM
+from autorel_jax.model.config import BertConfig
+from autorel_jax.model.ops import Array, Ops, Values, attention_weights
+
+Params = dict[str, Any]  # nested; the leaves are arrays
+LayerInputs = tuple[Params, Array, Array | None]  # one layer's parameters, mask [B, S], dropout key
+
+
+def dropout(x: Array, rate: float, key: Array | None) -> Array:
+    """Zeroes entries with probability `rate` and scales the rest by 1 / (1 - rate); the identity without a key."""
+    if key is None or rate == 0:
+        return x
+    kept = jax.random.bernoulli(key, 1 - rate, x.shape)
+    return jnp.where(kept, x / (1 - rate), 0)
+
+
+def affine(ops: Ops, params: Params, x: Array, dtype: jnp.dtype) -> Array:
+    """The linear map in the compute dtype. Shapes: kernel [D, F], bias [F], x [..., D] -> [..., F]."""
+    return ops.linear(x.astype(dtype), params["kernel"].astype(dtype), params["bias"].astype(dtype))
+
+
+def norm(ops: Ops, params: Params, x: Array, epsilon: float) -> Array:
+    """LayerNorm. Shapes: scale [D], bias [D], x [..., D] -> [..., D]."""
+    return ops.layer_norm(x, params["scale"], params["bias"], epsilon)
+
+
+@dataclasses.dataclass(frozen=True)
+class Attention:
+    """The attention sub-block; `queries` is the number of leading tokens that are computed (None: all)."""
+
+    ops: Ops
+    config: BertConfig
+    dtype: jnp.dtype
+    queries: int | None = None
+
+    def __call__(self, values: Values, inputs: LayerInputs, x: Array) -> Array:
+        """Shapes: x [B, S, D] -> [B, T, D]."""
+        (params, mask, key), ops = inputs, self.ops.bind(values)
+        probs_key, output_key = (None, None) if key is None else jax.random.split(key)
+        tokens = {"query": x[:, : self.queries], "key": x, "value": x}
+        heads = {name: self.heads(ops, params[name], part) for name, part in tokens.items()}
+        rate = self.config.attention_probs_dropout_prob
+        context = ops.attention(ops, **heads, mask=mask, drop=lambda weights: dropout(weights, rate, probs_key))
+        context = ops.tap("heads", context)  # [B, T, H, K]
+        context = context.reshape(*context.shape[:2], -1)
+        output = affine(ops, params["attention_output"], context, self.dtype)
+        return dropout(output, self.config.hidden_dropout_prob, output_key)
+
+    def weights(self, values: Values, inputs: LayerInputs, x: Array) -> Array:
+        """The attention weights behind `__call__` of the same arguments, without dropout: [B, H, T, S]."""
+        (params, mask, _), ops = inputs, self.ops.bind(values)
+        query, key = self.heads(ops, params["query"], x[:, : self.queries]), self.heads(ops, params["key"], x)
+        return attention_weights(ops, query, key, mask)
+
+    def heads(self, ops: Ops, params: Params, x: Array) -> Array:
+        """Projects x [B, T, D] to [B, T, H, K]."""
+        y = affine(ops, params, x, self.dtype)
+        return y.reshape(*y.shape[:2], self.config.num_attention_heads, self.config.head_width)
+
+
+@dataclasses.dataclass(frozen=True)
+class FeedForward:
+    """The feed-forward sub-block."""
+
+    ops: Ops
+    config: BertConfig
+    dtype: jnp.dtype
+
+    def __call__(self, values: Values, inputs: tuple[Params, Array | None], x: Array) -> Array:
+        """Shapes: inputs (one layer's parameters, dropout key), x [B, T, D] -> [B, T, D]."""
+        (params, key), ops = inputs, self.ops.bind(values)
+        inner = ops.activation(self.config.activation, affine(ops, params["inner"], x, self.dtype))  # [B, T, F]
+        inner = ops.tap("neurons", inner)
+        output = affine(ops, params["output"], inner, self.dtype)
+        return dropout(output, self.config.hidden_dropout_prob, key)
+
+
+@dataclasses.dataclass(frozen=True)
+class PostNormLayer:
+    """A layer with a LayerNorm after each sub-block; `queries` as in Attention."""
+
+    ops: Ops
+    config: BertConfig
+    dtype: jnp.dtype
+    queries: int | None = None
+
+    def __call__(self, values: Values, inputs: LayerInputs, x: Array) -> Array:
+        """Shapes: x [B, S, D] -> [B, T, D]."""
+        (params, mask, key), ops, epsilon = inputs, self.ops.bind(values), self.config.layer_norm_eps
+        attention_key, output_key = (None, None) if key is None else jax.random.split(key)
+        x = ops.residual(self.attention, values, (params, mask, attention_key), x)
+        x = ops.tap("attention", norm(ops, params["attention_norm"], x, epsilon))
+        x = ops.residual(FeedForward(self.ops, self.config, self.dtype), values, (params, output_key), x)
+        return ops.tap("layers", norm(ops, params["output_norm"], x, epsilon))
+
+    @property
+    def attention(self) -> Attention:
+        """Its attention sub-block."""
+        return Attention(self.ops, self.config, self.dtype, self.queries)
+
+
+LAYERS = {POST_NORM: PostNormLayer}  # the kind of a family's layers -> the block

@@ -1,0 +1,22 @@
+"""Heads: the tokens that a head reads from the last layer -> logits. Used by encoder.py. Shape letters as in ops.py."""
+
+import jax.numpy as jnp
+
+from autorel_jax.model.blocks import Params, affine, dropout
+from autorel_jax.model.config import BertConfig
+from autorel_jax.model.ops import Array, Ops
+
+
+def classify_first(
+    ops: Ops, config: BertConfig, params: Params, x: Array, key: Array | None, dtype: jnp.dtype
+) -> Array:
+    """Logits from the first token: pooler, activation, dropout, classifier. Shapes: x [B, T, D] -> [B, C].
+
+    `params` holds "pooler" [D, D] and "classifier" [D, C]. The classifier computes in the dtype of the residual
+    stream, so that logits are float32 whatever `dtype` the other products have.
+    """
+    first = x[:, 0]
+    pooled = affine(ops, params["pooler"], first, dtype).astype(first.dtype)
+    pooled = ops.activation(config.family.head.activation, pooled)
+    rate = config.hidden_dropout_prob if config.classifier_dropout is None else config.classifier_dropout
+    return affine(ops, params["classifier"], dropout(pooled, rate, key), first.dtype)

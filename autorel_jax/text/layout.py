@@ -1,0 +1,48 @@
+"""Layout: where special tokens and texts stand in what a model reads, such as [CLS] A [SEP] B [SEP].
+
+The order is a fact of the family, a Template. `lay` is the one function that puts it into effect: for token ids, for
+tokens with their words, and for the template in tokenizer.json; `room` and `around` say how much of it is special
+tokens. Used by tokens.py, tokenizer.py, windows.py and explaining/.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
+
+from autorel_jax.errors import InputError
+from autorel_jax.families.family import Template
+
+Part = TypeVar("Part")
+
+
+def lay(template: Template, texts: Sequence[Part], special: Mapping[str, Part]) -> list[tuple[Part, int, int]]:
+    """The parts of what the model reads, in order: each with its segment id and the number of its text, 0 or 1.
+
+    `texts` are one or two of anything, and `special` is the same of each special token, by role. A special token
+    counts to the text before it, the first one to the first text.
+    """
+    parts, text = [], 0
+    for holds, segment in template:
+        if isinstance(holds, str):
+            parts.append((special[holds], segment, text))
+        else:
+            text = holds
+            parts.append((texts[text], segment, text))
+    return parts
+
+
+def around(template: Template) -> tuple[int, int]:
+    """How many special tokens stand before the first text, and after it in a template of one."""
+    before = next(place for place, (holds, _) in enumerate(template) if not isinstance(holds, str))
+    return before, len(template) - before - 1
+
+
+def room(template: Template, max_length: int) -> int:
+    """How many word pieces fit among `max_length` tokens.
+
+    Raises:
+      InputError: not one fits.
+    """
+    special = sum(isinstance(holds, str) for holds, _ in template)
+    if max_length <= special:
+        raise InputError(f"max_length={max_length} leaves no room for text; use at least {special + 1}.")
+    return max_length - special

@@ -1,0 +1,143 @@
+"""The record of facts: what is made from it holds for every family, and nothing in it contradicts the rest."""
+
+import dataclasses
+import re
+
+import jax
+import numpy as np
+import pytest
+from models import FAMILIES as TINY
+from models import random_params, refusal
+
+from autorel_jax import families
+from autorel_jax.families.bert import BERT
+from autorel_jax.families.family import A, B
+from autorel_jax.model.config import config_json, parse_config
+from autorel_jax.model.encoder import Bert, init, shapes
+from autorel_jax.model.parameters import parameters
+from autorel_jax.text.layout import around, lay, room
+from autorel_jax.weights.names import slots
+from autorel_jax.weights.params import leaves, to_params, to_tensors
+
+EVERY = pytest.mark.parametrize("config", TINY.values(), ids=TINY)
+FACTS = pytest.mark.parametrize("family", dict.fromkeys(families.FAMILIES.values()), ids=lambda family: family.name)
+
+
+def test_every_registered_family_is_in_the_suite():
+    assert TINY.keys() == families.FAMILIES.keys()
+
+
+def test_an_unknown_family_is_refused_by_name():
+    for model_type in ("gpt2", None, ["bert"]):
+        said = refusal(families.family_of, model_type)
+        assert said.startswith(f"model_type={model_type!r} is not supported; accepted: 'bert'")
+
+
+@EVERY
+def test_config_json_is_read_back(config):
+    read = parse_config(config_json(config))
+    assert read == dataclasses.replace(config, problem_type=config.problem)
+    assert read.family is families.FAMILIES[config.model_type]
+
+
+@EVERY
+def test_checkpoints_are_read_back(config):
+    params = random_params(config)
+    tensors = to_tensors(params, config)
+    found = to_params(tensors, config, "here")
+    assert found.config == config
+    jax.tree.map(np.testing.assert_array_equal, found.params, params)
+
+
+@EVERY
+def test_the_model_has_the_parameters_of_the_table(config):
+    made = {path: leaf.shape for path, leaf in leaves(init(config, jax.random.key(0)))}
+    assert made == {path: parameter.shape for path, parameter in parameters(config).items()}
+    assert made == {path: leaf.shape for path, leaf in leaves(shapes(config))}
+
+
+@EVERY
+def test_linens_own_init_draws_the_same(config):
+    ids = np.ones((1, 4), np.int32)
+    drawn = Bert(config).init(jax.random.key(0), ids, ids, ids)["params"]
+    jax.tree.map(np.testing.assert_array_equal, drawn, init(config, jax.random.key(0)))
+
+
+@EVERY
+def test_the_last_layer_computes_what_the_head_reads(config):
+    assert Bert(config).queries == config.family.head.reads
+    assert Bert(config, every_query=True).queries is None
+
+
+@EVERY
+def test_names_in_files_are_unique(config):
+    written = [slot.written for slot in slots(config).values()]
+    assert len(set(written)) == len(written)
+
+
+@FACTS
+def test_facts_agree(family):
+    fields = [setting.field for setting in family.settings]
+    assert len(set(fields)) == len(fields)
+    tops = {leaf.path.split("/")[0] for leaf in (*family.outside, *family.head.leaves)}
+    assert set(family.drawn) <= tops
+    assert family.head.output in {leaf.tensor for leaf in family.head.leaves}
+    for pattern in family.ignored:
+        re.compile(pattern)
+
+
+@FACTS
+def test_templates_hold_each_text_once_in_order(family):
+    for template, texts in ((family.tokens.single, [A]), (family.tokens.pair, [A, B])):
+        assert [place.holds for place in template if not isinstance(place.holds, str)] == texts
+        assert {place.holds for place in template if isinstance(place.holds, str)} <= family.tokens.special.keys()
+
+
+SPECIAL = {"cls_token": ["<"], "sep_token": ["|"]}
+
+
+def test_lay_by_hand():
+    single, pair = BERT.tokens.single, BERT.tokens.pair
+    assert lay(single, [["a", "b"]], SPECIAL) == [(["<"], 0, 0), (["a", "b"], 0, 0), (["|"], 0, 0)]
+    assert lay(pair, [["a"], ["b"]], SPECIAL) == [
+        (["<"], 0, 0),
+        (["a"], 0, 0),
+        (["|"], 0, 0),
+        (["b"], 1, 1),
+        (["|"], 1, 1),
+    ]
+    assert around(single) == (1, 1)
+
+
+def test_room_by_hand():
+    assert room(BERT.tokens.single, 10) == 8
+    assert room(BERT.tokens.pair, 10) == 7
+    assert "max_length=3 leaves no room for text; use at least 4" in refusal(room, BERT.tokens.pair, 3)
+
+
+def test_positions_may_start_at_a_later_row(monkeypatch):
+    config = TINY["bert"]
+    params, ids = random_params(config), np.array([[3, 4, 5]])
+
+    def logits(positions):
+        embeddings = params["embeddings"] | {"position": positions}
+        return Bert(config).apply({"params": params | {"embeddings": embeddings}}, ids, ids, 0 * ids)
+
+    positions = params["embeddings"]["position"]
+    assert config.longest_text == 20
+    moved = logits(np.roll(positions, -2, axis=0))
+    monkeypatch.setitem(families.FAMILIES, "bert", dataclasses.replace(BERT, position_offset=2))
+    assert config.longest_text == 18
+    np.testing.assert_array_equal(logits(positions), moved)
+
+
+def test_a_setting_may_have_another_name_in_the_file(monkeypatch):
+    settings = tuple(
+        setting._replace(keys=("dim",)) if setting.field == "hidden_size" else setting for setting in BERT.settings
+    )
+    monkeypatch.setitem(families.FAMILIES, "bert", dataclasses.replace(BERT, settings=settings))
+    raw = config_json(TINY["bert"])
+    assert "hidden_size" not in raw
+    assert parse_config(raw).hidden_size == raw["dim"] == 16
+    assert "the config lacks dim" in refusal(parse_config, {**raw, "dim": None})
+    assert "dim='16': expected a number" in refusal(parse_config, {**raw, "dim": "16"})
