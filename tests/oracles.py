@@ -148,7 +148,7 @@ def alpha_beta(x, kernel, bias, c, alpha, stabilizer):
     return shared(x, kernel, bias, c, weight)
 
 
-def identity(x, scale, bias, epsilon, c, stabilizer):
+def transparent(x, scale, bias, epsilon, c, stabilizer):
     """The relevance y c of each output of LayerNorm, over the stabilised input."""
     found = np.zeros_like(x)
     for i, row in enumerate(x):

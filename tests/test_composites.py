@@ -143,7 +143,7 @@ CONSERVING = {
     "alpha_beta": CP_LRP.derive("alpha_beta", linear=linear.alpha_beta).set(stabilizer=0),
     "zplus": CP_LRP.derive("zplus", linear=linear.zplus).set(stabilizer=0),
     "ratio": CP_LRP.derive("ratio", add=rules.ratio),
-    "identity": CP_LRP.derive("identity", layer_norm=rules.identity, add=rules.ratio).set(stabilizer=0),
+    "transparent": CP_LRP.derive("transparent", layer_norm=rules.transparent, add=rules.ratio).set(stabilizer=0),
 }
 
 

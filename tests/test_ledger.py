@@ -31,7 +31,7 @@ TYPES = ((np.arange(9) > 4) * MASK).astype(np.int32)  # a second segment
 TARGETS = np.concatenate([np.eye(3), [[1, 0, -1]]]).astype(np.float32)  # each class, a contrast
 ABLE = {name: method for name, method in COMPOSITES.items() if method.boundary is MULTIPLIER}
 OTHERS = {
-    "ratio, identity": COMPOSITES["alpha_beta"].derive("own", layer_norm=rules.identity, add=rules.ratio),
+    "ratio, transparent": COMPOSITES["alpha_beta"].derive("own", layer_norm=rules.transparent, add=rules.ratio),
     "detached, halved": COMPOSITES["attnlrp"].derive("own", softmax=rules.detached),
 }
 METHODS = ABLE | OTHERS
@@ -233,7 +233,7 @@ def test_the_items_of_biases_are_bias_times_gradient():
         assert relative_error(kept[item][0, 0], [outside[0], *stack, last, outside[1]]) <= RULE
 
 
-@pytest.mark.parametrize("name", ["gamma", pytest.param("identity", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", ["gamma", pytest.param("transparent", marks=pytest.mark.slow)])
 def test_nothing_is_absorbed_where_relevance_is_conserved(name):
     at = settings(CONSERVING[name], EMBEDDING_SUM, readouts=())
     logits, scores, readings = read(at, np.float64, without_absorbers(random_params(CONFIG, scale=0.5)))
@@ -256,7 +256,12 @@ def test_what_each_method_absorbs():
     assert keeps("attnlrp") == keeps("gamma") == biases | {"softmax"}
     assert keeps("epsilon") == biases | {"softmax", "linear"}
     assert keeps("gradient_x_input") == biases | {"softmax", "contract", "layer_norm", "activation"}
-    assert keeps("ratio, identity") == {"linear.bias", "linear", "softmax", "layer_norm"}  # its LayerNorm has no shift
+    assert keeps("ratio, transparent") == {
+        "linear.bias",
+        "linear",
+        "softmax",
+        "layer_norm",
+    }  # its LayerNorm has no shift
 
 
 # ---------------------------------------------------------------- what it refuses, what it says

@@ -90,7 +90,7 @@ def test_parameters_of_a_call(classifier):
 
 
 def test_one_name_in_two_rules():
-    made = COMPOSITES["zplus"].derive("mine", layer_norm=rules.identity)
+    made = COMPOSITES["zplus"].derive("mine", layer_norm=rules.transparent)
     assert made.record() == {"stabilizer": 1e-9}
     assert made.set(stabilizer=0.5).record() == {"stabilizer": 0.5}
     apart = made.set({"linear.stabilizer": 0.5})

@@ -117,11 +117,11 @@ CASES = [
     linear_case(linear.zplus, lambda *given: oracles.alpha_beta(*given[:-1], 1.0, given[-1]), 0.1),
     *(
         Case(
-            f"identity-{value}",
-            lambda x, value=value: rules.identity(x, SCALE, SHIFT, EPSILON, value),
+            f"transparent-{value}",
+            lambda x, value=value: rules.transparent(x, SCALE, SHIFT, EPSILON, value),
             lambda x: ops.layer_norm(x, SCALE, SHIFT, EPSILON),
             (3, 5),
-            lambda x, c, value=value: oracles.identity(x, SCALE, SHIFT, EPSILON, c, value),
+            lambda x, c, value=value: oracles.transparent(x, SCALE, SHIFT, EPSILON, c, value),
         )
         for value in (0.0, 0.1)
     ),
@@ -263,13 +263,13 @@ def test_frozen_by_hand():
     np.testing.assert_allclose(found, [[1, -3]], rtol=RULE)
 
 
-def test_identity_by_hand():
+def test_transparent_by_hand():
     x = np.array([[1.0, 3.0]])  # y = [-2, 2] as above; c = [1, 2] is R(y) = [-2, 4], which passes
     ones = np.full(2, 2.0), np.zeros(2), 0.0
-    assert (x * pulled(lambda x: rules.identity(x, *ones, 0.0), x, [[1.0, 2.0]])).tolist() == [[-2, 4]]
+    assert (x * pulled(lambda x: rules.transparent(x, *ones, 0.0), x, [[1.0, 2.0]])).tolist() == [[-2, 4]]
     # with a stabilizer of 1, x / (x + 1) of it does: 1/2 and 3/4
-    assert (x * pulled(lambda x: rules.identity(x, *ones, 1.0), x, [[1.0, 2.0]])).tolist() == [[-1, 3]]
-    assert pulled(lambda x: rules.identity(x, *ones, 0.0), [[0.0, 2.0]], [[1.0, 1.0]]).tolist() == [[0, 1]]
+    assert (x * pulled(lambda x: rules.transparent(x, *ones, 1.0), x, [[1.0, 2.0]])).tolist() == [[-1, 3]]
+    assert pulled(lambda x: rules.transparent(x, *ones, 0.0), [[0.0, 2.0]], [[1.0, 1.0]]).tolist() == [[0, 1]]
 
 
 def test_ratio_by_hand():
@@ -410,9 +410,9 @@ def test_ratio_conserves():
     assert relative_error(to_a + to_b, (a + b) * c) <= CONSERVATION
 
 
-def test_identity_conserves():
+def test_transparent_conserves():
     x, c = drawn(3, 5), drawn(3, 5, seed=1)
-    into = x * pulled(lambda x: rules.identity(x, SCALE, SHIFT, EPSILON, 0.0), x, c)
+    into = x * pulled(lambda x: rules.transparent(x, SCALE, SHIFT, EPSILON, 0.0), x, c)
     assert relative_error(into, np.asarray(ops.layer_norm(jnp.asarray(x), SCALE, SHIFT, EPSILON)) * c) <= CONSERVATION
 
 

@@ -55,7 +55,7 @@ RULES = {  # what a composite file can name, besides PLAIN_RULE: boundary -> op 
         "contract": (rules.halved,),
         "add": (rules.ratio,),
         "softmax": (rules.detached,),
-        "layer_norm": (rules.frozen, rules.identity),
+        "layer_norm": (rules.frozen, rules.transparent),
         "activation": (rules.secant,),
     },
     RELEVANCE: {

@@ -7,7 +7,7 @@ linear.py, and here are those of the other ops:
     activation        secant            GELU, tanh, ReLU, SiLU
     contract          halved            attention scores, attention context
     softmax           detached          CP-LRP; AttnLRP's softmax rule is the plain backward
-    layer_norm        frozen, identity
+    layer_norm        frozen, transparent
     add               ratio             the residual stream, the parts of the embedding
     the boundaries    to_multiplier, to_relevance
 
@@ -132,8 +132,8 @@ def frozen(x: Array, scale: Array, bias: Array, epsilon: float) -> Array:
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(3,))
-def identity(x: Array, scale: Array, bias: Array, epsilon: float, stabilizer: Array | float = 1e-9) -> Array:
-    """LayerNorm as the identity: an output's relevance goes to the input of the same place.
+def transparent(x: Array, scale: Array, bias: Array, epsilon: float, stabilizer: Array | float = 1e-9) -> Array:
+    """LayerNorm as if it were not there: an output's relevance goes to the input of the same place.
 
         R_in = R_out x / (x + δ sign x),   so   c_in = c_out y / (x + δ sign x),   δ the stabilizer, sign 0 = 1
 
@@ -149,17 +149,17 @@ def identity(x: Array, scale: Array, bias: Array, epsilon: float, stabilizer: Ar
     return ops.layer_norm(x, scale, bias, epsilon)
 
 
-def _identity_forward(x, scale, bias, epsilon, stabilizer):
+def _transparent_forward(x, scale, bias, epsilon, stabilizer):
     y = ops.layer_norm(x, scale, bias, epsilon)
     return y, (x, y, stabilizer)
 
 
-def _identity_backward(epsilon, saved, c):
+def _transparent_backward(epsilon, saved, c):
     x, y, stabilizer = saved
     return (c * quotient(y * sign(x), jnp.abs(x) + stabilizer)).astype(x.dtype), None, None, None
 
 
-identity.defvjp(_identity_forward, _identity_backward)
+transparent.defvjp(_transparent_forward, _transparent_backward)
 
 # ---------------------------------------------------------------- add: the residual stream, the parts of the embedding
 
