@@ -12,7 +12,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from autorel_jax.attribution import readouts, relevance
+from autorel_jax.attribution import relevance
 from autorel_jax.attribution.method import Result, Texts, Values
 from autorel_jax.attribution.settings import Settings
 from autorel_jax.lrp.composites import EMBEDDINGS, GRADIENT, READ_POINTS
@@ -41,6 +41,8 @@ class Question:
     def relevance(self, values: Values) -> Result:
         """The answer of a composite: one vjp from the targets to where relevance is read, with its rules."""
         if self.settings.audit or self.settings.readouts:
+            from autorel_jax.attribution import readouts
+
             return readouts.answer(self.settings, self.params, self.texts, self.given, values)
         return relevance.answer(self.settings, self.params, self.texts, self.given, values)
 

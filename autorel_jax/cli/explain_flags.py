@@ -73,9 +73,9 @@ def add_inside_flags(parser: Parser, group: argparse._ArgumentGroup) -> None:
 
 def readouts() -> tuple[str, ...]:
     """The names of the read-outs."""
-    from autorel_jax.lrp.taps import READOUTS  # imports jax
+    from autorel_jax.report.readout_shapes import CHOICES
 
-    return READOUTS
+    return CHOICES
 
 
 def add_text_flags(group: argparse._ArgumentGroup) -> None:

@@ -3,9 +3,11 @@
 Used by explainer.py for whole texts, and by documents.py for the windows of long ones.
 """
 
+from __future__ import annotations
+
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -22,9 +24,11 @@ from autorel_jax.explaining.config import BATCH_SIZE, BATCH_SIZES, ExplainConfig
 from autorel_jax.explaining.fitting import fitted
 from autorel_jax.explaining.shapes import batch_shape, padded_length
 from autorel_jax.text.tokens import Tokens, pad
-from autorel_jax.text.windows import Excerpt, Window
 
-Rows = Sequence[Tokens | Excerpt]
+if TYPE_CHECKING:
+    from autorel_jax.text.windows import Window
+
+Rows = Sequence[Tokens]  # or the Excerpts of windows
 Places = Sequence[int]  # of rows among all
 
 

@@ -1,20 +1,23 @@
 """Describe: an Answer and what it is of -> an Explanation for each target. Used by explainer.py."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import numpy as np
 
 from autorel_jax.attribution.method import Method, Outcome
-from autorel_jax.attribution.readouts import without_padding
 from autorel_jax.attribution.targets import Targets
 from autorel_jax.data.row import Row
 from autorel_jax.explaining.compute import Answer, Computer
-from autorel_jax.report import ledger
 from autorel_jax.report.explanation import Explanation, Prediction
 from autorel_jax.text.tokens import Tokens
 from autorel_jax.text.words import pool
+
+if TYPE_CHECKING:
+    from autorel_jax.report.ledger import Ledger
 
 
 class About(NamedTuple):
@@ -101,11 +104,15 @@ def explanation(
 
 def readouts_of(answer: Answer, asked: Asked, tokens: int) -> dict[str, np.ndarray]:
     """The read-outs of one target, without the padding of tokens."""
+    from autorel_jax.attribution.readouts import without_padding
+
     return without_padding({name: array[asked.number] for name, array in answer.readouts.items()}, tokens)
 
 
-def ledger_of(tokens: Tokens, scores: np.ndarray, answer: Answer, asked: Asked) -> ledger.Ledger:
+def ledger_of(tokens: Tokens, scores: np.ndarray, answer: Answer, asked: Asked) -> Ledger:
     """Where the value of a target went; `scores` [T] are its tokens' relevance."""
+    from autorel_jax.report import ledger
+
     special = np.array([span is None for span in tokens.spans])
     absorbed = jax.tree.map(lambda array: array[asked.number], answer.absorbed)
     return ledger.ledger_of(asked.value, scores, special, absorbed, function=not asked.is_linear)

@@ -22,7 +22,6 @@ from autorel_jax.errors import InputError
 from autorel_jax.explaining.compute import Answer, Computer
 from autorel_jax.explaining.config import WINDOWS, ExplainConfig
 from autorel_jax.explaining.describe import about, describe
-from autorel_jax.explaining.documents import read_in_windows
 from autorel_jax.report.explanation import Explanation, Explanations
 from autorel_jax.text.tokens import Text, Tokens
 
@@ -148,6 +147,10 @@ class Explainer:
         long = [place for place, row in enumerate(tokens) if len(row.ids) > self.max_length]
         short = [place for place, row in enumerate(tokens) if len(row.ids) <= self.max_length]
         yield from self.computer.answers(tokens, goal, short)
+        if not long:
+            return
+        from autorel_jax.explaining.documents import read_in_windows
+
         for place in long:
             asked = None if goal.weights is None else goal.weights[place]
             yield {place: read_in_windows(self.computer, tokens[place], asked, self.max_length, self.config.stride)}

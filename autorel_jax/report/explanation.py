@@ -3,19 +3,23 @@
 explaining/explainer.py makes them, the other modules of report/ show and save them.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import reprlib
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from autorel_jax import __version__
 from autorel_jax.report import fields as kinds
 from autorel_jax.report.fields import Field, declared, fields_of, parts, to_record
-from autorel_jax.report.ledger import Ledger
 from autorel_jax.text.tokens import Text
-from autorel_jax.text.windows import Window
+
+if TYPE_CHECKING:
+    from autorel_jax.report.ledger import Ledger
+    from autorel_jax.text.windows import Window
 
 SCHEMA = 2  # of all files of results; raised when a field or column changes its meaning or goes away
 ALIASES = {"target_logit": "target_value"}  # a name of an older schema -> today's; `--columns` takes both

@@ -120,15 +120,15 @@ def advice(what: str, shares: Mapping[str, float]) -> str:
     tokens = sum(shares.get(name, 0) for name in TOKENS)
     others = {name: share for name, share in shares.items() if name not in TOKENS}
     if abs(tokens - 1) <= NEAR or not others:
-        return f"The scores account for {percent(tokens)} of this {what}: read them as its parts."
+        return f"The scores account for {whole_percent(tokens)} of this {what}: read them as its parts."
     largest = max(others, key=lambda name: others[name] * (1 if tokens < 1 else -1))
     return (
-        f"{percent(others[largest])} of this {what} sits in {largest}, {percent(tokens)} in the tokens: read the "
-        "scores as relative to each other, not as parts of it."
+        f"{whole_percent(others[largest])} of this {what} sits in {largest}, {whole_percent(tokens)} in the tokens: "
+        "read the scores as relative to each other, not as parts of it."
     )
 
 
-def percent(share: float) -> str:
+def whole_percent(share: float) -> str:
     """A share in whole per cent; no minus before 0."""
     return f"{round(100 * share)} %"
 

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from autorel_jax.errors import InputError
-from autorel_jax.report.ledger import percent as share
 
 if TYPE_CHECKING:
     import numpy as np
@@ -156,12 +155,14 @@ def ledger(explanation: Explanation) -> list[tuple[str, str, str]]:
     """Where the target's value went: (amount, its share of the value, name) of each item; none without an audit."""
     if explanation.ledger is None:
         return []
+    from autorel_jax.report.ledger import whole_percent
+
     value, rows = explanation.ledger.value, explanation.ledger.rows
     number = amount_format(amount for _, amount, _ in rows)
     return [
         (
             number(amount),
-            share(amount / value) if value and math.isfinite(amount / value) else "",
+            whole_percent(amount / value) if value and math.isfinite(amount / value) else "",
             f"{name}, most in {place}" if place else name,
         )
         for name, amount, place in rows
