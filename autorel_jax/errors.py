@@ -28,7 +28,7 @@ def one_line(value: object, limit: int = 200) -> str:
 
 def check_count(name: str, value: Any) -> None:
     """Raises InputError for what counts nothing."""
-    if not isinstance(value, numbers.Integral) or value < 1:
+    if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < 1:
         raise InputError(f"{name}={value!r}: expected a whole number of at least 1.")
     if value > LARGEST_INT:
         raise InputError(f"{name}={value}: expected no more than {LARGEST_INT}.")

@@ -2,11 +2,14 @@
 
     batch_size: int = option(32, "rows per optimizer step", least=1)
 
-`check_options` refuses other values; cli/flags.py makes the commands' flags. Used by ExplainConfig and TrainConfig.
+`check_options` refuses other values; cli/flags.py makes the commands' flags. Used by ExplainConfig, JobConfig and
+TrainConfig.
 """
 
 import dataclasses
 import math
+import types
+import typing
 from collections.abc import Sequence
 from typing import Any
 
@@ -51,9 +54,24 @@ def check_option(field: dataclasses.Field, value: Any) -> None:
         raise InputError(f"{field.name}={value!r}: accepted: {', '.join(choices)}.")
     if count:
         check_count(field.name, value)
-    if least is None or value is None:
         return
-    finite = isinstance(value, int) or math.isfinite(value)  # an int may be too large for a float
-    if not (finite and value >= least and (most is None or value <= most)):
-        limits = f"at least {least}" + ("" if most is None else f" and at most {most}")
-        raise InputError(f"{field.name}={one_line(value)}: expected a finite number of {limits}.")
+    kind, number = kind_of(field), value.item() if hasattr(value, "item") else value  # NumPy's numbers
+    if kind is bool and not isinstance(number, bool):
+        raise InputError(f"{field.name}={one_line(value)}: expected true or false.")
+    if kind not in (int, float):
+        return
+    accepted = isinstance(number, int | kind) and not isinstance(number, bool)
+    accepted = accepted and (isinstance(number, int) or math.isfinite(number))  # an int may be too large for a float
+    if accepted and (least is None or number >= least) and (most is None or number <= most):
+        return
+    what = "whole" if kind is int and not isinstance(number, int) else "finite"
+    limits = [f"at least {least}"] * (least is not None) + [f"at most {most}"] * (most is not None)
+    of = f" of {' and '.join(limits)}" if limits else ""
+    raise InputError(f"{field.name}={one_line(value)}: expected a {what} number{of}.")
+
+
+def kind_of(field: dataclasses.Field) -> Any:
+    """The type of a field, without None."""
+    if isinstance(field.type, types.UnionType):
+        return next(one for one in typing.get_args(field.type) if one is not types.NoneType)
+    return field.type

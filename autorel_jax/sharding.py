@@ -1,8 +1,8 @@
-"""Sharding: devices -> one mesh, and where each array of a training run lies on it.
+"""Sharding: devices -> one mesh, and where each array lies on it.
 
 The mesh has the one axis "data". Rows of a batch are divided along it; parameters and optimizer moments are copied to
 every device ("replicate"), or divided along the same axis too ("fsdp"), by shape. Of several processes, each makes the
-same calls; here is also how they agree. Used by training/.
+same calls; here is also how they agree. Used by training/ and explaining/compute.py.
 """
 
 from collections.abc import Callable, Sequence

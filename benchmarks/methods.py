@@ -22,8 +22,9 @@ from autorel_jax.cli.memory import keep_freed_memory
 from autorel_jax.data.row import Columns
 from autorel_jax.data.rows import read_rows
 from autorel_jax.explaining.config import BATCH_SIZES, ExplainConfig
-from autorel_jax.explaining.explainer import Explainer, batch_shape, padded_length
+from autorel_jax.explaining.explainer import Explainer
 from autorel_jax.explaining.fitting import fetched
+from autorel_jax.explaining.shapes import batch_shape, padded_length
 from autorel_jax.lrp.composites import COMPOSITES
 from autorel_jax.text.tokens import Tokens, pad
 

@@ -1,4 +1,4 @@
-"""data.py: rows of text files, as written, with the line in every complaint."""
+"""data/rows.py: rows of text files, as written, with the line in every complaint."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""export.py and program.py: one file gives what the library gives, in a process without Flax and transformers."""
+"""export/write.py and program.py: one file gives what the library gives, in a process without Flax and transformers."""
 
 import subprocess
 import sys
@@ -95,7 +95,7 @@ def test_every_flag_is_documented():
 
 def test_a_method_that_is_no_composite(classifier, tmp_path, capsys):
     said = refusal(export, classifier, tmp_path / "a.zip", ar.ExplainConfig(method="lime"))
-    assert "The method lime cannot be exported, as it is no composite; those that can: attnlrp, cp_lrp" in said
+    assert "The method lime cannot be exported, only composites can: attnlrp, cp_lrp" in said
     assert main(["absent", str(tmp_path / "a.zip"), "--method", "lime"]) == 2
     assert said in capsys.readouterr().err  # of the model that is absent, nothing is said: it is not looked for
 

@@ -14,9 +14,9 @@ from autorel_jax.attribution.methods.attention import GenericAttention, Layerwis
 from autorel_jax.attribution.methods.gradients import Saliency
 from autorel_jax.attribution.methods.integrated import IntegratedGradients
 from autorel_jax.attribution.methods.occlusion import Occlusion
-from autorel_jax.attribution.question import Question
 from autorel_jax.attribution.scores import token_scores
 from autorel_jax.attribution.settings import Settings
+from autorel_jax.attribution.targeted_batch import TargetedBatch
 
 MODELS = [*LXT[:-1], pytest.param(LXT[-1], marks=pytest.mark.slow)]
 
@@ -49,7 +49,7 @@ def test_saliency(name, norm, size):
 
 @functools.partial(jax.jit, static_argnums=0)
 def contributions(settings, params, texts, weights, values):
-    return settings.method.contributions(Question(settings, params, texts, weights), values)[1]
+    return settings.method.contributions(TargetedBatch(settings, params, texts, weights), values)[1]
 
 
 @pytest.mark.parametrize("name", MODELS)

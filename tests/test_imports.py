@@ -1,13 +1,17 @@
 """The structure of the package: imports point one way, and nothing slow is imported before it is needed."""
 
 import ast
+import importlib
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import autorel_jax
 
 PACKAGE = Path(autorel_jax.__file__).parent
+ROOT = Path(__file__).parents[1]
 LEVELS = (  # a module imports from its own level or one before; a folder stands for all that is in it
     {"autorel_jax", "errors", "builtin"},
     {"files", "options", "sharding"},
@@ -153,3 +157,14 @@ def test_texts_need_no_reader():
 def test_public_names_exist():
     assert all(getattr(autorel_jax, name) is not None for name in autorel_jax.__all__)
     assert set(autorel_jax.__all__) == set(dir(autorel_jax))
+
+
+@pytest.mark.parametrize(
+    "file", [*sorted(ROOT.glob("benchmarks/*.py")), ROOT / "docs/generate.py"], ids=lambda f: f.name
+)
+def test_scripts_import_what_there_is(file):
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module.split(".")[0] == "autorel_jax":
+            for alias in node.names:
+                module = importlib.import_module(imported(node.module, alias.name))
+                assert module.__name__.endswith(f".{alias.name}") or hasattr(module, alias.name), alias.name

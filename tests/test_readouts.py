@@ -119,7 +119,7 @@ def test_they_cost_nothing_when_not_asked_for():
     """The program that explains is, but for its name, the one of a call that could read."""
     at = settings(METHODS["attnlrp"], audit=False, readouts=())
     given = random_params(CONFIG), Texts(IDS, MASK, TYPES), None, at.values
-    explains, reads = (jax.jit(module.answer, static_argnums=0) for module in (relevance, readouts))
+    explains, reads = (jax.jit(module.composite_result, static_argnums=0) for module in (relevance, readouts))
     plain, able = (program.lower(at, *given).as_text() for program in (explains, reads))
     assert plain == able
     asked = reads.lower(settings(METHODS["attnlrp"]), *given).as_text()

@@ -151,8 +151,8 @@ class Unhashable:
     [
         ("log_probability:happy", "Unknown label 'happy'"),
         ("log_probability:", "Unknown label ''"),
-        ("log_probability:margin", "is no label after 'log_probability:'"),
-        ("log_probability:log_probability:positive", "is no label after 'log_probability:'"),
+        ("log_probability:margin", "has no label after 'log_probability:'"),
+        ("log_probability:log_probability:positive", "has no label after 'log_probability:'"),
         (two, "The target two must give a number for logits [3]; it gives"),
         (jnp.argmax, "must give a number for logits [3]; it gives"),
         (fails, "The target fails fails for logits [3]: KeyError: 'nothing here'."),
@@ -167,7 +167,7 @@ def test_bad_targets_are_refused(classifier, target, said):
 def test_a_regression_has_neither_probability_nor_margin(tmp_path):
     write_model(tmp_path / "model", labels=("score",))
     classifier = ar.load(tmp_path / "model")
-    assert "needs probabilities, which a regression has not" in refusal(
+    assert "needs probabilities, which a regression does not have" in refusal(
         ar.explain, classifier, ["a"], target="log_probability:score"
     )
     assert "needs two labels at least" in refusal(ar.explain, classifier, ["a"], target="margin")

@@ -1,4 +1,4 @@
-"""data/tasks.py and tables.py: the texts of a split, from every format, and what is wrong with a file."""
+"""data/splits.py and tables.py: the texts of a split, from every format, and what is wrong with a file."""
 
 import csv
 import datetime

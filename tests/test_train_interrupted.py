@@ -483,5 +483,5 @@ def test_parameters_that_are_not_finite(folder, tmp_path, monkeypatch):
 
     monkeypatch.setattr(Learner, "compiled", compiled)
     said = refused(*arguments(folder, tmp_path / "run"))
-    assert said.startswith("step 18: a parameter is no finite number any more; checkpoint 12 is the last good one. ")
+    assert said.startswith("step 18: a parameter is not finite any more; checkpoint 12 is the last good one. ")
     assert {path.name for path in (tmp_path / "run/checkpoints").iterdir()} == {"6", "12"}

@@ -1,6 +1,6 @@
 """Method: what every way to score tokens can do, whether it is a composite of LRP rules or another method.
 
-A method answers a Question (a batch of texts and their targets) inside one compiled program, with a Result. Composites
+A method turns a TargetedBatch (texts and their targets) into a Result, inside one compiled program. Composites
 (lrp/composites.py) and the classes in methods/ have this interface; nothing else of a method is asked for anywhere.
 B texts of T tokens, N targets for each, C labels, S scores, L layers.
 """
@@ -94,8 +94,8 @@ class Method(Protocol):
     def units(self, rows: Sequence[Tokens], shape: tuple[int, int]) -> np.ndarray | None:
         """The unit of each token [B, T], for a method that switches units off; None for others."""
 
-    def answer(self, question: Any, values: Values) -> Result:
-        """Answers a Question, inside a trace. Parameters are read from `values` alone."""
+    def attribute(self, batch: Any, values: Values) -> Result:
+        """The Result of a TargetedBatch, inside a trace. Parameters are read from `values` alone."""
 
     def doubts(self, outcome: Outcome) -> Iterator[str]:
         """What a reader should know before trusting the scores of a text."""

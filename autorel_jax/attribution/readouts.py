@@ -1,7 +1,7 @@
 """Read-outs: relevance at points inside the model, and what each op absorbs, beside the relevance of the tokens.
 
 One vjp gives all of it: the taps of lrp/taps.py are further inputs, zeros that change nothing, whose cotangents are
-the read-outs. Used by question.py, which calls relevance.py where nothing is asked for.
+the read-outs. Used by targeted_batch.py, which calls relevance.py where nothing is asked for.
 """
 
 from collections.abc import Mapping
@@ -24,8 +24,8 @@ LOGITS = "logits"  # the tap at the logits, beside the parts of the model
 BY_LAYER = ("neurons", "neuron_relevance")  # read-outs whose last axis is not the text's tokens
 
 
-def answer(settings: Settings, params: Params, texts: Texts, weights: Array | None, values: Values) -> Result:
-    """As `relevance.answer`, with the read-outs and what is absorbed, as far as the settings ask for them."""
+def composite_result(settings: Settings, params: Params, texts: Texts, weights: Array | None, values: Values) -> Result:
+    """As `relevance.composite_result`, with the read-outs and what is absorbed, as far as the settings ask for them."""
     x = embeddings(settings, params, texts.ids, texts.types)
 
     def f(inputs: tuple[Array, Taps]) -> Array:

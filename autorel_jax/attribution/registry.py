@@ -1,4 +1,4 @@
-"""Registry: the name of a method -> the method, a composite or another. Used by explaining, corpus and export."""
+"""Registry: the name of a method -> the method, a composite or another. Used by explaining and corpus."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ def named(method: Any) -> Method:
 
     if isinstance(method, str) and method in METHODS:
         return METHODS[method]
-    if isinstance(method, str) or not hasattr(method, "answer"):
+    if isinstance(method, str | type) or not hasattr(method, "attribute"):
         raise InputError(f"Unknown method {method!r}. Available: {', '.join([*COMPOSITES, *METHODS])}.")
     if method.name in METHODS and type(method) is not type(METHODS[method.name]):
         raise InputError(f"The name {method.name!r} is that of another method; give the composite another.")

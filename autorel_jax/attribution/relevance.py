@@ -1,6 +1,7 @@
 """Relevance: a function from embeddings to logits, and a target -> relevance of every token. One jax.vjp.
 
-Used by question.py for composites and for gradients, and by `Classifier.logits_of`, the raw form for one's own vjp.
+Used by targeted_batch.py for composites and for gradients, and by `Classifier.logits_of`, the raw form for a vjp of
+one's own.
 """
 
 import functools
@@ -92,7 +93,7 @@ def attribute(
     return logits, relevance
 
 
-def answer(settings: Settings, params: Params, texts: Texts, weights: Array | None, values: Values) -> Result:
+def composite_result(settings: Settings, params: Params, texts: Texts, weights: Array | None, values: Values) -> Result:
     """The Result of a composite for a batch: logits, and the relevance of each token. Padding gets exactly 0.
 
     `weights` are as in `attribute`, `values` those of `Settings.values`.

@@ -8,8 +8,8 @@ import functools
 import jax
 
 from autorel_jax.attribution.method import Result, Texts, Values
-from autorel_jax.attribution.question import Question
 from autorel_jax.attribution.settings import Settings
+from autorel_jax.attribution.targeted_batch import TargetedBatch
 from autorel_jax.model.encoder import Params
 from autorel_jax.model.ops import Array
 
@@ -25,4 +25,4 @@ def token_scores(settings: Settings, params: Params, texts: Texts, weights: Arra
       weights: [B, N, S] of the targets; None explains the class with the highest logit. See relevance.attribute.
       values: those of `settings.method.values`.
     """
-    return settings.method.answer(Question(settings, params, texts, weights), values)
+    return settings.method.attribute(TargetedBatch(settings, params, texts, weights), values)

@@ -113,10 +113,10 @@ def log_probability(
     """Targets of "log_probability:…"."""
     rest = target.removeprefix(LOG_PROBABILITY)
     if problem == REGRESSION:
-        raise InputError(f"The target {target!r} needs probabilities, which a regression has not.")
+        raise InputError(f"The target {target!r} needs probabilities, which a regression does not have.")
     if rest == MARGIN or rest.startswith(LOG_PROBABILITY):
         raise InputError(
-            f"The target {target!r} is no label after {LOG_PROBABILITY!r}; give a label, predicted or all."
+            f"The target {target!r} has no label after {LOG_PROBABILITY!r}; give a label, predicted or all."
         )
     found = resolve(rest, labels, label_id, given)
     names = None if found.names is None else tuple(tuple(f"{LOG_PROBABILITY}{n}" for n in row) for row in found.names)

@@ -6,7 +6,6 @@ Used by every command.
 from __future__ import annotations
 
 import dataclasses
-import types
 import typing
 from argparse import SUPPRESS, Action, ArgumentParser, Namespace, _ActionsContainer
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from autorel_jax.cli.command import warn
 from autorel_jax.model.config import COMPUTE_DTYPES
+from autorel_jax.options import kind_of
 
 if TYPE_CHECKING:
     from autorel_jax.classifier import Classifier
@@ -59,9 +59,7 @@ def help_of(field: dataclasses.Field) -> str:
 
 def value_of(field: dataclasses.Field, switch: Any) -> dict[str, Any]:
     """How argparse reads the value of a field."""
-    kind = field.type
-    if isinstance(kind, types.UnionType):
-        kind = next(one for one in typing.get_args(kind) if one is not types.NoneType)
+    kind = kind_of(field)
     if kind is bool:
         return {"action": switch}
     if typing.get_origin(kind) is tuple:

@@ -48,10 +48,12 @@ def add_method_flags(parser: Parser, group: argparse._ArgumentGroup, composites_
     read_at = add_field(group, ExplainConfig, "read_at")
     read_at.choices = Names(read_points)
 
+    what = target.help
+
     def complete() -> None:
         method.metavar = listed(composite_names() if composites_only else method_names())
         read_at.metavar = listed(read_points())
-        target.help = target_help(target.help)
+        target.help = target_help(what)
         for name, action in parameters.items():
             action.help = parameter_help(name)
 

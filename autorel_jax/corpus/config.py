@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from autorel_jax.data.sources import Corpus
 from autorel_jax.errors import InputError
 from autorel_jax.options import check_options, option
+from autorel_jax.report.view import LEVELS, WORD
 
 LOCAL, RAY = ENGINES = ("local", "ray")  # what computes: this process, or Ray Data with many
 PART_ROWS = 2048  # what a kill costs at most, and what is sorted by length together
@@ -19,7 +20,7 @@ class JobConfig:
     """How a corpus is explained into a file."""
 
     columns: Sequence[str] = option((), "of the output (default: all; docs/output.md)")
-    level: str = "word"  # or "token", of .csv
+    level: str = option(WORD, "of .csv", LEVELS)
     shard: tuple[int, int] = option((1, 1), "explain the I-th of N stretches of the input alone")
     part_rows: int = option(PART_ROWS, "rows that are finished and saved together", count=True)
     restart: bool = option(False, "begin anew where an interrupted run could be continued")
@@ -30,13 +31,15 @@ class JobConfig:
         check_options(self)
         if self.engine not in ENGINES:
             raise InputError(f"Unknown engine {self.engine!r}. Available: {', '.join(ENGINES)}.")
+        if isinstance(self.columns, str):
+            raise InputError(f"columns={self.columns!r}: expected a list of names of columns.")
         if self.workers is not None and self.engine == LOCAL:
             raise InputError(
                 f"workers={self.workers} is for the engine {RAY}; the engine {LOCAL} is this process alone."
             )
-        place, count = self.shard
-        if not 1 <= place <= count:
-            raise InputError(f"The shard {place}/{count} does not exist; expected i/n with i from 1 to n.")
+        if len(self.shard) != 2 or not 1 <= self.shard[0] <= self.shard[1]:
+            shard = "/".join(map(str, self.shard))
+            raise InputError(f"The shard {shard} does not exist; expected i/n with i from 1 to n.")
 
     def check_corpus(self, corpus: Corpus) -> None:
         """Raises InputError for a corpus that can be read once only, where it has to be read again."""

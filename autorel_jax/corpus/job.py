@@ -2,7 +2,7 @@
 
 A part is a fixed number of rows of the input, explained and written apart from all others. So it does not matter for
 what is in a part when, where and after what it was made: the parts in their order are the output. Used by
-cli/explain.py.
+cli/job.py.
 """
 
 import contextlib
@@ -47,7 +47,7 @@ def explain_corpus(
 ) -> Summary:
     """Explains every row of a corpus into one file, whose suffix decides the format; Parquet if it has none.
 
-    The rows are in the order of the input. A row that cannot be used is left out and told of in
+    The rows are in the order of the input. A row that cannot be used is left out and listed in
     OUTPUT.rejected.jsonl. Until all is done the work lies in OUTPUT.partial; the same call goes on from there.
 
     Args:

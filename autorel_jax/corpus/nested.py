@@ -1,7 +1,7 @@
 """Nested: the ledgers, read-outs and diagnostics of explanations -> nested Arrow arrays, and arrays for NumPy.
 
 A file has one method and one choice of read-outs, so all its explanations have the same names in them. Their meaning
-is in docs/ledger.md. Used by columns.py and formats.py. N explanations, L layers, T tokens.
+is in docs/ledger.md. Used by columns.py and npz.py. N explanations, L layers, T tokens.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from autorel_jax.corpus.part import Part, explained, prepared, record_of
-from autorel_jax.corpus.prefetch import ahead
+from autorel_jax.corpus.prefetch import prefetched
 from autorel_jax.data.sources import Corpus
 from autorel_jax.explaining.explainer import Explainer
 
@@ -65,4 +65,4 @@ def parts_to_do(
                 yield prepared(explainer, number, items)
 
     # A thread that waits for standard input could not be interrupted.
-    return ahead(parts()) if corpus.again else parts()
+    return prefetched(parts()) if corpus.again else parts()

@@ -11,7 +11,7 @@ Item = TypeVar("Item")
 END = object()
 
 
-def ahead(items: Iterable[Item]) -> Iterator[Item]:
+def prefetched(items: Iterable[Item]) -> Iterator[Item]:
     """The items in their order; an exception of theirs comes in its place."""
     items = iter(items)
     with ThreadPoolExecutor(1, "ahead") as thread:

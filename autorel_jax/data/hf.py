@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from autorel_jax.data.kinds import HF
-from autorel_jax.data.silence import quiet
+from autorel_jax.data.silence import without_logs
 from autorel_jax.data.tables import Record, Wanted, place
 from autorel_jax.errors import InputError, one_line
 
@@ -73,7 +73,7 @@ def builder(name: str) -> DatasetBuilder:
     """The builder of a data set, NAME or NAME:CONFIG, or an InputError that says what there is."""
     path, _, config = name.partition(":")
     datasets = package(name)
-    with quiet(), told(f"{HF}{name}"):
+    with without_logs(), told(f"{HF}{name}"):
         try:
             return datasets.load_dataset_builder(path, config or None)
         except ValueError:  # of the configuration, or of something else

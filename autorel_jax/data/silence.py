@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 
 @contextlib.contextmanager
-def quiet() -> Iterator[None]:
+def without_logs() -> Iterator[None]:
     """Switches logging off: what a library logs of something that is missing, our own message says."""
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)

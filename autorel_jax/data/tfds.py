@@ -1,7 +1,7 @@
 """TensorFlow Datasets: a data set's name -> Record after Record, without TensorFlow.
 
 The only importer of tensorflow_datasets. Data are read where they have been prepared and never downloaded: without a
-network that takes minutes to fail. Used by splits.py, rows.py and sources.py.
+network that takes minutes to fail. Used by splits.py and rows.py.
 """
 
 import difflib
@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from autorel_jax.data.silence import quiet
+from autorel_jax.data.silence import without_logs
 from autorel_jax.data.tables import Record, Wanted, place
 from autorel_jax.data.task import TaskConfig
 from autorel_jax.errors import InputError, one_line
@@ -72,7 +72,7 @@ def label_names(task: TaskConfig, folder: Path) -> tuple[str, ...]:
 
 def prepared(name: str, folder: Path) -> Any:
     """The builder of a data set that is in the folder, or an InputError that says how to get it there."""
-    with quiet():
+    with without_logs():
         tensorflow_datasets = _package(name)
         try:
             builder = tensorflow_datasets.builder(name, data_dir=str(folder))

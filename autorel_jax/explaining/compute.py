@@ -5,7 +5,6 @@ Used by explainer.py for whole texts, and by documents.py for the windows of lon
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -18,7 +17,7 @@ from autorel_jax.attribution.method import Absorbed, Method, Result, Texts
 from autorel_jax.attribution.registry import named
 from autorel_jax.attribution.scores import token_scores
 from autorel_jax.attribution.settings import Settings
-from autorel_jax.attribution.targets import Targets
+from autorel_jax.attribution.targets import Targets, resolve
 from autorel_jax.classifier import Classifier
 from autorel_jax.explaining.config import BATCH_SIZE, BATCH_SIZES, ExplainConfig
 from autorel_jax.explaining.fitting import fitted
@@ -107,10 +106,7 @@ class Computer:
         texts = Texts(batch.ids, batch.mask, batch.types, self.method.units(here, batch.ids.shape))
         if self.mesh:
             texts, weights = jax.device_put((texts, weights), sharding.by_rows(self.mesh))
-        settings = self.settings
-        if goal.score is not None:
-            settings = dataclasses.replace(settings, score=goal.score)
-        return token_scores(settings, self.params, texts, weights, self.values)
+        return token_scores(self.settings, self.params, texts, weights, self.values)
 
     def each(self, rows: Rows, places: Places, result: Result) -> Iterator[Answer]:
         """The Answer of each row of a batch, whose Result is on the host."""
@@ -128,15 +124,19 @@ def settings_of(classifier: Classifier, config: ExplainConfig) -> Settings:
     """What is asked of which method, as the config says.
 
     Raises:
-      InputError: an unknown method or parameter, a read point or a read-out that the method does not have.
+      InputError: an unknown method, parameter or target, or what the method does not have: a read point, a read-out,
+        targets that are functions of the logits.
     """
+    model = classifier.config
+    goal = resolve(config.target, model.labels, classifier.label_id, [], model.problem)
     method = named(config.method).set(config.parameters)
     return Settings(
-        config=classifier.config,
+        config=model,
         method=method,
         read_at=config.read_at or method.reads[0],
         dtype=jnp.dtype(classifier.dtype),
         audit=config.audit,
         readouts=tuple(config.readouts),
         neurons=config.neurons,
+        score=goal.score,
     )

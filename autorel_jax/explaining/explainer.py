@@ -129,7 +129,7 @@ class Explainer:
     ) -> Iterator[Explanation]:
         """As `explain`; every row is tokenized and its target resolved first; `tokens` are known ones."""
         tokens = self.tokenize(rows) if tokens is None else tokens
-        goal = self.targets(rows)
+        goal = self.goal_of(rows)
         explanations: dict[int, list[Explanation]] = {}
         for answers in self.answers(tokens, goal):
             for place, answer in answers.items():
@@ -137,7 +137,7 @@ class Explainer:
             progress(len(answers))
         yield from itertools.chain.from_iterable(explanations[place] for place in range(len(rows)))
 
-    def targets(self, rows: Sequence[Row]) -> Targets:
+    def goal_of(self, rows: Sequence[Row]) -> Targets:
         """What is explained of each row."""
         model, given = self.classifier.config, [(row.id, row.label) for row in rows]
         return targets.resolve(self.config.target, model.labels, self.classifier.label_id, given, model.problem)

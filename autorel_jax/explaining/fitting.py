@@ -1,6 +1,6 @@
 """Fitting: batches of rows, and a function that computes one -> their results, in halves where memory runs out.
 
-Used by explainer.py.
+Used by compute.py.
 """
 
 import itertools
@@ -26,7 +26,7 @@ def fitted(
     Args:
       compute: starts a batch without waiting for it. One more is started before a batch is waited for.
       batches: from first to last.
-      too_large: told of each batch that did not fit.
+      too_large: called with each batch that did not fit.
 
     Raises:
       InputError: a single row does not fit.

@@ -1,1 +1,4 @@
-"""Export: a classifier, a method and a target -> one file that explains without this package's model code."""
+"""Export: a classifier, a method and a target -> one file that explains without Flax.
+
+write.py makes it, program.py reads it.
+"""

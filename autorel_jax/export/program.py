@@ -1,7 +1,7 @@
 """Program: a file that `autorel-export` wrote -> a function of token ids that gives logits and relevance.
 
 The file is a zip of StableHLO (jax.export), the weights (safetensors), the tokenizer and about.json. Reading it needs
-JAX, NumPy and safetensors: neither Flax nor transformers, nor this package's model code. Layout: docs/output.md.
+JAX, NumPy and safetensors: neither Flax nor transformers. Layout: docs/output.md.
 """
 
 import functools

@@ -47,12 +47,12 @@ def export(
       platforms: that it is to run on.
 
     Raises:
-      InputError: a method that is no composite, a target that depends on the row, a path that cannot be written, or
+      InputError: another method than a composite, a target that depends on the row, a path that cannot be written, or
         flatbuffers is not installed.
     """
     config = config or ExplainConfig()
     if config.target in (targets.GIVEN, targets.LOG_PROBABILITY + targets.GIVEN):
-        raise InputError(f"target {config.target!r} is of each row its own; export another.")
+        raise InputError(f"target {config.target!r} differs from row to row; export another.")
     model = classifier.config
     goal = targets.resolve(config.target, model.labels, classifier.label_id, [(0, None)], model.problem)
     settings = classifier.settings(exportable(config.method).set(config.parameters), config.read_at)
@@ -87,7 +87,7 @@ def exportable(method: Any) -> Composite:
     found = METHODS.get(method, method) if isinstance(method, str) else method
     if not getattr(found, "rules", True):
         raise InputError(
-            f"The method {found.name} cannot be exported, as it is no composite; those that can: "
+            f"The method {found.name} cannot be exported, only composites can: "
             f"{', '.join(COMPOSITES)}, and composites of your own."
         )
     return composite(found)

@@ -24,7 +24,7 @@ def read_composite(path: Path) -> Composite:
     """The composite that a TOML file describes.
 
     Raises:
-      InputError: it cannot be read, or names what there is not; the message lists what there is.
+      InputError: it cannot be read, or names an unknown base, op or rule; the message lists those that exist.
     """
     raw = read_toml(path)
     try:

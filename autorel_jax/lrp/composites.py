@@ -1,4 +1,4 @@
-"""Composites: which rule stands for which op, and with which parameters, by name. The one registry of methods.
+"""Composites: which rule stands for which op, and with which parameters, by name. The registry of composites.
 
 To add one, write what differs from another (see `CP_LRP`) and list it in COMPOSITES; a program of yours can pass its
 own to `explain`, or `register` it.
@@ -191,9 +191,9 @@ class Composite:
     def units(self, rows: Sequence[Any], shape: tuple[int, int]) -> None:
         """None: rules switch nothing off."""
 
-    def answer(self, question: Any, values: Values) -> Any:
-        """The relevance of a Question's targets; see attribution/question.py."""
-        return question.relevance(values)
+    def attribute(self, batch: Any, values: Values) -> Any:
+        """The relevance of a TargetedBatch's targets; see attribution/targeted_batch.py."""
+        return batch.relevance(values)
 
     def doubts(self, outcome: Any) -> Iterator[str]:
         """Of an Outcome: a number below 0 whose parts the scores are."""

@@ -2,7 +2,8 @@
 
 `tapped_ops` makes a composite's table into one that reads them: at the points that the model names (read-outs), and
 on both sides of every op (the ledger). The forward pass is unchanged, and so is what flows backwards. They need the
-multiplier c = R / a, with which the relevance at an activation a is a ⊙ c. Used by relevance.py and readouts.py.
+multiplier c = R / a, with which the relevance at an activation a is a ⊙ c. Used by
+attribution/settings.py and readouts.py.
 """
 
 import dataclasses

@@ -1,6 +1,6 @@
 """Explanation: which tokens and words of a text made a classifier decide.
 
-explaining/explainer.py makes them, the other modules of report/ show and save them.
+explaining/describe.py makes them, the other modules of report/ show and save them.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
     value = words + special tokens + positions + segments + Σ absorbed + function + rounding
 
-explaining/explainer.py makes it from the readings of attribution/readouts.py; view.py and corpus/nested.py use it.
+explaining/describe.py makes it from what attribution/readouts.py counted; view.py and corpus/nested.py use it.
 """
 
 import dataclasses

@@ -1,6 +1,6 @@
 """Output: Explanations, one by one -> a .jsonl, .csv or .html file that is written whole or not at all.
 
-What the files hold is in docs/output.md. Used by cli/output.py, and by corpus/formats.py for lines of text.
+What the files hold is in docs/output.md. Used by cli/stream.py, and by corpus/formats.py for lines of text.
 """
 
 from __future__ import annotations

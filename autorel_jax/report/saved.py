@@ -59,7 +59,8 @@ def read_jsonl(path: Path) -> Iterator[Record]:
             raise InputError(f"{where}: not valid JSON ({one_line(error)}); {EXPECTED}.") from None
         if not isinstance(record, dict):
             raise InputError(f"{where}: not a JSON object; {EXPECTED}.")
-        yield current(record, where)
+        check_schema(record, where)
+        yield renamed(record)
 
 
 def lines_of(path: Path) -> Iterator[str]:
@@ -82,10 +83,11 @@ def read_parquet(path: Path) -> Iterator[Record]:
             if about is None:
                 raise InputError(f"{path}: not results of autorel-jax (no {MARK} in its metadata); {EXPECTED}.")
             about = json.loads(about)
+            check_schema(about, str(path))
             for batch in file.iter_batches(ROWS):
                 for row in rows_of(batch):
-                    yield current(record_of_row(row, about), str(path))
-    except (OSError, pa.ArrowException) as error:
+                    yield renamed(record_of_row(row, about))
+    except (OSError, pa.ArrowException, json.JSONDecodeError) as error:
         raise InputError(f"{path} cannot be read: {one_line(error)}; {EXPECTED}.") from None
 
 
@@ -95,19 +97,23 @@ def rows_of(batch: pyarrow.RecordBatch) -> Iterator[Record]:
     return (dict(zip(batch.schema.names, values, strict=True)) for values in zip(*lists, strict=True))
 
 
-def current(record: Record, where: str) -> Record:
-    """A record of a readable schema in the names of SCHEMA; InputError for any other."""
-    schema = record.get("schema")
+def check_schema(about: Mapping[str, Any], where: str) -> None:
+    """Raises InputError unless what was written with the results says a readable schema."""
+    schema = about.get("schema")
     if schema is None:
         raise InputError(
             f"{where}: the results do not say their schema; {EXPECTED}, with all fields or with `schema` in --columns."
         )
     if schema not in READABLE:
-        version = record.get("version", "(unknown version)")
+        version = about.get("version", "(unknown version)")
         raise InputError(
             f"{where}: results of schema {schema}, written by autorel-jax {version}; this version reads "
             f"{' and '.join(map(str, READABLE))}. Read them with the version that wrote them."
         )
+
+
+def renamed(record: Record) -> Record:
+    """A record of a readable schema in the names of SCHEMA."""
     for old, new in ALIASES.items():
         if old in record and new not in record:
             record = {new if name == old else name: value for name, value in record.items()}

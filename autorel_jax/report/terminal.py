@@ -1,6 +1,6 @@
 """Terminal: an Explanation -> text on a stream; in colour where it is a terminal, else a list that can be searched.
 
-Honours NO_COLOR, FORCE_COLOR, TERM and COLUMNS, as rich does. Used by cli/output.py.
+Honours NO_COLOR, FORCE_COLOR, TERM and COLUMNS, as rich does. Used by cli/stream.py.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Words: relevance per token -> relevance per word.
 
-A word's relevance is the sum over its word pieces, so totals are kept. Used by explaining/.
+What a word is, tokens.py says (WORD). A word's relevance is the sum over its word pieces, so totals are kept. Used by
+explaining/.
 """
 
 import numpy as np

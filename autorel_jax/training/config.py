@@ -1,6 +1,7 @@
-"""TrainConfig and TaskConfig: a TOML file and flags -> what is trained on what. The one home of train's defaults.
+"""TrainConfig: a TOML file and flags -> what is trained on what. The one home of train's defaults.
 
-A file holds TrainConfig's fields at its top and TaskConfig's in a table [task]. Used by cli/train.py and training.
+A file holds TrainConfig's fields at its top and those of TaskConfig (data/task.py) in a table [task].
+Used by cli/train.py and training.
 """
 
 import contextlib

@@ -191,7 +191,7 @@ class Loop:
     def check_parameters(self, state: State, step: int) -> None:
         """Raises InputError where the step's own update broke the parameters, which its loss does not show."""
         if not jax.jit(all_finite, out_shardings=sharding.copied(self.prepared.learner.mesh))(state.params):
-            raise InputError(self.diverged(step, "a parameter is no finite number any more", step - 1))
+            raise InputError(self.diverged(step, "a parameter is not finite any more", step - 1))
 
     def diverged(self, step: int, what: str, last: int) -> str:
         """What to say when training has broken down; a checkpoint up to step `last` is good."""

@@ -1,4 +1,7 @@
-"""Orbax's faults: what it raises -> one line; what it prints beside that -> nothing. Used by run_state.py."""
+"""Orbax's faults: what it raises -> one line; what it prints beside that -> nothing.
+
+Used by run_state.py and saved_state.py.
+"""
 
 import functools
 import logging

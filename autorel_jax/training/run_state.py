@@ -1,8 +1,8 @@
-"""Checkpoints: a training run's state -> a folder of checkpoints, and back after any interruption.
+"""Run state: the state of a training run -> a folder of checkpoints, and back after any interruption.
 
 A checkpoint is a step, a state (a pytree of jax.Arrays), a progress (a small dict that JSON can hold) and perhaps a
-metric. It appears whole or not at all, and its files' checksums are compared when it is read. Used by loop.py and
-finish.py.
+metric. It appears whole or not at all, and its files' checksums are compared when it is read. The only
+importer of Orbax. Used by loop.py and finish.py.
 """
 
 import contextlib

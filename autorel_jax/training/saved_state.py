@@ -1,6 +1,6 @@
 """Saved state: a step, a state and a progress -> the record beside the arrays, and back, if the files are whole.
 
-What does not depend on the library that writes the arrays. Used by run_state.py.
+What is ours beside the arrays that Orbax writes. Used by run_state.py.
 """
 
 import dataclasses

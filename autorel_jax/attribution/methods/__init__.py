@@ -1,4 +1,4 @@
-"""The attribution methods other than composites, by name. Each answers the same question with the same kind of result.
+"""The attribution methods other than composites, by name. Each makes the same Result of the same batch.
 
 docs/methods.md lists what each answers and what it costs. To add one, write a PlainMethod beside its kin and list it
 here.

@@ -15,8 +15,8 @@ import numpy as np
 from autorel_jax.attribution.method import Values
 from autorel_jax.attribution.methods.parameters import Number, traced
 from autorel_jax.attribution.methods.plain import PlainMethod, Scores
-from autorel_jax.attribution.question import Question
 from autorel_jax.attribution.relevance import target_weights
+from autorel_jax.attribution.targeted_batch import TargetedBatch
 from autorel_jax.errors import InputError
 from autorel_jax.model import ops
 from autorel_jax.model.config import BertConfig
@@ -27,10 +27,10 @@ LAST, MEAN = -1, -1  # layer: the last one; head: the mean over all
 READS = ("attention_weights",)
 
 
-def attended(question: Question, read: Callable[[Array], Array]) -> tuple[Array, Array, Array]:
-    """What `Bert.attend` returns for the texts of a question."""
-    variables = {"params": question.params}
-    return question.model.apply(variables, question.inputs, question.texts.mask, read, method="attend")
+def attended(batch: TargetedBatch, read: Callable[[Array], Array]) -> tuple[Array, Array, Array]:
+    """What `Bert.attend` returns for the texts of a batch."""
+    variables = {"params": batch.params}
+    return batch.model.apply(variables, batch.inputs, batch.texts.mask, read, method="attend")
 
 
 def back(last: Array, layers: Array, step: Callable[[Array, Array], Array]) -> Array:
@@ -52,13 +52,13 @@ class AnyTarget(PlainMethod):
         "and no parts of the logit"
     )
 
-    def scores(self, question: Question, values: Values) -> Scores:
-        logits, found = self.looks(question, values)
-        targets = question.weights(logits).shape[1]
+    def scores(self, batch: TargetedBatch, values: Values) -> Scores:
+        logits, found = self.looks(batch, values)
+        targets = batch.weights(logits).shape[1]
         found = jnp.broadcast_to(found[:, None], (found.shape[0], targets, found.shape[1]))
         return logits, found, {}
 
-    def looks(self, question: Question, values: Values) -> tuple[Array, Array]:
+    def looks(self, batch: TargetedBatch, values: Values) -> tuple[Array, Array]:
         """Logits [B, C] and scores [B, T]."""
         raise NotImplementedError
 
@@ -84,8 +84,8 @@ class RawAttention(AnyTarget):
                 raise InputError(f"{name}={getattr(self, name)}: the model has {size}; give 0 to {size - 1}, or -1.")
         return super().values(config, ids)
 
-    def looks(self, question: Question, values: Values) -> tuple[Array, Array]:
-        logits, rows, last = attended(question, lambda weights: weights[:, :, 0])
+    def looks(self, batch: TargetedBatch, values: Values) -> tuple[Array, Array]:
+        logits, rows, last = attended(batch, lambda weights: weights[:, :, 0])
         rows = jnp.concatenate([rows, last[None]])[values["layer"]]  # [B, H, T]; -1 is the last, as in Python
         return logits, jnp.where(values["head"] == MEAN, heads_mean(rows), rows[:, values["head"]])
 
@@ -104,8 +104,8 @@ class Rollout(AnyTarget):
 
     name = "rollout"
 
-    def looks(self, question: Question, values: Values) -> tuple[Array, Array]:
-        logits, layers, last = attended(question, heads_mean)
+    def looks(self, batch: TargetedBatch, values: Values) -> tuple[Array, Array]:
+        logits, layers, last = attended(batch, heads_mean)
         return logits, rolled_out(layers, last[:, 0])
 
 
@@ -123,8 +123,8 @@ class LayerwiseAttentionTracing(AnyTarget):
 
     name = "lat"
 
-    def looks(self, question: Question, values: Values) -> tuple[Array, Array]:
-        logits, layers, last = attended(question, lambda weights: weights)
+    def looks(self, batch: TargetedBatch, values: Values) -> tuple[Array, Array]:
+        logits, layers, last = attended(batch, lambda weights: weights)
         return logits, traced_back(layers, last[:, :, 0])
 
 
@@ -144,18 +144,18 @@ class GenericAttention(PlainMethod):
     reads = READS
     note = "scores are never negative and no parts of the logit; [CLS] keeps 1 for itself"
 
-    def scores(self, question: Question, values: Values) -> Scores:
-        texts, config, inputs = question.texts, question.settings.config, question.inputs
-        model = Bert(config, dataclasses.replace(PLAIN, softmax=tapped), question.settings.dtype)
+    def scores(self, batch: TargetedBatch, values: Values) -> Scores:
+        texts, config, inputs = batch.texts, batch.settings.config, batch.inputs
+        model = Bert(config, dataclasses.replace(PLAIN, softmax=tapped), batch.settings.dtype)
         rows, length = texts.ids.shape
         tap = jnp.zeros((config.num_hidden_layers, rows, length, length), jnp.promote_types(inputs.dtype, jnp.float32))
 
         def logits_of(tap):
-            variables = {"params": question.params, "values": {"softmax": {"tap": tap}}}
+            variables = {"params": batch.params, "values": {"softmax": {"tap": tap}}}
             return model.apply(variables, inputs, texts.mask, method="classify")
 
         logits, pull = jax.vjp(logits_of, tap)
-        weights = target_weights(logits, question.given)
+        weights = target_weights(logits, batch.given)
         found = jax.lax.map(lambda seed: rolled(*pull(seed)), jnp.moveaxis(weights, 1, 0))  # one target at a time
         found = jnp.moveaxis(found, 0, 1)
         return logits, found, {}

@@ -13,7 +13,7 @@ import numpy as np
 
 from autorel_jax.attribution.methods.parameters import BASELINES, MASK, Flag, OneOf, host, traced
 from autorel_jax.attribution.methods.plain import PlainMethod
-from autorel_jax.attribution.question import Question, Texts, chosen
+from autorel_jax.attribution.targeted_batch import TargetedBatch, Texts, chosen
 from autorel_jax.model.ops import Array
 from autorel_jax.text.tokens import Tokens
 
@@ -63,7 +63,7 @@ def to_tokens(scores: Array, texts: Texts) -> Array:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Game:
-    """A question whose texts are switched on and off in parts.
+    """A batch whose texts are switched on and off in parts.
 
     Attributes:
       logits: of the whole texts [B, C].
@@ -83,15 +83,15 @@ class Game:
         return self.value(jnp.zeros((1, *self.counts.shape, 1), bool))[0]
 
 
-def game(question: Question, values: Mapping[str, Array]) -> Game:
-    """The game of a question, whose parts that are off hold the baseline."""
-    x, texts = question.inputs, question.texts
-    logits = question.logits(x)
-    weights, off = question.weights(logits), question.baseline(values["baseline"])
+def game(batch: TargetedBatch, values: Mapping[str, Array]) -> Game:
+    """The game of a batch, whose parts that are off hold the baseline."""
+    x, texts = batch.inputs, batch.texts
+    logits = batch.logits(x)
+    weights, off = batch.weights(logits), batch.baseline(values["baseline"])
 
     def value(on: Array) -> Array:
         on = jnp.broadcast_to(on, (len(on), *texts.units.shape))
         here = jax.vmap(lambda on: at_units(on, texts))(on) | (texts.units < 0)
-        return question.targets(weights, jnp.where(here[..., None], x, off))
+        return batch.targets(weights, jnp.where(here[..., None], x, off))
 
     return Game(logits, chosen(weights, logits), counts(texts), value)

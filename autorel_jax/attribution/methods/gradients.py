@@ -19,7 +19,7 @@ from autorel_jax.attribution.methods.parameters import (
     traced,
 )
 from autorel_jax.attribution.methods.plain import PlainMethod, Scores
-from autorel_jax.attribution.question import Question, summed
+from autorel_jax.attribution.targeted_batch import TargetedBatch, summed
 from autorel_jax.lrp.composites import READ_POINTS
 from autorel_jax.model.ops import Array
 
@@ -52,9 +52,9 @@ class Saliency(PlainMethod):
     reads = READ_POINTS
     note = "scores are sizes of gradients: they say how strongly, not in which direction, and add up to nothing"
 
-    def scores(self, question: Question, values: Values) -> Scores:
-        x = question.inputs
-        logits, gradient = question.gradient(x)
+    def scores(self, batch: TargetedBatch, values: Values) -> Scores:
+        x = batch.inputs
+        logits, gradient = batch.gradient(x)
         return logits, reduced(self.norm, gradient, x), {}
 
 
@@ -84,10 +84,10 @@ class SmoothGrad(PlainMethod):
     reads = READ_POINTS
     note = "scores are sizes of gradients, or gradients times inputs: they add up to nothing"
 
-    def scores(self, question: Question, values: Values) -> Scores:
-        x, texts = question.inputs, question.texts
-        logits = question.logits(x)
-        weights, keys = question.weights(logits), draws.text_keys(values["seed"], texts)
+    def scores(self, batch: TargetedBatch, values: Values) -> Scores:
+        x, texts = batch.inputs, batch.texts
+        logits = batch.logits(x)
+        weights, keys = batch.weights(logits), draws.text_keys(values["seed"], texts)
         tokens = (texts.mask != 0)[..., None]
         largest = jnp.where(tokens, x, -jnp.inf).max(axis=(1, 2), keepdims=True)
         smallest = jnp.where(tokens, x, jnp.inf).min(axis=(1, 2), keepdims=True)
@@ -98,10 +98,10 @@ class SmoothGrad(PlainMethod):
 
         def step(numbers, live):
             noise = draws.per_token(normal, keys, numbers, x.shape[1]).astype(x.dtype)
-            gradients = question.gradients(weights, x + deviation * noise)
+            gradients = batch.gradients(weights, x + deviation * noise)
             return jnp.where(live[:, None, None, None, None], gradients, 0).sum(axis=0)
 
-        gradient = summed(step, values["samples"], question.group) / values["samples"]
+        gradient = summed(step, values["samples"], batch.group) / values["samples"]
         return logits, reduced(self.reduce, gradient, x), {}
 
 
@@ -129,20 +129,20 @@ class ExpectedGradients(PlainMethod):
     seed: int = seed()
     name = "expected_gradients"
 
-    def scores(self, question: Question, values: Values) -> Scores:
-        x, keys = question.inputs, draws.text_keys(values["seed"], question.texts)
-        logits = question.logits(x)
-        weights, fixed = question.weights(logits), question.baseline(values["baseline"])
-        size = question.table.shape[0]
+    def scores(self, batch: TargetedBatch, values: Values) -> Scores:
+        x, keys = batch.inputs, draws.text_keys(values["seed"], batch.texts)
+        logits = batch.logits(x)
+        weights, fixed = batch.weights(logits), batch.baseline(values["baseline"])
+        size = batch.table.shape[0]
 
         def step(numbers, live):
             drawn = draws.per_token(draws.uniform, keys, numbers, x.shape[1])
-            some = question.table[jnp.minimum((drawn * size).astype(jnp.int32), size - 1)]
+            some = batch.table[jnp.minimum((drawn * size).astype(jnp.int32), size - 1)]
             base = jnp.where(values["baseline"] == OTHER_IDS[VOCABULARY], some, fixed)
             within = draws.per_text(draws.uniform, keys, numbers)
             alpha = (numbers[:, None] + within) / values["samples"]  # one in each of as many equal parts of the path
-            gradients = question.gradients(weights, base + alpha[..., None, None].astype(x.dtype) * (x - base))
+            gradients = batch.gradients(weights, base + alpha[..., None, None].astype(x.dtype) * (x - base))
             shares = (gradients * (x - base)[:, :, None]).sum(axis=-1)
             return jnp.where(live[:, None, None, None], shares, 0).sum(axis=0)
 
-        return logits, summed(step, values["samples"], question.group) / values["samples"], {}
+        return logits, summed(step, values["samples"], batch.group) / values["samples"], {}

@@ -11,7 +11,7 @@ import numpy as np
 from autorel_jax.attribution.method import Outcome, Values
 from autorel_jax.attribution.methods.parameters import BASELINES, MOST_SAMPLES, ZERO, Number, OneOf, host, traced
 from autorel_jax.attribution.methods.plain import PlainMethod, Scores
-from autorel_jax.attribution.question import Question, chosen, summed
+from autorel_jax.attribution.targeted_batch import TargetedBatch, chosen, summed
 from autorel_jax.model.config import BertConfig
 from autorel_jax.model.ops import Array
 
@@ -72,17 +72,17 @@ class IntegratedGradients(PlainMethod):
                 f"{delta:.2g}; more steps, or a tolerance with a larger max_steps, bring them closer"
             )
 
-    def scores(self, question: Question, values: Values) -> Scores:
-        logits, contributions, measured = self.contributions(question, values)
+    def scores(self, batch: TargetedBatch, values: Values) -> Scores:
+        logits, contributions, measured = self.contributions(batch, values)
         return logits, contributions.sum(axis=-1), measured
 
-    def contributions(self, question: Question, values: Values) -> Scores:
+    def contributions(self, batch: TargetedBatch, values: Values) -> Scores:
         """As `scores`, before the sum over a token's vector: [B, N, T, D]."""
-        x = question.inputs
-        base = jnp.broadcast_to(question.baseline(values["baseline"]), x.shape).astype(x.dtype)
-        logits = question.logits(x)
-        weights = question.weights(logits)
-        start = chosen(weights, question.logits(base))
+        x = batch.inputs
+        base = jnp.broadcast_to(batch.baseline(values["baseline"]), x.shape).astype(x.dtype)
+        logits = batch.logits(x)
+        weights = batch.weights(logits)
+        start = chosen(weights, batch.logits(base))
         steps = values["places"].shape[0]
 
         def integral(panels: Array) -> Array:
@@ -91,12 +91,12 @@ class IntegratedGradients(PlainMethod):
             def step(numbers, live):
                 place, share = values["places"][numbers % steps], values["shares"][numbers % steps]
                 alpha = (numbers // steps + place) / panels
-                gradients = question.gradients(weights, base + alpha[:, None, None, None] * (x - base))
+                gradients = batch.gradients(weights, base + alpha[:, None, None, None] * (x - base))
                 return (jnp.where(live, share / panels, 0)[:, None, None, None, None] * gradients).sum(axis=0)
 
-            return (x - base)[:, None] * summed(step, panels * steps, question.group)
+            return (x - base)[:, None] * summed(step, panels * steps, batch.group)
 
-        has_tokens = (question.texts.mask != 0).any(axis=1)[:, None]
+        has_tokens = (batch.texts.mask != 0).any(axis=1)[:, None]
         gained = chosen(weights, logits) - start
         nothing = jnp.zeros((*gained.shape, *x.shape[1:]), gained.dtype)
         contributions, delta, panels = refined(

@@ -9,7 +9,7 @@ from autorel_jax.attribution.methods import draws
 from autorel_jax.attribution.methods.coalitions import Perturbation, game, to_tokens
 from autorel_jax.attribution.methods.parameters import MOST_SAMPLES, Number, seed, traced
 from autorel_jax.attribution.methods.plain import Scores
-from autorel_jax.attribution.question import Question, summed
+from autorel_jax.attribution.targeted_batch import TargetedBatch, summed
 from autorel_jax.model.ops import contract
 
 
@@ -28,16 +28,16 @@ class Occlusion(Perturbation):
     name = "occlusion"
     note = "each score is what the logit loses without that unit alone; they do not add up to the logit"
 
-    def scores(self, question: Question, values: Values) -> Scores:
-        played = game(question, values)
-        units = jnp.arange(question.texts.units.shape[1])
+    def scores(self, batch: TargetedBatch, values: Values) -> Scores:
+        played = game(batch, values)
+        units = jnp.arange(batch.texts.units.shape[1])
 
         def step(numbers, live):
             here = units == numbers[:, None]  # [G, U]; units that a text does not have are not read
             lost = played.whole - played.value(~here[:, None])
             return contract("gbn,gu->bnu", lost, here.astype(lost.dtype))
 
-        found = to_tokens(summed(step, played.counts.max(), question.group), question.texts)
+        found = to_tokens(summed(step, played.counts.max(), batch.group), batch.texts)
         return played.logits, found, {}
 
 
@@ -58,9 +58,9 @@ class ShapleySampling(Perturbation):
     name = "shapley_sampling"
     diagnostics = ("baseline_logit",)
 
-    def scores(self, question: Question, values: Values) -> Scores:
-        played, keys = game(question, values), draws.text_keys(values["seed"], question.texts)
-        length = question.texts.units.shape[1]
+    def scores(self, batch: TargetedBatch, values: Values) -> Scores:
+        played, keys = game(batch, values), draws.text_keys(values["seed"], batch.texts)
+        length = batch.texts.units.shape[1]
         last, start = played.counts[:, None] - 1, played.empty  # [B, 1], [B, N]
         between = jnp.maximum(played.counts.max() - 1, 1)  # coalitions of an order that are neither empty nor whole
 
@@ -76,6 +76,6 @@ class ShapleySampling(Perturbation):
             ends = played.whole[..., None] * final.sum(axis=0)[:, None] - start[..., None] * first.sum(axis=0)[:, None]
             return gains + ends
 
-        total = summed(step, values["samples"] * between, question.group) / values["samples"]
-        found = to_tokens(total, question.texts)
+        total = summed(step, values["samples"] * between, batch.group) / values["samples"]
+        found = to_tokens(total, batch.texts)
         return played.logits, found, {"baseline_logit": start}

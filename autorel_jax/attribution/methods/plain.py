@@ -12,8 +12,8 @@ import numpy as np
 
 from autorel_jax.attribution.method import Outcome, Result, Values
 from autorel_jax.attribution.methods.parameters import OTHER_IDS, Accepts, array
-from autorel_jax.attribution.question import Question
 from autorel_jax.attribution.settings import Settings
+from autorel_jax.attribution.targeted_batch import TargetedBatch
 from autorel_jax.errors import InputError
 from autorel_jax.lrp.composites import WORD_EMBEDDINGS
 from autorel_jax.model.config import BertConfig
@@ -91,10 +91,10 @@ class PlainMethod:
     def units(self, rows: Sequence[Tokens], shape: tuple[int, int]) -> np.ndarray | None:
         """None: it switches nothing off."""
 
-    def answer(self, question: Question, values: Values) -> Result:
+    def attribute(self, batch: TargetedBatch, values: Values) -> Result:
         """The Result of `scores`; padding gets exactly 0."""
-        logits, scores, measured = self.scores(question, values)
-        scores = jnp.where(question.texts.mask[:, None] != 0, scores, 0)
+        logits, scores, measured = self.scores(batch, values)
+        scores = jnp.where(batch.texts.mask[:, None] != 0, scores, 0)
         return Result(
             logits, logits, scores, diagnostics={name: part.astype(scores.dtype) for name, part in measured.items()}
         )
@@ -104,7 +104,7 @@ class PlainMethod:
         if self.note:
             yield f"{self.name}: {self.note}"
 
-    def scores(self, question: Question, values: Values) -> Scores:
+    def scores(self, batch: TargetedBatch, values: Values) -> Scores:
         """Logits [B, C], scores [B, N, T] (anything at padding) and the diagnostics by name, [B, N] each.
 
         Inside a trace. It reads traced parameters from `values` alone.

@@ -9,7 +9,7 @@ from autorel_jax.attribution.method import Values
 from autorel_jax.attribution.methods import draws
 from autorel_jax.attribution.methods.parameters import seed
 from autorel_jax.attribution.methods.plain import PlainMethod, Scores
-from autorel_jax.attribution.question import Question
+from autorel_jax.attribution.targeted_batch import TargetedBatch
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,10 +26,10 @@ class Random(PlainMethod):
     name = "random"
     note = "scores are random numbers, the same for every label: a control, not an explanation"
 
-    def scores(self, question: Question, values: Values) -> Scores:
-        x, keys = question.inputs, draws.text_keys(values["seed"], question.texts)
-        logits = question.logits(x)
+    def scores(self, batch: TargetedBatch, values: Values) -> Scores:
+        x, keys = batch.inputs, draws.text_keys(values["seed"], batch.texts)
+        logits = batch.logits(x)
         drawn = draws.per_token(jax.random.normal, keys, jnp.zeros(1, jnp.int32), x.shape[1])[0].astype(logits.dtype)
-        rows, targets, _ = question.weights(logits).shape
+        rows, targets, _ = batch.weights(logits).shape
         found = jnp.broadcast_to(drawn[:, None], (rows, targets, x.shape[1]))
         return logits, found, {}

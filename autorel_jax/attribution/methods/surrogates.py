@@ -15,7 +15,7 @@ from autorel_jax.attribution.methods import draws
 from autorel_jax.attribution.methods.coalitions import Perturbation, game, to_tokens
 from autorel_jax.attribution.methods.parameters import MOST_SAMPLES, Number, seed, traced
 from autorel_jax.attribution.methods.plain import Scores
-from autorel_jax.attribution.question import Question, summed
+from autorel_jax.attribution.targeted_batch import TargetedBatch, summed
 from autorel_jax.model.ops import Array, contract
 
 BITS = 30  # texts of at most so many units can have all of their parts numbered in int32
@@ -59,9 +59,9 @@ class Lime(Surrogate):
     worst: ClassVar = {"r_squared": min}
     note = "scores are slopes of a linear model of the classifier; see r_squared for how well it fits"
 
-    def scores(self, question: Question, values: Values) -> Scores:
-        played, keys = game(question, values), draws.text_keys(values["seed"], question.texts)
-        length, counts = question.texts.units.shape[1], played.counts
+    def scores(self, batch: TargetedBatch, values: Values) -> Scores:
+        played, keys = game(batch, values), draws.text_keys(values["seed"], batch.texts)
+        length, counts = batch.texts.units.shape[1], played.counts
         present = jnp.arange(length) < counts[:, None]  # [B, U]
 
         def step(numbers, live):
@@ -73,7 +73,7 @@ class Lime(Surrogate):
             weight = jnp.exp(-jnp.square(100 * (1 - jnp.sqrt(kept)) / values["width"]) / 2) * live[:, None]
             return moments(weight, on, played.value(on) - played.whole)
 
-        sums = summed(step, values["samples"], question.group)
+        sums = summed(step, values["samples"], batch.group)
         weight, z, zz, y, zy, yy = sums
         mean_z, mean_y = z / weight[:, None], y / weight[:, None]
         centred = zz - weight[:, None, None] * mean_z[:, :, None] * mean_z[:, None]
@@ -84,7 +84,7 @@ class Lime(Surrogate):
         spread = yy - weight[:, None] * mean_y**2
         missed = spread - contract("bun,bun->bn", slopes, 2 * together - contract("buv,bvn->bun", centred, slopes))
         fit = jnp.where(spread > 0, 1 - missed / jnp.where(spread > 0, spread, 1), 1)
-        found = to_tokens(jnp.moveaxis(slopes, 1, 2), question.texts)
+        found = to_tokens(jnp.moveaxis(slopes, 1, 2), batch.texts)
         return played.logits, found, {"intercept": played.whole + offset, "r_squared": fit}
 
 
@@ -126,9 +126,9 @@ class KernelShap(Surrogate):
     name = "kernel_shap"
     diagnostics = ("baseline_logit",)
 
-    def scores(self, question: Question, values: Values) -> Scores:
-        played, keys = game(question, values), draws.text_keys(values["seed"], question.texts)
-        length, counts, start = question.texts.units.shape[1], played.counts, played.empty
+    def scores(self, batch: TargetedBatch, values: Values) -> Scores:
+        played, keys = game(batch, values), draws.text_keys(values["seed"], batch.texts)
+        length, counts, start = batch.texts.units.shape[1], played.counts, played.empty
         parts = (1 << jnp.clip(counts, 1, BITS)) - 2  # of each text, without the empty and the whole one [B]
         exact = (counts <= BITS) & (parts <= values["samples"])
         units, kind = jnp.arange(length), start.dtype
@@ -145,7 +145,7 @@ class KernelShap(Surrogate):
             _, _, zz, _, zy, _ = moments(weight, on, played.value(on) - start)
             return weight.sum(axis=0), zz, zy
 
-        total, zz, zy = summed(step, jnp.where(exact, parts, values["samples"]).max(), question.group)
+        total, zz, zy = summed(step, jnp.where(exact, parts, values["samples"]).max(), batch.group)
         scale = 1 / jnp.maximum(total, jnp.finfo(kind).tiny)[:, None, None]
         identity = jnp.where(present, 0, 1)[..., None] * jnp.eye(length, dtype=kind)
         both = jnp.concatenate([zy * scale, present[..., None].astype(kind)], axis=-1)
@@ -153,7 +153,7 @@ class KernelShap(Surrogate):
         free, one = solved[..., :-1], solved[..., -1:]  # without the constraint [B, U, N]; what moves its sum [B, U, 1]
         excess = (free.sum(axis=1) - (played.whole - start))[:, None]
         slopes = free - one * excess / jnp.where(counts > 0, one.sum(axis=(1, 2)), 1)[:, None, None]
-        found = to_tokens(jnp.moveaxis(slopes, 1, 2), question.texts)
+        found = to_tokens(jnp.moveaxis(slopes, 1, 2), batch.texts)
         return played.logits, found, {"baseline_logit": start}
 
 

@@ -1,4 +1,4 @@
-"""Question: a batch of texts and their targets, as a method sees them inside one compiled program.
+"""TargetedBatch: a batch of texts and their targets, as a method sees them inside one compiled program.
 
 Samples (points of a path, noisy or incomplete copies of a text) are computed some at a time, so that memory is bounded
 whatever their number. Shape letters as in model/ops.py; N targets, G samples at a time.
@@ -23,7 +23,7 @@ TOKENS = 1024  # computed at once where a batch holds fewer: 32 texts of 32, fro
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Question:
+class TargetedBatch:
     """Texts, the model, and N targets for each text. Lives within one trace.
 
     Attributes:
@@ -39,12 +39,12 @@ class Question:
     given: Array | None
 
     def relevance(self, values: Values) -> Result:
-        """The answer of a composite: one vjp from the targets to where relevance is read, with its rules."""
+        """The Result of a composite: one vjp from the targets to where relevance is read, with its rules."""
         if self.settings.audit or self.settings.readouts:
             from autorel_jax.attribution import readouts
 
-            return readouts.answer(self.settings, self.params, self.texts, self.given, values)
-        return relevance.answer(self.settings, self.params, self.texts, self.given, values)
+            return readouts.composite_result(self.settings, self.params, self.texts, self.given, values)
+        return relevance.composite_result(self.settings, self.params, self.texts, self.given, values)
 
     @functools.cached_property
     def plain(self) -> Settings:
