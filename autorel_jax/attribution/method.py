@@ -1,7 +1,8 @@
 """Method: what every way to score tokens can do, whether it is a composite of LRP rules or another method.
 
 A method turns a TargetedBatch (texts and their targets) into a Result, inside one compiled program. Composites
-(lrp/composites.py) and the classes in methods/ have this interface; nothing else of a method is asked for anywhere.
+(lrp/composites.py) and the classes in methods/ have this interface. Nothing else is asked of a method by explaining/,
+corpus/ and cli/; settings.py, relevance.py and readouts.py, which compute composites, also read their rules.
 B texts of T tokens, N targets for each, C labels, S scores, L layers.
 """
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from autorel_jax.errors import LARGEST_FLOAT, InputError
+from autorel_jax.errors import LARGEST_FLOAT, InputError, one_line
 from autorel_jax.families import FAMILIES, family_of
 from autorel_jax.families.bert import BERT
 from autorel_jax.families.family import REQUIRED, Family, Setting
@@ -31,6 +31,7 @@ SINGLE, MULTI, REGRESSION = PROBLEMS = (
     "multi_label_classification",
     "regression",
 )
+MOST_LABELS = 2**20  # a larger number is a fault of the file, and would fill the memory with names
 SIZES = (
     "vocab_size",
     "hidden_size",
@@ -208,6 +209,8 @@ def label_names(raw: Mapping[str, Any]) -> tuple[str, ...]:
         count = raw.get("num_labels", 0)
         if not isinstance(count, int) or isinstance(count, bool) or count < 0:
             raise InputError(f"num_labels={count!r}: expected a whole number.")
+        if count > MOST_LABELS:
+            raise InputError(f"num_labels={one_line(count)}: expected no more than {MOST_LABELS}.")
         return default_labels(count)
     try:
         by_id = {int(key): str(name) for key, name in names.items()}
