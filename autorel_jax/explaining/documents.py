@@ -41,7 +41,8 @@ def read_in_windows(
         # A window that would decide otherwise has explained its own decision, not the text's.
         others = [k for k in range(len(parts)) if answers[k].logits.argmax() != logits.argmax()]
         asked = np.eye(len(logits), dtype=np.float32)[[logits.argmax()]]
-        answers |= each_part(computer, parts, asked, others)
+        again = each_part(computer, parts, asked, others)
+        answers |= {k: answer._replace(logits=answers[k].logits) for k, answer in again.items()}  # those of the mean
     ordered = [answers[k] for k in range(len(parts))]
     relevance = [answer.relevance[:, : len(part.ids)] for answer, part in zip(ordered, parts, strict=True)]
     return Answer(
