@@ -40,8 +40,12 @@ def tiny_config(**changes: Any) -> BertConfig:
     return BertConfig(**values | changes)
 
 
+AFTER_PAD = {"pad_token_id": 1, "max_position_embeddings": 22, "type_vocab_size": 1}
 FAMILIES = {  # model_type -> a tiny classifier of it; a suite over families takes a line here
     "bert": tiny_config(),
+    "roberta": tiny_config(**AFTER_PAD, model_type="roberta"),
+    "xlm-roberta": tiny_config(**AFTER_PAD, model_type="xlm-roberta"),
+    "camembert": tiny_config(**AFTER_PAD, model_type="camembert"),
 }
 
 

@@ -7,6 +7,7 @@ GOLDEN_GRADIENT = 1e-12  # likewise; measured 3e-15
 GOLDEN_BERT_LRP = 1e-12  # likewise; measured 1.4e-13. The plain gradient comes within 1e-5, so looser shows nothing
 GOLDEN_ATTNLRP_TWIN = 1e-12  # with LXT's own f(x) / (x + 1e-10); measured 2e-15
 GOLDEN_ATTNLRP = 1e-7  # with the closed form that ships; measured 3e-8, all of it LXT's 1e-10
+GOLDEN_FAMILIES = 1e-10  # relative, float64, 3 layers: logits, gradients and relevance; measured MEASURED
 GOLDEN_METHOD = 1e-12  # as GOLDEN_LOGITS, methods that sample nothing, against Captum and attentions of transformers
 GOLDEN_IG = 1e-8  # float64, 50 points, against Captum's; measured 1.1e-9
 GOLDEN_LAT = 1e-6  # the original computes a part of it in float32

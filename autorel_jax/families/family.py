@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 REQUIRED = object()  # the default of a setting that config.json must have
 KERNEL, BIAS, SCALE, TABLE = "kernel", "bias", "scale", "table"  # kinds of parameters
 A, B = 0, 1  # the first text and the second
+WORD_PIECE, BPE, UNIGRAM = "WordPiece", "BPE", "Unigram"  # kinds of tokenizers, as the tokenizers library names them
 POST_NORM = "post_norm"  # a kind of layer: LayerNorm after each sub-block; see model/blocks.py
 
 
@@ -58,6 +59,7 @@ class Head:
     activation: str  # after the pooler; a name in model/ops.py
     leaves: tuple[Leaf, ...]  # those that only a classifier has. Checkpoints name them without the family's prefix
     described: str  # for messages
+    drops_input: bool = False  # whether training drops out what the pooler reads too
 
     @property
     def output(self) -> str:
@@ -79,7 +81,7 @@ Template = tuple[Place, ...]
 class TokenFacts:
     """The tokenizer, and where its special tokens stand."""
 
-    kind: str  # the name of its model in the tokenizers library
+    kind: str  # WORD_PIECE, BPE or UNIGRAM
     special: Mapping[str, str]  # role -> token; tokenizer_config.json may name another
     optional: tuple[str, ...]  # roles that a vocabulary may lack
     longest: int  # tokens; written as model_max_length where the files name no sane number
@@ -107,7 +109,7 @@ class Family:
     renamed: Mapping[str, str]  # a tensor's name in files of another format -> its name here
     foreign: Mapping[str, str]  # start of a tensor's name -> the other head that it belongs to
     tokens: TokenFacts
-    position_offset: int = 0  # the row of the first token in the position table
+    position_offset: int | None = 0  # the row of the first token in the position table; None: pad_token_id + 1
 
     @property
     def defaults(self) -> dict[str, Any]:

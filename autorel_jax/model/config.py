@@ -78,6 +78,8 @@ class BertConfig:
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise InputError(f"{name}={value!r} in the model's config: expected a whole number of at least 1.")
+        if self.family.position_offset is None and (not isinstance(self.pad_token_id, int) or self.pad_token_id < 0):
+            raise InputError(f"pad_token_id={self.pad_token_id!r} in the model's config: expected a token's id.")
         if self.hidden_size % self.num_attention_heads:
             raise InputError(
                 f"num_attention_heads={self.num_attention_heads} does not divide hidden_size={self.hidden_size}; "
@@ -87,6 +89,11 @@ class BertConfig:
             raise InputError(f"hidden_act={self.hidden_act!r} is unknown; accepted: {', '.join(ACTIVATIONS)}.")
         if self.problem_type not in (None, *PROBLEMS):
             raise InputError(f"problem_type={self.problem_type!r} is unknown; accepted: {', '.join(PROBLEMS)}.")
+        if self.longest_text < 1:
+            raise InputError(
+                f"max_position_embeddings={self.max_position_embeddings} leaves no position for a token; the first "
+                f"has row {self.position_offset} of the table."
+            )
         if not 0 <= self.layer_norm_eps <= LARGEST_FLOAT:
             raise InputError(f"layer_norm_eps={self.layer_norm_eps!r}: expected a finite number of at least 0.")
 
@@ -98,7 +105,13 @@ class BertConfig:
     @property
     def longest_text(self) -> int:
         """The most tokens that the model reads at once, special tokens included."""
-        return self.max_position_embeddings - self.family.position_offset
+        return self.max_position_embeddings - self.position_offset
+
+    @property
+    def position_offset(self) -> int:
+        """The row of the first token in the position table."""
+        offset = self.family.position_offset
+        return self.pad_token_id + 1 if offset is None else offset
 
     @property
     def num_labels(self) -> int:

@@ -135,7 +135,7 @@ class Bert(nn.Module):
     def embedding_sum(self, words: Array, types: Array) -> Array:
         """Word, position and type embeddings: words [B, T, D], types [B, T] -> their sum [B, T, D]."""
         tables, ops = self.part("embeddings"), self.ops.bind(self.values("embeddings"))
-        length, longest, start = words.shape[1], self.config.longest_text, self.config.family.position_offset
+        length, longest, start = words.shape[1], self.config.longest_text, self.config.position_offset
         if length > longest:
             raise InputError(f"{length} tokens exceed the model's {longest} positions; use at most {longest}.")
         # Type and position first: with the words last, the word embeddings enter through one add.
