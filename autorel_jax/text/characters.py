@@ -96,10 +96,10 @@ def bare(text: str, start: int, end: int) -> Span:
     return start, start + len(inside)
 
 
-def owners(words: Sequence[Span], spans: Iterable[Span]) -> list[int]:
+def owners(text: str, words: Sequence[Span], spans: Iterable[Span]) -> list[int]:
     """The word of each token: the first that reaches its last character, as a token may start in a space.
 
-    Whitespace after the last word is the last word's.
+    A token of whitespace alone is of the next word, or of the last one.
     """
     ends, last = [end for _, end in words], len(words) - 1
-    return [min(bisect_right(ends, end - 1), last) for _, end in spans]
+    return [min(bisect_right(ends, end - (not text[start:end].isspace())), last) for start, end in spans]

@@ -325,7 +325,9 @@ def _segment(source: _Source, encoding: Any, split: bool, word_pieces: bool) -> 
         words = other_words(text, spans, split)
     if spans and not words:  # tokens that are themselves whitespace
         words = [(0, len(text))]
-    return _Segment(text, encoding.ids, spans, owners(words, spans), [text[start:end] for start, end in words], words)
+    return _Segment(
+        text, encoding.ids, spans, owners(text, words, spans), [text[start:end] for start, end in words], words
+    )
 
 
 def _kept(lengths: Sequence[int], room: int) -> list[int]:
