@@ -21,7 +21,7 @@ class Setting(NamedTuple):
 
     field: str
     default: Any
-    keys: tuple[str, ...]  # its spellings in config.json, the one we write first
+    keys: tuple[str, ...]  # its spellings in config.json, the one we write first; none: a constant of the family
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,6 +49,7 @@ class Layers:
     name: str  # a tensor of layer N is NAME.N.TENSOR
     leaves: tuple[Leaf, ...]  # of one layer
     kind: str = POST_NORM
+    drops_attention: bool = True  # whether training drops out what attention adds to the residual stream
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,6 +113,11 @@ class Family:
     position_offset: int | None = 0  # the row of the first token in the position table; None: pad_token_id + 1
 
     @property
+    def constants(self) -> dict[str, Any]:
+        """Field -> the value that it has in every model."""
+        return {setting.field: setting.default for setting in self.settings if not setting.keys}
+
+    @property
     def defaults(self) -> dict[str, Any]:
         """Field -> its value where config.json does not say."""
         return {setting.field: setting.default for setting in self.settings if setting.default is not REQUIRED}
@@ -120,6 +126,11 @@ class Family:
 def setting(field: str, default: Any = REQUIRED, *keys: str) -> Setting:
     """A setting; without keys, its key is the field's name."""
     return Setting(field, default, keys or (field,))
+
+
+def constant(field: str, value: Any) -> Setting:
+    """A field that has one value in every model of the family, and no key in config.json."""
+    return Setting(field, value, ())
 
 
 def table(path: str, module: str, rows: str, width: str = "hidden_size") -> tuple[Leaf, ...]:

@@ -16,8 +16,7 @@ def classify_first(
     `params` holds "pooler" [D, D] and "classifier" [D, C]. The classifier computes in the dtype of the residual
     stream, so that logits are float32 whatever `dtype` the other products have.
     """
-    head, first, input_key = config.family.head, x[:, 0], None
-    rate = config.hidden_dropout_prob if config.classifier_dropout is None else config.classifier_dropout
+    head, rate, first, input_key = config.family.head, config.head_dropout, x[:, 0], None
     if head.drops_input and key is not None:
         input_key, key = jax.random.split(key)
     pooled = affine(ops, params["pooler"], dropout(first, rate, input_key), dtype).astype(first.dtype)
