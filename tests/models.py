@@ -40,8 +40,14 @@ def tiny_config(**changes: Any) -> BertConfig:
     return BertConfig(**values | changes)
 
 
+AFTER_PAD = {"pad_token_id": 1, "max_position_embeddings": 22, "type_vocab_size": 1}
+ONE_SEGMENT = {"type_vocab_size": 0, "classifier_dropout": 0.2}
 FAMILIES = {  # model_type -> a tiny classifier of it; a suite over families takes a line here
     "bert": tiny_config(),
+    "roberta": tiny_config(**AFTER_PAD, model_type="roberta"),
+    "xlm-roberta": tiny_config(**AFTER_PAD, model_type="xlm-roberta"),
+    "distilbert": tiny_config(**ONE_SEGMENT, model_type="distilbert"),
+    "camembert": tiny_config(**AFTER_PAD, model_type="camembert"),
 }
 
 

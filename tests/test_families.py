@@ -141,3 +141,65 @@ def test_a_setting_may_have_another_name_in_the_file(monkeypatch):
     assert parse_config(raw).hidden_size == raw["dim"] == 16
     assert "the config lacks dim" in refusal(parse_config, {**raw, "dim": None})
     assert "dim='16': expected a number" in refusal(parse_config, {**raw, "dim": "16"})
+
+
+def test_a_constant_of_a_family_has_no_key_and_no_other_value():
+    config = TINY["distilbert"]
+    raw = config_json(config)
+    assert not {"type_vocab_size", "layer_norm_eps"} & raw.keys()
+    assert parse_config({**raw, "layer_norm_eps": 1e-5}).layer_norm_eps == 1e-12  # transformers does not read it either
+    said = refusal(dataclasses.replace, config, type_vocab_size=2)
+    assert "type_vocab_size=2 in the model's config: DistilBERT has 0" in said
+
+
+def test_the_dropout_of_distilberts_head_is_never_null():
+    assert config_json(TINY["distilbert"])["seq_classif_dropout"] == 0.2
+    config = dataclasses.replace(TINY["distilbert"], classifier_dropout=None, hidden_dropout_prob=0.3)
+    assert config_json(config)["seq_classif_dropout"] == 0.3
+    assert config_json(TINY["bert"])["classifier_dropout"] is None
+
+
+def test_positions_after_the_pad_token():
+    config = TINY["roberta"]
+    assert config.longest_text == config.max_position_embeddings - 2
+    assert dataclasses.replace(config, pad_token_id=0).longest_text == config.max_position_embeddings - 1
+    assert "leaves no position" in refusal(dataclasses.replace, config, max_position_embeddings=2)
+    assert "pad_token_id=-1" in refusal(dataclasses.replace, config, pad_token_id=-1)
+    raw = {key: value for key, value in config_json(config).items() if key != "pad_token_id"}
+    assert parse_config(raw).pad_token_id == 1
+
+
+@pytest.mark.parametrize(
+    "model_type",
+    ["longformer", "xlnet", "big_bird", "nomic_bert", "deberta", "xlm-roberta-xl", "roberta-prelayernorm", "bart"],
+)
+def test_families_that_are_not_supported(model_type):
+    said = refusal(parse_config, config_json(TINY["roberta"]) | {"model_type": model_type})
+    assert said.startswith(f"model_type={model_type!r} is not supported; accepted: 'bert'")
+
+
+@pytest.mark.parametrize(
+    ("model_type", "tensor", "said"),
+    [
+        ("roberta", "classifier.weight", "a head for tokens or multiple choice"),
+        ("roberta", "qa_outputs.weight", "a question-answering head"),
+        ("distilbert", "classifier.out_proj.weight", "RoBERTa's classification head"),
+    ],
+)
+def test_tensors_of_other_heads_are_refused(model_type, tensor, said):
+    config = TINY[model_type]
+    tensors = to_tensors(random_params(config), config) | {tensor: np.zeros((2, 16), np.float32)}
+    assert f"tensor {tensor} is of {said}" in refusal(to_params, tensors, config, "here")
+
+
+def test_tensors_that_roberta_does_not_need():
+    config = TINY["roberta"]
+    needless = [
+        "roberta.pooler.dense.weight",
+        "roberta.embeddings.position_ids",
+        "lm_head.bias",
+        "lm_head.dense.weight",
+    ]
+    tensors = to_tensors(random_params(config), config)
+    found = to_params(tensors | dict.fromkeys(needless, np.zeros(2, np.float32)), config, "here")
+    assert sorted(found.ignored) == sorted(needless)

@@ -16,6 +16,7 @@ import jax
 import numpy as np
 
 from autorel_jax.errors import InputError, one_line
+from autorel_jax.families import family_of
 from autorel_jax.model.parameters import nested
 from autorel_jax.text.tokens import Text, Tokens, load_tokenizer, pad
 
@@ -28,7 +29,8 @@ class Program:
     """A compiled explainer of token ids. B batch, T tokens, N targets, C labels.
 
     Attributes:
-      about: JSON: schema, version, labels, targets, method, max_length, weights_sha256, platforms.
+      about: JSON: schema, version, model_type (older files, all of BERT, lack it), labels, targets, method,
+        max_length, weights_sha256, platforms.
     """
 
     def __init__(self, about: Mapping[str, Any], call: Any, params: Mapping[str, Any], tokenizer: bytes):
@@ -63,7 +65,7 @@ class Program:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / TOKENIZER
             path.write_bytes(self._tokenizer)
-            return load_tokenizer(path, self.about["cased"])
+            return load_tokenizer(path, self.about["cased"], family_of(self.about.get("model_type", "bert")))
 
     def explain(self, texts: Sequence[Text]) -> list[tuple[Tokens, np.ndarray, np.ndarray]]:
         """Of each text its tokens, logits [C] and relevance [N, T], computed as one batch."""

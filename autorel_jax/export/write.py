@@ -69,6 +69,7 @@ def export(
     about = {
         "schema": SCHEMA,
         "version": __version__,
+        "model_type": classifier.config.model_type,
         "labels": classifier.config.labels,
         "targets": [goal.prefix + targets.PREDICTED] if goal.names is None else goal.names[0],
         "method": {"name": settings.method.name, "read_at": settings.read_at, **settings.method.record()},

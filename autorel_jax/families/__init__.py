@@ -4,10 +4,16 @@ from typing import Any
 
 from autorel_jax.errors import InputError
 from autorel_jax.families.bert import BERT
+from autorel_jax.families.distilbert import DISTILBERT
 from autorel_jax.families.family import Family
+from autorel_jax.families.roberta import CAMEMBERT, ROBERTA, XLM_ROBERTA
 
 FAMILIES: dict[str, Family] = {
     **dict.fromkeys(BERT.model_types, BERT),
+    **dict.fromkeys(ROBERTA.model_types, ROBERTA),
+    **dict.fromkeys(XLM_ROBERTA.model_types, XLM_ROBERTA),
+    **dict.fromkeys(CAMEMBERT.model_types, CAMEMBERT),
+    **dict.fromkeys(DISTILBERT.model_types, DISTILBERT),
 }
 
 

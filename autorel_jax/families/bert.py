@@ -2,6 +2,7 @@
 
 from autorel_jax.families.family import (
     POST_NORM,
+    WORD_PIECE,
     A,
     B,
     Family,
@@ -63,7 +64,7 @@ LAYER = (
     *norm("output_norm", "output.LayerNorm"),
 )
 TOKENS = TokenFacts(
-    kind="WordPiece",
+    kind=WORD_PIECE,
     special={
         "pad_token": "[PAD]",
         "unk_token": "[UNK]",

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 REQUIRED = object()  # the default of a setting that config.json must have
 KERNEL, BIAS, SCALE, TABLE = "kernel", "bias", "scale", "table"  # kinds of parameters
 A, B = 0, 1  # the first text and the second
+WORD_PIECE, BPE, UNIGRAM = "WordPiece", "BPE", "Unigram"  # kinds of tokenizers, as the tokenizers library names them
 POST_NORM = "post_norm"  # a kind of layer: LayerNorm after each sub-block; see model/blocks.py
 
 
@@ -20,7 +21,7 @@ class Setting(NamedTuple):
 
     field: str
     default: Any
-    keys: tuple[str, ...]  # its spellings in config.json, the one we write first
+    keys: tuple[str, ...]  # its spellings in config.json, the one we write first; none: a constant of the family
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,6 +49,7 @@ class Layers:
     name: str  # a tensor of layer N is NAME.N.TENSOR
     leaves: tuple[Leaf, ...]  # of one layer
     kind: str = POST_NORM
+    drops_attention: bool = True  # whether training drops out what attention adds to the residual stream
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,6 +60,7 @@ class Head:
     activation: str  # after the pooler; a name in model/ops.py
     leaves: tuple[Leaf, ...]  # those that only a classifier has. Checkpoints name them without the family's prefix
     described: str  # for messages
+    drops_input: bool = False  # whether training drops out what the pooler reads too
 
     @property
     def output(self) -> str:
@@ -79,7 +82,7 @@ Template = tuple[Place, ...]
 class TokenFacts:
     """The tokenizer, and where its special tokens stand."""
 
-    kind: str  # the name of its model in the tokenizers library
+    kind: str  # WORD_PIECE, BPE or UNIGRAM
     special: Mapping[str, str]  # role -> token; tokenizer_config.json may name another
     optional: tuple[str, ...]  # roles that a vocabulary may lack
     longest: int  # tokens; written as model_max_length where the files name no sane number
@@ -107,7 +110,12 @@ class Family:
     renamed: Mapping[str, str]  # a tensor's name in files of another format -> its name here
     foreign: Mapping[str, str]  # start of a tensor's name -> the other head that it belongs to
     tokens: TokenFacts
-    position_offset: int = 0  # the row of the first token in the position table
+    position_offset: int | None = 0  # the row of the first token in the position table; None: pad_token_id + 1
+
+    @property
+    def constants(self) -> dict[str, Any]:
+        """Field -> the value that it has in every model."""
+        return {setting.field: setting.default for setting in self.settings if not setting.keys}
 
     @property
     def defaults(self) -> dict[str, Any]:
@@ -118,6 +126,11 @@ class Family:
 def setting(field: str, default: Any = REQUIRED, *keys: str) -> Setting:
     """A setting; without keys, its key is the field's name."""
     return Setting(field, default, keys or (field,))
+
+
+def constant(field: str, value: Any) -> Setting:
+    """A field that has one value in every model of the family, and no key in config.json."""
+    return Setting(field, value, ())
 
 
 def table(path: str, module: str, rows: str, width: str = "hidden_size") -> tuple[Leaf, ...]:

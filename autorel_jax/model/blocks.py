@@ -56,7 +56,7 @@ class Attention:
         context = ops.tap("heads", context)  # [B, T, H, K]
         context = context.reshape(*context.shape[:2], -1)
         output = affine(ops, params["attention_output"], context, self.dtype)
-        return dropout(output, self.config.hidden_dropout_prob, output_key)
+        return dropout(output, self.config.attention_output_dropout, output_key)
 
     def weights(self, values: Values, inputs: LayerInputs, x: Array) -> Array:
         """The attention weights behind `__call__` of the same arguments, without dropout: [B, H, T, S]."""

@@ -74,11 +74,19 @@ class BertConfig:
     model_type: str = dataclasses.field(default=BERT.model_types[0], repr=False)
 
     def __post_init__(self):
-        family_of(self.model_type)
+        constants = family_of(self.model_type).constants
+        for name, value in constants.items():
+            if getattr(self, name) != value:
+                family = self.family.name
+                raise InputError(f"{name}={getattr(self, name)!r} in the model's config: {family} has {value!r}.")
         for name in SIZES:
             value = getattr(self, name)
+            if name in constants:
+                continue
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise InputError(f"{name}={value!r} in the model's config: expected a whole number of at least 1.")
+        if self.family.position_offset is None and (not isinstance(self.pad_token_id, int) or self.pad_token_id < 0):
+            raise InputError(f"pad_token_id={self.pad_token_id!r} in the model's config: expected a token's id.")
         if self.hidden_size % self.num_attention_heads:
             raise InputError(
                 f"num_attention_heads={self.num_attention_heads} does not divide hidden_size={self.hidden_size}; "
@@ -88,6 +96,11 @@ class BertConfig:
             raise InputError(f"hidden_act={self.hidden_act!r} is unknown; accepted: {', '.join(ACTIVATIONS)}.")
         if self.problem_type not in (None, *PROBLEMS):
             raise InputError(f"problem_type={self.problem_type!r} is unknown; accepted: {', '.join(PROBLEMS)}.")
+        if self.longest_text < 1:
+            raise InputError(
+                f"max_position_embeddings={self.max_position_embeddings} leaves no position for a token; the first "
+                f"has row {self.position_offset} of the table."
+            )
         if not 0 <= self.layer_norm_eps <= LARGEST_FLOAT:
             raise InputError(f"layer_norm_eps={self.layer_norm_eps!r}: expected a finite number of at least 0.")
 
@@ -99,7 +112,13 @@ class BertConfig:
     @property
     def longest_text(self) -> int:
         """The most tokens that the model reads at once, special tokens included."""
-        return self.max_position_embeddings - self.family.position_offset
+        return self.max_position_embeddings - self.position_offset
+
+    @property
+    def position_offset(self) -> int:
+        """The row of the first token in the position table."""
+        offset = self.family.position_offset
+        return self.pad_token_id + 1 if offset is None else offset
 
     @property
     def num_labels(self) -> int:
@@ -110,6 +129,16 @@ class BertConfig:
     def head_width(self) -> int:
         """K = D / H."""
         return self.hidden_size // self.num_attention_heads
+
+    @property
+    def head_dropout(self) -> float:
+        """The rate inside the head."""
+        return self.hidden_dropout_prob if self.classifier_dropout is None else self.classifier_dropout
+
+    @property
+    def attention_output_dropout(self) -> float:
+        """The rate for what attention adds to the residual stream."""
+        return self.hidden_dropout_prob if self.family.layers.drops_attention else 0.0
 
     @property
     def problem(self) -> str:
@@ -233,6 +262,13 @@ def config_json(config: BertConfig) -> dict[str, Any]:
         "architectures": [family.classifiers[0] if labels else family.encoders[0]],
         "model_type": config.model_type,
         **family.fixed,
-        **{setting.keys[0]: getattr(config, setting.field) for setting in family.settings},
+        **{setting.keys[0]: written(setting, config) for setting in family.settings if setting.keys},
         **(head if labels else {}),
     }
+
+
+def written(setting: Setting, config: BertConfig) -> Any:
+    """The value of a setting in config.json. Not every family takes null for the head's dropout."""
+    if setting.field == "classifier_dropout" and setting.default is not None:
+        return config.head_dropout
+    return getattr(config, setting.field)

@@ -133,15 +133,19 @@ class Bert(nn.Module):
         return self.normalize(self.embedding_sum(words, types), key)
 
     def embedding_sum(self, words: Array, types: Array) -> Array:
-        """Word, position and type embeddings: words [B, T, D], types [B, T] -> their sum [B, T, D]."""
+        """Word, position and type embeddings: words [B, T, D], types [B, T] -> their sum [B, T, D].
+
+        A family without types has no table of them.
+        """
         tables, ops = self.part("embeddings"), self.ops.bind(self.values("embeddings"))
-        length, longest, start = words.shape[1], self.config.longest_text, self.config.family.position_offset
+        length, longest, start = words.shape[1], self.config.longest_text, self.config.position_offset
         if length > longest:
             raise InputError(f"{length} tokens exceed the model's {longest} positions; use at most {longest}.")
         # Type and position first: with the words last, the word embeddings enter through one add.
-        segments = ops.tap("segments", tables["type"][types])
-        positions = ops.tap("positions", tables["position"][start : start + length])
-        return ops.add(words, ops.add(segments, positions))
+        others = ops.tap("positions", tables["position"][start : start + length])
+        if "type" in tables:
+            others = ops.add(ops.tap("segments", tables["type"][types]), others)
+        return ops.add(words, others)
 
     def normalize(self, total: Array, key: Array | None = None) -> Array:
         """The embedding LayerNorm: the sum of embeddings [B, T, D] -> [B, T, D]."""

@@ -1,5 +1,6 @@
 """Heads: the tokens that a head reads from the last layer -> logits. Used by encoder.py. Shape letters as in ops.py."""
 
+import jax
 import jax.numpy as jnp
 
 from autorel_jax.model.blocks import Params, affine, dropout
@@ -15,8 +16,9 @@ def classify_first(
     `params` holds "pooler" [D, D] and "classifier" [D, C]. The classifier computes in the dtype of the residual
     stream, so that logits are float32 whatever `dtype` the other products have.
     """
-    first = x[:, 0]
-    pooled = affine(ops, params["pooler"], first, dtype).astype(first.dtype)
-    pooled = ops.activation(config.family.head.activation, pooled)
-    rate = config.hidden_dropout_prob if config.classifier_dropout is None else config.classifier_dropout
+    head, rate, first, input_key = config.family.head, config.head_dropout, x[:, 0], None
+    if head.drops_input and key is not None:
+        input_key, key = jax.random.split(key)
+    pooled = affine(ops, params["pooler"], dropout(first, rate, input_key), dtype).astype(first.dtype)
+    pooled = ops.activation(head.activation, pooled)
     return affine(ops, params["classifier"], dropout(pooled, rate, key), first.dtype)

@@ -1,4 +1,4 @@
-"""Tokenizer files: tokenizer.json, vocab.txt, tokenizer_config.json <-> Backend.
+"""Tokenizer files: tokenizer.json, tokenizer_config.json and a BERT's vocab.txt <-> Backend.
 
 Which special tokens a family has, and where they stand, are facts of the family. The only importer of `tokenizers`.
 Used by tokens.py, which turns texts into Tokens with it.
@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from autorel_jax.errors import InputError, one_line
-from autorel_jax.families.family import Family, TokenFacts
+from autorel_jax.families.family import WORD_PIECE, Family, Template, TokenFacts
 from autorel_jax.text.layout import lay
 
+GENERIC = ("PreTrainedTokenizerFast", "TokenizersBackend")  # transformers' classes that take tokenizer.json as it is
 UNBOUNDED = 10**6  # transformers writes 1e30 for "no limit"
 
 
@@ -33,15 +34,18 @@ class Backend:
 def read_backend(path: Path, cased: bool | None, family: Family) -> Backend:
     """Reads a directory with tokenizer.json or vocab.txt (as in transformers the first wins), or such a file.
 
+    A vocab.txt is for WordPiece alone.
+
     The settings of tokenizer_config.json count for a directory; a file that is named itself stands alone.
     """
     path, facts = Path(path), family.tokens
-    source = _find(path)
+    source = _find(path, family)
     settings = _settings(source.parent) if path.is_dir() else {}
     special = {**facts.special, **{role: _content(settings[role]) for role in facts.special if settings.get(role)}}
     warnings: tuple[str, ...] = ()
     if source.name.endswith(".json"):
         model = _from_json(source, family)
+        _prefix_space(model, settings)
     else:
         model, warnings = _from_vocab(source, special, family)
     _require(model.get_vocab(), source, special, family)
@@ -49,6 +53,8 @@ def read_backend(path: Path, cased: bool | None, family: Family) -> Backend:
     cased, why = _case(model, source, settings, cased)
     if _own_pipeline(model):
         model.normalizer = _normalizer(model.normalizer, settings, lowercase=not cased)
+    if facts.kind != WORD_PIECE:
+        model.post_processor = None  # it changes spans; the special tokens are laid by layout.py
     model.no_truncation()
     model.no_padding()
     special = {role: token for role, token in special.items() if model.token_to_id(token) is not None}
@@ -60,6 +66,8 @@ def write_backend(backend: Backend, directory: Path) -> None:
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     settings: dict[str, Any] = {"model_max_length": backend.positions, **backend.special}
+    if not _has_types(backend.facts.pair):  # else transformers hands the model type ids
+        settings["model_input_names"] = ["input_ids", "attention_mask"]
     if _own_pipeline(backend.model):
         normalizer = backend.model.normalizer
         settings |= {
@@ -68,17 +76,20 @@ def write_backend(backend: Backend, directory: Path) -> None:
             "strip_accents": normalizer.strip_accents,
             "tokenize_chinese_chars": normalizer.handle_chinese_chars,
         }
-    else:  # BertTokenizer would replace this normalizer by BERT's
-        settings["tokenizer_class"] = "PreTrainedTokenizerFast"
+    else:  # a class of a family's own would replace what the file says by what it takes for its own
+        settings["tokenizer_class"] = GENERIC[0]
     _template(backend)
     backend.model.save(str(directory / "tokenizer.json"))
-    lines = _vocab_lines(backend.model)
-    (directory / "vocab.txt").write_text("".join(f"{line}\n" for line in lines), "utf-8", newline="\n")
+    if backend.facts.kind == WORD_PIECE:
+        lines = _vocab_lines(backend.model)
+        (directory / "vocab.txt").write_text("".join(f"{line}\n" for line in lines), "utf-8", newline="\n")
     text = json.dumps(settings, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
     (directory / "tokenizer_config.json").write_text(text, "utf-8", newline="\n")
 
 
-def _find(path: Path) -> Path:
+def _find(path: Path, family: Family) -> Path:
+    if family.tokens.kind != WORD_PIECE:
+        return _find_json(path, family)
     if path.is_dir():
         for name in ("tokenizer.json", "vocab.txt"):
             if (path / name).is_file():
@@ -87,6 +98,18 @@ def _find(path: Path) -> Path:
     if path.is_file():
         return path
     raise InputError(f"{path} does not exist; give a directory with tokenizer.json or vocab.txt, or a vocab.txt.")
+
+
+def _find_json(path: Path, family: Family) -> Path:
+    source = path / "tokenizer.json" if path.is_dir() else path
+    if source.is_file() and source.name.endswith(".json") and source.name != "vocab.json":
+        return source
+    if (path / "bpe.codes").is_file():
+        raise InputError(f"{path} holds bpe.codes of BERTweet's or PhoBERT's tokenizer, which is not supported.")
+    raise InputError(
+        f"{source} is not there or no tokenizer.json, which {family.name}'s tokenizer is read from. transformers "
+        "writes one from other files: AutoTokenizer.from_pretrained(MODEL).save_pretrained(FOLDER)."
+    )
 
 
 def _settings(directory: Path) -> dict[str, Any]:
@@ -132,9 +155,25 @@ def _from_json(path: Path, family: Family) -> Any:
     name, expected = family.name, family.tokens.kind
     if kind != expected:
         raise InputError(f"{path} holds a {kind} tokenizer; {name}'s is {expected}. Is this a {name} checkpoint?")
-    if model.pre_tokenizer is None:
+    if model.pre_tokenizer is None and kind == WORD_PIECE:
         model.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     return model
+
+
+def _prefix_space(model: Any, settings: dict[str, Any]) -> None:
+    """Whether byte-level BPE reads the first word as one after a space, as transformers decides it for a directory.
+
+    There a class of the family's own takes it from the settings, whatever the file says; no setting means no space.
+    """
+    if not settings or settings.get("tokenizer_class") in GENERIC:
+        return
+    if type(model.pre_tokenizer).__name__ == "ByteLevel":
+        model.pre_tokenizer.add_prefix_space = settings.get("add_prefix_space") is True
+
+
+def _has_types(template: Template) -> bool:
+    """Whether the family tells two texts apart by type ids."""
+    return any(segment for _, segment in template)
 
 
 def _from_vocab(path: Path, special: dict[str, str], family: Family) -> tuple[Any, tuple[str, ...]]:
@@ -264,7 +303,7 @@ def _normalizer(old: Any, settings: dict[str, Any], lowercase: bool) -> Any:
 
 
 def _template(backend: Backend) -> None:
-    """Sets [CLS] A [SEP] B [SEP], which readers of tokenizer.json expect there; tokens.py does it itself."""
+    """Sets the family's template, which readers of tokenizer.json expect there; tokens.py lays texts out itself."""
     from tokenizers import processors
 
     facts, special = backend.facts, backend.special

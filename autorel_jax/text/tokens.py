@@ -6,8 +6,6 @@ Used by classifier.py, words.py, explaining/ and training/. B batch, T tokens, W
 
 import functools
 import hashlib
-import re
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,22 +15,19 @@ import numpy as np
 
 from autorel_jax.errors import InputError
 from autorel_jax.families.bert import BERT
-from autorel_jax.families.family import Family, Template
+from autorel_jax.families.family import WORD_PIECE, Family, Template
+from autorel_jax.text.characters import Span, bert_words, other_words, owners, without_space
 from autorel_jax.text.layout import lay, room
 from autorel_jax.text.tokenizer import Backend, read_backend, write_backend
 
 Text = str | Sequence[str]
-Span = tuple[int, int]
 
 CHUNK = 1024  # texts per call of the tokenizers library; its Encodings take about 200 bytes a token
-# A word as the model sees it: BERT's cleaner deletes these control characters, which Python calls whitespace, so
-# that "a\x0bb" is one piece, hence one word.
-WORD = re.compile(r"\S+(?:[\x0b\x0c\x1c-\x1f\x85]+\S+)*")
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Tokens:
-    """One text or pair among special tokens, as layout.py puts them: [CLS] A [SEP] B [SEP].
+    """One text or pair among special tokens, as layout.py puts them: [CLS] A [SEP] B [SEP] in a BERT.
 
     Words are in order of appearance and in the spelling of the original text; a special token is a word of
     its own, so that Σ words = Σ tokens. A word of the text that gives no word piece (a lone zero-width space,
@@ -41,8 +36,8 @@ class Tokens:
     """
 
     ids: np.ndarray  # [T] int32
-    types: np.ndarray  # [T] int32, segment ids: 0, and 1 for B and its [SEP]
-    pieces: tuple[str, ...]  # [T] the word pieces, "##" kept
+    types: np.ndarray  # [T] int32, segment ids: in a BERT 0, and 1 for B and its [SEP]
+    pieces: tuple[str, ...]  # [T] the word pieces as in the vocabulary, with `##`, `Ġ` or `▁`
     word_index: np.ndarray  # [T] int32, the place in `words`; never falls
     words: tuple[str, ...]  # [W]
     word_spans: tuple[Span | None, ...]  # [W] characters (start, end) of its own text; None: a special token
@@ -165,6 +160,7 @@ class Tokenizer:
         A text is a str, whose words are its whitespace-delimited runs, or, with split_punctuation, the parts
         into which BERT itself splits them (punctuation marks and ideographs apart); or it is a sequence of
         words, which stay as they are, with spans in " ".join(words). Pairs are cut at the longer text first.
+        Tokens of byte-level BPE and Unigram may hold a punctuation mark and more: then both are one word.
         """
         columns = [_column(texts, "texts")]
         if pairs is not None:
@@ -233,7 +229,7 @@ class Tokenizer:
             sources = column[start : start + CHUNK]
             encodings = self._backend.model.encode_batch([s.text for s in sources], add_special_tokens=False)
             for source, encoding in zip(sources, encodings, strict=True):
-                yield _segment(source, encoding, split)
+                yield _segment(source, encoding, split, self.facts.kind == WORD_PIECE)
 
     def _row(self, segments: Sequence["_Segment"], room: int, template: Template) -> Tokens:
         lengths = [len(segment.ids) for segment in segments]
@@ -320,34 +316,18 @@ def encodable(text: str, where: str) -> str:
     return text
 
 
-def _segment(source: _Source, encoding: Any, split: bool) -> _Segment:
-    text, given = source
-    ids, spans = encoding.ids, encoding.offsets
-    word_spans = given
-    if given is None:
-        word_spans = [match.span() for match in WORD.finditer(text)]
-        if split:
-            word_spans = _split(word_spans, spans, encoding.word_ids)
-    if spans and not word_spans:  # an added token that is itself whitespace
-        word_spans = [(0, len(text))]
-    # A piece belongs to the first word that reaches its last character (an added token may start in a space).
-    ends = [end for _, end in word_spans]
-    index = [bisect_right(ends, end - 1) for _, end in spans]
-    words = [text[start:end] for start, end in word_spans]
-    return _Segment(text, ids, spans, index, words, word_spans)
-
-
-def _split(runs: list[Span], spans: list[Span], pre_tokens: list[int]) -> list[Span]:
-    """Cuts runs where BERT begins a pre-token; characters that BERT drops stay with what they follow."""
-    starts, ends = [start for start, _ in runs], [end for _, end in runs]
-    cuts, before = [], (-1, -1, 0)
-    for pre_token, (start, end) in zip(pre_tokens, spans, strict=True):
-        run = bisect_right(starts, end - 1) - 1
-        # Not before the end of the last piece: one character may give several (Hangul with accents stripped).
-        if run == before[0] >= 0 and pre_token != before[1] and before[2] <= start < ends[run]:
-            cuts.append(start)
-        before = (run, pre_token, end)
-    return list(zip(sorted(starts + cuts), sorted(ends + cuts), strict=True))
+def _segment(source: _Source, encoding: Any, split: bool, word_pieces: bool) -> _Segment:
+    text, words = source
+    spans = encoding.offsets if word_pieces else without_space(text, encoding.offsets)
+    if words is None and word_pieces:
+        words = bert_words(text, spans, encoding.word_ids, split)
+    elif words is None:
+        words = other_words(text, spans, split)
+    if spans and not words:  # tokens that are themselves whitespace
+        words = [(0, len(text))]
+    return _Segment(
+        text, encoding.ids, spans, owners(text, words, spans), [text[start:end] for start, end in words], words
+    )
 
 
 def _kept(lengths: Sequence[int], room: int) -> list[int]:

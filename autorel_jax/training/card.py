@@ -25,12 +25,12 @@ def card(prepared: Prepared, step: int, metrics: dict[str, dict[str, float]], co
             "---",
             "library_name: transformers",
             "pipeline_tag: text-classification",
-            "tags: [bert, autorel-jax]",
+            f"tags: [{config.model_type}, autorel-jax]",
             "---",
             f"# {task.name}",
             "",
-            f"A BERT classifier ({config.num_hidden_layers} layers of width {config.hidden_size}, {config.problem}), "
-            f"fine-tuned with autorel_jax. Labels: {', '.join(config.labels)}.",
+            f"A {config.family.name} classifier ({config.num_hidden_layers} layers of width {config.hidden_size}, "
+            f"{config.problem}), fine-tuned with autorel_jax. Labels: {', '.join(config.labels)}.",
             "",
             "## Training",
             f"- Data: {source(prepared)}, {len(prepared.splits[TRAIN]):,} rows.",

@@ -1,0 +1,92 @@
+"""DistilBERT's facts: BERT without types and without pooler, under names of its own.
+
+Sanh et al. 2019, with the names of transformers' `modeling_distilbert.py`. Registered in __init__.py.
+"""
+
+import dataclasses
+
+from autorel_jax.families.bert import INNER, REFUSALS, WIDTH
+from autorel_jax.families.bert import TOKENS as BERT_TOKENS
+from autorel_jax.families.family import (
+    A,
+    B,
+    Family,
+    Head,
+    Layers,
+    Place,
+    affine,
+    constant,
+    norm,
+    setting,
+    table,
+)
+
+SETTINGS = (
+    setting("vocab_size"),
+    setting("hidden_size", 768, "dim"),
+    setting("num_hidden_layers", 6, "n_layers"),
+    setting("num_attention_heads", 12, "n_heads"),
+    setting("intermediate_size", 3072, "hidden_dim"),
+    setting("hidden_act", "gelu", "activation"),
+    setting("max_position_embeddings", 512),
+    constant("type_vocab_size", 0),
+    constant("layer_norm_eps", 1e-12),
+    setting("hidden_dropout_prob", 0.1, "dropout"),
+    setting("attention_probs_dropout_prob", 0.1, "attention_dropout"),
+    setting("classifier_dropout", 0.2, "seq_classif_dropout"),
+    setting("initializer_range", 0.02),
+    setting("pad_token_id", 0),
+)
+OUTSIDE = (
+    *table("embeddings/word", "embeddings.word_embeddings", "vocab_size"),
+    *table("embeddings/position", "embeddings.position_embeddings", "max_position_embeddings"),
+    *norm("embeddings/norm", "embeddings.LayerNorm"),
+)
+LAYER = (
+    *affine("query", "attention.q_lin", WIDTH, WIDTH),
+    *affine("key", "attention.k_lin", WIDTH, WIDTH),
+    *affine("value", "attention.v_lin", WIDTH, WIDTH),
+    *affine("attention_output", "attention.out_lin", WIDTH, WIDTH),
+    *norm("attention_norm", "sa_layer_norm"),
+    *affine("inner", "ffn.lin1", WIDTH, INNER),
+    *affine("output", "ffn.lin2", INNER, WIDTH),
+    *norm("output_norm", "output_layer_norm"),
+)
+TOKENS = dataclasses.replace(
+    BERT_TOKENS,
+    pair=(Place("cls_token"), Place(A), Place("sep_token"), Place(B), Place("sep_token")),  # no types
+)
+
+DISTILBERT = Family(
+    name="DistilBERT",
+    model_types=("distilbert",),
+    classifiers=("DistilBertForSequenceClassification",),
+    encoders=("DistilBertModel", "DistilBertForMaskedLM"),
+    settings=SETTINGS,
+    refusals=REFUSALS,
+    fixed={},
+    prefix="distilbert.",
+    outside=OUTSIDE,
+    layers=Layers("transformer.layer", LAYER, drops_attention=False),
+    head=Head(
+        reads=1,  # [CLS]
+        activation="relu",
+        leaves=(
+            *affine("pooler", "pre_classifier", WIDTH, WIDTH),
+            *affine("classifier", "classifier", WIDTH, "num_labels"),
+        ),
+        described="pre_classifier, ReLU, classifier",
+    ),
+    drawn=(),
+    ignored=(
+        r"embeddings\.position_ids",  # a counter, not a weight
+        r"vocab_(transform|layer_norm|projector)\..*",  # masked words
+    ),
+    renamed={},
+    foreign={
+        "classifier.dense.": "RoBERTa's classification head",
+        "classifier.out_proj.": "RoBERTa's classification head",
+        "qa_outputs.": "a question-answering head",
+    },
+    tokens=TOKENS,
+)

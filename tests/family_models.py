@@ -1,0 +1,90 @@
+"""Directories of tiny models of every family, with tokenizers that are trained here on a few sentences."""
+
+import json
+from pathlib import Path
+
+from models import VOCAB, random_params, tiny_config
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+
+from autorel_jax.families import family_of
+from autorel_jax.families.family import BPE, UNIGRAM
+from autorel_jax.text.tokens import load_tokenizer
+from autorel_jax.weights import write
+
+SENTENCES = [
+    "a gorgeous, witty, seductive movie.",
+    "it 's not terrible, but far from good: don't look now 😀",
+    "the film, a ﬁne one with naïve actors in a café",
+    "a good film and not a bad one, the actors are great, boring but fine",
+]
+SPECIAL = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+
+
+def bpe() -> Tokenizer:
+    """A byte-level BPE as RoBERTa's."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=340,
+        special_tokens=SPECIAL,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(SENTENCES * 3, trainer)
+    tokenizer.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0), True, False)
+    return tokenizer
+
+
+def unigram() -> Tokenizer:
+    """A Unigram as XLM-R's."""
+    tokenizer = Tokenizer(models.Unigram())
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="always")]
+    )
+    tokenizer.decoder = decoders.Metaspace()
+    trainer = trainers.UnigramTrainer(vocab_size=120, special_tokens=SPECIAL, unk_token="<unk>", show_progress=False)
+    tokenizer.train_from_iterator(SENTENCES * 3, trainer)
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", pair="<s> $A </s> </s> $B </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
+    )
+    return tokenizer
+
+
+TRAINED = {BPE: bpe, UNIGRAM: unigram}
+
+
+def save_tokenizer(folder: Path, model_type: str) -> Path:
+    """A directory with tokenizer.json, and the config.json by which transformers knows its class."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tokenizer = TRAINED[family_of(model_type).tokens.kind]()
+    tokenizer.add_special_tokens([AddedToken("<mask>", lstrip=True, special=True)])
+    tokenizer.save(str(folder / "tokenizer.json"))
+    (folder / "config.json").write_text(json.dumps({"model_type": model_type}))
+    return folder
+
+
+def tokenizer_of(folder: Path, model_type: str):
+    """A tokenizer of the family: BERT's vocabulary of the tests, or one that is trained and written into the folder."""
+    family = family_of(model_type)
+    path = save_tokenizer(folder, model_type) if family.tokens.kind in TRAINED else VOCAB
+    return load_tokenizer(path, family=family)
+
+
+# What a tiny config of each family has beside the sizes that all have in common.
+CHANGES = {
+    "bert": {},
+    "roberta": {"pad_token_id": 1, "type_vocab_size": 1},
+    "xlm-roberta": {"pad_token_id": 1, "type_vocab_size": 1},
+    "distilbert": {"type_vocab_size": 0, "classifier_dropout": 0.2},
+    "camembert": {"pad_token_id": 1, "type_vocab_size": 1},
+}
+
+
+def write_family(folder: Path, model_type: str, **changes) -> Path:
+    """A directory with a tiny random classifier of the family, for texts of up to 40 tokens."""
+    tokenizer = tokenizer_of(folder.with_name(f"{folder.name}-tokenizer"), model_type)
+    values = {"vocab_size": tokenizer.max_id + 1, "labels": ("negative", "neutral", "positive")}
+    config = tiny_config(**values | CHANGES[model_type] | changes, model_type=model_type, max_position_embeddings=42)
+    write(folder, config, random_params(config, scale=0.3), tokenizer)
+    return folder

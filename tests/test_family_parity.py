@@ -1,0 +1,141 @@
+"""Live parity of BERT's relatives with transformers' PyTorch: logits, and directories that each side writes."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+from family_models import write_family
+from models import FAMILIES, random_params
+from test_family_tokens import TEXTS
+from tolerances import PARITY_FLOAT32, PARITY_FLOAT64
+
+import autorel_jax as ar
+from autorel_jax.families import family_of
+from autorel_jax.model.config import config_json, parse_config
+from autorel_jax.model.encoder import Bert
+from autorel_jax.weights import read, write
+from autorel_jax.weights.params import to_params
+
+torch = pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
+
+pytestmark = pytest.mark.parity
+each = pytest.mark.parametrize("model_type", FAMILIES)
+
+
+def theirs(config, kind="ForSequenceClassification", seed=0):
+    """A model of transformers with random weights and biases, larger than usual."""
+    torch.manual_seed(seed)
+    settings = transformers.AutoConfig.for_model(**config_json(config))
+    stem = config.family.classifiers[0].removesuffix("ForSequenceClassification")
+    model = getattr(transformers, stem + kind)(settings).eval()
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            parameter.normal_(1 if "norm.weight" in name.lower() else 0, 0.2)
+    return model
+
+
+def batch(config, length):
+    """Three rows padded on the right, whose second half is a second text: ids, mask, types."""
+    rng, place = np.random.default_rng(length), np.arange(length)[None]
+    mask = (place < np.array([[length], [max(length // 2, 1)], [1]])).astype(int)
+    ids = np.where(mask, rng.integers(5, config.vocab_size, (3, length)), config.pad_token_id)
+    types = (place >= length // 2) * mask * (config.type_vocab_size > 1)
+    return ids, mask, types
+
+
+def their_logits(model, ids, mask, types):
+    given = {"input_ids": ids, "attention_mask": mask}
+    if getattr(model.config, "type_vocab_size", 0) > 1:
+        given["token_type_ids"] = types
+    with torch.no_grad():
+        return model(**{name: torch.tensor(value) for name, value in given.items()}).logits.numpy()
+
+
+@each
+@pytest.mark.parametrize("outputs", [1, 2, 5])
+def test_logits_in_float64(model_type, outputs):
+    labels = tuple(f"label {i}" for i in range(outputs))
+    values = config_json(FAMILIES[model_type]) | {"id2label": dict(enumerate(labels)), "problem_type": None}
+    config = parse_config(values)
+    model = theirs(config)
+    params = to_params({name: tensor.numpy() for name, tensor in model.state_dict().items()}, config, "theirs").params
+    model.double()
+    for length in (1, 2, 11, config.longest_text):
+        inputs = batch(config, length)
+        with jax.enable_x64(True):
+            ours = Bert(config).apply({"params": jax.tree.map(np.float64, params)}, *inputs)
+        np.testing.assert_allclose(ours, their_logits(model, *inputs), rtol=0, atol=PARITY_FLOAT64)
+
+
+@each
+def test_transformers_loads_what_we_write(model_type, tmp_path):
+    config, params = FAMILIES[model_type], random_params(FAMILIES[model_type])
+    write(tmp_path / "out", config, params)
+    model, report = transformers.AutoModelForSequenceClassification.from_pretrained(
+        tmp_path / "out", output_loading_info=True
+    )
+    assert not any(report.values()), report
+    inputs = batch(config, 11)
+    ours = Bert(config).apply({"params": params}, *inputs)
+    np.testing.assert_allclose(ours, their_logits(model, *inputs), rtol=0, atol=PARITY_FLOAT32)
+
+
+@each
+def test_reads_what_transformers_saves(model_type, tmp_path):
+    config = FAMILIES[model_type]
+    theirs(config).save_pretrained(tmp_path / "model")
+    got = read(tmp_path / "model")
+    assert (got.config.labels, got.ignored, got.warnings) == (config.labels, (), ())
+    assert got.config.family is family_of(model_type)
+
+
+@each
+@pytest.mark.parametrize("kind", ["Model", "ForMaskedLM"])
+def test_reads_encoders(model_type, kind, tmp_path):
+    config = FAMILIES[model_type]
+    theirs(config, kind).save_pretrained(tmp_path / "model")
+    got = read(tmp_path / "model", encoder=True)
+    assert got.config.labels == ()
+    assert "classifier" not in got.params
+
+
+@each
+def test_texts_and_pairs_through_both_tokenizers(model_type, tmp_path):
+    """A written directory: the logits of transformers' own tokenizer and model, in float32."""
+    folder = write_family(tmp_path / "model", model_type)
+    classifier = ar.load(folder)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    model = transformers.AutoModelForSequenceClassification.from_pretrained(folder).eval()
+    longest = classifier.config.longest_text
+    texts = [text for text in TEXTS[:4] if text]
+    for pairs in (None, texts[::-1]):
+        given = tokenizer(texts, pairs, padding=True, truncation=True, max_length=longest, return_tensors="pt")
+        with torch.no_grad():
+            expected = model(**given).logits.numpy()
+        ours = classifier.logits(classifier.batch(texts, pairs))
+        np.testing.assert_allclose(ours, expected, rtol=0, atol=PARITY_FLOAT32)
+
+
+def test_a_pad_token_in_a_text():
+    """The one place where we differ: transformers numbers positions by ids, and skips `<pad>` in a text."""
+    config = FAMILIES["roberta"]
+    model = theirs(config)
+    params = to_params({name: tensor.numpy() for name, tensor in model.state_dict().items()}, config, "theirs").params
+    ids = np.array([[0, 7, config.pad_token_id, 8, 2]])
+    given = {"input_ids": torch.tensor(ids), "attention_mask": torch.ones(1, 5, dtype=int)}
+    ours = Bert(config).apply({"params": params}, ids, 1 + 0 * ids, 0 * ids)
+    with torch.no_grad():
+        skipped = model(**given).logits.numpy()
+        along = model(**given, position_ids=torch.arange(2, 7)[None]).logits.numpy()
+    np.testing.assert_allclose(ours, along, rtol=0, atol=PARITY_FLOAT32)
+    assert abs(ours - skipped).max() > 100 * PARITY_FLOAT32
+
+
+def test_configs_that_transformers_writes(tmp_path):
+    for model_type, config in FAMILIES.items():
+        theirs(config).config.save_pretrained(tmp_path)
+        read_back = parse_config(json.loads((tmp_path / "config.json").read_text()))
+        assert read_back.model_type == model_type
+        assert read_back.longest_text == config.longest_text

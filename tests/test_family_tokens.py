@@ -1,0 +1,185 @@
+"""Tokens of byte-level BPE and Unigram: the ids of transformers, and words and characters of the original text."""
+
+import json
+import shutil
+
+import pytest
+from family_models import SENTENCES, save_tokenizer, tokenizer_of
+from models import refusal
+
+from autorel_jax.families import family_of
+from autorel_jax.text.characters import apart, joined, other_words
+from autorel_jax.text.tokens import load_tokenizer
+
+TYPES = ("roberta", "xlm-roberta", "camembert")
+each = pytest.mark.parametrize("model_type", TYPES)
+TEXTS = [
+    *SENTENCES,
+    "",
+    " a film",
+    "two  spaces and a trail  ",
+    "\u00a0a\u00a0film\u00a0",
+    "cafe\u0301 nai\u0308ve",  # accents apart
+    "😀😀 good 👩‍👩‍👧",
+    "\ufb01ne \u2581film \u2581",
+    "a\tgood\nfilm",
+    "电影 film",
+    "a <mask> film</s> <pad> good",
+]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Of a tokenizer's files for each model type."""
+    return tmp_path_factory.mktemp("tokenizers")
+
+
+@pytest.fixture(scope="module")
+def tokenizers(folder):
+    return {model_type: tokenizer_of(folder / model_type, model_type) for model_type in TYPES}
+
+
+@each
+def test_words_and_characters(tokenizers, model_type):
+    for text in TEXTS:
+        (tokens,) = tokenizers[model_type]([text], max_length=200)
+        assert tokens.words == ("<s>", *text.split(), "</s>")
+        assert [span is None for span in tokens.spans] == [
+            place in (0, len(tokens.ids) - 1) for place in range(len(tokens.ids))
+        ]
+        covered = set()
+        for word, span in zip(tokens.word_index, tokens.spans, strict=True):
+            if span is None:
+                continue
+            start, end = tokens.word_spans[word]
+            held = text[slice(*span)]
+            assert held == held.strip() or not held.strip()  # no space at either end, unless it is nothing else
+            if held.strip():
+                assert start <= span[0] < span[1] <= end
+                covered.update(range(*span))
+        assert covered == {place for place, character in enumerate(text) if not character.isspace()} or "\u2581" in text
+        assert list(tokens.word_index) == sorted(tokens.word_index)
+
+
+def test_tokens_of_one_character_share_its_span(tokenizers):
+    (tokens,) = tokenizers["roberta"](["电 e\u0301"], max_length=20)
+    assert tokens.spans == (None, *[(0, 1)] * 3, (1, 2), (2, 3), (3, 4), (3, 4), None)
+    assert tokens.words == ("<s>", "电", "e\u0301", "</s>")
+
+
+@each
+def test_pairs_have_two_separators_and_one_type(tokenizers, model_type):
+    tokenizer = tokenizers[model_type]
+    (pair,) = tokenizer(["a film"], ["good"], max_length=50)
+    first, second = (list(tokenizer([text], max_length=50)[0].ids[1:-1]) for text in ("a film", "good"))
+    assert list(pair.ids) == [0, *first, 2, 2, *second, 2]
+    assert not pair.types.any()
+    assert pair.words == ("<s>", "a", "film", "</s>", "</s>", "good", "</s>")
+    assert pair.word_segments == (0, 0, 0, 0, 0, 1, 1)
+
+
+@each
+def test_ids_alone_are_the_same(tokenizers, model_type):
+    tokenizer = tokenizers[model_type]
+    pairs = TEXTS[::-1]
+    for arguments in ([TEXTS], [TEXTS, pairs]):
+        encoded = tokenizer.encode(*arguments, max_length=14)
+        rows = tokenizer(*arguments, max_length=14)
+        assert encoded.ids.tolist() == [number for row in rows for number in row.ids]
+        assert encoded.first.tolist() == [len(row.ids) for row in rows]  # all of one type
+
+
+@each
+def test_given_words_stay(tokenizers, model_type):
+    words = ["a good", "film", "", "😀!"]
+    (tokens,) = tokenizers[model_type]([words], max_length=50)
+    assert tokens.words == ("<s>", *words, "</s>")
+    assert 3 not in tokens.word_index
+
+
+@each
+def test_punctuation_apart(tokenizers, model_type):
+    (tokens,) = tokenizers[model_type](["(a film!) don't"], max_length=50, split_punctuation=True)
+    assert "".join(tokens.words[1:-1]) == "(afilm!)don't"
+    assert {"film", "("} <= set(tokens.words)
+    (whole,) = tokenizers[model_type](["(a film!) don't"], max_length=50)
+    assert list(whole.ids) == list(tokens.ids)
+
+
+def test_words_by_hand():
+    assert list(apart("(ab!) c", [(0, 5), (6, 7)])) == [(0, 1), (1, 3), (3, 4), (4, 5), (6, 7)]
+    assert joined([(0, 2), (3, 5), (6, 8), (9, 10)], [(0, 2), (3, 7), (9, 10)]) == [(0, 2), (3, 8), (9, 10)]
+    assert joined([(0, 2), (2, 3)], [(0, 3)]) == [(0, 3)]
+    assert joined([(0, 1)], [(0, 1), (1, 2)]) == [(0, 1)]  # whitespace at the end
+    assert other_words("a b!! c", [(0, 1), (2, 3), (3, 5), (6, 7)], split=True) == [(0, 1), (2, 3), (3, 5), (6, 7)]
+    assert other_words("a b", [(0, 3)], split=False) == [(0, 3)]
+
+
+def test_special_ids(tokenizers):
+    for tokenizer in tokenizers.values():
+        found = tokenizer.cls_id, tokenizer.pad_id, tokenizer.sep_id, tokenizer.unk_id, tokenizer.mask_id
+        assert found == (0, 1, 2, 3, 4)
+
+
+@each
+def test_what_is_written_is_read_back(tokenizers, model_type, tmp_path):
+    tokenizers[model_type].save(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"tokenizer.json", "tokenizer_config.json"}
+    again = load_tokenizer(tmp_path, family=family_of(model_type))
+    for row, expected in zip(again(TEXTS, max_length=99), tokenizers[model_type](TEXTS, max_length=99), strict=True):
+        assert (list(row.ids), row.spans, row.words) == (list(expected.ids), expected.spans, expected.words)
+
+
+def test_files_that_are_not_read(tmp_path):
+    family = family_of("roberta")
+    (tmp_path / "vocab.json").write_text("{}")
+    (tmp_path / "merges.txt").write_text("")
+    said = refusal(load_tokenizer, tmp_path, family=family)
+    assert "AutoTokenizer.from_pretrained(MODEL).save_pretrained(FOLDER)" in said
+    assert "tokenizer.json" in refusal(load_tokenizer, tmp_path / "vocab.json", family=family)
+    (tmp_path / "bpe.codes").write_text("")
+    assert "BERTweet" in refusal(load_tokenizer, tmp_path, family=family)
+    save_tokenizer(tmp_path / "unigram", "xlm-roberta")
+    said = refusal(load_tokenizer, tmp_path / "unigram", family=family)
+    assert "holds a Unigram tokenizer; RoBERTa's is BPE" in said
+
+
+SETTINGS = [
+    None,
+    {"tokenizer_class": "RobertaTokenizer"},
+    {"tokenizer_class": "RobertaTokenizer", "add_prefix_space": True},
+    {"tokenizer_class": "PreTrainedTokenizerFast"},
+    {"tokenizer_class": "PreTrainedTokenizerFast", "add_prefix_space": False},
+]
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize("in_file", [False, True])
+@pytest.mark.parametrize("settings", SETTINGS, ids=str)
+def test_the_space_before_the_first_word(tmp_path, settings, in_file):
+    transformers = pytest.importorskip("transformers")
+    path = save_tokenizer(tmp_path / "tokenizer", "roberta")
+    raw = json.loads((path / "tokenizer.json").read_text())
+    raw["pre_tokenizer"]["add_prefix_space"] = in_file
+    (path / "tokenizer.json").write_text(json.dumps(raw))
+    if settings is not None:
+        (path / "tokenizer_config.json").write_text(json.dumps(settings))
+    expected = transformers.AutoTokenizer.from_pretrained(path)("film").input_ids
+    assert load_tokenizer(path, family=family_of("roberta"))(["film"], max_length=9)[0].ids.tolist() == expected
+
+
+@pytest.mark.parity
+@each
+def test_ids_of_transformers(tokenizers, folder, model_type, tmp_path):
+    transformers = pytest.importorskip("transformers")
+    path, ours = folder / model_type, tokenizers[model_type]
+    ours.save(tmp_path / "written")
+    shutil.copy(path / "config.json", tmp_path / "written")
+    for folder in (path, tmp_path / "written"):
+        theirs = transformers.AutoTokenizer.from_pretrained(folder)
+        for text, pair in zip(TEXTS, TEXTS[::-1], strict=True):
+            assert ours([text], max_length=99)[0].ids.tolist() == theirs(text).input_ids
+            # As lists: transformers takes an empty string alone for no second text.
+            assert [ours([text], [pair], max_length=199)[0].ids.tolist()] == theirs([text], [pair]).input_ids
+            cut = theirs([text], [pair], truncation=True, max_length=11).input_ids
+            assert [ours([text], [pair], max_length=11)[0].ids.tolist()] == cut

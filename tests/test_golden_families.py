@@ -1,0 +1,61 @@
+"""BERT's relatives, in float64, against what transformers and hand-written backward passes computed there.
+
+tests/golden/README.md says what the arrays are.
+"""
+
+import functools
+import json
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from measures import relative_error
+from tolerances import GOLDEN_FAMILIES
+
+from autorel_jax.attribution import relevance
+from autorel_jax.attribution.settings import Settings
+from autorel_jax.lrp.composites import COMPOSITES, WORD_EMBEDDINGS
+from autorel_jax.model.config import parse_config
+from autorel_jax.weights.params import to_params
+
+GOLDEN = Path(__file__).parent / "golden" / "families"
+NAMES = sorted(path.stem for path in GOLDEN.glob("*.npz"))
+each = pytest.mark.parametrize("name", NAMES)
+
+
+@functools.cache
+def golden(name):
+    """The arrays of a file, its config, and its weights as our params tree in float64."""
+    arrays = np.load(GOLDEN / f"{name}.npz")
+    config = parse_config(json.loads((GOLDEN / f"{name}.json").read_text()))
+    tensors = {key.removeprefix("weight/"): arrays[key] for key in arrays.files if key.startswith("weight/")}
+    return arrays, config, jax.tree.map(np.float64, to_params(tensors, config, name).params)
+
+
+@functools.cache
+def explained(name, composite):
+    """Logits [B, C] and relevance [B, T, E] at the word embeddings, from 1 at the target."""
+    arrays, config, params = golden(name)
+    ids, mask = arrays["in/input_ids"], arrays["in/attention_mask"]
+    types = arrays["in/token_type_ids"] if "in/token_type_ids" in arrays.files else 0 * ids
+    onehot = np.eye(config.num_labels)[arrays["out/target"][:, 0]]
+    with jax.enable_x64(True):
+        settings = Settings(config, COMPOSITES[composite], WORD_EMBEDDINGS)
+        x = relevance.embeddings(settings, params, ids, types)
+        f = relevance.from_embeddings(settings, params, mask, types, settings.values)
+        logits, pull = jax.vjp(jax.jit(f), x)
+        return np.asarray(logits), np.asarray(pull(onehot)[0])
+
+
+@each
+def test_logits(name):
+    assert relative_error(explained(name, "gradient_x_input")[0], golden(name)[0]["out/logits"]) <= GOLDEN_FAMILIES
+
+
+@each
+@pytest.mark.parametrize("composite", ["gradient_x_input", "attnlrp", "cp_lrp"])
+def test_relevance(name, composite):
+    arrays, found = golden(name)[0], explained(name, composite)[1]
+    assert relative_error(found, arrays[f"out/{composite}"]) <= GOLDEN_FAMILIES
+    assert not found[arrays["in/attention_mask"] == 0].any()
