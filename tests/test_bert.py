@@ -149,7 +149,7 @@ RAW = {
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"model_type": "roberta"}, "model_type='roberta' is not supported; accepted: 'bert'"),
+        ({"model_type": "longformer"}, "model_type='longformer' is not supported; accepted: 'bert', 'roberta'"),
         ({"architectures": ["BertForTokenClassification"]}, "architecture 'BertForTokenClassification'"),
         ({"architectures": ["BertForQuestionAnswering"]}, "architecture 'BertForQuestionAnswering'"),
         ({"architectures": ["BertLMHeadModel"]}, "architecture 'BertLMHeadModel'"),
@@ -161,6 +161,8 @@ RAW = {
         ({"classifier_pooling": "mean"}, "classifier_pooling='mean'"),
         ({"num_attention_heads": 3}, "num_attention_heads=3 does not divide hidden_size=16"),
         ({"hidden_act": "mish"}, "hidden_act='mish' is unknown; accepted: gelu"),
+        ({"hidden_act": ["gelu"]}, "hidden_act=\\['gelu'\\]: expected a name"),
+        ({"architectures": 3}, "architectures=3: expected a list of names"),
         ({"hidden_act": None, "problem_type": "ranking"}, "problem_type='ranking' is unknown"),
         ({"hidden_size": None}, "the config lacks hidden_size"),
         ({"hidden_size": "16"}, "hidden_size='16': expected a number"),

@@ -96,6 +96,26 @@ def test_a_table_of_schema_1(tmp_path, pairs):
 
 
 @pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
+def test_a_column_of_the_input_is_not_taken_for_ours(tmp_path, suffix):
+    """In schema 1 target_value was a free name; a column of that name is not the target's value."""
+    path = tmp_path / f"out{suffix}"
+    if suffix == ".parquet":
+        table = pyarrow.table({"target_value": ["999"], "target_logit": [2.5]})
+        parquet.write_table(table.replace_schema_metadata({"autorel_jax": json.dumps(ABOUT | {"schema": 1})}), path)
+    else:
+        path.write_text(json.dumps(ABOUT | {"schema": 1, "target_value": "999", "target_logit": 2.5}) + "\n")
+    assert "the column target_value, which passed through, has the name that target_logit" in refusal(results, path)
+
+
+def test_a_table_that_is_damaged_or_of_another_schema(tmp_path):
+    path = tmp_path / "out.parquet"
+    table = pyarrow.table({"x": [1]})
+    for mark, said in ((b"{bad", "cannot be read"), (b'{"schema": 9}', "results of schema 9")):
+        parquet.write_table(table.replace_schema_metadata({"autorel_jax": mark}), path)
+        assert said in refusal(results, path)
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
 def test_chosen_columns_and_those_that_pass_through(tmp_path, suffix):
     day = datetime.date(2020, 1, 2)
     columns = ("id", "target_logit", "prediction", *(("schema",) if suffix == ".jsonl" else ()))

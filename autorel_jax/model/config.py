@@ -165,7 +165,7 @@ def read_model_config(path: Path) -> BertConfig:
         raw = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path} does not exist; a model needs its config.json or bert_config.json.") from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise InputError(f"{path} is not a JSON file that can be read: {error}.") from None
     if not isinstance(raw, dict):
         raise InputError(f"{path} holds a {type(raw).__name__}; expected a JSON object.")
@@ -194,8 +194,9 @@ def value_of(setting: Setting, raw: Mapping[str, Any]) -> Any:
         value = raw.get(key)
         if value is None:
             continue
-        if setting.field != "hidden_act" and (not isinstance(value, int | float) or isinstance(value, bool)):
-            raise InputError(f"{key}={value!r}: expected a number.")
+        kind, expected = (str, "a name") if setting.field == "hidden_act" else (int | float, "a number")
+        if not isinstance(value, kind) or isinstance(value, bool):
+            raise InputError(f"{key}={value!r}: expected {expected}.")
         return value
     return setting.default
 
@@ -217,7 +218,10 @@ def with_outputs(config: BertConfig, outputs: int) -> BertConfig:
 def refuse_unsupported(raw: Mapping[str, Any], family: Family) -> None:
     """Raises InputError for an architecture or a setting that the family does not accept."""
     architectures = family.classifiers + family.encoders
-    for name in raw.get("architectures") or ():
+    named = raw.get("architectures") or []
+    if not isinstance(named, list | tuple):
+        raise InputError(f"architectures={named!r}: expected a list of names.")
+    for name in named:
         if name not in architectures:
             raise InputError(f"architecture {name!r} is not supported; accepted: {', '.join(architectures)}.")
     for refusal in family.refusals:

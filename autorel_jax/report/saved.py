@@ -7,7 +7,7 @@ as `ar.read_results`.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,7 +59,7 @@ def read_jsonl(path: Path) -> Iterator[Record]:
             raise InputError(f"{where}: not valid JSON ({one_line(error)}); {EXPECTED}.") from None
         if not isinstance(record, dict):
             raise InputError(f"{where}: not a JSON object; {EXPECTED}.")
-        check_schema(record, where)
+        check_schema(record, record, where)
         yield renamed(record)
 
 
@@ -83,7 +83,7 @@ def read_parquet(path: Path) -> Iterator[Record]:
             if about is None:
                 raise InputError(f"{path}: not results of autorel-jax (no {MARK} in its metadata); {EXPECTED}.")
             about = json.loads(about)
-            check_schema(about, str(path))
+            check_schema(about, file.schema_arrow.names, str(path))
             for batch in file.iter_batches(ROWS):
                 for row in rows_of(batch):
                     yield renamed(record_of_row(row, about))
@@ -97,8 +97,14 @@ def rows_of(batch: pyarrow.RecordBatch) -> Iterator[Record]:
     return (dict(zip(batch.schema.names, values, strict=True)) for values in zip(*lists, strict=True))
 
 
-def check_schema(about: Mapping[str, Any], where: str) -> None:
-    """Raises InputError unless what was written with the results says a readable schema."""
+def check_schema(about: Mapping[str, Any], names: Iterable[str], where: str) -> None:
+    """Raises InputError for results that cannot be read as those of SCHEMA.
+
+    Args:
+      about: what was written with the results; it should say their schema.
+      names: of their fields or columns. In an older schema, a name of today's is that of a column that passed through.
+      where: the file, and the line in it.
+    """
     schema = about.get("schema")
     if schema is None:
         raise InputError(
@@ -110,6 +116,12 @@ def check_schema(about: Mapping[str, Any], where: str) -> None:
             f"{where}: results of schema {schema}, written by autorel-jax {version}; this version reads "
             f"{' and '.join(map(str, READABLE))}. Read them with the version that wrote them."
         )
+    for old, new in ALIASES.items():
+        if schema != SCHEMA and new in names:
+            raise InputError(
+                f"{where}: the column {new}, which passed through, has the name that {old} of these results of schema "
+                f"{schema} has today; rename it in the file, or explain again."
+            )
 
 
 def renamed(record: Record) -> Record:
