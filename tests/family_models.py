@@ -77,6 +77,7 @@ CHANGES = {
     "roberta": {"pad_token_id": 1, "type_vocab_size": 1},
     "xlm-roberta": {"pad_token_id": 1, "type_vocab_size": 1},
     "distilbert": {"type_vocab_size": 0, "classifier_dropout": 0.2},
+    "electra": {"embedding_size": 8},
     "camembert": {"pad_token_id": 1, "type_vocab_size": 1},
 }
 

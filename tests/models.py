@@ -47,6 +47,7 @@ FAMILIES = {  # model_type -> a tiny classifier of it; a suite over families tak
     "roberta": tiny_config(**AFTER_PAD, model_type="roberta"),
     "xlm-roberta": tiny_config(**AFTER_PAD, model_type="xlm-roberta"),
     "distilbert": tiny_config(**ONE_SEGMENT, model_type="distilbert"),
+    "electra": tiny_config(embedding_size=8, model_type="electra"),
     "camembert": tiny_config(**AFTER_PAD, model_type="camembert"),
 }
 

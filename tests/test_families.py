@@ -203,3 +203,17 @@ def test_tensors_that_roberta_does_not_need():
     tensors = to_tensors(random_params(config), config)
     found = to_params(tensors | dict.fromkeys(needless, np.zeros(2, np.float32)), config, "here")
     assert sorted(found.ignored) == sorted(needless)
+
+
+def test_electra_widens_its_embeddings_only_where_they_are_narrower():
+    config = TINY["electra"]
+    assert parameters(config)["embeddings/widening/kernel"].shape == (8, 16)
+    for equal in (None, 16):
+        same = dataclasses.replace(config, embedding_size=equal)
+        assert not [path for path in parameters(same) if "widening" in path]
+        assert config_json(same)["embedding_size"] == 16
+    tensors = to_tensors(random_params(config), config)
+    assert tensors["electra.embeddings_project.weight"].shape == (16, 8)
+    assert "embedding_width=0" in refusal(dataclasses.replace, config, embedding_size=0)
+    said = refusal(dataclasses.replace, TINY["bert"], embedding_size=8)
+    assert "BERT's embeddings are as wide as its layers, hidden_size=16" in said

@@ -1,5 +1,6 @@
 """Live parity of BERT's relatives with transformers' PyTorch: logits, and directories that each side writes."""
 
+import dataclasses
 import json
 
 import jax
@@ -53,11 +54,19 @@ def their_logits(model, ids, mask, types):
         return model(**{name: torch.tensor(value) for name, value in given.items()}).logits.numpy()
 
 
-@each
+VARIANTS = FAMILIES | {
+    "electra, one width": dataclasses.replace(FAMILIES["electra"], embedding_size=16),
+    "roberta, pad 0": dataclasses.replace(FAMILIES["roberta"], pad_token_id=0),
+    "distilbert, relu": dataclasses.replace(FAMILIES["distilbert"], hidden_act="relu"),
+    "electra, tanh GELU": dataclasses.replace(FAMILIES["electra"], hidden_act="gelu_new"),  # in layers, not in the head
+}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("outputs", [1, 2, 5])
-def test_logits_in_float64(model_type, outputs):
+def test_logits_in_float64(variant, outputs):
     labels = tuple(f"label {i}" for i in range(outputs))
-    values = config_json(FAMILIES[model_type]) | {"id2label": dict(enumerate(labels)), "problem_type": None}
+    values = config_json(VARIANTS[variant]) | {"id2label": dict(enumerate(labels)), "problem_type": None}
     config = parse_config(values)
     model = theirs(config)
     params = to_params({name: tensor.numpy() for name, tensor in model.state_dict().items()}, config, "theirs").params

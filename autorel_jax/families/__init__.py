@@ -5,6 +5,7 @@ from typing import Any
 from autorel_jax.errors import InputError
 from autorel_jax.families.bert import BERT
 from autorel_jax.families.distilbert import DISTILBERT
+from autorel_jax.families.electra import ELECTRA
 from autorel_jax.families.family import Family
 from autorel_jax.families.roberta import CAMEMBERT, ROBERTA, XLM_ROBERTA
 
@@ -14,6 +15,7 @@ FAMILIES: dict[str, Family] = {
     **dict.fromkeys(XLM_ROBERTA.model_types, XLM_ROBERTA),
     **dict.fromkeys(CAMEMBERT.model_types, CAMEMBERT),
     **dict.fromkeys(DISTILBERT.model_types, DISTILBERT),
+    **dict.fromkeys(ELECTRA.model_types, ELECTRA),
 }
 
 

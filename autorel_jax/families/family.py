@@ -110,6 +110,7 @@ class Family:
     renamed: Mapping[str, str]  # a tensor's name in files of another format -> its name here
     foreign: Mapping[str, str]  # start of a tensor's name -> the other head that it belongs to
     tokens: TokenFacts
+    widening: tuple[Leaf, ...] = ()  # those of a map from embeddings to layers, which a model has where widths differ
     position_offset: int | None = 0  # the row of the first token in the position table; None: pad_token_id + 1
 
     @property

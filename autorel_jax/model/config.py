@@ -13,7 +13,7 @@ from typing import Any
 from autorel_jax.errors import LARGEST_FLOAT, InputError, one_line
 from autorel_jax.families import FAMILIES, family_of
 from autorel_jax.families.bert import BERT
-from autorel_jax.families.family import REQUIRED, Family, Setting
+from autorel_jax.families.family import REQUIRED, Family, Leaf, Setting
 
 ACTIVATIONS = {  # the name in config.json -> the function's name in ops.py
     "gelu": "gelu",
@@ -35,6 +35,7 @@ MOST_LABELS = 2**20  # a larger number is a fault of the file, and would fill th
 SIZES = (
     "vocab_size",
     "hidden_size",
+    "embedding_width",
     "num_hidden_layers",
     "num_attention_heads",
     "intermediate_size",
@@ -72,6 +73,7 @@ class BertConfig:
     problem_type: str | None = None  # None: by the number of labels, see `problem`
     # Not in the repr, by which a resumed run knows its model again: there were runs before there was this field.
     model_type: str = dataclasses.field(default=BERT.model_types[0], repr=False)
+    embedding_size: int | None = dataclasses.field(default=None, repr=False)  # None: as hidden_size
 
     def __post_init__(self):
         constants = family_of(self.model_type).constants
@@ -79,6 +81,11 @@ class BertConfig:
             if getattr(self, name) != value:
                 family = self.family.name
                 raise InputError(f"{name}={getattr(self, name)!r} in the model's config: {family} has {value!r}.")
+        if self.embedding_width != self.hidden_size and not self.family.widening:
+            raise InputError(
+                f"embedding_size={self.embedding_size} in the model's config: {self.family.name}'s embeddings are as "
+                f"wide as its layers, hidden_size={self.hidden_size}."
+            )
         for name in SIZES:
             value = getattr(self, name)
             if name in constants:
@@ -139,6 +146,17 @@ class BertConfig:
     def attention_output_dropout(self) -> float:
         """The rate for what attention adds to the residual stream."""
         return self.hidden_dropout_prob if self.family.layers.drops_attention else 0.0
+
+    @property
+    def embedding_width(self) -> int:
+        """E, the width of the embeddings; D in most families."""
+        return self.hidden_size if self.embedding_size is None else self.embedding_size
+
+    @property
+    def outside(self) -> tuple[Leaf, ...]:
+        """The parameters of the model outside its layers and its head."""
+        widened = self.embedding_width != self.hidden_size
+        return self.family.outside + (self.family.widening if widened else ())
 
     @property
     def problem(self) -> str:
@@ -273,6 +291,8 @@ def config_json(config: BertConfig) -> dict[str, Any]:
 
 def written(setting: Setting, config: BertConfig) -> Any:
     """The value of a setting in config.json. Not every family takes null for the head's dropout."""
+    if setting.field == "embedding_size":
+        return config.embedding_width
     if setting.field == "classifier_dropout" and setting.default is not None:
         return config.head_dropout
     return getattr(config, setting.field)

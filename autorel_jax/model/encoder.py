@@ -17,7 +17,7 @@ import jax.numpy as jnp
 
 from autorel_jax.errors import InputError
 from autorel_jax.families.family import BIAS, KERNEL, SCALE, TABLE
-from autorel_jax.model.blocks import LAYERS, Params, dropout, norm
+from autorel_jax.model.blocks import LAYERS, Params, affine, dropout, norm
 from autorel_jax.model.config import BertConfig
 from autorel_jax.model.heads import classify_first
 from autorel_jax.model.ops import PLAIN, Array, Ops, Values
@@ -172,7 +172,7 @@ class Bert(nn.Module):
     def encode(
         self, x: Array, mask: Array, key: Array | None = None, read: Callable[[Array], Any] | None = None
     ) -> tuple[Array, Any, Any]:
-        """Through all layers: x [B, T, D], mask [B, T] -> [B, Q, D], the tokens that the last layer computes.
+        """Through all layers: x [B, T, E], mask [B, T] -> [B, Q, D], the tokens that the last layer computes.
 
         Also what `read` makes of the attention weights, as in `attend`; None without it.
         """
@@ -190,11 +190,18 @@ class Bert(nn.Module):
         every, last = functools.partial(step, None), functools.partial(step, self.queries)
         if self.remat:
             every, last = jax.checkpoint(every, prevent_cse=False), jax.checkpoint(last)
-        x = self.ops.bind(self.values("embeddings")).tap("layers", x)
+        x = self.ops.bind(self.values("embeddings")).tap("layers", self.widen(x))
         stack = (self.values("layers"), self.part("layers"), stack_keys)
         x, found = jax.lax.scan(every, x, stack, unroll=self.unroll)
         x, found_last = last(x, (self.values("last_layer"), self.part("last_layer"), last_key))
         return x, found, found_last
+
+    def widen(self, x: Array) -> Array:
+        """The embeddings [B, T, E] as wide as the layers [B, T, D]: a map, where the two widths differ."""
+        if self.config.embedding_width == self.config.hidden_size:
+            return x
+        ops, params = self.ops.bind(self.values("embeddings")), self.part("embeddings")["widening"]
+        return affine(ops, params, x, self.dtype or x.dtype).astype(x.dtype)
 
     def head(self, x: Array, key: Array | None = None) -> Array:
         """Logits: the tokens after the last layer [B, Q, D] -> [B, C]."""

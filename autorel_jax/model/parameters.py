@@ -24,7 +24,7 @@ def parameters(config: BertConfig) -> dict[str, Parameter]:
     """Every parameter by its path, "layers/query/kernel"; the stack is there even where it has no rows."""
     family, depth = config.family, config.num_hidden_layers
     head = family.head.leaves if config.labels else ()
-    outside = {leaf.path: parameter(leaf, config) for leaf in (*family.outside, *head)}
+    outside = {leaf.path: parameter(leaf, config) for leaf in (*config.outside, *head)}
     stack = {f"{STACK}/{leaf.path}": parameter(leaf, config, depth - 1) for leaf in family.layers.leaves}
     last = {f"{LAST}/{leaf.path}": parameter(leaf, config) for leaf in family.layers.leaves}
     return outside | stack | last

@@ -41,7 +41,7 @@ class Names(NamedTuple):
 def slots(config: BertConfig) -> dict[str, Slot]:
     """Every tensor of that model: PyTorch's name without prefix -> Slot."""
     family, made, last = config.family, parameters(config), config.num_hidden_layers - 1
-    found = {leaf.tensor: slot(leaf, made, leaf.path, family.prefix + leaf.tensor) for leaf in family.outside}
+    found = {leaf.tensor: slot(leaf, made, leaf.path, family.prefix + leaf.tensor) for leaf in config.outside}
     if config.labels:
         found |= {leaf.tensor: slot(leaf, made, leaf.path, leaf.tensor) for leaf in family.head.leaves}
     # Layers differ in their names and rows alone: a slot is made once for each leaf.
