@@ -217,3 +217,18 @@ def test_electra_widens_its_embeddings_only_where_they_are_narrower():
     assert "embedding_width=0" in refusal(dataclasses.replace, config, embedding_size=0)
     said = refusal(dataclasses.replace, TINY["bert"], embedding_size=8)
     assert "BERT's embeddings are as wide as its layers, hidden_size=16" in said
+
+
+@pytest.mark.parametrize(
+    ("model_type", "key", "value", "said"),
+    [
+        ("roberta", "position_embedding_type", "relative_key", "accepted: 'absolute'"),
+        ("xlm-roberta", "is_decoder", True, "accepted: a plain encoder"),
+        ("camembert", "classifier_pooling", "mean", "CamemBERT's head reads <s>"),
+        ("distilbert", "pruned_heads", {"0": [1]}, "accepted: a plain encoder"),
+        ("electra", "pooling_mode", "mean", "ELECTRA's head reads [CLS]"),
+    ],
+)
+def test_settings_that_are_refused_by_name(model_type, key, value, said):
+    raw = config_json(TINY[model_type]) | {key: value}
+    assert refusal(parse_config, raw) == f"{key}={value!r} is not supported; {said}."

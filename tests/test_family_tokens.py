@@ -6,11 +6,13 @@ import shutil
 import pytest
 from family_models import SENTENCES, save_tokenizer, tokenizer_of
 from models import refusal
+from tokenizers import Tokenizer
 
 from autorel_jax.families import family_of
 from autorel_jax.text.characters import apart, joined, other_words
 from autorel_jax.text.tokens import load_tokenizer
 
+LSTRIP = {"content": "<mask>", "lstrip": True, "rstrip": False, "normalized": False, "single_word": False}
 TYPES = ("roberta", "xlm-roberta", "camembert")
 each = pytest.mark.parametrize("model_type", TYPES)
 TEXTS = [
@@ -133,10 +135,12 @@ def test_what_is_written_is_read_back(tokenizers, model_type, tmp_path):
 def test_files_that_are_not_read(tmp_path):
     family = family_of("roberta")
     (tmp_path / "vocab.json").write_text("{}")
-    (tmp_path / "merges.txt").write_text("")
     said = refusal(load_tokenizer, tmp_path, family=family)
     assert "AutoTokenizer.from_pretrained(MODEL).save_pretrained(FOLDER)" in said
     assert "tokenizer.json" in refusal(load_tokenizer, tmp_path / "vocab.json", family=family)
+    (tmp_path / "merges.txt").write_text("no merge")
+    assert "vocab.json and merges.txt are not those of a BPE" in refusal(load_tokenizer, tmp_path, family=family)
+    (tmp_path / "merges.txt").unlink()
     (tmp_path / "bpe.codes").write_text("")
     assert "BERTweet" in refusal(load_tokenizer, tmp_path, family=family)
     save_tokenizer(tmp_path / "unigram", "xlm-roberta")
@@ -183,3 +187,28 @@ def test_ids_of_transformers(tokenizers, folder, model_type, tmp_path):
             assert [ours([text], [pair], max_length=199)[0].ids.tolist()] == theirs([text], [pair]).input_ids
             cut = theirs([text], [pair], truncation=True, max_length=11).input_ids
             assert [ours([text], [pair], max_length=11)[0].ids.tolist()] == cut
+
+
+def as_vocab_and_merges(folder, tmp_path, mask):
+    """The files of an old RoBERTa, from a tokenizer.json; `mask` is what special_tokens_map.json says of <mask>."""
+    Tokenizer.from_file(str(folder / "roberta" / "tokenizer.json")).model.save(str(tmp_path))
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "roberta"}))
+    if mask is not None:
+        (tmp_path / "special_tokens_map.json").write_text(json.dumps({"mask_token": mask}))
+    return load_tokenizer(tmp_path, family=family_of("roberta"))
+
+
+def test_vocab_and_merges(tokenizers, folder, tmp_path):
+    ours = as_vocab_and_merges(folder, tmp_path, LSTRIP)
+    for row, expected in zip(ours(TEXTS, max_length=99), tokenizers["roberta"](TEXTS, max_length=99), strict=True):
+        assert (list(row.ids), row.spans, row.words) == (list(expected.ids), expected.spans, expected.words)
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize("mask", [None, "<mask>", LSTRIP], ids=str)
+def test_vocab_and_merges_as_transformers_reads_them(tokenizers, folder, tmp_path, mask):
+    transformers = pytest.importorskip("transformers")
+    ours = as_vocab_and_merges(folder, tmp_path, mask)
+    theirs = transformers.AutoTokenizer.from_pretrained(tmp_path)
+    for text in TEXTS:
+        assert ours([text], max_length=99)[0].ids.tolist() == theirs(text).input_ids

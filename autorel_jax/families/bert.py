@@ -35,17 +35,20 @@ SETTINGS = (
     setting("initializer_range", 0.02),  # standard deviation of a new weight
     setting("pad_token_id", 0),
 )
-REFUSALS = (
+ENCODER = (
     Refusal(("position_embedding_type",), ("absolute",), "accepted: 'absolute'"),
     Refusal(
         ("is_decoder", "add_cross_attention", "pruned_heads"), (None, False, {}, [], ""), "accepted: a plain encoder"
     ),
-    Refusal(
-        ("pooling", "pooling_mode", "classifier_pooling", "summary_type"),
-        (None, "cls", "first"),
-        "BERT's head reads [CLS]",
-    ),
 )
+
+
+def refusals(reads: str) -> tuple[Refusal, ...]:
+    """What is refused of an encoder as BERT's; `reads` says what its head reads."""
+    pooling = ("pooling", "pooling_mode", "classifier_pooling", "summary_type")
+    return (*ENCODER, Refusal(pooling, (None, "cls", "first"), reads))
+
+
 OUTSIDE = (
     *table("embeddings/word", "embeddings.word_embeddings", "vocab_size"),
     *table("embeddings/position", "embeddings.position_embeddings", "max_position_embeddings"),
@@ -84,7 +87,7 @@ BERT = Family(
     classifiers=("BertForSequenceClassification",),
     encoders=("BertModel", "BertForPreTraining", "BertForMaskedLM", "BertForNextSentencePrediction"),
     settings=SETTINGS,
-    refusals=REFUSALS,
+    refusals=refusals("BERT's head reads [CLS]"),
     fixed={"position_embedding_type": "absolute"},
     prefix="bert.",
     outside=OUTSIDE,

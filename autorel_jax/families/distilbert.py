@@ -5,7 +5,7 @@ Sanh et al. 2019, with the names of transformers' `modeling_distilbert.py`. Regi
 
 import dataclasses
 
-from autorel_jax.families.bert import INNER, REFUSALS, WIDTH
+from autorel_jax.families.bert import INNER, WIDTH, refusals
 from autorel_jax.families.bert import TOKENS as BERT_TOKENS
 from autorel_jax.families.family import (
     A,
@@ -63,7 +63,7 @@ DISTILBERT = Family(
     classifiers=("DistilBertForSequenceClassification",),
     encoders=("DistilBertModel", "DistilBertForMaskedLM"),
     settings=SETTINGS,
-    refusals=REFUSALS,
+    refusals=refusals("DistilBERT's head reads [CLS]"),
     fixed={},
     prefix="distilbert.",
     outside=OUTSIDE,

@@ -3,7 +3,7 @@
 Clark et al. 2020, with the names of transformers' `modeling_electra.py`. Registered in __init__.py.
 """
 
-from autorel_jax.families.bert import LAYER, REFUSALS, TOKENS, WIDTH
+from autorel_jax.families.bert import LAYER, TOKENS, WIDTH, refusals
 from autorel_jax.families.bert import SETTINGS as BERT_SETTINGS
 from autorel_jax.families.family import Family, Head, Layers, affine, norm, setting, table
 
@@ -21,7 +21,7 @@ ELECTRA = Family(
     classifiers=("ElectraForSequenceClassification",),
     encoders=("ElectraModel", "ElectraForPreTraining", "ElectraForMaskedLM"),
     settings=(*BERT_SETTINGS, setting("embedding_size", 128)),
-    refusals=REFUSALS,
+    refusals=refusals("ELECTRA's head reads [CLS]"),
     fixed={},
     prefix="electra.",
     outside=OUTSIDE,

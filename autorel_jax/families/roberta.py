@@ -3,7 +3,7 @@
 Liu et al. 2019, with the names of transformers' `modeling_roberta.py`. Registered in __init__.py.
 """
 
-from autorel_jax.families.bert import LAYER, REFUSALS, WIDTH
+from autorel_jax.families.bert import LAYER, WIDTH, refusals
 from autorel_jax.families.bert import SETTINGS as BERT_SETTINGS
 from autorel_jax.families.family import (
     BPE,
@@ -68,7 +68,7 @@ def relative(name: str, model_type: str, stem: str, kind: str) -> Family:
         classifiers=(f"{stem}ForSequenceClassification",),
         encoders=(f"{stem}Model", f"{stem}ForMaskedLM"),
         settings=SETTINGS,
-        refusals=REFUSALS,
+        refusals=refusals(f"{name}'s head reads <s>"),
         fixed={},
         prefix="roberta.",
         outside=OUTSIDE,

@@ -1,4 +1,4 @@
-"""Tokenizer files: tokenizer.json, tokenizer_config.json and a BERT's vocab.txt <-> Backend.
+"""Tokenizer files: tokenizer.json or older ones (vocab.txt; vocab.json, merges.txt), and settings <-> Backend.
 
 Which special tokens a family has, and where they stand, are facts of the family. The only importer of `tokenizers`.
 Used by tokens.py, which turns texts into Tokens with it.
@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from autorel_jax.errors import InputError, one_line
-from autorel_jax.families.family import WORD_PIECE, Family, Template, TokenFacts
+from autorel_jax.families.family import BPE, WORD_PIECE, Family, Template, TokenFacts
 from autorel_jax.text.layout import lay
 
 GENERIC = ("PreTrainedTokenizerFast", "TokenizersBackend")  # transformers' classes that take tokenizer.json as it is
+ADDED_FLAGS = ("single_word", "lstrip", "rstrip", "normalized", "special")  # of an added token
 UNBOUNDED = 10**6  # transformers writes 1e30 for "no limit"
 
 
@@ -34,7 +35,7 @@ class Backend:
 def read_backend(path: Path, cased: bool | None, family: Family) -> Backend:
     """Reads a directory with tokenizer.json or vocab.txt (as in transformers the first wins), or such a file.
 
-    A vocab.txt is for WordPiece alone.
+    A vocab.txt is for WordPiece alone; byte-level BPE may have vocab.json and merges.txt in its place.
 
     The settings of tokenizer_config.json count for a directory; a file that is named itself stands alone.
     """
@@ -43,7 +44,10 @@ def read_backend(path: Path, cased: bool | None, family: Family) -> Backend:
     settings = _settings(source.parent) if path.is_dir() else {}
     special = {**facts.special, **{role: _content(settings[role]) for role in facts.special if settings.get(role)}}
     warnings: tuple[str, ...] = ()
-    if source.name.endswith(".json"):
+    if source.name == "vocab.json":
+        model = _from_merges(source, special, settings)
+        _prefix_space(model, settings)
+    elif source.name.endswith(".json"):
         model = _from_json(source, family)
         _prefix_space(model, settings)
     else:
@@ -104,6 +108,8 @@ def _find_json(path: Path, family: Family) -> Path:
     source = path / "tokenizer.json" if path.is_dir() else path
     if source.is_file() and source.name.endswith(".json") and source.name != "vocab.json":
         return source
+    if family.tokens.kind == BPE and all((path / name).is_file() for name in ("vocab.json", "merges.txt")):
+        return path / "vocab.json"
     if (path / "bpe.codes").is_file():
         raise InputError(f"{path} holds bpe.codes of BERTweet's or PhoBERT's tokenizer, which is not supported.")
     raise InputError(
@@ -157,6 +163,24 @@ def _from_json(path: Path, family: Family) -> Any:
         raise InputError(f"{path} holds a {kind} tokenizer; {name}'s is {expected}. Is this a {name} checkpoint?")
     if model.pre_tokenizer is None and kind == WORD_PIECE:
         model.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    return model
+
+
+def _from_merges(path: Path, special: dict[str, str], settings: dict[str, Any]) -> Any:
+    """Byte-level BPE from vocab.json and merges.txt, which name no special tokens; the settings say more of them."""
+    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+
+    try:
+        model = Tokenizer(models.BPE.from_file(str(path), str(path.with_name("merges.txt"))))
+    except Exception as error:  # the library raises bare Exception
+        raise InputError(f"{path} and merges.txt are not those of a BPE: {one_line(error)}.") from None
+    model.pre_tokenizer, model.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
+    vocab = model.get_vocab()
+    for role, token in special.items():
+        said = settings.get(role)
+        flags = {flag: said[flag] for flag in ADDED_FLAGS if flag in said} if isinstance(said, dict) else {}
+        if token in vocab:
+            model.add_special_tokens([AddedToken(token, **{**flags, "special": True, "normalized": False})])
     return model
 
 
@@ -256,9 +280,8 @@ def _declared(settings: dict[str, Any]) -> Iterator[tuple[Any, int | None]]:
 
     numbered = [(int(number), token) for number, token in settings.get("added_tokens_decoder", {}).items()]
     numbered += [(number, {"content": token}) for token, number in settings.get("added_tokens", {}).items()]
-    flags = ("single_word", "lstrip", "rstrip", "normalized", "special")
     for number, token in sorted(numbered, key=lambda pair: pair[0]):
-        yield AddedToken(_content(token), **{flag: token[flag] for flag in flags if flag in token}), number
+        yield AddedToken(_content(token), **{flag: token[flag] for flag in ADDED_FLAGS if flag in token}), number
     extra = settings.get("extra_special_tokens") or settings.get("additional_special_tokens") or []
     for token in extra.values() if isinstance(extra, dict) else extra:
         yield AddedToken(_content(token), special=True, normalized=False), None

@@ -33,7 +33,7 @@ ORDER = (
 # A trainer's files that only look like weights.
 OTHER = ("training_args.bin", "optimizer.*", "scheduler.*", "scaler.*", "rng_state*")
 CONFIGS = ("config.json", "bert_config.json")
-VOCABULARIES = ("tokenizer.json", "vocab.txt")
+VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json")
 
 
 class Source(NamedTuple):

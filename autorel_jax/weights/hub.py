@@ -14,6 +14,7 @@ TIMEOUT = 10  # seconds for the first answer of the hub
 SMALL_FILES = (
     *CONFIGS,
     *VOCABULARIES,
+    "merges.txt",
     "tokenizer_config.json",
     "special_tokens_map.json",
     "added_tokens.json",
