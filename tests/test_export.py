@@ -109,7 +109,7 @@ def test_what_is_refused(file, classifier, tmp_path, capsys):
     assert "is no program of autorel-export" in refusal(load_program, tmp_path / "bad.zip")
     (tmp_path / "cut.zip").write_bytes(file.read_bytes()[:-100])
     assert "is no program of autorel-export" in refusal(load_program, tmp_path / "cut.zip")
-    assert "target 'given' is of each row" in refusal(
+    assert "target 'given' differs from row to row" in refusal(
         export, classifier, tmp_path / "a", ar.ExplainConfig(target="given")
     )
     said = refusal(export, classifier, tmp_path / "a", ar.ExplainConfig(method="foo"))
