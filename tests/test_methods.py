@@ -1,4 +1,4 @@
-"""The contract of every method that is no composite: batches, padding, targets, compilation, seeds, parameters."""
+"""The contract of every method other than composites: batches, padding, targets, compilation, seeds, parameters."""
 
 import jax
 import numpy as np

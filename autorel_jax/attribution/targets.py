@@ -65,7 +65,7 @@ def resolve(
 
     Raises:
       InputError: an unknown label, a row without the label it needs, a contrast of a label with itself, or a function
-        that is none of the logits.
+        that does not map logits to a number.
     """
     if callable(target):
         return everywhere(Function(target), [function_name(target, len(labels))], len(given))
@@ -142,7 +142,7 @@ class Function:
 
 
 def function_name(function: Any, labels: int) -> str:
-    """Its name, or an InputError where it is none from logits to a number."""
+    """Its name, or an InputError if it does not map logits to a number."""
     name = getattr(function, "__name__", type(function).__name__)
     if not isinstance(function, Hashable):
         raise InputError(f"The target {name} is a function without a hash; give one that has, such as a plain `def`.")

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from autorel_jax.report.explanation import Explanation
 
 Write = Callable[["Explanation"], object]
-FOR_FILES = ("columns", "shard", "engine", "workers")  # fields of JobConfig that are refused here
+# Fields of JobConfig that are refused here.
+FOR_FILES = ("part_rows", "restart", "columns", "shard", "engine", "workers")
 
 
 def is_pipe(path: Path) -> bool:
@@ -104,8 +105,8 @@ def check_flags(args: argparse.Namespace) -> None:
         from autorel_jax.corpus.formats import FORMATS
 
         raise InputError(
-            f"--columns, --keep-columns, --shard, --engine and --workers are for an --output that is a file of rows: "
-            f"{', '.join(FORMATS)}."
+            "--part-rows, --restart, --columns, --keep-columns, --shard, --engine and --workers are for an --output "
+            f"that is a file of rows: {', '.join(FORMATS)}."
         )
 
 

@@ -143,7 +143,7 @@ def shown(record: Mapping[str, Any]) -> str:
 
 
 def suffix_of(output: Path) -> str:
-    """The format of an output; InputError where there is none of its suffix."""
+    """The format of an output by its suffix; InputError for a suffix that cannot be written."""
     suffix = output.suffix.lower() or SUFFIX
     if suffix not in FORMATS:
         raise InputError(f"{output}: cannot write {suffix}; accepted: {', '.join(FORMATS)}.")

@@ -41,7 +41,7 @@ class Program:
         """Logits [B, C] and relevance [B, N, T] of token ids [B, T]; compiled once for each shape.
 
         Args:
-          ids: [B, T], with [CLS] and [SEP].
+          ids: [B, T], with the model's special tokens.
           mask: [B, T], 1 for tokens and 0 for padding; None: all are tokens.
           types: [B, T], segment ids; None: 0.
 
@@ -81,7 +81,7 @@ def load_program(path: str | Path) -> Program:
     """Reads a file that `autorel-export` wrote.
 
     Raises:
-      InputError: it is none, is damaged, or needs a newer autorel-jax.
+      InputError: it is not such a file, is damaged, or needs a newer autorel-jax.
     """
     try:
         from jax import export

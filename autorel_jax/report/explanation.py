@@ -78,7 +78,7 @@ class Explanation:
     )
     tokens: tuple[str, ...] = declared(  # [T]
         kinds.TEXTS,
-        "word pieces as in the vocabulary (`##` continues a word), `[CLS]` and `[SEP]` among them",
+        "word pieces as in the vocabulary (in a BERT `##` continues a word), special tokens such as `[CLS]` among them",
         each="T",
     )
     token_relevance: np.ndarray = declared(  # [T] float32
@@ -90,11 +90,11 @@ class Explanation:
     token_words: tuple[int, ...] = declared(kinds.COUNTS, "the place in `words`, from 0", each="T")  # [T]
     token_spans: tuple[tuple[int, int] | None, ...] = declared(  # [T]
         kinds.SPANS,
-        "characters [start, end) of the token's own text; null for `[CLS]` and `[SEP]`",
+        "characters [start, end) of the token's own text; null for a special token such as `[CLS]`",
         each="T",
     )
     words: tuple[str, ...] = declared(  # [W]
-        kinds.TEXTS, "as in the text; `[CLS]` and `[SEP]` are words of their own", each="W"
+        kinds.TEXTS, "as in the text; special tokens such as `[CLS]` are words of their own", each="W"
     )
     word_relevance: np.ndarray = declared(kinds.NUMBERS, "the sum over the word's tokens", each="W")  # [W] float32
     word_spans: tuple[tuple[int, int] | None, ...] = declared(kinds.SPANS, "as `token_spans`", each="W")  # [W]
