@@ -14,6 +14,7 @@ from autorel_jax.families.bert import BERT
 from autorel_jax.families.family import A, B
 from autorel_jax.model.config import config_json, parse_config
 from autorel_jax.model.encoder import Bert, init, shapes
+from autorel_jax.model.heads import HEADS
 from autorel_jax.model.parameters import parameters
 from autorel_jax.text.layout import around, lay, room
 from autorel_jax.weights.names import slots
@@ -65,7 +66,7 @@ def test_linens_own_init_draws_the_same(config):
 
 @EVERY
 def test_the_last_layer_computes_what_the_head_reads(config):
-    assert Bert(config).queries == config.family.head.reads
+    assert Bert(config).queries == HEADS[config.value("head_kind")].reads
     assert Bert(config, every_query=True).queries is None
 
 

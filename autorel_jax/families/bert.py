@@ -93,7 +93,6 @@ BERT = Family(
     outside=OUTSIDE,
     layers=Layers("encoder.layer", LAYER, POST_NORM),
     head=Head(
-        reads=1,  # [CLS]
         activation="tanh",
         leaves=affine("classifier", "classifier", WIDTH, "num_labels"),
         described="one linear map",

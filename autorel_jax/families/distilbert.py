@@ -69,7 +69,6 @@ DISTILBERT = Family(
     outside=OUTSIDE,
     layers=Layers("transformer.layer", LAYER, drops_attention=False),
     head=Head(
-        reads=1,  # [CLS]
         activation="relu",
         leaves=(
             *affine("pooler", "pre_classifier", WIDTH, WIDTH),

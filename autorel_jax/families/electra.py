@@ -13,6 +13,7 @@ OUTSIDE = (
     *table("embeddings/position", "embeddings.position_embeddings", "max_position_embeddings", NARROW),
     *table("embeddings/type", "embeddings.token_type_embeddings", "type_vocab_size", NARROW),
     *norm("embeddings/norm", "embeddings.LayerNorm", NARROW),
+    *(leaf._replace(when="widens") for leaf in affine("embeddings/widening", "embeddings_project", NARROW, WIDTH)),
 )
 
 ELECTRA = Family(
@@ -25,10 +26,9 @@ ELECTRA = Family(
     fixed={},
     prefix="electra.",
     outside=OUTSIDE,
-    widening=affine("embeddings/widening", "embeddings_project", NARROW, WIDTH),
+    narrow=True,
     layers=Layers("encoder.layer", LAYER),
     head=Head(
-        reads=1,  # [CLS]
         activation="gelu",  # whatever hidden_act says
         leaves=(
             *affine("pooler", "classifier.dense", WIDTH, WIDTH),

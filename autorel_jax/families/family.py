@@ -7,13 +7,15 @@ code is here.
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 REQUIRED = object()  # the default of a setting that config.json must have
 KERNEL, BIAS, SCALE, TABLE = "kernel", "bias", "scale", "table"  # kinds of parameters
 A, B = 0, 1  # the first text and the second
 WORD_PIECE, BPE, UNIGRAM = "WordPiece", "BPE", "Unigram"  # kinds of tokenizers, as the tokenizers library names them
-POST_NORM = "post_norm"  # a kind of layer: LayerNorm after each sub-block; see model/blocks.py
+POST_NORM = "post_norm"  # a kind of layer: LayerNorm after each sub-block
+ABSOLUTE = "absolute"  # a kind of positions: none but what the embeddings hold
+FIRST = "first"  # a kind of head: reads the first token
 
 
 class Setting(NamedTuple):
@@ -34,21 +36,26 @@ class Refusal:
 
 
 class Leaf(NamedTuple):
-    """A parameter of our params tree, and the tensor of a PyTorch checkpoint that it comes from."""
+    """A parameter of our params tree, and the tensor of a PyTorch checkpoint that it comes from.
+
+    `sizes` and `when` name values of the config; see `BertConfig.value`.
+    """
 
     path: str  # "embeddings/word"; inside a layer "query/kernel"
     tensor: str  # its name without the family's prefix; inside a layer without the layer's name
     sizes: tuple[str, ...]  # the config values that are its shape. Our kernels are [in, out], PyTorch's [out, in]
     kind: str  # KERNEL, BIAS, SCALE or TABLE
+    when: str = ""  # a model has it only where this value of its config is true
 
 
 @dataclasses.dataclass(frozen=True)
 class Layers:
-    """The layers, which are all alike."""
+    """The layers, which are all alike but for their parameters and what `positions` gives to each."""
 
     name: str  # a tensor of layer N is NAME.N.TENSOR
     leaves: tuple[Leaf, ...]  # of one layer
-    kind: str = POST_NORM
+    kind: str = POST_NORM  # a key of LAYERS in model/blocks.py
+    positions: str = ABSOLUTE  # what attention knows of where tokens stand; a key of POSITIONS in model/positions.py
     drops_attention: bool = True  # whether training drops out what attention adds to the residual stream
 
 
@@ -56,10 +63,10 @@ class Layers:
 class Head:
     """What stands on the last layer: pooler, activation, classifier."""
 
-    reads: int | None  # how many leading tokens of the last layer it reads; None: all
     activation: str  # after the pooler; a name in model/ops.py
     leaves: tuple[Leaf, ...]  # those that only a classifier has. Checkpoints name them without the family's prefix
     described: str  # for messages
+    kind: str = FIRST  # a key of HEADS in model/heads.py
     drops_input: bool = False  # whether training drops out what the pooler reads too
 
     @property
@@ -110,7 +117,8 @@ class Family:
     renamed: Mapping[str, str]  # a tensor's name in files of another format -> its name here
     foreign: Mapping[str, str]  # start of a tensor's name -> the other head that it belongs to
     tokens: TokenFacts
-    widening: tuple[Leaf, ...] = ()  # those of a map from embeddings to layers, which a model has where widths differ
+    narrow: bool = False  # whether embeddings may be narrower than layers; a map "embeddings/widening" then widens them
+    details: "type[Details] | None" = None  # of the config values that no other family has
     position_offset: int | None = 0  # the row of the first token in the position table; None: pad_token_id + 1
 
     @property
@@ -122,6 +130,20 @@ class Family:
     def defaults(self) -> dict[str, Any]:
         """Field -> its value where config.json does not say."""
         return {setting.field: setting.default for setting in self.settings if setting.default is not REQUIRED}
+
+
+class Details(Protocol):
+    """The values of config.json that one family alone has, as a frozen, hashable dataclass.
+
+    Its fields and properties can be the `sizes` and `when` of leaves.
+    """
+
+    @classmethod
+    def read(cls, raw: Mapping[str, Any]) -> "Details":
+        """From a parsed config.json. Raises InputError for a value that is not supported, and names it."""
+
+    def written(self) -> dict[str, Any]:
+        """The keys of config.json from which `read` gives it back."""
 
 
 def setting(field: str, default: Any = REQUIRED, *keys: str) -> Setting:

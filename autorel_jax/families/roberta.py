@@ -31,7 +31,6 @@ OUTSIDE = (
     *norm("embeddings/norm", "embeddings.LayerNorm"),
 )
 HEAD = Head(
-    reads=1,  # <s>
     activation="tanh",
     leaves=(
         *affine("pooler", "classifier.dense", WIDTH, WIDTH),

@@ -111,6 +111,7 @@ def jacobian(
     value: Array,
     mask: Array,
     drop: Callable[[Array], Array] | None = None,
+    scores: ops.Scores | None = None,
     stabilizer: Array | float = STABILIZER,
 ) -> Array:
     """The original's attention by its full Jacobian: inputs share relevance by the sign of what they contribute.

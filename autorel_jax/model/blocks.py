@@ -5,17 +5,25 @@ an Ops table, so that a rule can stand for it as a whole. Used by encoder.py and
 """
 
 import dataclasses
-from typing import Any
+import functools
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from autorel_jax.families.family import POST_NORM
 from autorel_jax.model.config import BertConfig
-from autorel_jax.model.ops import Array, Ops, Values, attention_weights
+from autorel_jax.model.ops import Array, Ops, Scores, Values, attention_weights
+from autorel_jax.model.positions import POSITIONS, Params, Places, Positions
 
-Params = dict[str, Any]  # nested; the leaves are arrays
-LayerInputs = tuple[Params, Array, Array | None]  # one layer's parameters, mask [B, S], dropout key
+
+class LayerInputs(NamedTuple):
+    """What a layer computes with, beside its input."""
+
+    params: Params  # its own
+    mask: Array  # [B, S]
+    key: Array | None  # for dropout
+    places: Places
 
 
 def dropout(x: Array, rate: float, key: Array | None) -> Array:
@@ -27,13 +35,16 @@ def dropout(x: Array, rate: float, key: Array | None) -> Array:
 
 
 def affine(ops: Ops, params: Params, x: Array, dtype: jnp.dtype) -> Array:
-    """The linear map in the compute dtype. Shapes: kernel [D, F], bias [F], x [..., D] -> [..., F]."""
-    return ops.linear(x.astype(dtype), params["kernel"].astype(dtype), params["bias"].astype(dtype))
+    """The linear map in the compute dtype. Shapes: kernel [D, F], bias [F], if any, x [..., D] -> [..., F]."""
+    kernel = params["kernel"].astype(dtype)
+    bias = params["bias"].astype(dtype) if "bias" in params else jnp.zeros(kernel.shape[-1], dtype)
+    return ops.linear(x.astype(dtype), kernel, bias)
 
 
 def norm(ops: Ops, params: Params, x: Array, epsilon: float) -> Array:
-    """LayerNorm. Shapes: scale [D], bias [D], x [..., D] -> [..., D]."""
-    return ops.layer_norm(x, params["scale"], params["bias"], epsilon)
+    """LayerNorm. Shapes: scale [D], bias [D], if any, x [..., D] -> [..., D]."""
+    scale = params["scale"]
+    return ops.layer_norm(x, scale, params.get("bias", jnp.zeros_like(scale)), epsilon)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,12 +58,14 @@ class Attention:
 
     def __call__(self, values: Values, inputs: LayerInputs, x: Array) -> Array:
         """Shapes: x [B, S, D] -> [B, T, D]."""
-        (params, mask, key), ops = inputs, self.ops.bind(values)
+        (params, _, key, _), ops = inputs, self.ops.bind(values)
         probs_key, output_key = (None, None) if key is None else jax.random.split(key)
         tokens = {"query": x[:, : self.queries], "key": x, "value": x}
         heads = {name: self.heads(ops, params[name], part) for name, part in tokens.items()}
         rate = self.config.attention_probs_dropout_prob
-        context = ops.attention(ops, **heads, mask=mask, drop=lambda weights: dropout(weights, rate, probs_key))
+        seen, scores = self.sees(inputs, heads["query"]), self.scores(inputs)
+        drop = functools.partial(dropout, rate=rate, key=probs_key)
+        context = ops.attention(ops, **heads, mask=seen, drop=drop, scores=scores)
         context = ops.tap("heads", context)  # [B, T, H, K]
         context = context.reshape(*context.shape[:2], -1)
         output = affine(ops, params["attention_output"], context, self.dtype)
@@ -60,9 +73,23 @@ class Attention:
 
     def weights(self, values: Values, inputs: LayerInputs, x: Array) -> Array:
         """The attention weights behind `__call__` of the same arguments, without dropout: [B, H, T, S]."""
-        (params, mask, _), ops = inputs, self.ops.bind(values)
+        params, ops = inputs.params, self.ops.bind(values)
         query, key = self.heads(ops, params["query"], x[:, : self.queries]), self.heads(ops, params["key"], x)
-        return attention_weights(ops, query, key, mask)
+        return attention_weights(ops, query, key, self.sees(inputs, query), self.scores(inputs))
+
+    @property
+    def positions(self) -> Positions:
+        """How its scores know where tokens stand."""
+        return POSITIONS[self.config.family.layers.positions]
+
+    def sees(self, inputs: LayerInputs, query: Array) -> Array:
+        """Which keys a query sees: [B, S], or [B, T, S]."""
+        return self.positions.sees(inputs.mask, inputs.places, query.shape[1])
+
+    def scores(self, inputs: LayerInputs) -> Scores:
+        """The function from queries and keys to scores."""
+        own = {"config": self.config, "params": inputs.params, "places": inputs.places}
+        return lambda ops, query, key: self.positions.scores(ops, query=query, key=key, **own)
 
     def heads(self, ops: Ops, params: Params, x: Array) -> Array:
         """Projects x [B, T, D] to [B, T, H, K]."""
@@ -98,9 +125,9 @@ class PostNormLayer:
 
     def __call__(self, values: Values, inputs: LayerInputs, x: Array) -> Array:
         """Shapes: x [B, S, D] -> [B, T, D]."""
-        (params, mask, key), ops, epsilon = inputs, self.ops.bind(values), self.config.layer_norm_eps
+        (params, _, key, _), ops, epsilon = inputs, self.ops.bind(values), self.config.layer_norm_eps
         attention_key, output_key = (None, None) if key is None else jax.random.split(key)
-        x = ops.residual(self.attention, values, (params, mask, attention_key), x)
+        x = ops.residual(self.attention, values, inputs._replace(key=attention_key), x)
         x = ops.tap("attention", norm(ops, params["attention_norm"], x, epsilon))
         x = ops.residual(FeedForward(self.ops, self.config, self.dtype), values, (params, output_key), x)
         return ops.tap("layers", norm(ops, params["output_norm"], x, epsilon))

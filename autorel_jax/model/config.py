@@ -13,7 +13,7 @@ from typing import Any
 from autorel_jax.errors import LARGEST_FLOAT, InputError, one_line
 from autorel_jax.families import FAMILIES, family_of
 from autorel_jax.families.bert import BERT
-from autorel_jax.families.family import REQUIRED, Family, Leaf, Setting
+from autorel_jax.families.family import REQUIRED, Details, Family, Leaf, Setting
 
 ACTIVATIONS = {  # the name in config.json -> the function's name in ops.py
     "gelu": "gelu",
@@ -74,6 +74,7 @@ class BertConfig:
     # Not in the repr, by which a resumed run knows its model again: there were runs before there was this field.
     model_type: str = dataclasses.field(default=BERT.model_types[0], repr=False)
     embedding_size: int | None = dataclasses.field(default=None, repr=False)  # None: as hidden_size
+    details: Details | None = dataclasses.field(default=None, repr=False)  # the values that no other family has
 
     def __post_init__(self):
         constants = family_of(self.model_type).constants
@@ -81,7 +82,7 @@ class BertConfig:
             if getattr(self, name) != value:
                 family = self.family.name
                 raise InputError(f"{name}={getattr(self, name)!r} in the model's config: {family} has {value!r}.")
-        if self.embedding_width != self.hidden_size and not self.family.widening:
+        if self.widens and not self.family.narrow:
             raise InputError(
                 f"embedding_size={self.embedding_size} in the model's config: {self.family.name}'s embeddings are as "
                 f"wide as its layers, hidden_size={self.hidden_size}."
@@ -153,10 +154,37 @@ class BertConfig:
         return self.hidden_size if self.embedding_size is None else self.embedding_size
 
     @property
+    def widens(self) -> bool:
+        """Whether a map stands between embeddings and layers."""
+        return self.embedding_width != self.hidden_size
+
+    def value(self, name: str) -> Any:
+        """A field or property by its name, of the family's details or of the config itself."""
+        return getattr(self.details if hasattr(self.details, name) else self, name)
+
+    def present(self, leaves: tuple[Leaf, ...]) -> tuple[Leaf, ...]:
+        """Those of the leaves that this model has."""
+        return tuple(leaf for leaf in leaves if not leaf.when or self.value(leaf.when))
+
+    @property
     def outside(self) -> tuple[Leaf, ...]:
         """The parameters of the model outside its layers and its head."""
-        widened = self.embedding_width != self.hidden_size
-        return self.family.outside + (self.family.widening if widened else ())
+        return self.present(self.family.outside)
+
+    @property
+    def layer(self) -> tuple[Leaf, ...]:
+        """Those of one layer."""
+        return self.present(self.family.layers.leaves)
+
+    @property
+    def head(self) -> tuple[Leaf, ...]:
+        """Those of the head; none without one."""
+        return self.present(self.family.head.leaves) if self.labels else ()
+
+    @property
+    def head_kind(self) -> str:
+        """What the head reads, a key of HEADS in heads.py; details say so where the models of a family differ."""
+        return self.family.head.kind
 
     @property
     def problem(self) -> str:
@@ -203,7 +231,8 @@ def parse_config(raw: Mapping[str, Any]) -> BertConfig:
     if missing:
         raise InputError(f"the config lacks {', '.join(missing)}.")
     labels, problem_type = label_names(raw), raw.get("problem_type")
-    return BertConfig(**values, labels=labels, problem_type=problem_type, model_type=model_type)
+    details = family.details.read(raw) if family.details else None
+    return BertConfig(**values, labels=labels, problem_type=problem_type, model_type=model_type, details=details)
 
 
 def value_of(setting: Setting, raw: Mapping[str, Any]) -> Any:
@@ -285,6 +314,7 @@ def config_json(config: BertConfig) -> dict[str, Any]:
         "model_type": config.model_type,
         **family.fixed,
         **{setting.keys[0]: written(setting, config) for setting in family.settings if setting.keys},
+        **(config.details.written() if config.details else {}),
         **(head if labels else {}),
     }
 

@@ -8,6 +8,7 @@ values of all); its parameters stand apart so that no step has to cut them from 
 """
 
 import functools
+import operator
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -17,11 +18,12 @@ import jax.numpy as jnp
 
 from autorel_jax.errors import InputError
 from autorel_jax.families.family import BIAS, KERNEL, SCALE, TABLE
-from autorel_jax.model.blocks import LAYERS, Params, affine, dropout, norm
+from autorel_jax.model.blocks import LAYERS, LayerInputs, Params, affine, dropout, norm
 from autorel_jax.model.config import BertConfig
-from autorel_jax.model.heads import classify_first
+from autorel_jax.model.heads import HEADS
 from autorel_jax.model.ops import PLAIN, Array, Ops, Values
 from autorel_jax.model.parameters import Parameter, nested, parameters
+from autorel_jax.model.positions import POSITIONS, Places
 
 # Part of the model -> the layers whose rule parameters it takes. What stands outside the layers takes those of the
 # nearest: the embeddings the first layer's, the head the last one's.
@@ -73,7 +75,7 @@ class Bert(nn.Module):
     @property
     def queries(self) -> int | None:
         """The leading tokens that the last layer computes; None: all."""
-        return None if self.every_query else self.config.family.head.reads
+        return None if self.every_query else HEADS[self.config.value("head_kind")].reads
 
     @nn.compact
     def parameters(self) -> Params:
@@ -135,17 +137,20 @@ class Bert(nn.Module):
     def embedding_sum(self, words: Array, types: Array) -> Array:
         """Word, position and type embeddings: words [B, T, D], types [B, T] -> their sum [B, T, D].
 
-        A family without types has no table of them.
+        A family without types or positions has no table of them.
         """
         tables, ops = self.part("embeddings"), self.ops.bind(self.values("embeddings"))
         length, longest, start = words.shape[1], self.config.longest_text, self.config.position_offset
         if length > longest:
             raise InputError(f"{length} tokens exceed the model's {longest} positions; use at most {longest}.")
         # Type and position first: with the words last, the word embeddings enter through one add.
-        others = ops.tap("positions", tables["position"][start : start + length])
+        others = None
+        if "position" in tables:
+            others = ops.tap("positions", tables["position"][start : start + length])
         if "type" in tables:
-            others = ops.add(ops.tap("segments", tables["type"][types]), others)
-        return ops.add(words, others)
+            segments = ops.tap("segments", tables["type"][types])
+            others = segments if others is None else ops.add(segments, others)
+        return words if others is None else ops.add(words, others)
 
     def normalize(self, total: Array, key: Array | None = None) -> Array:
         """The embedding LayerNorm: the sum of embeddings [B, T, D] -> [B, T, D]."""
@@ -156,7 +161,7 @@ class Bert(nn.Module):
         """Logits: embeddings [B, T, D], mask [B, T] -> [B, C]."""
         encode_key, head_key = (None, None) if key is None else jax.random.split(key)
         x, _, _ = self.encode(embeddings, mask, encode_key)
-        return self.head(x, head_key)
+        return self.head(x, mask, head_key)
 
     def attend(
         self, embeddings: Array, mask: Array, read: Callable[[Array], Array] = lambda weights: weights
@@ -167,7 +172,7 @@ class Bert(nn.Module):
         axis; of the last layer, whose weights are [B, H, Q, S] for the Q tokens that it computes.
         """
         x, found, last = self.encode(embeddings, mask, read=read)
-        return self.head(x), found, last
+        return self.head(x, mask), found, last
 
     def encode(
         self, x: Array, mask: Array, key: Array | None = None, read: Callable[[Array], Any] | None = None
@@ -177,37 +182,41 @@ class Bert(nn.Module):
         Also what `read` makes of the attention weights, as in `attend`; None without it.
         """
         keys = None if key is None else jax.random.split(key, self.config.num_hidden_layers)
-        stack_keys, last_key = (None, None) if keys is None else (keys[:-1], keys[-1])
-        mask, dtype, block = mask.astype(bool), jnp.dtype(self.dtype or x.dtype), LAYERS[self.config.family.layers.kind]
+        mask, dtype, facts = mask.astype(bool), jnp.dtype(self.dtype or x.dtype), self.config.family.layers
+        block, positions = LAYERS[facts.kind], POSITIONS[facts.positions]
+        shared = positions.shared(self.config, self.variables["params"], x.shape[1], x.dtype)
+        own = keys, positions.each(self.config)
+        of_stack, of_last = (jax.tree.map(operator.itemgetter(rows), own) for rows in (slice(-1), -1))
 
         def step(queries, x, layer):
-            values, params, key = layer
+            values, params, (key, places) = layer
             made = block(self.ops, self.config, dtype, queries)
-            y = made(values, (params, mask, key), x)
+            inputs = LayerInputs(params, mask, key, Places(shared, places))
+            y = made(values, inputs, x)
             # Computed twice as written; XLA computes them once.
-            return y, None if read is None else read(made.attention.weights(values, (params, mask, key), x))
+            return y, None if read is None else read(made.attention.weights(values, inputs, x))
 
         every, last = functools.partial(step, None), functools.partial(step, self.queries)
         if self.remat:
             every, last = jax.checkpoint(every, prevent_cse=False), jax.checkpoint(last)
         x = self.ops.bind(self.values("embeddings")).tap("layers", self.widen(x))
-        stack = (self.values("layers"), self.part("layers"), stack_keys)
+        stack = (self.values("layers"), self.part("layers"), of_stack)
         x, found = jax.lax.scan(every, x, stack, unroll=self.unroll)
-        x, found_last = last(x, (self.values("last_layer"), self.part("last_layer"), last_key))
+        x, found_last = last(x, (self.values("last_layer"), self.part("last_layer"), of_last))
         return x, found, found_last
 
     def widen(self, x: Array) -> Array:
         """The embeddings [B, T, E] as wide as the layers [B, T, D]: a map, where the two widths differ."""
-        if self.config.embedding_width == self.config.hidden_size:
+        if not self.config.widens:
             return x
         ops, params = self.ops.bind(self.values("embeddings")), self.part("embeddings")["widening"]
         return affine(ops, params, x, self.dtype or x.dtype).astype(x.dtype)
 
-    def head(self, x: Array, key: Array | None = None) -> Array:
-        """Logits: the tokens after the last layer [B, Q, D] -> [B, C]."""
-        ops = self.ops.bind(self.values("head"))
-        params = {name: self.part(name) for name in ("pooler", "classifier")}
-        return classify_first(ops, self.config, params, x, key, self.dtype or x.dtype)
+    def head(self, x: Array, mask: Array, key: Array | None = None) -> Array:
+        """Logits: the tokens after the last layer [B, Q, D], mask [B, T] -> [B, C]."""
+        ops, logits = self.ops.bind(self.values("head")), HEADS[self.config.value("head_kind")].logits
+        params, mask = self.variables["params"], mask[:, : x.shape[1]]
+        return logits(ops, self.config, params, x, mask, key, self.dtype or x.dtype)
 
 
 def init(config: BertConfig, key: Array) -> Params:

@@ -110,21 +110,38 @@ Values = Mapping[str, Mapping[str, Any]]
 """Values of the parameters of rules, and taps: the op's name -> the parameter's name -> an array (or some)."""
 
 
-def attention_weights(ops: "Ops", query: Array, key: Array, mask: Array) -> Array:
-    """How much each token looks at each. Shapes: query [B, T, H, K], key [B, S, H, K], mask [B, S] -> [B, H, T, S]."""
-    scores = ops.contract("bthk,bshk->bhts", query / query.shape[-1] ** 0.5, key)
-    return ops.softmax(at_least_float32(scores), mask[:, None, None, :])
+def scaled_products(ops: "Ops", query: Array, key: Array) -> Array:
+    """qk / √K. Shapes: query [B, T, H, K], key [B, S, H, K] -> [B, H, T, S]."""
+    return ops.contract("bthk,bshk->bhts", query / query.shape[-1] ** 0.5, key)
+
+
+Scores = Callable[["Ops", Array, Array], Array]  # (ops, query, key), shapes as in `scaled_products`
+
+
+def attention_weights(ops: "Ops", query: Array, key: Array, mask: Array, scores: Scores = scaled_products) -> Array:
+    """How much each token looks at each.
+
+    Shapes: query [B, T, H, K], key [B, S, H, K], mask [B, S] or [B, T, S] -> [B, H, T, S].
+    """
+    seen = mask[:, None, None] if mask.ndim == 2 else mask[:, None]
+    return ops.softmax(at_least_float32(scores(ops, query, key)), seen)
 
 
 def attention(
-    ops: "Ops", query: Array, key: Array, value: Array, mask: Array, drop: Callable[[Array], Array] = lambda x: x
+    ops: "Ops",
+    query: Array,
+    key: Array,
+    value: Array,
+    mask: Array,
+    drop: Callable[[Array], Array] = lambda x: x,
+    scores: Scores = scaled_products,
 ) -> Array:
     """Attention from projected tokens to their context, by the other ops of the table `ops`.
 
-    `drop` drops out weights in training. Shapes: query [B, T, H, K], key and value [B, S, H, K], mask [B, S] ->
-    [B, T, H, K].
+    `drop` drops out weights in training. Shapes: query [B, T, H, K], key and value [B, S, H, K], mask [B, S] or
+    [B, T, S] -> [B, T, H, K].
     """
-    weights = drop(attention_weights(ops, query, key, mask))
+    weights = drop(attention_weights(ops, query, key, mask, scores))
     return ops.contract("bhts,bshk->bthk", weights.astype(value.dtype), value)
 
 

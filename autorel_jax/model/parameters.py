@@ -22,17 +22,16 @@ class Parameter(NamedTuple):
 
 def parameters(config: BertConfig) -> dict[str, Parameter]:
     """Every parameter by its path, "layers/query/kernel"; the stack is there even where it has no rows."""
-    family, depth = config.family, config.num_hidden_layers
-    head = family.head.leaves if config.labels else ()
-    outside = {leaf.path: parameter(leaf, config) for leaf in (*config.outside, *head)}
-    stack = {f"{STACK}/{leaf.path}": parameter(leaf, config, depth - 1) for leaf in family.layers.leaves}
-    last = {f"{LAST}/{leaf.path}": parameter(leaf, config) for leaf in family.layers.leaves}
+    depth = config.num_hidden_layers
+    outside = {leaf.path: parameter(leaf, config) for leaf in (*config.outside, *config.head)}
+    stack = {f"{STACK}/{leaf.path}": parameter(leaf, config, depth - 1) for leaf in config.layer}
+    last = {f"{LAST}/{leaf.path}": parameter(leaf, config) for leaf in config.layer}
     return outside | stack | last
 
 
 def parameter(leaf: Leaf, config: BertConfig, *stack: int) -> Parameter:
     """The parameter of a leaf, as often along first axes as `stack` says."""
-    return Parameter((*stack, *(getattr(config, size) for size in leaf.sizes)), leaf.kind)
+    return Parameter((*stack, *map(config.value, leaf.sizes)), leaf.kind)
 
 
 def nested(flat: Mapping[str, Any]) -> dict[str, Any]:

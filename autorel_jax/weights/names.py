@@ -42,10 +42,9 @@ def slots(config: BertConfig) -> dict[str, Slot]:
     """Every tensor of that model: PyTorch's name without prefix -> Slot."""
     family, made, last = config.family, parameters(config), config.num_hidden_layers - 1
     found = {leaf.tensor: slot(leaf, made, leaf.path, family.prefix + leaf.tensor) for leaf in config.outside}
-    if config.labels:
-        found |= {leaf.tensor: slot(leaf, made, leaf.path, leaf.tensor) for leaf in family.head.leaves}
+    found |= {leaf.tensor: slot(leaf, made, leaf.path, leaf.tensor) for leaf in config.head}
     # Layers differ in their names and rows alone: a slot is made once for each leaf.
-    layer = [(leaf, slot(leaf, made, f"{LAST}/{leaf.path}", "")) for leaf in family.layers.leaves]
+    layer = [(leaf, slot(leaf, made, f"{LAST}/{leaf.path}", "")) for leaf in config.layer]
     for number in range(last + 1):
         for leaf, own in layer:
             path, row = (own.path, None) if number == last else (f"{STACK}/{leaf.path}", number)

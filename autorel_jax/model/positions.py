@@ -1,0 +1,57 @@
+"""Positions: what attention knows of where tokens stand, beside what the embeddings hold.
+
+POSITIONS maps the kind of a family's layers to the functions that compute scores with it. Used by blocks.py and
+encoder.py. Shape letters as in ops.py.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+
+from autorel_jax.families.family import ABSOLUTE
+from autorel_jax.model.config import BertConfig
+from autorel_jax.model.ops import Array, Ops, scaled_products
+
+Params = dict[str, Any]  # nested; the leaves are arrays
+
+
+class Places(NamedTuple):
+    """What a layer is given of where tokens stand."""
+
+    shared: Any = None  # the same in every layer: any tree of arrays
+    own: Any = None  # this layer's: likewise
+
+
+class Positions(NamedTuple):
+    """A kind of positions, as functions.
+
+    Attributes:
+      shared: (config, the parts of the params tree outside the layers, T, dtype) -> `Places.shared`, once a pass.
+      each: config -> `Places.own` of every layer: a tree of arrays [L, ...].
+      sees: (mask [B, S], places, the queries T that are computed) -> which keys a query sees: [B, S], or [B, T, S].
+      scores: (ops, config, one layer's parameters, places, query [B, T, H, K], key [B, S, H, K]) -> attention scores
+        [B, H, T, S], scaled.
+    """
+
+    shared: Callable[[BertConfig, Params, int, jnp.dtype], Any]
+    each: Callable[[BertConfig], Any]
+    sees: Callable[[Array, Places, int], Array]
+    scores: Callable[[Ops, BertConfig, Params, Places, Array, Array], Array]
+
+
+def nothing(*_: Any) -> None:
+    """Of `shared` and `each`: nothing is needed."""
+
+
+def every_token(mask: Array, places: Places, queries: int) -> Array:
+    """Of `sees`: every query sees every token."""
+    return mask
+
+
+def products(ops: Ops, config: BertConfig, params: Params, places: Places, query: Array, key: Array) -> Array:
+    """Of `scores`: the scaled products of queries and keys."""
+    return scaled_products(ops, query, key)
+
+
+POSITIONS = {ABSOLUTE: Positions(nothing, nothing, every_token, products)}
