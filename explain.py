@@ -1,4 +1,4 @@
-"""Explains texts with a BERT classifier: `python explain.py "a witty movie." --model DIR`; see --help."""
+"""Explains texts with a text classifier: `python explain.py "a witty movie." --model DIR`; see --help."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Fine-tunes a BERT classifier: `python train.py --config configs/sst2.toml --model DIR --data-dir DIR`; see --help."""
+"""Fine-tunes a text classifier: `python train.py --config configs/sst2.toml --model DIR --data-dir DIR`; see --help."""
 
 import sys
 

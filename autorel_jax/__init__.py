@@ -1,4 +1,4 @@
-"""autorel_jax: which words made a BERT classifier decide. Layer-wise relevance propagation as one `jax.vjp`.
+"""autorel_jax: which words made a text classifier decide. Layer-wise relevance propagation as one `jax.vjp`.
 
     import autorel_jax as ar
     classifier = ar.load("path-or-hub-id")

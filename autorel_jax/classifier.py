@@ -23,7 +23,7 @@ from autorel_jax.text.tokens import Batch, Tokenizer, Tokens, load_tokenizer, pa
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Classifier:
-    """A BERT classifier: architecture, parameters on the device, tokenizer.
+    """A text classifier: architecture, parameters on the device, tokenizer.
 
     Attributes:
       name: the path or hub id that it was loaded from, or which built-in model it is.
@@ -59,7 +59,7 @@ class Classifier:
         Args:
           texts: N texts.
           pairs: N second texts, or None.
-          max_length: tokens per text with [CLS] and [SEP]; None is as many as the model has positions.
+          max_length: tokens per text with special tokens; None is as many as the model has positions.
           split_punctuation: whether punctuation marks are words of their own.
 
         Raises:

@@ -172,7 +172,7 @@ def test_plain_text():
     assert file.getvalue().endswith(
         "  +0.250  +         [SEP]\n"
         "  where the logit went\n"
-        "  +0.150  10 %  [CLS] and [SEP]\n"
+        "  +0.150  10 %  special tokens\n"
         "  +1.350  90 %  biases of linear layers, most in layer 1\n"
         "  90 % of this logit sits in biases, 10 % in the tokens: read the scores as relative to each other, not as "
         "parts of it.\n\n"

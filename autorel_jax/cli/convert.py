@@ -28,7 +28,7 @@ def parser(prog: str = PROG) -> Parser:
     """The flags; `--help` documents each."""
     made = Parser(
         prog=prog,
-        description="Writes a BERT checkpoint of any format as a Hugging Face directory: config.json,\n"
+        description="Writes a checkpoint of any format as a Hugging Face directory: config.json,\n"
         "model.safetensors, tokenizer.json, tokenizer_config.json and vocab.txt. Needs no PyTorch.",
         epilog=EXAMPLES.replace(PROG, prog),
     )

@@ -27,7 +27,7 @@ def parser(prog: str = PROG) -> Parser:
     """The flags; `--help` documents each."""
     made = Parser(
         prog=prog,
-        description="Shows which words of a text made a BERT classifier decide, by layer-wise relevance propagation.",
+        description="Shows which words of a text made a text classifier decide, by layer-wise relevance propagation.",
         epilog=EXAMPLES.replace(PROG, prog),
     )
     made.add_argument(

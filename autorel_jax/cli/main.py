@@ -13,9 +13,9 @@ from autorel_jax.errors import InputError, one_line
 
 PROG = "autorel"
 COMMANDS = {  # name -> its module, which has main(argv, prog), and what it does
-    "explain": ("autorel_jax.cli.explain", "shows which words of a text made a BERT classifier decide"),
+    "explain": ("autorel_jax.cli.explain", "shows which words of a text made a text classifier decide"),
     "train": ("autorel_jax.cli.train", "fine-tunes a pretrained BERT to a classifier"),
-    "convert": ("autorel_jax.cli.convert", "writes a BERT checkpoint of any format as a Hugging Face directory"),
+    "convert": ("autorel_jax.cli.convert", "writes a checkpoint of any format as a Hugging Face directory"),
     "export": ("autorel_jax.cli.export", "writes a classifier with its explanations as one file, for other programs"),
 }
 
@@ -52,7 +52,7 @@ def usage() -> str:
         [
             f"usage: {PROG} COMMAND ...",
             "",
-            "Which words made a BERT classifier decide: layer-wise relevance propagation as one jax.vjp.",
+            "Which words made a text classifier decide: layer-wise relevance propagation as one jax.vjp.",
             "",
             "commands:",
             *lines,

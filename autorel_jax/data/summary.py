@@ -16,7 +16,7 @@ MOST = 20  # classes that are listed
 def summary(split: Split, lengths: Sequence[int], max_length: int, labels: Sequence[str]) -> list[str]:
     """Lines with the number of rows, the labels, the token lengths, and what is cut or empty.
 
-    `lengths` [N] are the tokens of each row, [CLS] and [SEP] included, before any is cut; `labels` [C] their names.
+    `lengths` [N] are the tokens of each row, special tokens included, before any is cut; `labels` [C] their names.
     """
     lengths = np.asarray(lengths)
     cut = int((lengths > max_length).sum())

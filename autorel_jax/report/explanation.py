@@ -119,7 +119,7 @@ class Explanation:
     windows: tuple[Window, ...] = declared(
         kinds.WINDOWS,
         "with `--long windows`, of a text that was read in several windows: `start` and `end` (the places of its word "
-        "pieces in `tokens`, without `[CLS]` and `[SEP]`), `weight` and `logits` of each; else empty",
+        "pieces in `tokens`, without special tokens), `weight` and `logits` of each; else empty",
         numpy=False,
         default=(),
     )

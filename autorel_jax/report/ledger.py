@@ -22,7 +22,7 @@ NAMES = {  # item -> its name in a report
     "add": "sums",
 }
 BIASES = ("linear.bias", "layer_norm.bias")
-WORDS, SPECIAL = TOKENS = ("the words", "[CLS] and [SEP]")  # the parts of a value that scores account for
+WORDS, SPECIAL = TOKENS = ("the words", "special tokens")  # the parts of a value that scores account for
 NEAR = 0.1  # of the value: what words may miss of it and still count as its parts
 CANCELS = 0.05  # of Σ|parts|: a value below is what is left of parts that cancel
 NEGLIGIBLE = 1e-4  # of the largest item; not listed
@@ -35,7 +35,7 @@ class Ledger:
     Attributes:
       value: of the target.
       words: Σ relevance of the text's tokens.
-      special_tokens: that of [CLS] and [SEP].
+      special_tokens: that of the special tokens.
       positions, segments: that of the embeddings of position and type; 0 where relevance is read after they were
         added, since the tokens' scores include it then.
       absorbed: item -> [L + 2]: what the embeddings, each layer, pooler and classifier kept. An item is an op, for
@@ -147,7 +147,7 @@ def ledger_of(value: float, relevance: np.ndarray, special: np.ndarray, absorbed
     Args:
       value: of the target.
       relevance: [T] of the tokens.
-      special: [T] whether each token is [CLS] or [SEP].
+      special: [T] whether each token is a special token.
       absorbed: what an audit counted, an attribution.method.Absorbed.
       function: whether the target is something other than a weighted sum of logits.
     """

@@ -105,7 +105,7 @@ def coloured(explanation: Explanation, level: str, console: Console) -> str:
 
 
 def coloured_line(passage: Sequence[view.Run], strength: Strength) -> Text:
-    """One text; [CLS] and [SEP] are in faint colour whatever their score, and dim without colour."""
+    """One text; special tokens are in faint colour whatever their score, and dim without colour."""
     from rich.text import Text
 
     line = Text()

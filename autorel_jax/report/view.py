@@ -39,7 +39,7 @@ class Unit(NamedTuple):
     text: str
     score: np.floating  # as precise as it is in the explanation
     segment: int  # 0 the text, 1 its pair
-    span: tuple[int, int] | None  # characters (start, end) of its text; None: [CLS] or [SEP]
+    span: tuple[int, int] | None  # characters (start, end) of its text; None: a special token
 
 
 class Run(NamedTuple):
@@ -56,7 +56,7 @@ def check_level(level: str) -> None:
 
 
 def units(explanation: Explanation, level: str) -> list[Unit]:
-    """The words or word pieces, [CLS] and [SEP] among them; Σ score = explained."""
+    """The words or word pieces, special tokens among them; Σ score = explained."""
     check_level(level)
     if level == WORD:
         columns = (explanation.words, explanation.word_relevance, explanation.word_segments, explanation.word_spans)

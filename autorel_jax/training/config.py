@@ -40,7 +40,7 @@ class TrainConfig:
     revision: str | None = option(None, "branch, tag or commit of a model on the hub")
     data_dir: Path | None = option(None, "the folder of the task's files (default: that of the config file)")
     output: Path | None = option(None, "the folder for checkpoints, metrics and the finished model")
-    max_length: int = option(128, "tokens per text, [CLS] and [SEP] included; longer ones are cut", least=3)
+    max_length: int = option(128, "tokens per text, special tokens included; longer ones are cut", least=3)
     batch_size: int = option(32, "rows per optimizer step, over all devices", least=1, most=LARGEST_INT)
     accumulation: int = option(1, "parts that a step's rows are computed in, one after the other", least=1)
     eval_batch_size: int = option(64, "rows per batch of an evaluation, over all devices", least=1, most=LARGEST_INT)

@@ -139,7 +139,7 @@ def tokenized(split: Split, start: Pretrained, max_length: int) -> Examples:
     """A split as token ids."""
     encoded = start.tokenizer.encode(split.texts, split.pairs, max_length=max_length)
     if encoded.first.max(initial=0) < encoded.lengths.max(initial=0) and start.config.type_vocab_size < 2:
-        raise InputError("the task has pairs of texts but the model has type_vocab_size=1; use a BERT with two types.")
+        raise InputError("the task has pairs of texts but the model has type_vocab_size=1; use a model with two types.")
     return Examples(encoded, split.labels, start.tokenizer.pad_id)
 
 

@@ -25,7 +25,7 @@ class Perturbation(PlainMethod):
     """A method that switches units off. The score of a unit of several tokens is shared equally among them."""
 
     unit: str = host(TOKEN, OneOf(UNITS), "what is switched off as one; a word's score is shared among its tokens")
-    special: bool = host(False, Flag(), "whether [CLS] and [SEP] are switched off too; else they get 0")
+    special: bool = host(False, Flag(), "whether special tokens are switched off too; else they get 0")
     baseline: str = traced(
         MASK,
         OneOf(BASELINES),

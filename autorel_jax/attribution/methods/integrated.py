@@ -28,7 +28,7 @@ class IntegratedGradients(PlainMethod):
 
     Answers: Which tokens account for the difference between this text's target and that of a text without content?
     Scores: Signed; they add up to the target's logit minus that of the baseline, but for convergence_delta, which is
-        reported. The baseline stands in place of every token, [CLS] and [SEP] among them.
+        reported. The baseline stands in place of every token, special tokens among them.
     Cost: `steps` gradients and two forward passes, 2 · steps + 2 forward passes; more where steps are doubled.
     Source: Sundararajan et al. 2017 (arXiv 1703.01365).
     """
