@@ -79,6 +79,20 @@ def test_composites_leave_the_logits_alone(model_type, name):
 
 
 @architectures
+def test_no_recompilation_on_the_second_call(model_type):
+    config = FAMILIES[model_type]
+    at = Settings(config, COMPOSITES["attnlrp"], WORD_EMBEDDINGS)
+    first, second = (
+        token_scores(at, random_params(config, seed), Texts(*batch(config, lengths)), None, at.values).relevance
+        for seed, lengths in ((0, [9, 4]), (5, [3, 9]))
+    )
+    before = token_scores._cache_size()
+    token_scores(at, random_params(config, 7), Texts(*batch(config, [9, 9])), None, at.values)
+    assert token_scores._cache_size() == before
+    assert relative_error(second, first) > BATCH
+
+
+@architectures
 @pytest.mark.parametrize("method", ["attnlrp", "cp_lrp"])
 def test_the_ledger_closes(model_type, method):
     config = FAMILIES[model_type]
