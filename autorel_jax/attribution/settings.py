@@ -50,7 +50,7 @@ class Settings:
     def model(self) -> Bert:
         """The model that computes with the rules of a composite."""
         table = self.method.ops
-        table = tapped_ops(table, self.audit) if self.audit or self.readouts else table
+        table = tapped_ops(table, self.audit, self.config.value("beyond")) if self.audit or self.readouts else table
         return Bert(self.config, table, self.dtype, every_query=self.method.every_query, unroll=self.unroll)
 
     @property

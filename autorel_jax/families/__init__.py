@@ -4,6 +4,7 @@ from typing import Any
 
 from autorel_jax.errors import InputError
 from autorel_jax.families.bert import BERT
+from autorel_jax.families.deberta import DEBERTA
 from autorel_jax.families.distilbert import DISTILBERT
 from autorel_jax.families.electra import ELECTRA
 from autorel_jax.families.family import Family
@@ -16,6 +17,7 @@ FAMILIES: dict[str, Family] = {
     **dict.fromkeys(CAMEMBERT.model_types, CAMEMBERT),
     **dict.fromkeys(DISTILBERT.model_types, DISTILBERT),
     **dict.fromkeys(ELECTRA.model_types, ELECTRA),
+    **dict.fromkeys(DEBERTA.model_types, DEBERTA),
 }
 
 

@@ -9,13 +9,30 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
+ACTIVATIONS = {  # the name in config.json -> the function's name in ops.py
+    "gelu": "gelu",
+    "gelu_python": "gelu",
+    "gelu_new": "gelu_tanh",
+    "gelu_fast": "gelu_tanh",
+    "gelu_pytorch_tanh": "gelu_tanh",
+    "relu": "relu",
+    "silu": "silu",
+    "swish": "silu",
+    "tanh": "tanh",
+}
 REQUIRED = object()  # the default of a setting that config.json must have
 KERNEL, BIAS, SCALE, TABLE = "kernel", "bias", "scale", "table"  # kinds of parameters
 A, B = 0, 1  # the first text and the second
 WORD_PIECE, BPE, UNIGRAM = "WordPiece", "BPE", "Unigram"  # kinds of tokenizers, as the tokenizers library names them
 POST_NORM = "post_norm"  # a kind of layer: LayerNorm after each sub-block
 ABSOLUTE = "absolute"  # a kind of positions: none but what the embeddings hold
+DISENTANGLED = "disentangled"  # likewise: DeBERTa's products of tokens and distances
 FIRST = "first"  # a kind of head: reads the first token
+BEYOND = {  # what layers may have and BERT's do not -> in words. Those that are ops of model/ops.py have the op's name
+    "position_product": "attention scores with products of tokens and positions",
+    "convolution": "a convolution of the embeddings",
+    "position_bias": "attention scores with a bias for each distance",
+}
 
 
 class Setting(NamedTuple):
@@ -56,6 +73,7 @@ class Layers:
     leaves: tuple[Leaf, ...]  # of one layer
     kind: str = POST_NORM  # a key of LAYERS in model/blocks.py
     positions: str = ABSOLUTE  # what attention knows of where tokens stand; a key of POSITIONS in model/positions.py
+    beyond: tuple[str, ...] = ()  # what BERT's layers do not have, keys of BEYOND
     drops_attention: bool = True  # whether training drops out what attention adds to the residual stream
 
 
@@ -118,6 +136,8 @@ class Family:
     foreign: Mapping[str, str]  # start of a tensor's name -> the other head that it belongs to
     tokens: TokenFacts
     narrow: bool = False  # whether embeddings may be narrower than layers; a map "embeddings/widening" then widens them
+    widens_first: bool = False  # whether that map stands before the LayerNorm of the embeddings
+    spare: tuple[str, ...] = ()  # tensors, without prefix, that are ignored where the config has no use for them
     details: "type[Details] | None" = None  # of the config values that no other family has
     position_offset: int | None = 0  # the row of the first token in the position table; None: pad_token_id + 1
 

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from autorel_jax.errors import LARGEST_FLOAT, InputError, one_line
+from autorel_jax.families.family import BEYOND
 from autorel_jax.lrp import bert_lrp, linear, rules
 from autorel_jax.lrp.taps import READOUTS, WORD_PARTS, whole
 from autorel_jax.model import ops
@@ -57,6 +58,8 @@ RULES = {  # what a composite file can name, besides PLAIN_RULE: boundary -> op 
         "softmax": (rules.detached,),
         "layer_norm": (rules.frozen, rules.transparent),
         "activation": (rules.secant,),
+        "position_product": (rules.halved,),
+        "position_bias": (rules.ratio,),
     },
     RELEVANCE: {
         "linear": (bert_lrp.signed_weights,),
@@ -165,10 +168,16 @@ class Composite:
         return [self.name, self.rules, self.parameters]
 
     def check(self, settings: Any) -> None:
-        """Raises InputError for a read-out that does not exist, and for what the rules cannot tell."""
+        """Raises InputError for a model that the rules are not for, a read-out that does not exist, and the like."""
+        able = ", ".join(name for name, composite in COMPOSITES.items() if composite.boundary is MULTIPLIER)
+        beyond = settings.config.value("beyond")
+        if self.boundary is not MULTIPLIER and beyond:
+            raise InputError(
+                f"{self.name} is for layers as BERT's: it has no rule for {' and '.join(map(BEYOND.get, beyond))}, "
+                f"which {settings.config.family.name} has. Methods for this model: {able}."
+            )
         if not (settings.audit or settings.readouts):
             return
-        able = ", ".join(name for name, composite in COMPOSITES.items() if composite.boundary is MULTIPLIER)
         if self.boundary is not MULTIPLIER:
             raise InputError(
                 f"{self.name} has no audit and no read-outs: its rules rescale relevance and add the gradient of "

@@ -8,12 +8,13 @@ attribution/settings.py and readouts.py.
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
+from autorel_jax.families.family import BEYOND
 from autorel_jax.lrp import rules
 from autorel_jax.model import ops
 from autorel_jax.model.ops import PLAIN, Array, Ops
@@ -25,6 +26,8 @@ COUNTED = {  # op -> the places of the arguments that carry relevance, and that 
     "softmax": ((0,), None),
     "layer_norm": ((0,), 2),
     "activation": ((1,), None),
+    "position_product": ((1,), None),  # of positions comes no word's relevance: what their side gets is absorbed
+    "position_bias": ((0,), None),
 }
 WHOLE = ("attention", "residual")  # ops that are made of others, whose rules the ledger counts
 READOUTS = ("positions", "segments", "layers", "attention", "heads", "neurons")  # where model/ calls the op `tap`
@@ -110,12 +113,16 @@ def for_each_text(bias: Array, x: Array) -> Array:
     return jnp.broadcast_to(bias, (x.shape[0],) + (1,) * (x.ndim - 2) + bias.shape)
 
 
-def tapped_ops(table: Ops, audit: bool) -> Ops:
-    """The table with an op `tap` that reads; where `audit`, every other op counts what it absorbs."""
+def tapped_ops(table: Ops, audit: bool, beyond: Collection[str] = ()) -> Ops:
+    """The table with an op `tap` that reads; where `audit`, every other op counts what it absorbs.
+
+    Of the ops that BERT does not have, only those in `beyond` do.
+    """
     table = dataclasses.replace(table, tap=read)
     if not audit:
         return table
-    counted = {op: Audited(getattr(table, op), *places) for op, places in COUNTED.items()}
+    used = {op: places for op, places in COUNTED.items() if op in beyond or op not in BEYOND}
+    counted = {op: Audited(getattr(table, op), *places) for op, places in used.items()}
     if table.softmax is rules.detached and table.contract is PLAIN.contract:
         # CP-LRP: attention weights are constants, to which no relevance belongs. Counted all the same, the product
         # would create the context's relevance a second time, and the softmax absorb it.

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 
 from autorel_jax.families.family import POST_NORM
 from autorel_jax.model.config import BertConfig
+from autorel_jax.model.convolution import Convolved
 from autorel_jax.model.ops import Array, Ops, Scores, Values, attention_weights
 from autorel_jax.model.positions import POSITIONS, Params, Places, Positions
 
@@ -24,6 +25,7 @@ class LayerInputs(NamedTuple):
     mask: Array  # [B, S]
     key: Array | None  # for dropout
     places: Places
+    convolved: Convolved | None = None
 
 
 def dropout(x: Array, rate: float, key: Array | None) -> Array:
@@ -58,7 +60,7 @@ class Attention:
 
     def __call__(self, values: Values, inputs: LayerInputs, x: Array) -> Array:
         """Shapes: x [B, S, D] -> [B, T, D]."""
-        (params, _, key, _), ops = inputs, self.ops.bind(values)
+        params, key, ops = inputs.params, inputs.key, self.ops.bind(values)
         probs_key, output_key = (None, None) if key is None else jax.random.split(key)
         tokens = {"query": x[:, : self.queries], "key": x, "value": x}
         heads = {name: self.heads(ops, params[name], part) for name, part in tokens.items()}
@@ -114,6 +116,17 @@ class FeedForward:
         return dropout(output, self.config.hidden_dropout_prob, key)
 
 
+def joined(ops: Ops, convolved: Convolved, mask: Array, x: Array, epsilon: float) -> Array:
+    """The output of a layer, to which the first adds what was convolved. Shapes: mask [B, S], x [B, T, D]."""
+
+    def first(x: Array) -> Array:
+        real = mask[:, : x.shape[1], None]
+        total = ops.add(x, convolved.added[:, : x.shape[1]])
+        return jnp.where(real, norm(ops, convolved.params, total, epsilon), 0).astype(x.dtype)
+
+    return jax.lax.cond(convolved.is_first, first, lambda x: x, x)
+
+
 @dataclasses.dataclass(frozen=True)
 class PostNormLayer:
     """A layer with a LayerNorm after each sub-block; `queries` as in Attention."""
@@ -125,12 +138,16 @@ class PostNormLayer:
 
     def __call__(self, values: Values, inputs: LayerInputs, x: Array) -> Array:
         """Shapes: x [B, S, D] -> [B, T, D]."""
-        (params, _, key, _), ops, epsilon = inputs, self.ops.bind(values), self.config.layer_norm_eps
+        params, key = inputs.params, inputs.key
+        ops, epsilon = self.ops.bind(values), self.config.layer_norm_eps
         attention_key, output_key = (None, None) if key is None else jax.random.split(key)
         x = ops.residual(self.attention, values, inputs._replace(key=attention_key), x)
         x = ops.tap("attention", norm(ops, params["attention_norm"], x, epsilon))
         x = ops.residual(FeedForward(self.ops, self.config, self.dtype), values, (params, output_key), x)
-        return ops.tap("layers", norm(ops, params["output_norm"], x, epsilon))
+        x = norm(ops, params["output_norm"], x, epsilon)
+        if inputs.convolved is not None:
+            x = joined(ops, inputs.convolved, inputs.mask, x, epsilon)
+        return ops.tap("layers", x)
 
     @property
     def attention(self) -> Attention:

@@ -13,19 +13,8 @@ from typing import Any
 from autorel_jax.errors import LARGEST_FLOAT, InputError, one_line
 from autorel_jax.families import FAMILIES, family_of
 from autorel_jax.families.bert import BERT
-from autorel_jax.families.family import REQUIRED, Details, Family, Leaf, Setting
+from autorel_jax.families.family import ACTIVATIONS, REQUIRED, Details, Family, Leaf, Setting
 
-ACTIVATIONS = {  # the name in config.json -> the function's name in ops.py
-    "gelu": "gelu",
-    "gelu_python": "gelu",
-    "gelu_new": "gelu_tanh",
-    "gelu_fast": "gelu_tanh",
-    "gelu_pytorch_tanh": "gelu_tanh",
-    "relu": "relu",
-    "silu": "silu",
-    "swish": "silu",
-    "tanh": "tanh",
-}
 SINGLE, MULTI, REGRESSION = PROBLEMS = (
     "single_label_classification",
     "multi_label_classification",
@@ -87,12 +76,15 @@ class BertConfig:
                 f"embedding_size={self.embedding_size} in the model's config: {self.family.name}'s embeddings are as "
                 f"wide as its layers, hidden_size={self.hidden_size}."
             )
+        may_be_none = {leaf.when for leaf in self.family.outside}
         for name in SIZES:
-            value = getattr(self, name)
+            value, least = getattr(self, name), 0 if name in may_be_none else 1
             if name in constants:
                 continue
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise InputError(f"{name}={value!r} in the model's config: expected a whole number of at least 1.")
+            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+                raise InputError(
+                    f"{name}={value!r} in the model's config: expected a whole number of at least {least}."
+                )
         if self.family.position_offset is None and (not isinstance(self.pad_token_id, int) or self.pad_token_id < 0):
             raise InputError(f"pad_token_id={self.pad_token_id!r} in the model's config: expected a token's id.")
         if self.hidden_size % self.num_attention_heads:
@@ -185,6 +177,26 @@ class BertConfig:
     def head_kind(self) -> str:
         """What the head reads, a key of HEADS in heads.py; details say so where the models of a family differ."""
         return self.family.head.kind
+
+    @property
+    def head_activation(self) -> str:
+        """What stands after the pooler, a name in ops.py; likewise."""
+        return self.family.head.activation
+
+    @property
+    def head_input_dropout(self) -> float:
+        """The rate for what the pooler reads; likewise."""
+        return self.head_dropout if self.family.head.drops_input else 0.0
+
+    @property
+    def convolves(self) -> bool:
+        """Whether a convolution over the embeddings joins the output of the first layer; likewise."""
+        return False
+
+    @property
+    def beyond(self) -> tuple[str, ...]:
+        """What its layers have and BERT's do not, keys of BEYOND in families/family.py; likewise."""
+        return self.family.layers.beyond
 
     @property
     def problem(self) -> str:

@@ -15,11 +15,13 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from autorel_jax.errors import InputError
-from autorel_jax.families.family import BIAS, KERNEL, SCALE, TABLE
+from autorel_jax.families.family import ACTIVATIONS, BIAS, KERNEL, SCALE, TABLE
 from autorel_jax.model.blocks import LAYERS, LayerInputs, Params, affine, dropout, norm
 from autorel_jax.model.config import BertConfig
+from autorel_jax.model.convolution import Convolved, convolve
 from autorel_jax.model.heads import HEADS
 from autorel_jax.model.ops import PLAIN, Array, Ops, Values
 from autorel_jax.model.parameters import Parameter, nested, parameters
@@ -153,8 +155,9 @@ class Bert(nn.Module):
         return words if others is None else ops.add(words, others)
 
     def normalize(self, total: Array, key: Array | None = None) -> Array:
-        """The embedding LayerNorm: the sum of embeddings [B, T, D] -> [B, T, D]."""
+        """The embedding LayerNorm: the sum of embeddings [B, T, E] -> [B, T, E], or [B, T, D] if it widens first."""
         ops, params = self.ops.bind(self.values("embeddings")), self.part("embeddings")["norm"]
+        total = self.widen(total) if self.config.family.widens_first else total
         return dropout(norm(ops, params, total, self.config.layer_norm_eps), self.config.hidden_dropout_prob, key)
 
     def classify(self, embeddings: Array, mask: Array, key: Array | None = None) -> Array:
@@ -185,13 +188,15 @@ class Bert(nn.Module):
         mask, dtype, facts = mask.astype(bool), jnp.dtype(self.dtype or x.dtype), self.config.family.layers
         block, positions = LAYERS[facts.kind], POSITIONS[facts.positions]
         shared = positions.shared(self.config, self.variables["params"], x.shape[1], x.dtype)
-        own = keys, positions.each(self.config)
+        own = keys, positions.each(self.config), np.arange(self.config.num_hidden_layers) == 0
         of_stack, of_last = (jax.tree.map(operator.itemgetter(rows), own) for rows in (slice(-1), -1))
 
         def step(queries, x, layer):
-            values, params, (key, places) = layer
+            values, params, (key, places, is_first) = layer
             made = block(self.ops, self.config, dtype, queries)
-            inputs = LayerInputs(params, mask, key, Places(shared, places))
+            position_key = None if key is None else jax.random.fold_in(key, 2)  # the layer splits off 0 and 1
+            more = None if added is None else Convolved(is_first, added, self.part("convolution")["norm"])
+            inputs = LayerInputs(params, mask, key, Places(shared, places, position_key), more)
             y = made(values, inputs, x)
             # Computed twice as written; XLA computes them once.
             return y, None if read is None else read(made.attention.weights(values, inputs, x))
@@ -199,11 +204,23 @@ class Bert(nn.Module):
         every, last = functools.partial(step, None), functools.partial(step, self.queries)
         if self.remat:
             every, last = jax.checkpoint(every, prevent_cse=False), jax.checkpoint(last)
-        x = self.ops.bind(self.values("embeddings")).tap("layers", self.widen(x))
+        x = x if self.config.family.widens_first else self.widen(x)
+        x = self.ops.bind(self.values("embeddings")).tap("layers", x)
+        added = self.convolved(x, mask, key, dtype) if self.config.value("convolves") else None
         stack = (self.values("layers"), self.part("layers"), of_stack)
         x, found = jax.lax.scan(every, x, stack, unroll=self.unroll)
         x, found_last = last(x, (self.values("last_layer"), self.part("last_layer"), of_last))
         return x, found, found_last
+
+    def convolved(self, x: Array, mask: Array, key: Array | None, dtype: jnp.dtype) -> Array:
+        """What the first layer adds to its output: the embeddings [B, T, D], mask [B, T] -> [B, T, D]."""
+        config, params = self.config, self.part("convolution")
+        of_first = self.values("layers" if config.num_hidden_layers > 1 else "last_layer")
+        if config.num_hidden_layers > 1:
+            of_first = jax.tree.map(operator.itemgetter(0), of_first)
+        ops, drop_key = self.ops.bind(of_first), None if key is None else jax.random.fold_in(key, 2)
+        found = dropout(convolve(ops, config, params, x, mask, dtype), config.hidden_dropout_prob, drop_key)
+        return ops.activation(ACTIVATIONS[config.details.conv_act], found)
 
     def widen(self, x: Array) -> Array:
         """The embeddings [B, T, E] as wide as the layers [B, T, D]: a map, where the two widths differ."""

@@ -32,11 +32,11 @@ def classify_first(
     `params` holds "pooler" [D, D] and "classifier" [D, C]. The classifier computes in the dtype of the residual
     stream, so that logits are float32 whatever `dtype` the other products have.
     """
-    head, rate, first, input_key = config.family.head, config.head_dropout, x[:, 0], None
-    if head.drops_input and key is not None:
+    rate, input_rate, first, input_key = config.head_dropout, config.value("head_input_dropout"), x[:, 0], None
+    if input_rate and key is not None:
         input_key, key = jax.random.split(key)
-    pooled = affine(ops, params["pooler"], dropout(first, rate, input_key), dtype).astype(first.dtype)
-    pooled = ops.activation(head.activation, pooled)
+    pooled = affine(ops, params["pooler"], dropout(first, input_rate, input_key), dtype).astype(first.dtype)
+    pooled = ops.activation(config.value("head_activation"), pooled)
     return affine(ops, params["classifier"], dropout(pooled, rate, key), first.dtype)
 
 

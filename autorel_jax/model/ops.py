@@ -43,6 +43,16 @@ def add(a: Array, b: Array) -> Array:
     return a + b
 
 
+def position_product(equation: str, content: Array, position: Array) -> Array:
+    """A product of an activation and what comes from positions alone (einsum): scores of tokens and distances."""
+    return contract(equation, content, position)
+
+
+def position_bias(scores: Array, bias: Array) -> Array:
+    """Scores and what distances alone add to them. Shapes: scores [B, H, T, S], bias broadcastable to it."""
+    return scores + bias
+
+
 @jax.custom_jvp
 def softmax(scores: Array, mask: Array) -> Array:
     """Softmax over the last axis among the entries where mask is true; all others get exactly 0.
@@ -178,6 +188,8 @@ class Ops:
     softmax: Callable[[Array, Array], Array] = softmax
     layer_norm: Callable[[Array, Array, Array, float], Array] = layer_norm
     activation: Callable[[str, Array], Array] = activation
+    position_product: Callable[[str, Array, Array], Array] = position_product
+    position_bias: Callable[[Array, Array], Array] = position_bias
     attention: Callable[..., Array] = attention
     residual: Callable[[Block, Values, Any, Array], Array] = residual
     tap: Callable[[str, Array], Array] = tap

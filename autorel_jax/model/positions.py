@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 
-from autorel_jax.families.family import ABSOLUTE
+from autorel_jax.families.family import ABSOLUTE, DISENTANGLED
 from autorel_jax.model.config import BertConfig
 from autorel_jax.model.ops import Array, Ops, scaled_products
+from autorel_jax.model.relative import disentangled, relative_table
 
 Params = dict[str, Any]  # nested; the leaves are arrays
 
@@ -21,6 +22,7 @@ class Places(NamedTuple):
 
     shared: Any = None  # the same in every layer: any tree of arrays
     own: Any = None  # this layer's: likewise
+    key: Array | None = None  # for dropout
 
 
 class Positions(NamedTuple):
@@ -54,4 +56,7 @@ def products(ops: Ops, config: BertConfig, params: Params, places: Places, query
     return scaled_products(ops, query, key)
 
 
-POSITIONS = {ABSOLUTE: Positions(nothing, nothing, every_token, products)}
+POSITIONS = {
+    ABSOLUTE: Positions(nothing, nothing, every_token, products),
+    DISENTANGLED: Positions(relative_table, nothing, every_token, disentangled),
+}

@@ -20,6 +20,8 @@ NAMES = {  # item -> its name in a report
     "contract": "products of attention",
     "activation": "activations",
     "add": "sums",
+    "position_product": "positions in attention scores",
+    "position_bias": "position biases of attention",
 }
 BIASES = ("linear.bias", "layer_norm.bias")
 WORDS, SPECIAL = TOKENS = ("the words", "special tokens")  # the parts of a value that scores account for

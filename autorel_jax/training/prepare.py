@@ -138,7 +138,7 @@ def tokenized_splits(
 def tokenized(split: Split, start: Pretrained, max_length: int) -> Examples:
     """A split as token ids."""
     encoded = start.tokenizer.encode(split.texts, split.pairs, max_length=max_length)
-    if encoded.first.max(initial=0) < encoded.lengths.max(initial=0) and start.config.type_vocab_size < 2:
+    if encoded.first.max(initial=0) < encoded.lengths.max(initial=0) and start.config.type_vocab_size == 1:
         raise InputError("the task has pairs of texts but the model has type_vocab_size=1; use a model with two types.")
     return Examples(encoded, split.labels, start.tokenizer.pad_id)
 
@@ -148,7 +148,8 @@ def fingerprint(splits: Sequence[Examples], labels: Sequence[str], start: Pretra
 
     Of the tokenizer too, which the finished model takes along.
     """
-    digest = hashlib.sha256(repr((tuple(labels), start.config, start.tokenizer.fingerprint)).encode())
+    own = () if start.config.details is None else (start.config.details,)  # which the config's repr leaves out
+    digest = hashlib.sha256(repr((tuple(labels), start.config, start.tokenizer.fingerprint, *own)).encode())
     data = [leaf for split in splits for leaf in (split.encoded.ids, split.encoded.offsets, split.labels)]
     for leaf in (*data, *jax.tree.leaves(start.params)):
         digest.update(np.ascontiguousarray(leaf).view(np.uint8))

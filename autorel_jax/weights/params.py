@@ -50,6 +50,7 @@ def to_params(tensors: Tensors, config: BertConfig, source: str, encoder: bool =
     names, ignored = identify(tensors, config.family, source)
     labelled = with_head(tensors, names, config, source)
     wanted = slots(labelled)
+    ignored += [names.pop(name) for name in config.family.spare if name in names and name not in wanted]
     check_names(names, wanted, labelled, source, encoder)
     found = [Found(names[name], slot, flipped(names[name], slot)) for name, slot in wanted.items() if name in names]
     check_arrays(tensors, found, labelled, source)
@@ -151,7 +152,7 @@ def check_arrays(tensors: Tensors, found: list[Found], config: BertConfig, sourc
 
 def contradiction(raw: str, shape: tuple[int, ...], sizes: tuple[str, ...], config: BertConfig) -> str:
     """The sentence that says how a tensor's shape contradicts the config."""
-    expected = [getattr(config, size) for size in sizes]
+    expected = [config.value(size) for size in sizes]
     pairs = list(zip(sizes, expected, strict=True))
     if len(shape) == len(sizes):
         pairs = [pair for pair, have in zip(pairs, shape, strict=True) if pair[1] != have]
