@@ -3,11 +3,11 @@
 import json
 from pathlib import Path
 
-from models import VOCAB, random_params, tiny_config
+from models import VOCAB, deberta, random_params, tiny_config
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
 from autorel_jax.families import family_of
-from autorel_jax.families.family import BPE, UNIGRAM
+from autorel_jax.families.family import BPE, UNIGRAM, Family
 from autorel_jax.text.tokens import load_tokenizer
 from autorel_jax.weights import write
 
@@ -17,17 +17,22 @@ SENTENCES = [
     "the film, a ﬁne one with naïve actors in a café",
     "a good film and not a bad one, the actors are great, boring but fine",
 ]
-SPECIAL = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+ROLES = ("cls_token", "pad_token", "sep_token", "unk_token", "mask_token")
 
 
-def bpe() -> Tokenizer:
+def special_tokens(family: Family) -> list[str]:
+    """The family's special tokens, which the trained tokenizers have first."""
+    return [family.tokens.special[role] for role in ROLES]
+
+
+def bpe(family: Family) -> Tokenizer:
     """A byte-level BPE as RoBERTa's."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=340,
-        special_tokens=SPECIAL,
+        special_tokens=special_tokens(family),
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
@@ -36,18 +41,16 @@ def bpe() -> Tokenizer:
     return tokenizer
 
 
-def unigram() -> Tokenizer:
+def unigram(family: Family) -> Tokenizer:
     """A Unigram as XLM-R's."""
+    special = special_tokens(family)
     tokenizer = Tokenizer(models.Unigram())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="always")]
     )
     tokenizer.decoder = decoders.Metaspace()
-    trainer = trainers.UnigramTrainer(vocab_size=120, special_tokens=SPECIAL, unk_token="<unk>", show_progress=False)
+    trainer = trainers.UnigramTrainer(vocab_size=120, special_tokens=special, unk_token=special[3], show_progress=False)
     tokenizer.train_from_iterator(SENTENCES * 3, trainer)
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="<s> $A </s>", pair="<s> $A </s> </s> $B </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
-    )
     return tokenizer
 
 
@@ -57,8 +60,9 @@ TRAINED = {BPE: bpe, UNIGRAM: unigram}
 def save_tokenizer(folder: Path, model_type: str) -> Path:
     """A directory with tokenizer.json, and the config.json by which transformers knows its class."""
     folder.mkdir(parents=True, exist_ok=True)
-    tokenizer = TRAINED[family_of(model_type).tokens.kind]()
-    tokenizer.add_special_tokens([AddedToken("<mask>", lstrip=True, special=True)])
+    family = family_of(model_type)
+    tokenizer = TRAINED[family.tokens.kind](family)
+    tokenizer.add_special_tokens([AddedToken(family.tokens.special["mask_token"], lstrip=True, special=True)])
     tokenizer.save(str(folder / "tokenizer.json"))
     (folder / "config.json").write_text(json.dumps({"model_type": model_type}))
     return folder
@@ -78,6 +82,7 @@ CHANGES = {
     "xlm-roberta": {"pad_token_id": 1, "type_vocab_size": 1},
     "distilbert": {"type_vocab_size": 0, "classifier_dropout": 0.2},
     "electra": {"embedding_size": 8},
+    "deberta-v2": deberta(max_relative_positions=42),
     "camembert": {"pad_token_id": 1, "type_vocab_size": 1},
 }
 

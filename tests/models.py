@@ -17,6 +17,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from autorel_jax.errors import InputError
+from autorel_jax.families.deberta import DebertaDetails
 from autorel_jax.model import encoder as bert
 from autorel_jax.model.config import BertConfig, config_json
 from autorel_jax.text.tokens import load_tokenizer
@@ -40,6 +41,23 @@ def tiny_config(**changes: Any) -> BertConfig:
     return BertConfig(**values | changes)
 
 
+def deberta(**changes: Any) -> dict[str, Any]:
+    """What a tiny DeBERTa of version 3 has in place of BERT's values; `changes` are keys of its config.json."""
+    width = {"hidden_size": 12}  # the root of three times a head's width is exact, also in transformers' float32
+    own = {
+        "num_attention_heads": 4,
+        "relative_attention": True,
+        "pos_att_type": ["p2c", "c2p"],
+        "position_buckets": 8,
+        "max_relative_positions": 20,
+        "norm_rel_ebd": "layer_norm",
+        "share_att_key": True,
+        "position_biased_input": False,
+    }
+    details = DebertaDetails.read(width | own | changes)
+    return width | {"embedding_size": 12, "type_vocab_size": 0, "layer_norm_eps": 1e-7, "details": details}
+
+
 AFTER_PAD = {"pad_token_id": 1, "max_position_embeddings": 22, "type_vocab_size": 1}
 ONE_SEGMENT = {"type_vocab_size": 0, "classifier_dropout": 0.2}
 FAMILIES = {  # model_type -> a tiny classifier of it; a suite over families takes a line here
@@ -48,6 +66,7 @@ FAMILIES = {  # model_type -> a tiny classifier of it; a suite over families tak
     "xlm-roberta": tiny_config(**AFTER_PAD, model_type="xlm-roberta"),
     "distilbert": tiny_config(**ONE_SEGMENT, model_type="distilbert"),
     "electra": tiny_config(embedding_size=8, model_type="electra"),
+    "deberta-v2": tiny_config(**deberta(), model_type="deberta-v2"),
     "camembert": tiny_config(**AFTER_PAD, model_type="camembert"),
 }
 

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 from family_models import write_family
-from models import FAMILIES, random_params
+from models import FAMILIES, deberta, random_params, tiny_config
 from test_family_tokens import TEXTS
 from tolerances import PARITY_FLOAT32, PARITY_FLOAT64
 
@@ -54,10 +54,36 @@ def their_logits(model, ids, mask, types):
         return model(**{name: torch.tensor(value) for name, value in given.items()}).logits.numpy()
 
 
+def tiny_deberta(hidden_size=12, type_vocab_size=0, embedding_size=None, **changes):
+    """A tiny DeBERTa with keys of its config.json changed. 3 K, or 2 K or K, is a square: see `deberta`."""
+    sizes = {"hidden_size": hidden_size, "type_vocab_size": type_vocab_size, "embedding_size": embedding_size}
+    given = deberta(**{"hidden_size": hidden_size} | changes)
+    return tiny_config(**given | sizes, model_type="deberta-v2")
+
+
+DEBERTAS = {
+    "as version 2": {
+        "share_att_key": False,
+        "position_buckets": -1,
+        "max_relative_positions": 6,
+        "norm_rel_ebd": "none",
+        "position_biased_input": True,
+        "type_vocab_size": 2,
+    },
+    "convolution": {"conv_kernel_size": 3, "conv_act": "gelu"},
+    "convolution in groups": {"conv_kernel_size": 5, "conv_groups": 3, "position_buckets": 6},
+    "c2p": {"pos_att_type": "c2p", "hidden_size": 32, "share_att_key": False},
+    "p2c": {"pos_att_type": ["p2c"], "hidden_size": 32, "share_att_key": False, "max_relative_positions": -1},
+    "no terms": {"pos_att_type": None, "hidden_size": 16, "position_biased_input": True},
+    "no relative attention": {"relative_attention": False, "position_biased_input": True},
+    "narrow embeddings": {"embedding_size": 8, "type_vocab_size": 1, "pooler_hidden_act": "tanh"},
+    "narrow embeddings, convolution": {"embedding_size": 8, "conv_kernel_size": 3, "position_biased_input": True},
+}
 VARIANTS = FAMILIES | {
     "electra, one width": dataclasses.replace(FAMILIES["electra"], embedding_size=16),
     "roberta, pad 0": dataclasses.replace(FAMILIES["roberta"], pad_token_id=0),
     "distilbert, relu": dataclasses.replace(FAMILIES["distilbert"], hidden_act="relu"),
+    **{f"deberta, {name}": tiny_deberta(**changes) for name, changes in DEBERTAS.items()},
     "electra, tanh GELU": dataclasses.replace(FAMILIES["electra"], hidden_act="gelu_new"),  # in layers, not in the head
 }
 

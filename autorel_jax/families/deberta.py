@@ -202,6 +202,7 @@ def refuse_buckets(buckets: int, longest_distance: int, longest_text: Any) -> No
         )
 
 
+WINDOW = ("conv_kernel_size", "conv_inputs", WIDTH)
 OUTSIDE = (
     *table("embeddings/word", "embeddings.word_embeddings", "vocab_size", NARROW),
     *(
@@ -219,13 +220,7 @@ OUTSIDE = (
         for leaf in table("relative/table", "encoder.rel_embeddings", "relative_rows")
     ),
     *(leaf._replace(when="norm_rel_ebd") for leaf in norm("relative/norm", "encoder.LayerNorm")),
-    Leaf(
-        "convolution/kernel",
-        "encoder.conv.conv.weight",
-        ("conv_kernel_size", "conv_inputs", WIDTH),
-        KERNEL,
-        "convolves",
-    ),
+    Leaf("convolution/kernel", "encoder.conv.conv.weight", WINDOW, KERNEL, "convolves"),
     Leaf("convolution/bias", "encoder.conv.conv.bias", (WIDTH,), BIAS, "convolves"),
     *(leaf._replace(when="convolves") for leaf in norm("convolution/norm", "encoder.conv.LayerNorm")),
 )

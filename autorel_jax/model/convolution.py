@@ -6,7 +6,6 @@ blocks.py. Shape letters as in ops.py; W tokens of a window, G groups.
 
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 
 from autorel_jax.model.config import BertConfig

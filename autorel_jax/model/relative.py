@@ -8,7 +8,7 @@ Used by positions.py. Shape letters as in ops.py; U distances, R rows of a table
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
