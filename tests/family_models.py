@@ -7,6 +7,7 @@ from models import VOCAB, deberta, random_params, tiny_config
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
 from autorel_jax.families import family_of
+from autorel_jax.families.bert import BERT
 from autorel_jax.families.family import BPE, UNIGRAM, Family
 from autorel_jax.text.tokens import load_tokenizer
 from autorel_jax.weights import write
@@ -71,8 +72,19 @@ def save_tokenizer(folder: Path, model_type: str) -> Path:
 def tokenizer_of(folder: Path, model_type: str):
     """A tokenizer of the family: BERT's vocabulary of the tests, or one that is trained and written into the folder."""
     family = family_of(model_type)
-    path = save_tokenizer(folder, model_type) if family.tokens.kind in TRAINED else VOCAB
+    path = save_tokenizer(folder, model_type) if family.tokens.kind in TRAINED else word_piece(folder, family)
     return load_tokenizer(path, family=family)
+
+
+def word_piece(folder: Path, family: Family) -> Path:
+    """The vocabulary of the tests, or one with the family's special tokens in place of BERT's."""
+    if family.tokens.special == BERT.tokens.special:
+        return VOCAB
+    own = {token: family.tokens.special[role] for role, token in BERT.tokens.special.items()}
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = VOCAB.read_text("utf-8").splitlines()
+    (folder / "vocab.txt").write_text("".join(f"{own.get(line, line)}\n" for line in lines), "utf-8")
+    return folder / "vocab.txt"
 
 
 # What a tiny config of each family has beside the sizes that all have in common.
@@ -83,6 +95,7 @@ CHANGES = {
     "distilbert": {"type_vocab_size": 0, "classifier_dropout": 0.2},
     "electra": {"embedding_size": 8},
     "deberta-v2": deberta(max_relative_positions=42),
+    "mpnet": {"pad_token_id": 1, "type_vocab_size": 0},
     "camembert": {"pad_token_id": 1, "type_vocab_size": 1},
 }
 

@@ -67,6 +67,7 @@ FAMILIES = {  # model_type -> a tiny classifier of it; a suite over families tak
     "distilbert": tiny_config(**ONE_SEGMENT, model_type="distilbert"),
     "electra": tiny_config(embedding_size=8, model_type="electra"),
     "deberta-v2": tiny_config(**deberta(), model_type="deberta-v2"),
+    "mpnet": tiny_config(**AFTER_PAD | {"type_vocab_size": 0}, model_type="mpnet"),
     "camembert": tiny_config(**AFTER_PAD, model_type="camembert"),
 }
 

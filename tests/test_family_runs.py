@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from family_models import CHANGES, tokenizer_of, write_family
 from measures import relative_error
-from models import FAMILIES, random_params, tiny_config
+from models import FAMILIES, random_params, refusal, tiny_config
 from questions import FEW
 from tolerances import BATCH, FORWARD, LEDGER_FLOAT32, LEDGER_FLOAT64, OCCLUDED, SUM_FLOAT32
 from training import LABELS, write_task
@@ -21,7 +21,7 @@ from autorel_jax.classifier import forward
 from autorel_jax.cli.convert import main as convert
 from autorel_jax.cli.train import main as train
 from autorel_jax.export.write import export
-from autorel_jax.lrp.composites import COMPOSITES, WORD_EMBEDDINGS, Composite
+from autorel_jax.lrp.composites import COMPOSITES, EMBEDDINGS, MULTIPLIER, WORD_EMBEDDINGS, Composite
 from autorel_jax.report.ledger import ledger_of
 from autorel_jax.weights import fingerprint, read, write
 
@@ -71,6 +71,13 @@ def test_composites_leave_the_logits_alone(model_type, name):
     with jax.enable_x64(True):
         params = jax.tree.map(np.float64, random_params(config, scale=0.2))
         plain = forward(config, None, params, ids, mask, types)
+        if COMPOSITES[name].boundary is not MULTIPLIER and config.value("beyond"):
+            said = refusal(Settings, config, COMPOSITES[name], EMBEDDINGS)
+            assert said.startswith(f"{name} is for layers as BERT's: it has no rule for ")
+            assert said.endswith(
+                "Methods for this model: attnlrp, cp_lrp, epsilon, gamma, alpha_beta, zplus, gradient_x_input."
+            )
+            return
         settings = Settings(config, COMPOSITES[name], COMPOSITES[name].reads[0])
         result = token_scores(settings, params, Texts(ids, mask, types), None, settings.values)
         assert relative_error(result.logits, plain) <= FORWARD

@@ -8,6 +8,7 @@ from autorel_jax.families.deberta import DEBERTA
 from autorel_jax.families.distilbert import DISTILBERT
 from autorel_jax.families.electra import ELECTRA
 from autorel_jax.families.family import Family
+from autorel_jax.families.mpnet import MPNET
 from autorel_jax.families.roberta import CAMEMBERT, ROBERTA, XLM_ROBERTA
 
 FAMILIES: dict[str, Family] = {
@@ -18,6 +19,7 @@ FAMILIES: dict[str, Family] = {
     **dict.fromkeys(DISTILBERT.model_types, DISTILBERT),
     **dict.fromkeys(ELECTRA.model_types, ELECTRA),
     **dict.fromkeys(DEBERTA.model_types, DEBERTA),
+    **dict.fromkeys(MPNET.model_types, MPNET),
 }
 
 

@@ -27,6 +27,7 @@ WORD_PIECE, BPE, UNIGRAM = "WordPiece", "BPE", "Unigram"  # kinds of tokenizers,
 POST_NORM = "post_norm"  # a kind of layer: LayerNorm after each sub-block
 ABSOLUTE = "absolute"  # a kind of positions: none but what the embeddings hold
 DISENTANGLED = "disentangled"  # likewise: DeBERTa's products of tokens and distances
+BIASED = "biased"  # likewise: MPNet's bias for each distance
 FIRST = "first"  # a kind of head: reads the first token
 BEYOND = {  # what layers may have and BERT's do not -> in words. Those that are ops of model/ops.py have the op's name
     "position_product": "attention scores with products of tokens and positions",
@@ -113,6 +114,7 @@ class TokenFacts:
     longest: int  # tokens; written as model_max_length where the files name no sane number
     single: Template  # one text
     pair: Template  # two texts
+    word_piece_class: str = "BertTokenizer"  # transformers' class for a WordPiece, which lays texts out as `pair` does
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -14,6 +14,7 @@ from autorel_jax.errors import LARGEST_FLOAT, InputError, one_line
 from autorel_jax.families import FAMILIES, family_of
 from autorel_jax.families.bert import BERT
 from autorel_jax.families.family import ACTIVATIONS, REQUIRED, Details, Family, Leaf, Setting
+from autorel_jax.families.mpnet import BUCKETS
 
 SINGLE, MULTI, REGRESSION = PROBLEMS = (
     "single_label_classification",
@@ -192,6 +193,11 @@ class BertConfig:
     def convolves(self) -> bool:
         """Whether a convolution over the embeddings joins the output of the first layer; likewise."""
         return False
+
+    @property
+    def distance_buckets(self) -> int:
+        """Rows of the table of MPNet's biases."""
+        return BUCKETS
 
     @property
     def beyond(self) -> tuple[str, ...]:

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 
-from autorel_jax.families.family import ABSOLUTE, DISENTANGLED
+from autorel_jax.families.family import ABSOLUTE, BIASED, DISENTANGLED
 from autorel_jax.model.config import BertConfig
 from autorel_jax.model.ops import Array, Ops, scaled_products
-from autorel_jax.model.relative import disentangled, relative_table
+from autorel_jax.model.relative import biased, biases, disentangled, relative_table
 
 Params = dict[str, Any]  # nested; the leaves are arrays
 
@@ -59,4 +59,5 @@ def products(ops: Ops, config: BertConfig, params: Params, places: Places, query
 POSITIONS = {
     ABSOLUTE: Positions(nothing, nothing, every_token, products),
     DISENTANGLED: Positions(relative_table, nothing, every_token, disentangled),
+    BIASED: Positions(biases, nothing, every_token, biased),
 }

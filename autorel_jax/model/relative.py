@@ -16,7 +16,7 @@ import numpy as np
 
 from autorel_jax.families.deberta import C2P, P2C
 from autorel_jax.model.config import BertConfig
-from autorel_jax.model.ops import Array, Ops, at_least_float32, layer_norm, linear
+from autorel_jax.model.ops import Array, Ops, at_least_float32, layer_norm, linear, scaled_products
 
 if TYPE_CHECKING:
     from autorel_jax.model.positions import Params, Places
@@ -108,3 +108,28 @@ def disentangled(ops: Ops, config: BertConfig, params: Params, places: Places, q
             found = jnp.swapaxes(by_distance(found, queries), 2, 3)
         scores = ops.add(scores, at_least_float32(found))
     return scores
+
+
+# ---------------------------------------------------------------- MPNet
+
+
+def half_log_buckets(distance: np.ndarray) -> np.ndarray:
+    """MPNet's buckets of the distance i - j: 16 for each direction, one each up to 7, then by logarithm up to 128.
+
+    8 + 8 log(n / 8) / log 16 rounded down, in whole numbers: n is in the bucket of 8 + m if n² >= 64 · 2^m.
+    """
+    size = np.abs(distance)
+    shared = 8 + (size[..., None] ** 2 >= 64 * 2 ** np.arange(1, 8)).sum(axis=-1)
+    return np.where(distance < 0, 16, 0) + np.where(size < 8, size, shared)
+
+
+def biases(config: BertConfig, params: Params, tokens: int, dtype: jnp.dtype) -> Array:
+    """Of `shared`: what every layer adds to the scores of two tokens, [H, T, T]."""
+    found = params["relative"]["bias"][half_log_buckets(-np.arange(-tokens, tokens))]  # [2 T, H], by distance j - i
+    return by_distance(jnp.broadcast_to(found.T[:, None], (found.shape[1], tokens, 2 * tokens)), tokens)
+
+
+def biased(ops: Ops, config: BertConfig, params: Params, places: Places, query: Array, key: Array) -> Array:
+    """Of `scores`: the scaled products of queries and keys, and the bias of their distance."""
+    scores = at_least_float32(scaled_products(ops, query, key))
+    return ops.position_bias(scores, places.shared[None, :, : query.shape[1]].astype(scores.dtype))

@@ -75,7 +75,7 @@ def write_backend(backend: Backend, directory: Path) -> None:
     if _own_pipeline(backend.model):
         normalizer = backend.model.normalizer
         settings |= {
-            "tokenizer_class": "BertTokenizer",
+            "tokenizer_class": backend.facts.word_piece_class,
             "do_lower_case": normalizer.lowercase,
             "strip_accents": normalizer.strip_accents,
             "tokenize_chinese_chars": normalizer.handle_chinese_chars,
