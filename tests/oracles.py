@@ -201,3 +201,52 @@ def jacobian(inputs, mask, relevance, stabilizer=1e-7):
             found[which][place] += 0.5 * relevance[entry] * column[entry] / (up if column[entry] > 0 else down)
     size = sum(abs(part).sum() for part in found)
     return [part * abs(relevance).sum() / (size + stabilizer) for part in found]
+
+
+def deberta_row(distance, own):
+    """The row of DeBERTa's table of a distance i - j, by its definition in float64."""
+    size, span, middle = abs(distance), own.span, own.position_buckets // 2
+    if own.position_buckets > 0 and size > middle:
+        share = math.log(size / middle) / math.log((own.max_relative_positions - 1) / middle)
+        size = math.ceil(share * (middle - 1) - 1e-9) + middle  # a whole number may come out a little above itself
+        distance = size if distance > 0 else -size
+    return min(max(distance + span, 0), 2 * span - 1)
+
+
+def deberta_positions(config, params, name):
+    """The keys or queries of every row of the table, [R, H, K]."""
+    table, own = params["relative"]["table"], params["last_layer"]
+    if config.details.norm_rel_ebd:
+        norm = params["relative"]["norm"]
+        deviation = np.sqrt(table.var(axis=1, keepdims=True) + config.layer_norm_eps)
+        table = (table - table.mean(axis=1, keepdims=True)) / deviation * norm["scale"] + norm["bias"]
+    linear = own[name if config.details.share_att_key else f"position_{name}"]
+    found = table @ linear["kernel"] + linear["bias"]
+    return found.reshape(len(found), config.num_attention_heads, -1)
+
+
+def disentangled(config, params, query, key, c, share):
+    """DeBERTa's scores, and what c gives to queries and keys: half of q k each, `share` of a product with positions."""
+    own, scale = config.details, math.sqrt(config.head_width * (1 + len(config.details.pos_att_type)))
+    to_query, to_key, scores = np.zeros_like(query), np.zeros_like(key), np.zeros(c.shape)
+    keys = deberta_positions(config, params, "key") if "c2p" in own.pos_att_type else None
+    queries = deberta_positions(config, params, "query") if "p2c" in own.pos_att_type else None
+    for b, h, i, j in np.ndindex(*c.shape):
+        row, above = deberta_row(i - j, own), c[b, h, i, j] / scale
+        q, k = query[b, i, h], key[b, j, h]
+        scores[b, h, i, j] += q @ k / scale
+        to_query[b, i, h] += above * k / 2
+        to_key[b, j, h] += above * q / 2
+        if keys is not None:
+            scores[b, h, i, j] += q @ keys[row, h] / scale
+            to_query[b, i, h] += above * keys[row, h] * share
+        if queries is not None:
+            scores[b, h, i, j] += k @ queries[row, h] / scale
+            to_key[b, j, h] += above * queries[row, h] * share
+    return scores, to_query, to_key
+
+
+def mpnet_bucket(distance):
+    """MPNet's bucket of a distance i - j; the logarithm of 8 is not exact, so a little is added to whole numbers."""
+    size, half = abs(distance), 16 if distance < 0 else 0
+    return half + (size if size < 8 else min(15, 8 + int(math.log(size / 8) / math.log(16) * 8 + 1e-9)))

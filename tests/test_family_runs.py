@@ -21,7 +21,7 @@ from autorel_jax.classifier import forward
 from autorel_jax.cli.convert import main as convert
 from autorel_jax.cli.train import main as train
 from autorel_jax.export.write import export
-from autorel_jax.lrp.composites import COMPOSITES, EMBEDDINGS, MULTIPLIER, WORD_EMBEDDINGS, Composite
+from autorel_jax.lrp.composites import COMPOSITES, EMBEDDINGS, RELEVANCE, WORD_EMBEDDINGS, Composite
 from autorel_jax.report.ledger import ledger_of
 from autorel_jax.weights import fingerprint, read, write
 
@@ -71,7 +71,7 @@ def test_composites_leave_the_logits_alone(model_type, name):
     with jax.enable_x64(True):
         params = jax.tree.map(np.float64, random_params(config, scale=0.2))
         plain = forward(config, None, params, ids, mask, types)
-        if COMPOSITES[name].boundary is not MULTIPLIER and config.value("beyond"):
+        if COMPOSITES[name].boundary is RELEVANCE and config.value("beyond"):
             said = refusal(Settings, config, COMPOSITES[name], EMBEDDINGS)
             assert said.startswith(f"{name} is for layers as BERT's: it has no rule for ")
             assert said.endswith(

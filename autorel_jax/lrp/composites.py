@@ -171,7 +171,7 @@ class Composite:
         """Raises InputError for a model that the rules are not for, a read-out that does not exist, and the like."""
         able = ", ".join(name for name, composite in COMPOSITES.items() if composite.boundary is MULTIPLIER)
         beyond = settings.config.value("beyond")
-        if self.boundary is not MULTIPLIER and beyond:
+        if self.boundary is RELEVANCE and beyond:
             raise InputError(
                 f"{self.name} is for layers as BERT's: it has no rule for {' and '.join(map(BEYOND.get, beyond))}, "
                 f"which {settings.config.family.name} has. Methods for this model: {able}."
