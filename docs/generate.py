@@ -32,7 +32,8 @@ Written by `python docs/generate.py` from the docstrings in `autorel_jax/lrp/`; 
 A rule has the forward value of its op and another backward. R is relevance, a an activation, and c = R / a the \
 multiplier that flows backwards. B is batch, T and S tokens, D model width, H heads, K head width, F feed-forward \
 width. `plain` is the op's own backward: for `linear` this is LRP-0, for `softmax` AttnLRP's rule, for `add` the split \
-by contribution.
+by contribution. `position_product` and `position_bias` are in families whose attention scores know distances: \
+`plain` gives all relevance of a product to its token, and the share of a bias to the ledger.
 """
 OWN = """## A composite of your own
 In Python; `explain` takes it as `method`, and `ar.register(mine)` gives it a name for the rest of the program:

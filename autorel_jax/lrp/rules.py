@@ -6,6 +6,8 @@ linear.py, and here are those of the other ops:
 
     activation        secant            GELU, tanh, ReLU, SiLU
     contract          halved            attention scores, attention context
+    position_product  halved            DeBERTa's attention scores of tokens and distances
+    position_bias     ratio             MPNet's bias of a distance in attention scores
     softmax           detached          CP-LRP; AttnLRP's softmax rule is the plain backward
     layer_norm        frozen, transparent
     add               ratio             the residual stream, the parts of the embedding
@@ -78,7 +80,7 @@ def halved(equation: str, a: Array, b: Array) -> Array:
 
         y_jp = Σ_i A_ji V_ip,   R(A_ji) = ½ Σ_p A_ji V_ip c_jp,   R(V_ip) = ½ Σ_j A_ji V_ip c_jp
 
-    that is, half of the plain gradient to each.
+    that is, half of the plain gradient to each. As `position_product` the half of the positions is absorbed.
 
     Shapes: by the einsum equation.
     Source: AttnLRP (Achtibat et al. 2024), eq. 7 and the rule for bi-linear matrix multiplication.
@@ -170,7 +172,7 @@ def ratio(a: Array, b: Array) -> Array:
         R(a) = R |a| / (|a| + |b|),   so   c_a = c sign(a) (a + b) / (|a| + |b|),   sign 0 = 1; likewise b
 
     Where a and b have one sign this is the plain add; where they nearly cancel, the plain add gives to each many
-    times the relevance of their sum, and this does not.
+    times the relevance of their sum, and this does not. As `position_bias` the share of the bias is absorbed.
 
     Shapes: a and b [..., D] -> [..., D].
     Source: Otsuki et al. 2024 (arXiv 2407.09115), splitting by ratio at skip connections.
