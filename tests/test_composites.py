@@ -242,17 +242,19 @@ def test_an_unknown_method_lists_those_there_are():
 
 def test_a_composite_prints_as_its_table():
     assert str(COMPOSITES["bert_lrp_jacobian"]).splitlines() == [
-        "linear      signed_weights  stabilizer = 1e-07",
-        "contract    plain",
-        "add         plain",
-        "softmax     plain",
-        "layer_norm  plain",
-        "activation  skipped",
-        "attention   jacobian        stabilizer = 1e-07",
-        "residual    whole_block",
+        "linear            signed_weights  stabilizer = 1e-07",
+        "contract          plain",
+        "add               plain",
+        "softmax           plain",
+        "layer_norm        plain",
+        "activation        skipped",
+        "position_product  plain",
+        "position_bias     plain",
+        "attention         jacobian        stabilizer = 1e-07",
+        "residual          whole_block",
     ]
     made = ATTNLRP.derive("mine", linear=linear.alpha_beta).set(alpha=[1, 2])
-    assert str(made).splitlines()[0] == "linear      alpha_beta  alpha = (1.0, 2.0), stabilizer = 1e-09"
+    assert str(made).splitlines()[0] == "linear            alpha_beta  alpha = (1.0, 2.0), stabilizer = 1e-09"
 
 
 def test_every_rule_in_a_composite_can_be_named():

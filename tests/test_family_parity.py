@@ -7,9 +7,10 @@ import jax
 import numpy as np
 import pytest
 from family_models import write_family
+from measures import relative_error
 from models import FAMILIES, deberta, random_params, tiny_config
 from test_family_tokens import TEXTS
-from tolerances import PARITY_FLOAT32, PARITY_FLOAT64
+from tolerances import PARITY_BASE, PARITY_FLOAT32, PARITY_FLOAT64
 
 import autorel_jax as ar
 from autorel_jax.families import family_of
@@ -102,6 +103,38 @@ def test_logits_in_float64(variant, outputs):
         with jax.enable_x64(True):
             ours = Bert(config).apply({"params": jax.tree.map(np.float64, params)}, *inputs)
         np.testing.assert_allclose(ours, their_logits(model, *inputs), rtol=0, atol=PARITY_FLOAT64)
+
+
+BASE = {  # field -> its value in a model of base size, with few word pieces
+    "vocab_size": 500,
+    "hidden_size": 768,
+    "embedding_size": 768,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 12,
+    "intermediate_size": 3072,
+    "max_position_embeddings": 514,
+}
+BASE_OWN = {"deberta-v2": {"position_buckets": 256, "max_relative_positions": 512}}
+ARCHITECTURES = [name for name in FAMILIES if name not in ("xlm-roberta", "camembert")]  # those are RoBERTa's
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model_type", ARCHITECTURES)
+def test_logits_at_base_size(model_type):
+    """In float32 on both sides, of a text longer than DeBERTa's first 128 distances and of shorter ones."""
+    raw, family = config_json(FAMILIES[model_type]), family_of(model_type)
+    sizes = {own.keys[0]: BASE[own.field] for own in family.settings if own.keys and own.field in BASE}
+    config = parse_config(raw | sizes | BASE_OWN.get(model_type, {}))
+    torch.manual_seed(0)
+    stem = family.classifiers[0]
+    model = getattr(transformers, stem)(transformers.AutoConfig.for_model(**config_json(config))).eval()
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            parameter.normal_(1 if "norm.weight" in name.lower() else 0, 0.05)
+    params = to_params({name: tensor.numpy() for name, tensor in model.state_dict().items()}, config, "theirs").params
+    inputs = batch(config, 200)
+    ours = jax.jit(Bert(config).apply)({"params": params}, *inputs)
+    assert relative_error(ours, their_logits(model, *inputs)) <= PARITY_BASE
 
 
 @each

@@ -35,6 +35,7 @@ CONSERVATION = 1e-9  # float64, sums of relevance over one op or a bias-free mod
 BFLOAT16 = 0.05  # of the largest score: 8 bits of mantissa over a few layers; measured 0.013 (bert_lrp)
 PARITY_FLOAT64 = 1e-9  # absolute, logits of order 1 against transformers; measured 7e-16
 PARITY_FLOAT32 = 1e-5  # absolute, likewise, 3 layers of width 16; measured 3e-7
+PARITY_BASE = 1e-4  # relative, float32 on both sides, 12 layers of width 768
 PARITY_REAL_MODEL = 1e-4  # absolute, float32, 6 layers of width 384; measured 2e-6
 OPTIMIZER = 1e-12  # absolute, float64, parameters of order 1 after 20 steps, against others; measured 1.3e-15
 SCHEDULE = 1e-15  # absolute, float64, learning rates of order 1 by hand; measured 0, a cosine could round

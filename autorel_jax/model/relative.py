@@ -1,8 +1,7 @@
 """Relative: attention scores that know how far apart two tokens stand: DeBERTa's products, MPNet's bias.
 
-Which row of a table a distance has is known when a program is traced, from the number of tokens alone. What is
-computed by distance is brought to pairs of tokens by `by_distance`, a reshape, whose backward scatters nothing.
-Used by positions.py. Shape letters as in ops.py; U distances, R rows of a table.
+What is computed by distance is brought to pairs of tokens by `by_distance`, a reshape, whose backward scatters
+nothing. Used by positions.py. Shape letters as in ops.py; here L is the longest text, U distances, R rows of a table.
 """
 
 from __future__ import annotations
@@ -32,6 +31,16 @@ def by_distance(x: Array, columns: int) -> Array:
     return flat.reshape(*lead, rows, width - 1)[..., :columns]
 
 
+def ahead(rows: int, columns: int) -> Array:
+    """The distances b - a that `by_distance` takes, in order."""
+    return jnp.arange(rows + columns) - rows
+
+
+def distances(config: BertConfig) -> np.ndarray:
+    """All distances of two tokens, from -L to L for a text of at most L."""
+    return np.arange(-config.longest_text, config.longest_text + 1)
+
+
 # ---------------------------------------------------------------- DeBERTa
 
 
@@ -47,32 +56,27 @@ def log_buckets(distance: np.ndarray, buckets: int, longest: int) -> np.ndarray:
     return np.where(np.abs(distance) <= middle, distance, np.sign(distance) * shared).astype(int)
 
 
-def rows(config: BertConfig, distance: np.ndarray) -> np.ndarray:
-    """The row of the table for each distance i - j of a query i and a key j."""
-    own = config.details
-    if own.position_buckets > 0 and np.abs(distance).max() > own.position_buckets // 2:
+def rows(config: BertConfig) -> np.ndarray:
+    """The row of the table for each distance i - j of a query i and a key j, from -L to L: [2 L + 1]."""
+    own, distance = config.details, distances(config)
+    if own.position_buckets > 0 and config.longest_text > own.position_buckets // 2:
         distance = log_buckets(distance, own.position_buckets, own.max_relative_positions)
     return np.clip(distance + own.span, 0, 2 * own.span - 1)
 
 
-def rows_of_all(config: BertConfig, tokens: int) -> np.ndarray:
-    """The rows that the distances of so many tokens have, each once, in order."""
-    return np.unique(rows(config, np.arange(-tokens, tokens + 1)))
-
-
 def relative_table(config: BertConfig, params: Params, tokens: int, dtype: jnp.dtype) -> Array | None:
-    """The table's rows that so many tokens need, [U, D], normalised; None where no score needs any."""
+    """Of `shared`: the table of distances [R, D], normalised; None where no score needs it."""
     if not config.details.terms:
         return None
-    found = params["relative"]["table"][rows_of_all(config, tokens)]
+    found = params["relative"]["table"]
     if not config.details.norm_rel_ebd:
         return found
     own = params["relative"]["norm"]
     return layer_norm(found, own["scale"], own["bias"], config.layer_norm_eps)
 
 
-def projected(config: BertConfig, params: Params, name: str, places: Places, distance: np.ndarray, key: Array) -> Array:
-    """The keys or queries of positions, of each distance i - j: [U, H, K], in the dtype of the keys [B, S, H, K].
+def projected(config: BertConfig, params: Params, name: str, places: Places, distance: Array, like: Array) -> Array:
+    """The keys or queries of positions, of each distance i - j [U]: [U, H, K], as `like` [B, T, H, K] has them.
 
     Without an Ops table: what does not depend on the text is a constant to every rule.
     """
@@ -80,9 +84,12 @@ def projected(config: BertConfig, params: Params, name: str, places: Places, dis
     table, rate = places.shared, config.hidden_dropout_prob
     if places.key is not None and rate:
         table = jnp.where(jax.random.bernoulli(places.key, 1 - rate, table.shape), table / (1 - rate), 0)
-    table, kernel, bias = (array.astype(key.dtype) for array in (table, own["kernel"], own["bias"]))
-    found = linear(table, kernel, bias).reshape(len(table), *key.shape[2:])
-    return found[np.searchsorted(rows_of_all(config, key.shape[1]), rows(config, distance))]
+    place, count = jnp.asarray(rows(config))[distance + config.longest_text], distance.shape[0]
+    few = not isinstance(count, int) or count < len(table)  # an exported program has no number
+    chosen = table[place] if few else table
+    chosen, kernel, bias = (array.astype(like.dtype) for array in (chosen, own["kernel"], own["bias"]))
+    found = linear(chosen, kernel, bias).reshape(chosen.shape[0], *like.shape[2:])
+    return found if few else found[place]
 
 
 def disentangled(ops: Ops, config: BertConfig, params: Params, places: Places, query: Array, key: Array) -> Array:
@@ -95,15 +102,15 @@ def disentangled(ops: Ops, config: BertConfig, params: Params, places: Places, q
     (queries, keys), query, scaled_key = (query.shape[1], key.shape[1]), query / scale, key / scale
     scores = at_least_float32(ops.contract("bthk,bshk->bhts", query, key))
     if C2P in config.details.terms:
-        position = projected(config, params, "key", places, -np.arange(-queries, keys), key)
+        position = projected(config, params, "key", places, -ahead(queries, keys), key)
         found = by_distance(ops.position_product("bthk,uhk->bhtu", query, position), keys)
         scores = ops.add(scores, at_least_float32(found))
     if P2C in config.details.terms:
         if queries == 1:  # one distance for each key
-            position = projected(config, params, "query", places, -np.arange(keys), key)
+            position = projected(config, params, "query", places, -jnp.arange(keys), key)
             found = ops.position_product("bshk,shk->bhs", scaled_key, position)[:, :, None]
         else:
-            position = projected(config, params, "query", places, np.arange(-keys, queries), key)
+            position = projected(config, params, "query", places, ahead(keys, queries), key)
             found = ops.position_product("bshk,uhk->bhsu", scaled_key, position)
             found = jnp.swapaxes(by_distance(found, queries), 2, 3)
         scores = ops.add(scores, at_least_float32(found))
@@ -125,7 +132,8 @@ def half_log_buckets(distance: np.ndarray) -> np.ndarray:
 
 def biases(config: BertConfig, params: Params, tokens: int, dtype: jnp.dtype) -> Array:
     """Of `shared`: what every layer adds to the scores of two tokens, [H, T, T]."""
-    found = params["relative"]["bias"][half_log_buckets(-np.arange(-tokens, tokens))]  # [2 T, H], by distance j - i
+    buckets = jnp.asarray(half_log_buckets(distances(config)))[config.longest_text - ahead(tokens, tokens)]
+    found = params["relative"]["bias"][buckets]  # [2 T, H], by distance j - i
     return by_distance(jnp.broadcast_to(found.T[:, None], (found.shape[1], tokens, 2 * tokens)), tokens)
 
 
