@@ -36,7 +36,8 @@ APART = (  # they meet through the Ops table, or not at all
 )
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
 ONLY_IMPORTERS = {
-    "tokenizers": "tokenizer.py",
+    "tokenizers": ("tokenizer.py", "unspaced.py"),
+    "icu4py": "unspaced.py",
     "orbax": "run_state.py",
     "datasets": "hf.py",
     "ray": "on_ray.py",

@@ -25,6 +25,7 @@ from autorel_jax.errors import InputError
 from autorel_jax.explaining.explainer import Explainer
 from autorel_jax.explaining.usable import none_usable
 from autorel_jax.report.explanation import SCHEMA
+from autorel_jax.text.unspaced import AUTO, WHITESPACE, dictionary
 
 
 @dataclasses.dataclass(frozen=True)
@@ -213,5 +214,6 @@ def settings_of(explainer: Explainer, corpus: Corpus, output: Mapping[str, Any])
         "output": dict(output),
         "model": [classifier.name, classifier.fingerprint, classifier.tokenizer.fingerprint, classifier.dtype],
         "explanation": {**fields, "method": explainer.method.content()},
+        "words": dictionary() if config.split_words == AUTO else WHITESPACE,
         "devices": [jax.devices()[0].device_kind, explainer.computer.devices, explainer.computer.batch_size],
     }
