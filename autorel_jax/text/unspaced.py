@@ -42,7 +42,7 @@ GRAPHEME = r"(?:\X(?<=[\x{17D2}\x{1039}]))*\X"
 
 def splitter(text: str, split_words: str) -> str:
     """What makes the words of a text: "whitespace", ICU with its version, or "graphemes"."""
-    return WHITESPACE if split_words == WHITESPACE or not holds_unspaced(text) else dictionary()
+    return word_source(split_words) if holds_unspaced(text) else WHITESPACE
 
 
 def holds_unspaced(text: str) -> bool:
@@ -50,8 +50,10 @@ def holds_unspaced(text: str) -> bool:
     return not text.isascii() and UNSPACED.search(text) is not None
 
 
-def dictionary() -> str:
-    """What knows the words of those scripts here: ICU with its version, or "graphemes"."""
+def word_source(split_words: str) -> str:
+    """What makes the words of those scripts here: "whitespace", ICU with its version, or "graphemes"."""
+    if split_words == WHITESPACE:
+        return WHITESPACE
     if word_breaker() is None:
         return GRAPHEMES
     import icu4py
