@@ -95,30 +95,31 @@ def separated(text: str, runs: Sequence[Span]) -> tuple[list[Span], list[Span]]:
     Such a script's stretch of a run is split by ICU or into graphemes; what lies between stretches (another script,
     digits, punctuation) is a word as it is. Characters that cannot be seen stay with what they follow.
     """
-    words, unspaced = [], []
+    words: list[Span] = []
+    unspaced: list[bool] = []
     for start, end in runs:
+        first = len(words)
         for piece, is_unspaced in pieces(text[start:end]):
-            words.append((start, start + len(piece)))
-            if is_unspaced:
-                unspaced.append(words[-1])
-            start += len(piece)
-    return words, unspaced
+            end = start + len(piece)
+            if len(words) > first and is_invisible(piece):
+                words[-1] = words[-1][0], end
+            elif len(words) == first + 1 and is_invisible(text[slice(*words[-1])]):
+                words[-1], unspaced[-1] = (words[-1][0], end), is_unspaced
+            else:
+                words.append((start, end))
+                unspaced.append(is_unspaced)
+            start = end
+    return words, list(itertools.compress(words, unspaced))
 
 
-def pieces(run: str) -> list[tuple[str, bool]]:
-    """The words of a run, each with whether it is of a script without spaces."""
+def pieces(run: str) -> Iterator[tuple[str, bool]]:
+    """The parts of a run, each with whether it is a word of a script without spaces."""
     if not holds_unspaced(run):
-        return [(run, False)]
-    found: list[tuple[str, bool]] = []
+        yield run, False
+        return
     for is_unspaced, stretch in stretches(graphemes(run)):
         for piece in words_of(stretch) if is_unspaced else [stretch]:
-            if found and is_invisible(piece):
-                found[-1] = found[-1][0] + piece, found[-1][1]
-            elif found and is_invisible(found[-1][0]):  # only the first piece can be
-                found[-1] = found[-1][0] + piece, is_unspaced
-            else:
-                found.append((piece, is_unspaced))
-    return found
+            yield piece, is_unspaced
 
 
 def stretches(clusters: Iterable[str]) -> Iterator[tuple[bool, str]]:
