@@ -236,7 +236,8 @@ class Tokenizer:
             sources = column[start : start + CHUNK]
             encodings = self._backend.model.encode_batch([s.text for s in sources], add_special_tokens=False)
             for source, encoding in zip(sources, encodings, strict=True):
-                yield _segment(source, encoding, split, split_words, self.facts.kind == WORD_PIECE)
+                made_by = splitter(source.text, split_words) if source.word_spans is None else GIVEN
+                yield _segment(source, encoding, split, made_by, self.facts.kind == WORD_PIECE)
 
     def _row(self, segments: Sequence["_Segment"], room: int, template: Template) -> Tokens:
         lengths = [len(segment.ids) for segment in segments]
@@ -325,15 +326,13 @@ def encodable(text: str, where: str) -> str:
     return text
 
 
-def _segment(source: _Source, encoding: Any, split: bool, split_words: str, word_pieces: bool) -> _Segment:
+def _segment(source: _Source, encoding: Any, split: bool, made_by: str, word_pieces: bool) -> _Segment:
     text, words = source
-    made_by = splitter(text, split_words) if words is None else GIVEN
-    auto = made_by not in (WHITESPACE, GIVEN)
     spans = encoding.offsets if word_pieces else without_space(text, encoding.offsets)
     if words is None and word_pieces:
-        words = bert_words(text, spans, encoding.word_ids, split, auto)
+        words = bert_words(text, spans, encoding.word_ids, split, made_by != WHITESPACE)
     elif words is None:
-        words = other_words(text, spans, split, auto)
+        words = other_words(text, spans, split, made_by != WHITESPACE)
     if spans and not words:  # tokens that are themselves whitespace
         words = [(0, len(text))]
     index = owners(text, words, spans)
