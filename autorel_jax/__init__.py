@@ -22,6 +22,7 @@ NAMES = {  # public name -> the module that it lives in
     "ExplainConfig": "autorel_jax.explaining.config",
     "Explanation": "autorel_jax.report.explanation",
     "InputError": "autorel_jax.errors",
+    "InputWarning": "autorel_jax.errors",
     "METHODS": "autorel_jax.attribution.methods",
     "attribute": "autorel_jax.attribution.relevance",
     "explain": "autorel_jax.explaining.explainer",

@@ -19,6 +19,7 @@ from autorel_jax.model.config import COMPUTE_DTYPES, FLOAT64, REGRESSION, SINGLE
 from autorel_jax.model.encoder import Bert, Params
 from autorel_jax.model.ops import Array
 from autorel_jax.text.tokens import Batch, Tokenizer, Tokens, load_tokenizer, pad
+from autorel_jax.text.unspaced import AUTO, WHITESPACE
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -53,6 +54,7 @@ class Classifier:
         *,
         max_length: int | None = None,
         split_punctuation: bool = False,
+        split_words: str = AUTO,
     ) -> list[Tokens]:
         """Tokenizes texts (or pairs of texts), each a string or a list of words.
 
@@ -61,6 +63,7 @@ class Classifier:
           pairs: N second texts, or None.
           max_length: tokens per text with special tokens; None is as many as the model has positions.
           split_punctuation: whether punctuation marks are words of their own.
+          split_words: "auto" or "whitespace", as in ExplainConfig.
 
         Raises:
           InputError: `max_length` exceeds the model's positions.
@@ -69,11 +72,12 @@ class Classifier:
         length = positions if max_length is None else max_length
         if length > positions:
             raise InputError(f"max_length={length} exceeds the model's {positions} positions; use at most {positions}.")
-        return self.tokenizer(texts, pairs, max_length=length, split_punctuation=split_punctuation)
+        words = {"split_punctuation": split_punctuation, "split_words": split_words}
+        return self.tokenizer(texts, pairs, max_length=length, **words)
 
     def batch(self, texts: Sequence[str | Sequence[str]], pairs: Sequence[str] | None = None) -> Batch:
         """Token ids, mask and segment ids [B, T] of texts, padded to the longest."""
-        rows = self.tokens(texts, pairs)
+        rows = self.tokens(texts, pairs, split_words=WHITESPACE)
         if not rows:
             raise InputError("There are no texts; a batch needs at least one.")
         return pad(rows, length=max(len(row.ids) for row in rows), batch=len(rows), pad_id=self.tokenizer.pad_id)

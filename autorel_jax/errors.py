@@ -14,6 +14,10 @@ class InputError(ValueError):
     """A fault of the input (a file, a flag, a text), never of the program."""
 
 
+class InputWarning(UserWarning):
+    """What to beware of in an input that can be used. The commands print it as one line."""
+
+
 def out_of_memory(error: Exception) -> bool:
     """Whether an error of JAX's says that a device's memory ran out."""
     return "RESOURCE_EXHAUSTED" in str(error)

@@ -12,9 +12,11 @@ from sentences import lines
 from tolerances import BATCH
 
 import autorel_jax as ar
+from autorel_jax.cli.export import export as command
 from autorel_jax.cli.export import main, parser
 from autorel_jax.export.program import MEMBERS, load_program
 from autorel_jax.export.write import export
+from autorel_jax.text import unspaced
 
 pytest.importorskip("flatbuffers", reason="pip install 'autorel-jax[export]'")
 ROOT = Path(__file__).parents[1]
@@ -57,8 +59,11 @@ def test_a_process_without_flax_gives_the_same(file, classifier, tmp_path):
 
 
 def test_the_predicted_label_and_any_shape(classifier, tmp_path):
-    export(classifier, tmp_path / "a.zip", ar.ExplainConfig(method="epsilon", parameters={"epsilon": 0.1}))
+    config = ar.ExplainConfig(method="epsilon", parameters={"epsilon": 0.1}, split_punctuation=True)
+    export(classifier, tmp_path / "a.zip", config)
     program = load_program(tmp_path / "a.zip")
+    ((tokens, _, _),) = program.explain(["film, good"])
+    assert tokens.words == ("[CLS]", "film", ",", "good", "[SEP]")
     assert program.about["targets"] == ["predicted"]
     assert program.about["method"]["epsilon"] == 0.1
     for texts in (TEXTS[:1], TEXTS):
@@ -70,6 +75,33 @@ def test_the_predicted_label_and_any_shape(classifier, tmp_path):
             scores = np.asarray(relevance)[row, 0, : len(made.tokens)]
             np.testing.assert_allclose(scores, made.token_relevance, rtol=0, atol=BATCH)
             np.testing.assert_allclose(logits[row], made.logits, rtol=0, atol=BATCH)
+
+
+@pytest.mark.filterwarnings("default::autorel_jax.errors.InputWarning")
+def test_words_are_split_as_it_was_exported(file, monkeypatch):
+    monkeypatch.setattr(unspaced, "word_breaker", lambda: None)
+    program = load_program(file)
+    assert (program.about["split_words"], program.about["split_punctuation"]) == ("auto", False)
+    ((tokens, _, relevance),) = program.explain(["中文, film"])
+    assert tokens.words == ("[CLS]", "中", "文", ",", "film", "[SEP]")
+    assert tokens.splitter == "graphemes"
+    program.about["split_words"] = "whitespace"
+    ((tokens, _, same),) = program.explain(["中文, film"])
+    assert tokens.words == ("[CLS]", "中文,", "film", "[SEP]")
+    np.testing.assert_array_equal(same, relevance)
+    del program.about["split_words"], program.about["split_punctuation"]  # as in older files
+    assert program.explain(["中文, film"])[0][0].words == tokens.words
+    program.about["split_words"] = "lines"
+    assert "split_words='lines': accepted: auto, whitespace" in refusal(program.explain, ["a film"])
+
+
+def test_flags_of_words_reach_the_file(monkeypatch, tmp_path):
+    made = []
+    monkeypatch.setattr("autorel_jax.cli.export.loaded", lambda args: None)
+    monkeypatch.setattr("autorel_jax.export.write.export", lambda classifier, path, config: made.append(config))
+    with pytest.raises(FileNotFoundError):  # what it says of the file
+        command(["any", str(tmp_path / "a.zip"), "--split-words", "whitespace", "--split-punctuation"], "x")
+    assert (made[0].split_words, made[0].split_punctuation) == ("whitespace", True)
 
 
 @pytest.mark.parametrize("target", ["log_probability:predicted", "margin"])

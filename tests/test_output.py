@@ -19,8 +19,8 @@ from autorel_jax.report.output import open_writer
 KEYS = [
     "schema", "version", "model", "id", "text", "text_pair", "prediction", "target", "target_value", "logits",
     "probabilities", "tokens", "token_relevance", "token_words", "token_spans", "words", "word_relevance",
-    "word_spans", "word_segments", "explained", "truncated_tokens", "warnings", "diagnostics", "windows", "ledger",
-    "readouts", "method",
+    "word_spans", "word_segments", "word_splitter", "explained", "truncated_tokens", "warnings", "diagnostics",
+    "windows", "ledger", "readouts", "method",
 ]  # fmt: skip
 SUFFIXES = sorted(output.WRITERS)
 

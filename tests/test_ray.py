@@ -16,15 +16,17 @@ from sentences import lines
 import autorel_jax as ar
 from autorel_jax.cli.explain import main
 from autorel_jax.cli.job import begin_ray
-from autorel_jax.corpus.job import explain_corpus
+from autorel_jax.corpus.config import JobConfig
+from autorel_jax.corpus.job import counted, explain_corpus
 from autorel_jax.corpus.on_ray import Reader, Worker, connect, recipe_of, room, task_of
 from autorel_jax.corpus.part import explained
 from autorel_jax.data.row import Row
 from autorel_jax.data.sources import Corpus, Source, open_corpus
-from autorel_jax.errors import InputError
+from autorel_jax.errors import InputError, InputWarning
 from autorel_jax.explaining.explainer import Explainer
 from autorel_jax.lrp import linear, rules
 from autorel_jax.lrp.composites import COMPOSITES
+from autorel_jax.text import unspaced
 
 ROOT = Path(__file__).parents[1]
 COMMAND = "import sys; from autorel_jax.cli.explain import main; sys.exit(main(sys.argv[1:]))"
@@ -223,6 +225,27 @@ def test_a_worker_knows_a_registered_composite_and_where_it_is(fake_ray, classif
     assert worker.explainer.method == made.set({"gamma": 0.2})
     assert [row.text for row in worker.reader.items(1)] == ["good"]
     assert Worker(task._replace(folder=str(tmp_path / "absent"))).reader.count == 4
+
+
+def test_a_worker_that_would_make_other_words_is_refused(fake_ray, explainer, tmp_path, monkeypatch):
+    (tmp_path / "in.txt").write_text("good\n")
+    task = task_of(explainer, open_corpus([str(tmp_path / "in.txt")]), None, 3, 1)
+    monkeypatch.setattr(unspaced, "word_breaker", lambda: None)
+    said = refusal(Worker(task._replace(words="ICU 1.0")).made, 0)
+    assert said.startswith("Words of scripts without spaces would be made by graphemes on a worker, and by ICU 1.0 ")
+    assert "--split-words whitespace" in said
+
+
+def test_it_says_what_workers_would_say_of_words(explainer, monkeypatch):
+    """Rows are counted here before work begins; nobody sees what a worker prints."""
+    rows = [Row(1, "good", None, None), Row(2, "good", "电影", None)]
+    corpus = Corpus((Source("rows", lambda: iter(rows), None),))
+    monkeypatch.setattr(unspaced, "word_breaker", lambda: None)
+    unspaced.tell.cache_clear()
+    with pytest.warns(InputWarning, match="ICU"):
+        assert counted(explainer, corpus, JobConfig(engine="ray")) == 2
+    unspaced.tell.cache_clear()
+    assert counted(explainer, corpus, JobConfig()) == 2
 
 
 def test_a_signal_ends_the_process_as_before(fake_ray, monkeypatch):

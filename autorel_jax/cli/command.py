@@ -11,11 +11,11 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NoReturn
 
 from autorel_jax.cli.memory import keep_freed_memory
-from autorel_jax.errors import InputError, one_line
+from autorel_jax.errors import InputError, InputWarning, one_line
 
 BAD_INPUT, INTERRUPTED, TERMINATED = 2, 128 + signal.SIGINT, 128 + signal.SIGTERM
 SIGNALS = {(KeyboardInterrupt, ""): signal.SIGINT, (SystemExit, str(TERMINATED)): signal.SIGTERM}  # their exceptions
@@ -64,7 +64,8 @@ def run(command: Callable[[Sequence[str] | None], int | None], argv: Sequence[st
     with contextlib.suppress(ValueError):  # only the main thread may say what a signal does
         signal.signal(signal.SIGTERM, stop)
     try:
-        code = command(argv)
+        with telling(prog):
+            code = command(argv)
         sys.stdout.flush()
     except InputError as error:
         return complain(prog, error)
@@ -79,10 +80,28 @@ def run(command: Callable[[Sequence[str] | None], int | None], argv: Sequence[st
     return code or 0
 
 
-def warn(prog: str, doubts: Iterable[str]) -> None:
+def warn(prog: str, doubts: Iterable[object]) -> None:
     """Prints what to beware of on stderr, a line for each."""
     for doubt in doubts:
         print(f"{prog}: warning: {doubt}", file=sys.stderr)
+
+
+@contextlib.contextmanager
+def telling(prog: str) -> Iterator[None]:
+    """Within it, an InputWarning of the library is printed as `warn` does."""
+    before = warnings.showwarning
+
+    def show(message: Warning, category: type[Warning], *more: Any) -> None:
+        if issubclass(category, InputWarning):
+            warn(prog, [message])
+        else:
+            before(message, category, *more)
+
+    warnings.showwarning = show
+    try:
+        yield
+    finally:
+        warnings.showwarning = before
 
 
 def complain(prog: str, error: object) -> int:

@@ -86,7 +86,7 @@ def add_text_flags(group: argparse._ArgumentGroup) -> None:
         default=LEVELS[0],
         help="what is shown (default: %(default)s; .jsonl holds both)",
     )
-    add_fields(group, ExplainConfig, split_punctuation={}, max_length={}, long={}, stride={})
+    add_fields(group, ExplainConfig, split_words={}, split_punctuation={}, max_length={}, long={}, stride={})
 
 
 def add_column_flags(group: argparse._ArgumentGroup) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from autorel_jax.cli.command import Parser, run
-from autorel_jax.cli.flags import add_compute_dtype, add_model_flags, loaded
+from autorel_jax.cli.flags import add_compute_dtype, add_fields, add_model_flags, given_fields, loaded
 from autorel_jax.cli.method_flags import add_method_flags, method_options
 from autorel_jax.explaining.config import ExplainConfig
 from autorel_jax.files import writable
@@ -33,7 +33,9 @@ def parser(prog: str = PROG) -> Parser:
     add("model", metavar="MODEL", help="as --model of autorel explain")
     add("output", metavar="OUTPUT", type=Path, help="the file to write; an older one is replaced")
     add_model_flags(made)
-    add_method_flags(made, made.add_argument_group("explanation"), composites_only=True)
+    explanation = made.add_argument_group("explanation")
+    add_method_flags(made, explanation, composites_only=True)
+    add_fields(explanation, ExplainConfig, split_words={}, split_punctuation={})
     add_compute_dtype(made)
     return made
 
@@ -41,7 +43,7 @@ def parser(prog: str = PROG) -> Parser:
 def export(argv: Sequence[str] | None, prog: str) -> None:
     """Loads, writes, and says what was written."""
     args = parser(prog).parse_args(argv)
-    config = ExplainConfig(**method_options(args))
+    config = ExplainConfig(**given_fields(args, ExplainConfig) | method_options(args))
     writable(args.output)
 
     from autorel_jax.export import write as exporter

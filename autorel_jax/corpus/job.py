@@ -20,11 +20,13 @@ from autorel_jax.corpus.contents import Contents
 from autorel_jax.corpus.formats import FORMATS, SUFFIX
 from autorel_jax.corpus.partial import Partial, open_partial
 from autorel_jax.corpus.parts import Finished, parts_here, parts_of_shard, parts_on_ray
+from autorel_jax.data.row import Row
 from autorel_jax.data.sources import Corpus
 from autorel_jax.errors import InputError
 from autorel_jax.explaining.explainer import Explainer
 from autorel_jax.explaining.usable import none_usable
 from autorel_jax.report.explanation import SCHEMA
+from autorel_jax.text.unspaced import splitter, tell_of, word_source
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,7 +96,7 @@ def run_job(
     settings = settings_of(explainer, corpus, chosen)
     with open_partial(output, settings, corpus.again, config.restart) as partial:
         # To know how many rows there are, the input is read once more.
-        count = sum(1 for _ in corpus.rows()) if config.engine == RAY or config.shard[1] > 1 else None
+        count = counted(explainer, corpus, config) if config.engine == RAY or config.shard[1] > 1 else None
         before = partial.done()
         resumed = sum(map(sum, before.values()))
         progress(resumed)
@@ -102,6 +104,17 @@ def run_job(
             for number, write, record in parts(explainer, corpus, made, config, count, before, progress):
                 submit(partial.add, number, write, record)
         return finish(partial, made, config, resumed)
+
+
+def counted(explainer: Explainer, corpus: Corpus, config: JobConfig) -> int:
+    """How many rows there are; warns here of what Ray's workers would warn of where nobody sees it."""
+    count = 0
+    for row in corpus.rows():
+        count += 1
+        if config.engine == RAY and isinstance(row, Row):
+            texts = filter(None, (row.text, row.pair))
+            tell_of(splitter(text, explainer.config.split_words) for text in texts)
+    return count
 
 
 def parts(
@@ -213,5 +226,6 @@ def settings_of(explainer: Explainer, corpus: Corpus, output: Mapping[str, Any])
         "output": dict(output),
         "model": [classifier.name, classifier.fingerprint, classifier.tokenizer.fingerprint, classifier.dtype],
         "explanation": {**fields, "method": explainer.method.content()},
+        "words": word_source(config.split_words),
         "devices": [jax.devices()[0].device_kind, explainer.computer.devices, explainer.computer.batch_size],
     }

@@ -34,6 +34,7 @@ from autorel_jax.explaining.config import ExplainConfig
 from autorel_jax.explaining.explainer import Explainer
 from autorel_jax.lrp.composites import OPS, PLAIN_RULE, RULES, Composite
 from autorel_jax.model.ops import PLAIN
+from autorel_jax.text.unspaced import word_source
 
 if TYPE_CHECKING:
     import pyarrow
@@ -60,6 +61,7 @@ class Task(NamedTuple):
     rows: int  # of the corpus
     folder: str  # that relative names are of
     settings: dict[str, Any]  # of JAX, by name
+    words: str  # what makes the words of scripts without spaces
 
 
 class Recipe(NamedTuple):
@@ -107,7 +109,7 @@ def task_of(explainer: Explainer, corpus: Corpus, made: Any, part_rows: int, row
     method = recipe_of(method) if isinstance(method, Composite) else method
     config = dataclasses.replace(config, method=method, batch_size=explainer.computer.batch_size)
     settings = {name: getattr(jax.config, name) for name in SETTINGS}
-    return Task(host, config, corpus, made, part_rows, rows, os.getcwd(), settings)
+    return Task(host, config, corpus, made, part_rows, rows, os.getcwd(), settings, word_source(config.split_words))
 
 
 class Worker:
@@ -142,6 +144,11 @@ class Worker:
 
     def made(self, number: int) -> tuple[dict[str, Any], bytes]:
         """The record of a part, and the bytes of its file."""
+        if (here := word_source(self.task.config.split_words)) != self.task.words:
+            raise InputError(
+                f"Words of scripts without spaces would be made by {here} on a worker, and by {self.task.words} where "
+                "it was started: install the same icu4py on both, or use --split-words whitespace."
+            )
         part = prepared(self.explainer, number, self.reader.items(number))
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / PART

@@ -6,6 +6,7 @@ from typing import Any
 
 from autorel_jax.errors import InputError
 from autorel_jax.options import check_options, option
+from autorel_jax.text.unspaced import AUTO, SPLIT_WORDS
 
 TRUNCATE, WINDOWS = LONG = ("truncate", "windows")  # what becomes of long texts
 BATCH_SIZES = {"cpu": 32}  # 8, 16 and 32 differ by 3 % a text on two CPU cores (T = 32)
@@ -34,6 +35,12 @@ class ExplainConfig:
         count=True,
     )
     prefetch: int = option(64, "batches that are tokenized, sorted by length and held in memory together", count=True)
+    split_words: str = option(
+        AUTO,
+        "words of scripts without spaces (Chinese, Japanese, Thai, Lao, Khmer, Burmese) are those of ICU's "
+        "dictionaries, or characters where ICU is not installed; or all words are between spaces",
+        choices=SPLIT_WORDS,
+    )
     split_punctuation: bool = option(False, "punctuation marks are words of their own")
     long: str = option(
         TRUNCATE,

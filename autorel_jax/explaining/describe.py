@@ -91,6 +91,7 @@ def explanation(
         word_relevance=pool(scores, tokens),
         word_spans=tokens.word_spans,
         word_segments=tokens.word_segments,
+        word_splitter=tokens.splitter,
         explained=float(scores.sum(dtype=np.float64)),
         truncated_tokens=tokens.truncated,
         warnings=(*tokens.warnings, *doubts(known.method, tokens, scores, outcome)),

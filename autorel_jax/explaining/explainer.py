@@ -42,7 +42,7 @@ def explain(
       pairs: N second texts, for a classifier of pairs.
       labels: N labels (names or ids), for target="given".
       **options: fields of ExplainConfig: method, parameters, target, read_at, audit, readouts, neurons, max_length,
-        batch_size, prefetch, split_punctuation, long, stride.
+        batch_size, prefetch, split_words, split_punctuation, long, stride.
 
     Returns:
       One Explanation for each text and target, in the order of the texts.
@@ -159,18 +159,13 @@ class Explainer:
         """The rows' texts, or pairs of texts, as Tokens; an InputError names the row that has none."""
         pairs = [row.pair for row in rows]
         alone = all(pair is None for pair in pairs)
+        config = self.config
+        words = {"split_punctuation": config.split_punctuation, "split_words": config.split_words}
         try:
-            if self.config.long == WINDOWS and alone:
-                split = self.config.split_punctuation
-                return self.classifier.tokenizer(
-                    [row.text for row in rows], max_length=sys.maxsize, split_punctuation=split
-                )
-            return self.classifier.tokens(
-                [row.text for row in rows],
-                None if alone else pairs,
-                max_length=self.config.max_length,
-                split_punctuation=self.config.split_punctuation,
-            )
+            texts = [row.text for row in rows]
+            if config.long == WINDOWS and alone:
+                return self.classifier.tokenizer(texts, max_length=sys.maxsize, **words)
+            return self.classifier.tokens(texts, None if alone else pairs, max_length=config.max_length, **words)
         except InputError as error:
             if len(rows) == 1:
                 raise InputError(f"Text {rows[0].id}: {error}") from None

@@ -19,6 +19,7 @@ from autorel_jax.errors import InputError, one_line
 from autorel_jax.families import family_of
 from autorel_jax.model.parameters import nested
 from autorel_jax.text.tokens import Text, Tokens, load_tokenizer, pad
+from autorel_jax.text.unspaced import WHITESPACE
 
 SCHEMA = 1  # of the file; raised when an older reader would misunderstand it
 PROGRAM, PARAMS, ABOUT, TOKENIZER = MEMBERS = ("program.bin", "params.safetensors", "about.json", "tokenizer.json")
@@ -30,7 +31,8 @@ class Program:
 
     Attributes:
       about: JSON: schema, version, model_type (older files, all of BERT, lack it), labels, targets, method,
-        max_length, weights_sha256, platforms.
+        max_length, split_words, split_punctuation (older files lack both: words are between spaces),
+        weights_sha256, platforms.
     """
 
     def __init__(self, about: Mapping[str, Any], call: Any, params: Mapping[str, Any], tokenizer: bytes):
@@ -69,7 +71,12 @@ class Program:
 
     def explain(self, texts: Sequence[Text]) -> list[tuple[Tokens, np.ndarray, np.ndarray]]:
         """Of each text its tokens, logits [C] and relevance [N, T], computed as one batch."""
-        tokens = self.tokenizer(texts, max_length=self.about["max_length"])
+        tokens = self.tokenizer(
+            texts,
+            max_length=self.about["max_length"],
+            split_words=self.about.get("split_words", WHITESPACE),
+            split_punctuation=self.about.get("split_punctuation", False),
+        )
         if not tokens:
             return []
         batch = pad(tokens, max(len(row.ids) for row in tokens), len(tokens), self.tokenizer.pad_id)

@@ -42,8 +42,8 @@ def export(
     Args:
       classifier: from `load`.
       path: of the file; an older one is replaced at the end.
-      config: method (a composite), parameters, target (any but "given") and read_at; the other fields are of no
-        effect.
+      config: method (a composite), parameters, target (any but "given"), read_at, split_words and split_punctuation;
+        the other fields are of no effect.
       platforms: that it is to run on.
 
     Raises:
@@ -75,6 +75,8 @@ def export(
         "method": {"name": settings.method.name, "read_at": settings.read_at, **settings.method.record()},
         "max_length": classifier.config.longest_text,
         "cased": classifier.tokenizer.cased,
+        "split_words": config.split_words,
+        "split_punctuation": config.split_punctuation,
         "weights_sha256": classifier.fingerprint,
         "dtype": classifier.dtype,
         "platforms": list(platforms),

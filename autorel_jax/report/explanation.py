@@ -16,6 +16,7 @@ from autorel_jax import __version__
 from autorel_jax.report import fields as kinds
 from autorel_jax.report.fields import Field, declared, fields_of, parts, to_record
 from autorel_jax.text.tokens import Text
+from autorel_jax.text.unspaced import WHITESPACE
 
 if TYPE_CHECKING:
     from autorel_jax.report.ledger import Ledger
@@ -99,6 +100,12 @@ class Explanation:
     word_relevance: np.ndarray = declared(kinds.NUMBERS, "the sum over the word's tokens", each="W")  # [W] float32
     word_spans: tuple[tuple[int, int] | None, ...] = declared(kinds.SPANS, "as `token_spans`", each="W")  # [W]
     word_segments: tuple[int, ...] = declared(kinds.COUNTS, "0 the text, 1 its pair", each="W")  # [W]
+    word_splitter: str = declared(
+        kinds.LABEL,
+        "what made the words: `whitespace`; `ICU 78.3`, with its version, or `graphemes`, where the text has a script "
+        "without spaces between words; `given`; two of them of a pair, joined by ` and `",
+        default=WHITESPACE,
+    )
     explained: float = declared(
         kinds.NUMBER,
         "Σ `token_relevance` = Σ `word_relevance`: as much of `target_value` as the scores account for, where a "

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from autorel_jax.errors import InputError
+from autorel_jax.text.unspaced import GIVEN, WHITESPACE
 
 if TYPE_CHECKING:
     import numpy as np
@@ -143,11 +144,13 @@ def decision(explanation: Explanation) -> tuple[str, str]:
 
 def facts(explanation: Explanation) -> list[tuple[str, str]]:
     """What was explained, and how much of it the scores account for: (name, value)."""
+    words = [] if explanation.word_splitter in (WHITESPACE, GIVEN) else [("words", explanation.word_splitter)]
     return [
         ("target", visible(explanation.target)),
         ("logit", f"{explanation.target_value:.3f}"),
         ("explained", f"{explanation.explained:.3f}"),
         ("method", visible(explanation.method)),
+        *words,
     ]
 
 

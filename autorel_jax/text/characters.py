@@ -1,13 +1,16 @@
 """Characters: a text and the characters of its tokens -> where its words are, and which token belongs to which word.
 
 `bert_words` is for WordPiece, whose tokens never have a space in them; `other_words` for byte-level BPE and Unigram,
-whose tokens carry the space before a word, may cross words, and may share one character. Used by tokens.py.
+whose tokens carry the space before a word, may cross words, and may share one character. With `auto`, words of scripts
+without spaces are those of unspaced.py. Used by tokens.py.
 """
 
 import re
 import unicodedata
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+
+from autorel_jax.text.unspaced import separated
 
 Span = tuple[int, int]
 
@@ -17,10 +20,15 @@ BERT_WORD = re.compile(r"\S+(?:[\x0b\x0c\x1c-\x1f\x85]+\S+)*")
 WORD = re.compile(r"\S+")
 
 
-def bert_words(text: str, spans: Sequence[Span], pre_tokens: Sequence[int], split: bool) -> list[Span]:
+def bert_words(
+    text: str, spans: Sequence[Span], pre_tokens: Sequence[int], split: bool, auto: bool = False
+) -> list[Span]:
     """The words of a text whose word pieces have those spans and pre-tokens; `split`: punctuation apart."""
-    words = [match.span() for match in BERT_WORD.finditer(text)]
-    return split_bert(words, spans, pre_tokens) if split else words
+    runs = [match.span() for match in BERT_WORD.finditer(text)]
+    words, unspaced = separated(text, runs) if auto else (runs, [])
+    # BERT's pre-tokens are single ideographs, of which the words of unspaced.py are made again.
+    words = joined(split_bert(words, spans, pre_tokens), unspaced) if split else words
+    return joined(words, spans) if unspaced else words
 
 
 def split_bert(runs: list[Span], spans: Sequence[Span], pre_tokens: Sequence[int]) -> list[Span]:
@@ -36,13 +44,14 @@ def split_bert(runs: list[Span], spans: Sequence[Span], pre_tokens: Sequence[int
     return list(zip(sorted(starts + cuts), sorted(ends + cuts), strict=True))
 
 
-def other_words(text: str, spans: Sequence[Span], split: bool) -> list[Span]:
+def other_words(text: str, spans: Sequence[Span], split: bool, auto: bool = False) -> list[Span]:
     """The words of a text whose tokens have those spans, as `without_space` gives them.
 
     They are its runs without whitespace, or with `split` punctuation marks and what stands between them. Words that
     one token crosses are one.
     """
     words = [match.span() for match in WORD.finditer(text)]
+    words = separated(text, words)[0] if auto else words
     return joined(list(apart(text, words)) if split else words, spans)
 
 

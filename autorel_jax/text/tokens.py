@@ -19,6 +19,7 @@ from autorel_jax.families.family import WORD_PIECE, Family, Template
 from autorel_jax.text.characters import Span, bert_words, other_words, owners, without_space
 from autorel_jax.text.layout import lay, room
 from autorel_jax.text.tokenizer import Backend, read_backend, write_backend
+from autorel_jax.text.unspaced import GIVEN, WHITESPACE, check_split_words, splitter, tell_of
 
 Text = str | Sequence[str]
 
@@ -45,6 +46,7 @@ class Tokens:
     spans: tuple[Span | None, ...]  # [T] characters (start, end) of its own text; None: a special token
     truncated: int  # word pieces cut off by max_length
     warnings: tuple[str, ...]
+    splitter: str = WHITESPACE  # what made the words (unspaced.py); "whitespace and graphemes" of a pair
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -154,14 +156,17 @@ class Tokenizer:
         *,
         max_length: int,
         split_punctuation: bool = False,
+        split_words: str = WHITESPACE,
     ) -> list[Tokens]:
         """Texts (or the pairs texts[i], pairs[i]) -> one Tokens each, of at most max_length tokens.
 
         A text is a str, whose words are its whitespace-delimited runs, or, with split_punctuation, the parts
         into which BERT itself splits them (punctuation marks and ideographs apart); or it is a sequence of
         words, which stay as they are, with spans in " ".join(words). Pairs are cut at the longer text first.
-        Tokens of byte-level BPE and Unigram may hold a punctuation mark and more: then both are one word.
+        Where split_words is "auto", a script without spaces between words has those of ICU's dictionaries, or
+        its characters where ICU is not installed (unspaced.py). Words that one token crosses are one.
         """
+        check_split_words(split_words)
         columns = [_column(texts, "texts")]
         if pairs is not None:
             columns.append(_column(pairs, "pairs"))
@@ -171,8 +176,10 @@ class Tokenizer:
                 )
         template = self._template(columns)
         pieces = room(template, max_length)
-        encoded = [self._segments(column, split_punctuation) for column in columns]
-        return [self._row(segments, pieces, template) for segments in zip(*encoded, strict=True)]
+        encoded = [self._segments(column, split_punctuation, split_words) for column in columns]
+        rows = [self._row(segments, pieces, template) for segments in zip(*encoded, strict=True)]
+        tell_of(row.splitter for row in rows)
+        return rows
 
     def encode(self, texts: Sequence[str], pairs: Sequence[str] | None = None, *, max_length: int) -> "Encoded":
         """The ids alone of texts (or pairs), as `__call__` gives them, without words and characters: for training.
@@ -224,12 +231,13 @@ class Tokenizer:
     def _template(self, columns: Sequence[Any]) -> Template:
         return self.facts.single if len(columns) == 1 else self.facts.pair
 
-    def _segments(self, column: list["_Source"], split: bool) -> Iterator["_Segment"]:
+    def _segments(self, column: list["_Source"], split: bool, split_words: str) -> Iterator["_Segment"]:
         for start in range(0, len(column), CHUNK):
             sources = column[start : start + CHUNK]
             encodings = self._backend.model.encode_batch([s.text for s in sources], add_special_tokens=False)
             for source, encoding in zip(sources, encodings, strict=True):
-                yield _segment(source, encoding, split, self.facts.kind == WORD_PIECE)
+                made_by = splitter(source.text, split_words) if source.word_spans is None else GIVEN
+                yield _segment(source, encoding, split, made_by, self.facts.kind == WORD_PIECE)
 
     def _row(self, segments: Sequence["_Segment"], room: int, template: Template) -> Tokens:
         lengths = [len(segment.ids) for segment in segments]
@@ -255,6 +263,7 @@ class Tokenizer:
             spans=tuple(spans),
             truncated=sum(lengths) - sum(kept),
             warnings=_warnings(segments) if 0 in lengths else (),
+            splitter=" and ".join(dict.fromkeys(segment.splitter for segment in segments)),
         )
 
 
@@ -272,6 +281,7 @@ class _Segment(NamedTuple):
     index: list[int]
     words: list[str]
     word_spans: list[Span | None]
+    splitter: str = WHITESPACE
 
 
 def _special(number: int, piece: str) -> _Segment:
@@ -316,18 +326,17 @@ def encodable(text: str, where: str) -> str:
     return text
 
 
-def _segment(source: _Source, encoding: Any, split: bool, word_pieces: bool) -> _Segment:
+def _segment(source: _Source, encoding: Any, split: bool, made_by: str, word_pieces: bool) -> _Segment:
     text, words = source
     spans = encoding.offsets if word_pieces else without_space(text, encoding.offsets)
     if words is None and word_pieces:
-        words = bert_words(text, spans, encoding.word_ids, split)
+        words = bert_words(text, spans, encoding.word_ids, split, made_by != WHITESPACE)
     elif words is None:
-        words = other_words(text, spans, split)
+        words = other_words(text, spans, split, made_by != WHITESPACE)
     if spans and not words:  # tokens that are themselves whitespace
         words = [(0, len(text))]
-    return _Segment(
-        text, encoding.ids, spans, owners(text, words, spans), [text[start:end] for start, end in words], words
-    )
+    index = owners(text, words, spans)
+    return _Segment(text, encoding.ids, spans, index, [text[start:end] for start, end in words], words, made_by)
 
 
 def _kept(lengths: Sequence[int], room: int) -> list[int]:
