@@ -15,7 +15,7 @@ from autorel_jax.attribution.settings import Settings
 from autorel_jax.builtin import BUILTIN
 from autorel_jax.errors import InputError
 from autorel_jax.lrp import composites
-from autorel_jax.model.config import COMPUTE_DTYPES, FLOAT64, REGRESSION, SINGLE, BertConfig
+from autorel_jax.model.config import COMPUTE_DTYPES, FLOAT64, REGRESSION, BertConfig
 from autorel_jax.model.encoder import Bert, Params
 from autorel_jax.model.ops import Array
 from autorel_jax.text.tokens import Batch, Tokenizer, Tokens, load_tokenizer, pad
@@ -63,13 +63,15 @@ class Classifier:
           split_punctuation: whether punctuation marks are words of their own.
 
         Raises:
-          InputError: `max_length` exceeds the model's positions.
+          InputError: `max_length` exceeds the model's positions; pairs for a model that knows one segment alone.
         """
         positions = self.config.longest_text
         length = positions if max_length is None else max_length
         if length > positions:
             raise InputError(f"max_length={length} exceeds the model's {positions} positions; use at most {positions}.")
-        return self.tokenizer(texts, pairs, max_length=length, split_punctuation=split_punctuation)
+        rows = self.tokenizer(texts, pairs, max_length=length, split_punctuation=split_punctuation)
+        check_segments(rows, self.config.type_vocab_size)
+        return rows
 
     def batch(self, texts: Sequence[str | Sequence[str]], pairs: Sequence[str] | None = None) -> Batch:
         """Token ids, mask and segment ids [B, T] of texts, padded to the longest."""
@@ -105,14 +107,14 @@ class Classifier:
         return np.asarray(forward(self.config, jnp.dtype(self.dtype), self.params, batch.ids, batch.mask, batch.types))
 
     def probabilities(self, logits: np.ndarray) -> np.ndarray | None:
-        """Logits [..., C] -> probabilities: softmax, or sigmoid for multi-label; None for a regression."""
+        """Logits [..., C] -> probabilities: softmax, or sigmoid for multi-label and one output; None for a regression."""
         if self.config.problem == REGRESSION:
             return None
         logits = logits.astype(np.float64)
-        if self.config.problem == SINGLE:
-            exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
-            return exponentials / exponentials.sum(axis=-1, keepdims=True)
-        return np.exp(-np.logaddexp(0, -logits))
+        if self.config.is_sigmoid:
+            return np.exp(-np.logaddexp(0, -logits))
+        exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
+        return exponentials / exponentials.sum(axis=-1, keepdims=True)
 
     def label_id(self, label: str | int) -> int:
         """The index of a label: an int is an id; a string is a name or, where no label has that name, an id.
@@ -129,6 +131,16 @@ class Classifier:
         raise InputError(f"Unknown label {label!r}. The labels of {self.name}: {names}.")
 
 
+def check_segments(rows: Sequence[Tokens], kinds: int) -> None:
+    """Raises InputError for a segment id beyond the table, which XLA would take for its last row."""
+    largest = max((int(row.types.max(initial=0)) for row in rows), default=0)
+    if kinds and largest >= kinds:
+        raise InputError(
+            f"the model tells {kinds} kind(s) of segments apart (type_vocab_size), but a pair of texts has "
+            f"{largest + 1}; give single texts, or a model of pairs."
+        )
+
+
 @functools.partial(jax.jit, static_argnums=(0, 1))
 def forward(config: BertConfig, dtype: jnp.dtype, params: Params, ids: Array, mask: Array, types: Array) -> Array:
     """Logits [B, C] of the plain model for ids, mask and types [B, T]."""
@@ -142,6 +154,7 @@ def load(
     vocab: Path | None = None,
     cased: bool | None = None,
     revision: str | None = None,
+    problem_type: str | None = None,
     dtype: str = COMPUTE_DTYPES[0],
 ) -> Classifier:
     """Loads a classifier from a directory, a weights file, a TensorFlow checkpoint or a hub id.
@@ -152,6 +165,8 @@ def load(
       vocab: the vocabulary or tokenizer, likewise.
       cased: overrides what the vocabulary says of upper case.
       revision: of a hub id.
+      problem_type: what the outputs are, over what the config says: single_label_classification,
+        multi_label_classification or regression.
       dtype: of the matrix products, a value of COMPUTE_DTYPES.
 
     Raises:
@@ -161,7 +176,7 @@ def load(
         raise InputError(f"Unknown dtype {dtype!r}. Available: {', '.join((*COMPUTE_DTYPES, FLOAT64))}.")
     if dtype == FLOAT64 and not jax.config.jax_enable_x64:
         raise InputError("dtype='float64' needs jax.config.update('jax_enable_x64', True) first.")
-    checkpoint = weights.read(path, config=config, revision=revision)
+    checkpoint = weights.read(path, config=config, revision=revision, problem_type=problem_type)
     if not checkpoint.config.labels:
         family = checkpoint.config.family
         raise InputError(

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from autorel_jax.errors import InputError, one_line
-from autorel_jax.model.config import MULTI, REGRESSION, SINGLE
+from autorel_jax.model.config import REGRESSION, SINGLE, is_sigmoid
 
 # Besides a label's name or id, and a pair of labels. A margin is that of the predicted label over the runner-up.
 PREDICTED, GIVEN, ALL, MARGIN = KINDS = ("predicted", "given", "all", "margin")
@@ -120,7 +120,7 @@ def log_probability(
         )
     found = resolve(rest, labels, label_id, given)
     names = None if found.names is None else tuple(tuple(f"{LOG_PROBABILITY}{n}" for n in row) for row in found.names)
-    score = jax.nn.log_sigmoid if problem == MULTI else jax.nn.log_softmax
+    score = jax.nn.log_sigmoid if is_sigmoid(problem, len(labels)) else jax.nn.log_softmax
     return dataclasses.replace(found, names=names, score=score, prefix=LOG_PROBABILITY)
 
 

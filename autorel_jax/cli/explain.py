@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from autorel_jax.classifier import Classifier
     from autorel_jax.explaining.config import ExplainConfig
     from autorel_jax.explaining.explainer import Explainer
+    from autorel_jax.model.config import BertConfig
 
 NAMED = 5  # files in a warning
 
@@ -107,13 +108,22 @@ def text_rows(texts: Sequence[str], pairs: Sequence[str] | None) -> list[Row]:
     return [Row(number, text, pair, None) for number, (text, pair) in numbered]
 
 
+def outputs(config: "BertConfig") -> str:
+    """What the one output of a model is, which its label does not say."""
+    if config.num_labels > 1:
+        return ""
+    if config.problem_type is None:
+        return " (one output: a regression, as no problem_type says otherwise; see --problem-type)"
+    return f" (one output: {'a probability' if config.is_sigmoid else 'a regression'})"
+
+
 def introduced(args: argparse.Namespace) -> "Classifier":
     """The classifier; says on stderr what was loaded and what to beware of."""
     classifier = loaded(args)
     tokenizer, config = classifier.tokenizer, classifier.config
     print(
         f"{args.prog}: {classifier.name}: {config.num_hidden_layers} layers of width {config.hidden_size}, labels "
-        f"{', '.join(config.labels)}; tokenizer {'cased' if tokenizer.cased else 'uncased'} ({tokenizer.why})",
+        f"{', '.join(config.labels)}{outputs(config)}; tokenizer {'cased' if tokenizer.cased else 'uncased'} ({tokenizer.why})",
         file=sys.stderr,
     )
     return classifier

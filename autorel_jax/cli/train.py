@@ -81,6 +81,8 @@ def resolve(given: dict[str, Any]) -> TrainConfig:
         if isinstance(value, Path):
             values[name] = Path(os.path.expanduser(value)).absolute()  # pathlib's raises for ~nobody
     values["model"] = absolute(given.get("model") or beside(source.parent, values.get("model", "")))
+    if "problem_type" in given:
+        values["task"]["problem"] = given["problem_type"]
     return TrainConfig(**values | {"task": TaskConfig(**values["task"])})
 
 

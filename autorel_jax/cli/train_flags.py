@@ -10,6 +10,7 @@ from pathlib import Path
 
 from autorel_jax.cli.command import Parser
 from autorel_jax.cli.flags import add_field
+from autorel_jax.model.config import PROBLEMS
 from autorel_jax.training.config import TrainConfig
 
 PROG = "autorel-train"
@@ -62,6 +63,9 @@ def parser(prog: str = PROG) -> Parser:
     for field in dataclasses.fields(TrainConfig):
         if field.name != "task":
             add_field(fields, TrainConfig, field.name, spellings(field.name), switch=argparse.BooleanOptionalAction)
+    fields.add_argument(
+        "--problem-type", "--problem_type", choices=PROBLEMS, help="what is learnt (default: problem of [task])"
+    )
     fields.add_argument("--do_lower_case", action="store_false", dest="cased", help="the same as --no-cased")
     add_place_flags(made.add_argument_group("where it runs"))
     add_ignored_flags(made.add_argument_group("the original's flags without a meaning here: accepted and ignored"))

@@ -119,6 +119,7 @@ class Family:
     tokens: TokenFacts
     narrow: bool = False  # whether embeddings may be narrower than layers; a map "embeddings/widening" then widens them
     details: "type[Details] | None" = None  # of the config values that no other family has
+    harmless: Mapping[str, str] = dataclasses.field(default_factory=dict)  # key of config.json -> why it is
     position_offset: int | None = 0  # the row of the first token in the position table; None: pad_token_id + 1
 
     @property

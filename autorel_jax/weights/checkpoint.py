@@ -3,6 +3,8 @@
 Used by the library's `load` and by the commands.
 """
 
+import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +28,13 @@ class Checkpoint:
 
 
 def read(
-    path: str | Path, *, config: Path | None = None, revision: str | None = None, encoder: bool = False
+    path: str | Path,
+    *,
+    config: Path | None = None,
+    revision: str | None = None,
+    encoder: bool = False,
+    labels: Sequence[str] = (),
+    problem_type: str | None = None,
 ) -> Checkpoint:
     """Reads a model.
 
@@ -36,14 +44,30 @@ def read(
       config: the config file, where it is not beside the weights.
       revision: branch, tag or commit, for a model on the hub.
       encoder: whether the pooler may be missing, to be trained.
+      labels: names of the outputs, over those of the config.
+      problem_type: one of model.config.PROBLEMS, likewise.
 
     Raises:
       InputError: what is there is not a whole model; the message names the file or the tensor.
     """
     source, label = find(str(path), config and Path(config), revision)
-    parsed = read_model_config(source.config)
+    parsed, doubts = read_model_config(source.config)
+    named = () if labels else parsed.labels  # what the config says of them does not matter then
+    parsed = dataclasses.replace(parsed, labels=named, problem_type=problem_type or parsed.problem_type)
     params, labelled, ignored, warnings = to_params(read_tensors(source.weights), parsed, label, encoder)
-    return Checkpoint(labelled, params, label, source.directory, ignored, warnings)
+    if labels:
+        labelled = renamed(labelled, labels, label)
+    return Checkpoint(labelled, params, label, source.directory, ignored, (*doubts, *warnings))
+
+
+def renamed(config: BertConfig, labels: Sequence[str], source: str) -> BertConfig:
+    """The config with other names for its outputs, or InputError where they are not as many different ones."""
+    outputs, listed = config.num_labels, ",".join(labels)
+    if not outputs:
+        raise InputError(f"the labels {listed} were given, but {source} has no classification head.")
+    if len(set(labels)) != outputs or len(labels) != outputs:
+        raise InputError(f"labels {listed}: expected {outputs} different names, one for each output of {source}.")
+    return dataclasses.replace(config, labels=tuple(labels))
 
 
 def find(path: str, config: Path | None, revision: str | None) -> tuple[Source, str]:
