@@ -107,7 +107,7 @@ class Classifier:
         return np.asarray(forward(self.config, jnp.dtype(self.dtype), self.params, batch.ids, batch.mask, batch.types))
 
     def probabilities(self, logits: np.ndarray) -> np.ndarray | None:
-        """Logits [..., C] -> probabilities: softmax, or sigmoid for multi-label and one output; None for a regression."""
+        """Logits [..., C] -> probabilities: softmax, or sigmoids (`is_sigmoid`); None for a regression."""
         if self.config.problem == REGRESSION:
             return None
         logits = logits.astype(np.float64)

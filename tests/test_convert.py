@@ -94,7 +94,7 @@ def test_labels_over_a_config_that_names_too_few(source, tmp_path, capsys):
     code, _, err = convert(capsys, source, tmp_path / "out")
     assert code == 2
     assert "has 3 outputs but the config names 2 labels; name them in id2label, or by autorel convert --labels" in err
-    code, out, err = convert(capsys, source, tmp_path / "out", "--labels", "bad,so-so,good")
+    code, _, err = convert(capsys, source, tmp_path / "out", "--labels", "bad,so-so,good")
     assert (code, err) == (0, "")
     assert read(tmp_path / "out").config.labels == ("bad", "so-so", "good")
 

@@ -2,7 +2,6 @@
 
 import json
 
-import jax
 import numpy as np
 import pytest
 from models import FAMILIES, bert_tensors, refusal, save, tiny_config, write_model

@@ -121,9 +121,10 @@ def introduced(args: argparse.Namespace) -> "Classifier":
     """The classifier; says on stderr what was loaded and what to beware of."""
     classifier = loaded(args)
     tokenizer, config = classifier.tokenizer, classifier.config
+    labels = ", ".join(config.labels) + outputs(config)
     print(
         f"{args.prog}: {classifier.name}: {config.num_hidden_layers} layers of width {config.hidden_size}, labels "
-        f"{', '.join(config.labels)}{outputs(config)}; tokenizer {'cased' if tokenizer.cased else 'uncased'} ({tokenizer.why})",
+        f"{labels}; tokenizer {'cased' if tokenizer.cased else 'uncased'} ({tokenizer.why})",
         file=sys.stderr,
     )
     return classifier

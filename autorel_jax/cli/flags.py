@@ -88,7 +88,7 @@ class Names:
 
 
 def add_model_flags(parser: _ActionsContainer) -> None:
-    """Adds what tells where the parts of a model are: --config, --vocab, --cased, --uncased, --revision, …"""
+    """Adds what tells where the parts of a model are: --config, --vocab, --cased, --uncased, --revision and more."""
     add = parser.add_argument
     add(
         "--config",

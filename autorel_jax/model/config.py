@@ -214,7 +214,7 @@ def is_sigmoid(problem: str, outputs: int) -> bool:
 
 
 def read_model_config(path: Path) -> tuple[BertConfig, tuple[str, ...]]:
-    """Reads `config.json` (Hugging Face) or `bert_config.json` (Google, the original BERT_LRP), and what to doubt of it.
+    """Reads `config.json` (Hugging Face) or `bert_config.json` (Google, the original BERT_LRP); also what to doubt.
 
     Raises:
       InputError: not JSON, or a model of no family that is supported; the message names it.
@@ -258,9 +258,10 @@ def doubts(raw: Mapping[str, Any]) -> Iterator[str]:
         listed = ", ".join(map(one_line, unknown[:SHOWN])) + (" …" if len(unknown) > SHOWN else "")
         yield f"unknown keys, which are not read: {listed}; a model that needs them would give other numbers"
     names, ids = raw.get("id2label"), raw.get("label2id")
-    if isinstance(names, dict) and isinstance(ids, dict):
-        if any(str(names.get(str(i), names.get(i))) != str(name) for name, i in ids.items()):
-            yield "label2id contradicts id2label, whose names are used"
+    if not isinstance(names, dict) or not isinstance(ids, dict):
+        return
+    if any(str(names.get(str(i))) != name for name, i in ids.items()):
+        yield "label2id contradicts id2label, whose names are used"
 
 
 def value_of(setting: Setting, raw: Mapping[str, Any]) -> Any:
