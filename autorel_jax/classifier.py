@@ -1,9 +1,11 @@
 """Classifier: a checkpoint and its tokenizer, ready to compute. `load` makes one; explain.py and notebooks use it."""
 
+import contextlib
 import dataclasses
 import functools
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +15,7 @@ from autorel_jax import weights
 from autorel_jax.attribution import relevance
 from autorel_jax.attribution.settings import Settings
 from autorel_jax.builtin import BUILTIN
+from autorel_jax.data import label_ids
 from autorel_jax.errors import InputError
 from autorel_jax.lrp import composites
 from autorel_jax.model.config import COMPUTE_DTYPES, FLOAT64, REGRESSION, BertConfig
@@ -116,18 +119,22 @@ class Classifier:
         exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
         return exponentials / exponentials.sum(axis=-1, keepdims=True)
 
-    def label_id(self, label: str | int) -> int:
-        """The index of a label: an int is an id; a string is a name or, where no label has that name, an id.
+    @functools.cached_property
+    def known_labels(self) -> dict[str, int]:
+        """How a label may be written -> its id."""
+        return label_ids.known_labels(self.config.labels)
+
+    def label_id(self, label: Any) -> int:
+        """The index of a label, by name, by number or as "id:1": data/label_ids.py has the rule.
 
         Raises:
           InputError: there is no such label; the message lists those there are.
         """
-        labels = self.config.labels
-        if label in labels:
-            return labels.index(label)
-        if str(label).isdecimal() and len(str(label)) < 10 and int(label) < len(labels):
-            return int(label)
-        names = ", ".join(f"{name} ({index})" for index, name in enumerate(labels))
+        with contextlib.suppress(InputError):  # what is no label at all is not known either
+            number = label_ids.label_number(label, self.known_labels, self.name)
+            if number is not None:
+                return number
+        names = ", ".join(f"{name} (id:{index})" for index, name in enumerate(self.config.labels))
         raise InputError(f"Unknown label {label!r}. The labels of {self.name}: {names}.")
 
 

@@ -184,10 +184,10 @@ def test_jsonl(write):
     ]
     path = write("in.jsonl", "\n".join(json.dumps(item, ensure_ascii=False) for item in items) + "\n\n")
     assert list(read_rows(path, label_column="y", id_column="n")) == [
-        Row("x", "a film\u2028\n", None, "1"),
+        Row("x", "a film\u2028\n", None, 1),
         Row(7, ["a", "", "film"], None, "pos"),
         Row(8, "", None, None),
-        Row(9, "b", None, "true"),
+        Row(9, "b", None, True),
     ]
     path = write("in.jsonl", '\n{"a": "x", "b": ["y"]}\n')
     assert list(read_rows(path, text_column="a", pair_column="b")) == [Row(2, "x", ["y"], None)]

@@ -67,9 +67,10 @@ def resolve(
       InputError: an unknown label, a row without the label it needs, a contrast of a label with itself, or a function
         that does not map logits to a number.
     """
+    target = target.item() if isinstance(target, np.generic) else target
     if callable(target):
         return everywhere(Function(target), [function_name(target, len(labels))], len(given))
-    if not isinstance(target, str | numbers.Integral | list | tuple):
+    if not isinstance(target, str | numbers.Real | list | tuple):
         raise InputError(
             f"The target is {target!r}; expected {', '.join(KINDS)}, a label's name or id, {LOG_PROBABILITY}LABEL, two "
             "labels or a function of the logits."
@@ -88,7 +89,7 @@ def resolve(
         return Targets(one_hot[ids][:, None], tuple((labels[i],) for i in ids))
     if target == ALL:
         weights, names = one_hot, tuple(labels)
-    elif isinstance(target, str | numbers.Integral):
+    elif isinstance(target, str | numbers.Real):
         index = label_id(target)
         weights, names = one_hot[[index]], (labels[index],)
     else:

@@ -15,7 +15,7 @@ from autorel_jax.data import hf, tfds
 from autorel_jax.data.kinds import HF, STDIN, STDIN_NAME, SUFFIXES
 from autorel_jax.data.lines import Damaged, Lines, check_encoding, read_lines, without_end
 from autorel_jax.data.moments import Moment
-from autorel_jax.data.row import Columns, Rejected, Row
+from autorel_jax.data.row import Columns, Label, Rejected, Row
 from autorel_jax.data.tables import Fault, Record, Wanted, csv_table, jsonl, parquet, tsv_table
 from autorel_jax.errors import InputError, one_line
 
@@ -55,23 +55,35 @@ def printable(path: str | Path) -> str:
 
 
 def read_tfds(name: str, split: str, folder: Path, columns: Columns) -> Iterator[Row | Rejected]:
-    """The rows of a split of a TensorFlow data set that is in the folder; labels are numbers.
+    """The rows of a split of a TensorFlow data set that is in the folder; a ClassLabel is its name, or else its id.
 
     Raises:
       InputError: the package, the data set, the split or a feature is not there.
     """
     wanted = columns.wanted
-    return as_rows(tfds.examples(name, split, wanted, folder), f"{name} {split}", wanted)
+    records = tfds.examples(name, split, wanted, folder)
+    names = tfds.feature_names(name, columns.label, folder) if columns.label else ()
+    return as_rows(by_class(records, names), f"{name} {split}", wanted)
 
 
 def read_hf(made: "DatasetBuilder", name: str, split: str, columns: Columns) -> Iterator[Row | Rejected]:
-    """The rows of a split of a Hugging Face data set (NAME or NAME:CONFIG), streamed; labels are numbers.
+    """The rows of a split of a Hugging Face data set (NAME or NAME:CONFIG), streamed; labels likewise.
 
     Raises:
       InputError: the split or a column is not there, or cannot be read.
     """
     wanted = columns.wanted
-    return as_rows(hf.examples(made, name, split, wanted), f"{HF}{name} {split}", wanted)
+    records = hf.examples(made, name, split, wanted)
+    return as_rows(by_class(records, hf.label_names(made, columns.label)), f"{HF}{name} {split}", wanted)
+
+
+def by_class(records: Iterable[Record], names: Sequence[str]) -> Iterator[Record]:
+    """The records, a label by its class's name in the data set, or else by its id; without names as they are."""
+    for record in records:
+        text, pair, label, *more = record.values
+        if isinstance(label, int) and 0 <= label < len(names):
+            record = record._replace(values=(text, pair, (names[label], f"id:{label}"), *more))
+        yield record
 
 
 def as_rows(records: Iterable[Record | Fault], name: str, wanted: Wanted) -> Iterator[Row | Rejected]:
@@ -121,8 +133,11 @@ def _text(value: Any, column: str) -> str | list[str]:
     raise InputError(f"{column!r} is {shown}; a text is a string or a list of strings.")
 
 
-def _label(value: Any) -> str | None:
-    return value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+def _label(value: Any) -> Label:
+    """A label as data/label_ids.py takes it; what it does not take is shown as JSON."""
+    if value is None or isinstance(value, str | bool | int | float | tuple):
+        return value
+    return json.dumps(value, ensure_ascii=False, default=str)
 
 
 def _plain(lines: Lines, name: str, wanted: Wanted, header: Sequence[str] = ()) -> Iterator[Record | Fault]:
