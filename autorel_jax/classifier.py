@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import functools
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,15 @@ class Classifier:
     tokenizer: Tokenizer
     dtype: str = COMPUTE_DTYPES[0]
     warnings: tuple[str, ...] = ()
+
+    @property
+    def kind(self) -> np.dtype:
+        """The floating-point type of results: float32, or float64 where `dtype` is."""
+        return np.dtype(FLOAT64 if self.dtype == FLOAT64 else np.float32)
+
+    def precision(self) -> contextlib.AbstractContextManager[Any]:
+        """Where it computes: with 64-bit types where `dtype` is one, whatever the process has set."""
+        return jax.enable_x64(self.dtype == FLOAT64)
 
     @functools.cached_property
     def fingerprint(self) -> str:
@@ -102,12 +112,16 @@ class Classifier:
         (relevance,) = vjp(relevance_at_the_logits)
         """
         settings = self.settings(method, read_at)
-        f = relevance.from_embeddings(settings, self.params, batch.mask, batch.types, settings.values)
+        values = jax.tree.map(lambda value: value.astype(self.kind), settings.values)
+        f = relevance.from_embeddings(settings, self.params, batch.mask, batch.types, values)
         return lambda x: settings.method.boundary.logits(f(x))
 
     def logits(self, batch: Batch) -> np.ndarray:
         """The plain model's logits [B, C]."""
-        return np.asarray(forward(self.config, jnp.dtype(self.dtype), self.params, batch.ids, batch.mask, batch.types))
+        with self.precision():
+            return np.asarray(
+                forward(self.config, jnp.dtype(self.dtype), self.params, batch.ids, batch.mask, batch.types)
+            )
 
     def probabilities(self, logits: np.ndarray) -> np.ndarray | None:
         """Logits [..., C] -> probabilities: softmax, or sigmoids (`is_sigmoid`); None for a regression."""
@@ -136,6 +150,21 @@ class Classifier:
                 return number
         names = ", ".join(f"{name} (id:{index})" for index, name in enumerate(self.config.labels))
         raise InputError(f"Unknown label {label!r}. The labels of {self.name}: {names}.")
+
+
+_PROCESS = {"loaded": False, "forked": False}  # whether JAX has computed here, and whether that was before a fork
+os.register_at_fork(after_in_child=lambda: _PROCESS.update(forked=_PROCESS["loaded"]))
+
+
+def refuse_strange_process() -> None:
+    """Raises InputError where JAX would never answer, in a forked process, or only trace, inside jit."""
+    if _PROCESS["forked"]:
+        raise InputError(
+            "this process was forked from one that has used JAX, whose threads it lacks: it would wait for ever. Start "
+            "workers by multiprocessing.get_context('spawn')."
+        )
+    if isinstance(jnp.zeros(()), jax.core.Tracer):
+        raise InputError("called inside jit, grad or vmap of JAX, where texts cannot be read; call it outside.")
 
 
 def check_segments(rows: Sequence[Tokens], kinds: int) -> None:
@@ -179,6 +208,7 @@ def load(
     Raises:
       InputError: it cannot be read, does not fit its config, or has no classification head.
     """
+    refuse_strange_process()
     if dtype not in (*COMPUTE_DTYPES, FLOAT64):
         raise InputError(f"Unknown dtype {dtype!r}. Available: {', '.join((*COMPUTE_DTYPES, FLOAT64))}.")
     if dtype == FLOAT64 and not jax.config.jax_enable_x64:
@@ -199,4 +229,5 @@ def load(
     if dtype == FLOAT64:
         params = jax.tree.map(np.float64, params)
     name = f"built-in {BUILTIN.name}" if path == BUILTIN else str(path)
+    _PROCESS["loaded"] = True
     return Classifier(name, checkpoint.config, jax.device_put(params), tokenizer, dtype, warnings)
