@@ -22,6 +22,13 @@ from autorel_jax.data.task import TaskConfig
 from autorel_jax.errors import InputError
 from autorel_jax.training.config import TrainConfig, read_train_config
 
+OF_TASK = {  # flags -> the keys of [task] that they override
+    "problem_type": "problem",
+    "format": "format",
+    "delimiter": "delimiter",
+    "skip_unlabelled": "skip_unlabelled",
+}
+
 
 def main(argv: Sequence[str] | None = None, prog: str = PROG) -> int:
     """The console script, under the name `prog`."""
@@ -81,8 +88,11 @@ def resolve(given: dict[str, Any]) -> TrainConfig:
         if isinstance(value, Path):
             values[name] = Path(os.path.expanduser(value)).absolute()  # pathlib's raises for ~nobody
     values["model"] = absolute(given.get("model") or beside(source.parent, values.get("model", "")))
-    if "problem_type" in given:
-        values["task"]["problem"] = given["problem_type"]
+    for flag, key in OF_TASK.items():
+        if flag in given:
+            values["task"][key] = given[flag]
+    if "input_columns" in given:
+        values["task"]["columns"] = tuple(name.strip() for name in given["input_columns"].split(","))
     return TrainConfig(**values | {"task": TaskConfig(**values["task"])})
 
 

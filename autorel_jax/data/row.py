@@ -54,8 +54,17 @@ class Columns:
     label: str | None = None
     id: str | None = None
     keep: tuple[str, ...] = ()  # that pass through to the output
+    format: str | None = None  # how the files are written, a name in data/rows.py; None: by the suffix
+    delimiter: str | None = None  # between the columns; None: as the format has it
+    header: tuple[str, ...] = ()  # the names of all columns of files that have no header
 
     @property
     def wanted(self) -> tuple[str | None, ...]:
         """As the readers take them."""
         return (self.text, self.pair, self.label, self.id, *self.keep)
+
+    @property
+    def layout(self) -> list[Any]:
+        """As JSON, how the files are written, where that was said; else empty."""
+        said = [self.format, self.delimiter, list(self.header)]
+        return [said] if any(said) else []
