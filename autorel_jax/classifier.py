@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import functools
 import os
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -184,25 +185,34 @@ def forward(config: BertConfig, dtype: jnp.dtype, params: Params, ids: Array, ma
 
 
 def load(
-    path: str | Path = BUILTIN,
+    path: Any = BUILTIN,
     *,
-    config: Path | None = None,
+    config: Any = None,
     vocab: Path | None = None,
     cased: bool | None = None,
     revision: str | None = None,
     problem_type: str | None = None,
+    labels: Sequence[str] = (),
+    rename: Sequence[str] = (),
+    drop: Sequence[str] = (),
+    tokenizer: Any = None,
     dtype: str = COMPUTE_DTYPES[0],
 ) -> Classifier:
     """Loads a classifier from a directory, a weights file, a TensorFlow checkpoint or a hub id.
 
     Args:
-      path: see weights/ for what is read; without it, the built-in sentiment classifier.
-      config: the model's config file, where it does not lie beside the weights.
+      path: see weights/ for what is read; without it, the built-in sentiment classifier. A PyTorch model or state dict
+        is taken too, with `tokenizer`, and with `config` where it has none.
+      config: the model's config file, where it does not lie beside the weights; for a model in memory its config.
       vocab: the vocabulary or tokenizer, likewise.
       cased: overrides what the vocabulary says of upper case.
       revision: of a hub id.
       problem_type: what the outputs are, over what the config says: single_label_classification,
         multi_label_classification or regression.
+      labels: names of the outputs, likewise.
+      rename: OLD=NEW each, of the start of tensors' names: ["out.=classifier."].
+      drop: patterns of tensors to leave out: ["loss_fct.*"].
+      tokenizer: one of transformers, or the path of its files.
       dtype: of the matrix products, a value of COMPUTE_DTYPES.
 
     Raises:
@@ -213,14 +223,15 @@ def load(
         raise InputError(f"Unknown dtype {dtype!r}. Available: {', '.join((*COMPUTE_DTYPES, FLOAT64))}.")
     if dtype == FLOAT64 and not jax.config.jax_enable_x64:
         raise InputError("dtype='float64' needs jax.config.update('jax_enable_x64', True) first.")
-    checkpoint = weights.read(path, config=config, revision=revision, problem_type=problem_type)
+    changes = weights.Changes(labels, problem_type, rename, drop)
+    checkpoint = weights.read(path, config=config, revision=revision, changes=changes)
     if not checkpoint.config.labels:
         family = checkpoint.config.family
         raise InputError(
             f"{checkpoint.source} has no classification head ({family.head.output}): fine-tune it first, or give a "
             f"{family.classifiers[0]}."
         )
-    tokenizer = load_tokenizer(vocab or checkpoint.directory, cased, checkpoint.config.family)
+    tokenizer = tokenizer_for(checkpoint, vocab if tokenizer is None else tokenizer, cased)
     params = checkpoint.params
     warnings = (*checkpoint.warnings, *tokenizer.warnings, *tokenizer.misfits(checkpoint.config.vocab_size))
     labels = checkpoint.config.labels
@@ -228,6 +239,21 @@ def load(
         warnings += (f"labels share a name ({', '.join(labels)}): tell them apart by id",)
     if dtype == FLOAT64:
         params = jax.tree.map(np.float64, params)
-    name = f"built-in {BUILTIN.name}" if path == BUILTIN else str(path)
+    name = checkpoint.source if checkpoint.directory is None else str(path)
+    name = f"built-in {BUILTIN.name}" if checkpoint.directory == BUILTIN else name
     _PROCESS["loaded"] = True
     return Classifier(name, checkpoint.config, jax.device_put(params), tokenizer, dtype, warnings)
+
+
+def tokenizer_for(checkpoint: weights.Checkpoint, given: Any, cased: bool | None) -> Tokenizer:
+    """The tokenizer of a checkpoint: that of its folder, of a path, or one of transformers in memory."""
+    family = checkpoint.config.family
+    if given is None and checkpoint.directory is None:
+        raise InputError(f"{checkpoint.source} brings no tokenizer; give tokenizer=, one of transformers or a path.")
+    if given is None or isinstance(given, str | Path):
+        return load_tokenizer(Path(given) if given else checkpoint.directory, cased, family)
+    if not callable(getattr(given, "save_pretrained", None)):
+        raise InputError(f"tokenizer is a {type(given).__name__}; expected one of transformers, or a path.")
+    with tempfile.TemporaryDirectory() as folder:
+        given.save_pretrained(folder)
+        return load_tokenizer(Path(folder), cased, family)

@@ -16,8 +16,12 @@ from autorel_jax.weights import read
 RAW = config_json(tiny_config())
 
 
+def doubted(raw):
+    return list(doubts(raw, parse_config(raw)))
+
+
 def unknown(raw):
-    return [doubt for doubt in doubts(raw) if doubt.startswith("unknown keys")]
+    return [doubt for doubt in doubted(raw) if doubt.startswith("unknown keys")]
 
 
 def test_a_key_that_nobody_knows_is_warned_of_once(tmp_path):
@@ -30,7 +34,7 @@ def test_a_key_that_nobody_knows_is_warned_of_once(tmp_path):
 
 @pytest.mark.parametrize("model_type", FAMILIES)
 def test_what_we_write_is_known(model_type):
-    assert list(doubts(config_json(FAMILIES[model_type]))) == []
+    assert doubted(config_json(FAMILIES[model_type])) == []
 
 
 def test_no_key_is_in_two_lists():
@@ -86,7 +90,7 @@ def test_both_spellings_of_distilberts_sizes():
     ],
 )
 def test_a_label2id_that_contradicts(label2id, warned):
-    assert any("label2id contradicts id2label" in doubt for doubt in doubts(RAW | {"label2id": label2id})) == warned
+    assert any("label2id contradicts id2label" in doubt for doubt in doubted(RAW | {"label2id": label2id})) == warned
 
 
 # --- one output
@@ -172,7 +176,7 @@ def test_a_pair_for_a_model_of_one_segment(tmp_path):
 @pytest.mark.parametrize("model_type", FAMILIES)
 def test_every_key_of_transformers_is_in_a_list(model_type):
     transformers = pytest.importorskip("transformers")
-    raw = transformers.AutoConfig.for_model(model_type).to_dict()
+    raw = transformers.AutoConfig.for_model(model_type).to_dict() | {"architectures": None}
     assert unknown(json.loads(json.dumps(raw, default=str))) == []
 
 

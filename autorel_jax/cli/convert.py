@@ -8,7 +8,7 @@ from autorel_jax.cli.flags import add_model_flags
 from autorel_jax.errors import InputError
 from autorel_jax.model.config import BertConfig
 from autorel_jax.text.tokens import load_tokenizer
-from autorel_jax.weights import DTYPES, Checkpoint, check_target, listing, read, write
+from autorel_jax.weights import DTYPES, Changes, Checkpoint, check_target, listing, read, write
 
 PROG = "autorel-convert"
 EXAMPLES = """examples:
@@ -62,8 +62,7 @@ def convert(argv: Sequence[str] | None, prog: str) -> None:
         args.source,
         config=args.config,
         revision=args.revision,
-        labels=label_names(args.labels),
-        problem_type=args.problem_type,
+        changes=Changes(label_names(args.labels), args.problem_type, args.rename, args.drop),
     )
     config = checkpoint.config
     if args.problem_type and not config.labels:

@@ -117,6 +117,20 @@ def add_model_flags(parser: _ActionsContainer) -> None:
         help="what the head predicts (default: as the model's config says; one output of which it says nothing is a "
         "regression)",
     )
+    add(
+        "--rename",
+        action="append",
+        default=[],
+        metavar="OLD=NEW",
+        help="tensors of the checkpoint that begin with OLD begin with NEW, such as 'out.=classifier.'; repeatable",
+    )
+    add(
+        "--drop",
+        action="append",
+        default=[],
+        metavar="PATTERN",
+        help="leave out tensors of that name, such as 'loss_fct.*'; repeatable",
+    )
 
 
 def add_compute_dtype(parser: ArgumentParser) -> None:
@@ -140,6 +154,8 @@ def loaded(args: Namespace) -> Classifier:
         cased=args.cased,
         revision=args.revision,
         problem_type=args.problem_type,
+        rename=args.rename,
+        drop=args.drop,
         dtype=args.dtype,
     )
     warn(args.prog, classifier.warnings)

@@ -82,8 +82,7 @@ def resolve(given: dict[str, Any]) -> TrainConfig:
     values.setdefault("data_dir", source.parent)
     names = {field.name for field in dataclasses.fields(TrainConfig)} - {"task"}
     values |= {name: value for name, value in given.items() if name in names}
-    if "class_weights" in given:
-        values["class_weights"] = tuple(given["class_weights"])
+    values |= {name: tuple(given[name]) for name in ("class_weights", "rename", "drop") if name in given}
     for name, value in values.items():
         if isinstance(value, Path):
             values[name] = Path(os.path.expanduser(value)).absolute()  # pathlib's raises for ~nobody

@@ -228,7 +228,8 @@ def read_model_config(path: Path) -> tuple[BertConfig, tuple[str, ...]]:
     if not isinstance(raw, dict):
         raise InputError(f"{path} holds a {type(raw).__name__}; expected a JSON object.")
     try:
-        return parse_config(raw), tuple(f"{path}: {doubt}" for doubt in doubts(raw))
+        config = parse_config(raw)
+        return config, tuple(f"{path}: {doubt}" for doubt in doubts(raw, config))
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
 
@@ -247,12 +248,13 @@ def parse_config(raw: Mapping[str, Any]) -> BertConfig:
     return BertConfig(**values, labels=labels, problem_type=problem_type, model_type=model_type, details=details)
 
 
-def doubts(raw: Mapping[str, Any]) -> Iterator[str]:
-    """What to doubt of a parsed `config.json` that was accepted."""
-    family = family_of(raw.get("model_type", BERT.model_types[0]))
+def doubts(raw: Mapping[str, Any], config: BertConfig) -> Iterator[str]:
+    """What to doubt of a parsed `config.json` that was accepted as that config."""
+    family = config.family
     refused = {key for refusal in (*REFUSALS, *family.refusals) for key in refusal.keys}
     known = {key for setting in family.settings for key in setting.keys} | refused
     known |= {*READ, *HARMLESS, *family.harmless, *family.fixed}
+    known |= set() if config.details is None else config.details.written().keys()
     unknown = [key for key in raw if key not in known and not key.startswith("_")]
     if unknown:
         listed = ", ".join(map(one_line, unknown[:SHOWN])) + (" …" if len(unknown) > SHOWN else "")
@@ -301,7 +303,10 @@ def refuse_unsupported(raw: Mapping[str, Any], family: Family) -> None:
         raise InputError(f"architectures={named!r}: expected a list of names.")
     for name in named:
         if name not in architectures:
-            raise InputError(f"architecture {name!r} is not supported; accepted: {', '.join(architectures)}.")
+            raise InputError(
+                f"architecture {name!r} is not supported; accepted: {', '.join(architectures)}. If it is one of these "
+                f"under a name of your own, change the line architectures to {[family.classifiers[0]]}."
+            )
     if isinstance(raw.get("auto_map"), dict) and OWN_CODE in raw["auto_map"]:
         raise InputError(
             f"auto_map[{OWN_CODE!r}] names code of the model's own, which is not run; accepted: a model of "
