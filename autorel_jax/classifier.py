@@ -1,9 +1,13 @@
 """Classifier: a checkpoint and its tokenizer, ready to compute. `load` makes one; explain.py and notebooks use it."""
 
+import contextlib
 import dataclasses
 import functools
+import os
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,9 +17,10 @@ from autorel_jax import weights
 from autorel_jax.attribution import relevance
 from autorel_jax.attribution.settings import Settings
 from autorel_jax.builtin import BUILTIN
+from autorel_jax.data import label_ids
 from autorel_jax.errors import InputError
 from autorel_jax.lrp import composites
-from autorel_jax.model.config import COMPUTE_DTYPES, FLOAT64, REGRESSION, SINGLE, BertConfig
+from autorel_jax.model.config import COMPUTE_DTYPES, FLOAT64, REGRESSION, BertConfig
 from autorel_jax.model.encoder import Bert, Params
 from autorel_jax.model.ops import Array
 from autorel_jax.text.tokens import Batch, Tokenizer, Tokens, load_tokenizer, pad
@@ -42,6 +47,15 @@ class Classifier:
     dtype: str = COMPUTE_DTYPES[0]
     warnings: tuple[str, ...] = ()
 
+    @property
+    def kind(self) -> np.dtype:
+        """The floating-point type of results: float32, or float64 where `dtype` is."""
+        return np.dtype(FLOAT64 if self.dtype == FLOAT64 else np.float32)
+
+    def precision(self) -> contextlib.AbstractContextManager[Any]:
+        """Where it computes: with 64-bit types where `dtype` is one, whatever the process has set."""
+        return jax.enable_x64(self.dtype == FLOAT64)
+
     @functools.cached_property
     def fingerprint(self) -> str:
         """SHA-256 of the parameters in float32; the same for the same weights in another file format."""
@@ -66,14 +80,16 @@ class Classifier:
           split_words: "auto" or "whitespace", as in ExplainConfig.
 
         Raises:
-          InputError: `max_length` exceeds the model's positions.
+          InputError: `max_length` exceeds the model's positions; pairs for a model that knows one segment alone.
         """
         positions = self.config.longest_text
         length = positions if max_length is None else max_length
         if length > positions:
             raise InputError(f"max_length={length} exceeds the model's {positions} positions; use at most {positions}.")
         words = {"split_punctuation": split_punctuation, "split_words": split_words}
-        return self.tokenizer(texts, pairs, max_length=length, **words)
+        rows = self.tokenizer(texts, pairs, max_length=length, **words)
+        check_segments(rows, self.config.type_vocab_size)
+        return rows
 
     def batch(self, texts: Sequence[str | Sequence[str]], pairs: Sequence[str] | None = None) -> Batch:
         """Token ids, mask and segment ids [B, T] of texts, padded to the longest."""
@@ -101,36 +117,69 @@ class Classifier:
         (relevance,) = vjp(relevance_at_the_logits)
         """
         settings = self.settings(method, read_at)
-        f = relevance.from_embeddings(settings, self.params, batch.mask, batch.types, settings.values)
+        values = jax.tree.map(lambda value: value.astype(self.kind), settings.values)
+        f = relevance.from_embeddings(settings, self.params, batch.mask, batch.types, values)
         return lambda x: settings.method.boundary.logits(f(x))
 
     def logits(self, batch: Batch) -> np.ndarray:
         """The plain model's logits [B, C]."""
-        return np.asarray(forward(self.config, jnp.dtype(self.dtype), self.params, batch.ids, batch.mask, batch.types))
+        with self.precision():
+            return np.asarray(
+                forward(self.config, jnp.dtype(self.dtype), self.params, batch.ids, batch.mask, batch.types)
+            )
 
     def probabilities(self, logits: np.ndarray) -> np.ndarray | None:
-        """Logits [..., C] -> probabilities: softmax, or sigmoid for multi-label; None for a regression."""
+        """Logits [..., C] -> probabilities: softmax, or sigmoids (`is_sigmoid`); None for a regression."""
         if self.config.problem == REGRESSION:
             return None
         logits = logits.astype(np.float64)
-        if self.config.problem == SINGLE:
-            exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
-            return exponentials / exponentials.sum(axis=-1, keepdims=True)
-        return np.exp(-np.logaddexp(0, -logits))
+        if self.config.is_sigmoid:
+            return np.exp(-np.logaddexp(0, -logits))
+        exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
+        return exponentials / exponentials.sum(axis=-1, keepdims=True)
 
-    def label_id(self, label: str | int) -> int:
-        """The index of a label: an int is an id; a string is a name or, where no label has that name, an id.
+    @functools.cached_property
+    def known_labels(self) -> dict[str, int]:
+        """How a label may be written -> its id."""
+        return label_ids.known_labels(self.config.labels)
+
+    def label_id(self, label: Any) -> int:
+        """The index of a label, by name, by number or as "id:1": data/label_ids.py has the rule.
 
         Raises:
           InputError: there is no such label; the message lists those there are.
         """
-        labels = self.config.labels
-        if label in labels:
-            return labels.index(label)
-        if str(label).isdecimal() and len(str(label)) < 10 and int(label) < len(labels):
-            return int(label)
-        names = ", ".join(f"{name} ({index})" for index, name in enumerate(labels))
+        with contextlib.suppress(InputError):  # what is no label at all is not known either
+            number = label_ids.label_number(label, self.known_labels, self.name)
+            if number is not None:
+                return number
+        names = ", ".join(f"{name} (id:{index})" for index, name in enumerate(self.config.labels))
         raise InputError(f"Unknown label {label!r}. The labels of {self.name}: {names}.")
+
+
+_PROCESS = {"loaded": False, "forked": False}  # whether JAX has computed here, and whether that was before a fork
+os.register_at_fork(after_in_child=lambda: _PROCESS.update(forked=_PROCESS["loaded"]))
+
+
+def refuse_strange_process() -> None:
+    """Raises InputError where JAX would never answer, in a forked process, or only trace, inside jit."""
+    if _PROCESS["forked"]:
+        raise InputError(
+            "this process was forked from one that has used JAX, whose threads it lacks: it would wait for ever. Start "
+            "workers by multiprocessing.get_context('spawn')."
+        )
+    if isinstance(jnp.zeros(()), jax.core.Tracer):
+        raise InputError("called inside jit, grad or vmap of JAX, where texts cannot be read; call it outside.")
+
+
+def check_segments(rows: Sequence[Tokens], kinds: int) -> None:
+    """Raises InputError for a segment id beyond the table, which XLA would take for its last row."""
+    largest = max((int(row.types.max(initial=0)) for row in rows), default=0)
+    if kinds and largest >= kinds:
+        raise InputError(
+            f"the model tells {kinds} kind(s) of segments apart (type_vocab_size), but a pair of texts has "
+            f"{largest + 1}; give single texts, or a model of pairs."
+        )
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
@@ -140,39 +189,53 @@ def forward(config: BertConfig, dtype: jnp.dtype, params: Params, ids: Array, ma
 
 
 def load(
-    path: str | Path = BUILTIN,
+    path: Any = BUILTIN,
     *,
-    config: Path | None = None,
+    config: Any = None,
     vocab: Path | None = None,
     cased: bool | None = None,
     revision: str | None = None,
+    problem_type: str | None = None,
+    labels: Sequence[str] = (),
+    rename: Sequence[str] = (),
+    drop: Sequence[str] = (),
+    tokenizer: Any = None,
     dtype: str = COMPUTE_DTYPES[0],
 ) -> Classifier:
     """Loads a classifier from a directory, a weights file, a TensorFlow checkpoint or a hub id.
 
     Args:
-      path: see weights/ for what is read; without it, the built-in sentiment classifier.
-      config: the model's config file, where it does not lie beside the weights.
+      path: see weights/ for what is read; without it, the built-in sentiment classifier. A PyTorch model or state dict
+        is taken too, with `tokenizer`, and with `config` where it has none.
+      config: the model's config file, where it does not lie beside the weights; for a model in memory its config.
       vocab: the vocabulary or tokenizer, likewise.
       cased: overrides what the vocabulary says of upper case.
       revision: of a hub id.
+      problem_type: what the outputs are, over what the config says: single_label_classification,
+        multi_label_classification or regression.
+      labels: names of the outputs, likewise.
+      rename: OLD=NEW each, of the start of tensors' names: ["out.=classifier."].
+      drop: patterns of tensors to leave out: ["loss_fct.*"].
+      tokenizer: one of transformers, or the path of its files.
       dtype: of the matrix products, a value of COMPUTE_DTYPES.
 
     Raises:
       InputError: it cannot be read, does not fit its config, or has no classification head.
     """
+    refuse_strange_process()
     if dtype not in (*COMPUTE_DTYPES, FLOAT64):
         raise InputError(f"Unknown dtype {dtype!r}. Available: {', '.join((*COMPUTE_DTYPES, FLOAT64))}.")
     if dtype == FLOAT64 and not jax.config.jax_enable_x64:
         raise InputError("dtype='float64' needs jax.config.update('jax_enable_x64', True) first.")
-    checkpoint = weights.read(path, config=config, revision=revision)
+    changes = weights.Changes(labels, problem_type, rename, drop)
+    checkpoint = weights.read(path, config=config, revision=revision, changes=changes)
     if not checkpoint.config.labels:
         family = checkpoint.config.family
         raise InputError(
             f"{checkpoint.source} has no classification head ({family.head.output}): fine-tune it first, or give a "
             f"{family.classifiers[0]}."
         )
-    tokenizer = load_tokenizer(vocab or checkpoint.directory, cased, checkpoint.config.family)
+    tokenizer = tokenizer_for(checkpoint, vocab if tokenizer is None else tokenizer, cased)
     params = checkpoint.params
     warnings = (*checkpoint.warnings, *tokenizer.warnings, *tokenizer.misfits(checkpoint.config.vocab_size))
     labels = checkpoint.config.labels
@@ -180,5 +243,21 @@ def load(
         warnings += (f"labels share a name ({', '.join(labels)}): tell them apart by id",)
     if dtype == FLOAT64:
         params = jax.tree.map(np.float64, params)
-    name = f"built-in {BUILTIN.name}" if path == BUILTIN else str(path)
+    name = checkpoint.source if checkpoint.directory is None else str(path)
+    name = f"built-in {BUILTIN.name}" if checkpoint.directory == BUILTIN else name
+    _PROCESS["loaded"] = True
     return Classifier(name, checkpoint.config, jax.device_put(params), tokenizer, dtype, warnings)
+
+
+def tokenizer_for(checkpoint: weights.Checkpoint, given: Any, cased: bool | None) -> Tokenizer:
+    """The tokenizer of a checkpoint: that of its folder, of a path, or one of transformers in memory."""
+    family = checkpoint.config.family
+    if given is None and checkpoint.directory is None:
+        raise InputError(f"{checkpoint.source} brings no tokenizer; give tokenizer=, one of transformers or a path.")
+    if given is None or isinstance(given, str | Path):
+        return load_tokenizer(Path(given) if given else checkpoint.directory, cased, family)
+    if not callable(getattr(given, "save_pretrained", None)):
+        raise InputError(f"tokenizer is a {type(given).__name__}; expected one of transformers, or a path.")
+    with tempfile.TemporaryDirectory() as folder:
+        given.save_pretrained(folder)
+        return load_tokenizer(Path(folder), cased, family)

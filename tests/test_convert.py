@@ -88,6 +88,17 @@ def test_the_original_bert_lrp_layout(tmp_path, source, capsys):
     assert read(tmp_path / "out").config.labels == ("no", "yes")
 
 
+def test_labels_over_a_config_that_names_too_few(source, tmp_path, capsys):
+    """What the flag is for: the head has 3 outputs, id2label 2 names."""
+    save(source, bert_tensors(tiny_config(labels=("a", "b", "c"))), tiny_config())
+    code, _, err = convert(capsys, source, tmp_path / "out")
+    assert code == 2
+    assert "has 3 outputs but the config names 2 labels; name them in id2label, or by autorel convert --labels" in err
+    code, _, err = convert(capsys, source, tmp_path / "out", "--labels", "bad,so-so,good")
+    assert (code, err) == (0, "")
+    assert read(tmp_path / "out").config.labels == ("bad", "so-so", "good")
+
+
 def test_force_may_convert_a_directory_onto_itself(source, capsys):
     before = fingerprint(read(source).params)
     assert convert(capsys, source, source)[0] == 2
@@ -106,7 +117,9 @@ BAD = {
     "dtype": (["{source}", "--dtype", "int8"], "invalid choice: 'int8'"),
     "labels": (["{source}", "--labels", "a,b,c"], "expected 2 different names"),
     "same labels": (["{source}", "--labels", "a,a"], "expected 2 different names"),
-    "labels without a head": (["{tmp}/encoder", "--labels", "a,b"], "--labels was given, but"),
+    "empty label": (["{source}", "--labels", "a,"], "--labels a,: expected names with commas between"),
+    "problem without a head": (["{tmp}/encoder", "--problem-type", "regression"], "--problem-type was given, but"),
+    "labels without a head": (["{tmp}/encoder", "--labels", "a,b"], "the labels a,b were given, but"),
     "cased and uncased": (["{source}", "--cased", "--uncased"], "not allowed with argument"),
     "unknown flag": (["{source}", "--frobnicate"], "unrecognized arguments: --frobnicate"),
     "revision": (["{source}", "--revision", "main"], "revision 'main' is for models on the hub"),

@@ -163,7 +163,11 @@ def test_tsv_reads_raw_lines(write):
             "texts\tlabel\na\t1\n",
             "no column 'text'; its columns: 'texts', 'label'. Did you mean 'texts'",
         ),
-        ("in.csv", "sentence,label\na,1\n", "no column 'text'; its columns: 'sentence', 'label'.$"),
+        (
+            "in.csv",
+            "sentence,label\na,1\n",
+            "'label'. If the file has no header, name its columns: .task. columns or --input-columns.$",
+        ),
         ("in.csv", "text,text\na,1\n", "more than one column 'text'"),
     ],
 )
@@ -184,10 +188,10 @@ def test_jsonl(write):
     ]
     path = write("in.jsonl", "\n".join(json.dumps(item, ensure_ascii=False) for item in items) + "\n\n")
     assert list(read_rows(path, label_column="y", id_column="n")) == [
-        Row("x", "a film\u2028\n", None, "1"),
+        Row("x", "a film\u2028\n", None, 1),
         Row(7, ["a", "", "film"], None, "pos"),
         Row(8, "", None, None),
-        Row(9, "b", None, "true"),
+        Row(9, "b", None, True),
     ]
     path = write("in.jsonl", '\n{"a": "x", "b": ["y"]}\n')
     assert list(read_rows(path, text_column="a", pair_column="b")) == [Row(2, "x", ["y"], None)]
@@ -251,12 +255,12 @@ def test_no_file(tmp_path):
     fails("does not exist; give a file", tmp_path / "no" / "in.txt")
     (tmp_path / "folder.txt").mkdir()
     fails("is a directory", tmp_path / "folder.txt")
-    fails("no kind of file that can be read", "The text itself. " * 100)
+    fails("does not exist; give a file", "The text itself. " * 100)
 
 
-@pytest.mark.parametrize("name", ["in.xlsx", "in", "in.txt.gz", "in."])
+@pytest.mark.parametrize("name", ["in.xlsx", "in", "in.zip", "in."])
 def test_other_suffixes(write, name):
-    fails(r"accepted: \.txt, \.tsv, \.csv, \.jsonl, \.parquet, or - for standard input", write(name, "text\na\n"))
+    fails(r"accepted: \.txt, .*\.parquet, compressed or not .* or - for standard input", write(name, "text\na\n"))
 
 
 def test_unknown_encoding(write):

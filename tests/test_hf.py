@@ -71,7 +71,16 @@ def rows(name, split, columns=COLUMNS):
 
 def test_rows_of_a_split(datasets, folder):
     found = rows(f"hf:{folder}:sst", "validation")
-    assert found == [Row(n, f"validation {n} good film", f"pair {n}", str(n % 2), kept=(n, n % 2)) for n in range(5)]
+    assert found == [
+        Row(
+            n,
+            f"validation {n} good film",
+            f"pair {n}",
+            (("negative", "positive")[n % 2], f"id:{n % 2}"),
+            kept=(n, n % 2),
+        )
+        for n in range(5)
+    ]
     assert (found[2].file, found[2].line) == (f"hf:{folder}:sst validation", 3)
     assert [row.text for row in rows(f"hf:{folder}:sst", "train")] == [f"train {n} good film" for n in range(30)]
 

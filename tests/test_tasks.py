@@ -242,15 +242,25 @@ FAULTY = [
     ("in.jsonl", '{"text": "a"}', {}, "line 1: the row has no column 'label'; its columns: 'text'"),
     ("in.jsonl", '{"text": "a", "label": 1}', {"columns": ("text", "label")}, "names its columns itself; leave out"),
     ("in.parquet", b"PAR1 not really", {}, "in.parquet is not a .parquet file that can be read"),
-    ("in.dat", "a,good\n", {}, "in.dat: the suffix is none of .tsv, .csv, .jsonl, .parquet; set .* jsonl, labelled"),
+    (
+        "in.dat",
+        "a,good\n",
+        {},
+        "in.dat: the suffix is none of .tsv, .csv, .jsonl, .ndjson, .json, .parquet; set .* labelled",
+    ),
     ("in.csv", "a,good\n", {"format": "CSV"}, "format='CSV' is unknown; accepted: tsv, tsv_quoted"),
 ]
 
 
 FAULTY += [
     ("in.jsonl", '{"text": "a\\ud800", "label": 1}', {}, "line 1: 'text' has the lone surrogate U.D800 at character 1"),
-    ("in.csv", "text;label\na;good\n", {}, "The separator seems to be ';', not a comma: write the file anew"),
-    ("in.csv", "text\tlabel\na\tgood\n", {}, r"separator seems to be '\\t', not a comma: .* set \[task\] format"),
+    (
+        "in.csv",
+        "text;label\na;good\n",
+        {},
+        "The separator seems to be ';': give --delimiter ';', or set .task. delimiter = ';'",
+    ),
+    ("in.csv", "text\tlabel\na\tgood\n", {}, r"separator seems to be '\\t': give --delimiter 'tab', or set"),
     ("in.csv", "a,good\nb,bad\n", {}, r"no column 'text'.* If the file has no header, name its columns: \[task\] col"),
     ("in.csv", "Text,Label\na,b\n", {"columns": ("text", "label")}, "line 1: the file has a header; leave out"),
 ]

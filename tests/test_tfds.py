@@ -193,7 +193,7 @@ def test_a_split_as_a_corpus(stored):
     assert len(rows) == 10
     for row in rows:
         assert (row.text, row.pair) == (f"Grün {row.id}", f"pair {row.id}")
-        assert (row.label, row.kept) == (str(row.id % 2), (row.id / 4,))
+        assert (row.label, row.kept) == ((("bad", "good")[row.id % 2], f"id:{row.id % 2}"), (row.id / 4,))
     assert [row.line for row in rows] == list(range(1, 11))
     for options, said in (
         ({"split": "dev"}, "films has no split 'dev'; there are: "),

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from autorel_jax.errors import InputError, one_line
-from autorel_jax.model.config import MULTI, REGRESSION, SINGLE
+from autorel_jax.model.config import REGRESSION, SINGLE, is_sigmoid
 
 # Besides a label's name or id, and a pair of labels. A margin is that of the predicted label over the runner-up.
 PREDICTED, GIVEN, ALL, MARGIN = KINDS = ("predicted", "given", "all", "margin")
@@ -67,9 +67,10 @@ def resolve(
       InputError: an unknown label, a row without the label it needs, a contrast of a label with itself, or a function
         that does not map logits to a number.
     """
+    target = target.item() if isinstance(target, np.generic) else target
     if callable(target):
         return everywhere(Function(target), [function_name(target, len(labels))], len(given))
-    if not isinstance(target, str | numbers.Integral | list | tuple):
+    if not isinstance(target, str | numbers.Real | list | tuple):
         raise InputError(
             f"The target is {target!r}; expected {', '.join(KINDS)}, a label's name or id, {LOG_PROBABILITY}LABEL, two "
             "labels or a function of the logits."
@@ -88,7 +89,7 @@ def resolve(
         return Targets(one_hot[ids][:, None], tuple((labels[i],) for i in ids))
     if target == ALL:
         weights, names = one_hot, tuple(labels)
-    elif isinstance(target, str | numbers.Integral):
+    elif isinstance(target, str | numbers.Real):
         index = label_id(target)
         weights, names = one_hot[[index]], (labels[index],)
     else:
@@ -120,7 +121,7 @@ def log_probability(
         )
     found = resolve(rest, labels, label_id, given)
     names = None if found.names is None else tuple(tuple(f"{LOG_PROBABILITY}{n}" for n in row) for row in found.names)
-    score = jax.nn.log_sigmoid if problem == MULTI else jax.nn.log_softmax
+    score = jax.nn.log_sigmoid if is_sigmoid(problem, len(labels)) else jax.nn.log_softmax
     return dataclasses.replace(found, names=names, score=score, prefix=LOG_PROBABILITY)
 
 

@@ -1,15 +1,14 @@
 """autorel convert: a checkpoint of any format that we read -> a directory that transformers loads."""
 
-import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
 from autorel_jax.cli.command import Parser, run, warn
 from autorel_jax.cli.flags import add_model_flags
 from autorel_jax.errors import InputError
-from autorel_jax.model.config import PROBLEMS, BertConfig
+from autorel_jax.model.config import BertConfig
 from autorel_jax.text.tokens import load_tokenizer
-from autorel_jax.weights import DTYPES, Checkpoint, check_target, listing, read, write
+from autorel_jax.weights import DTYPES, Changes, Checkpoint, check_target, listing, read, write
 
 PROG = "autorel-convert"
 EXAMPLES = """examples:
@@ -47,7 +46,6 @@ def parser(prog: str = PROG) -> Parser:
         metavar="NAME,NAME",
         help="names of the classes, in the order of the outputs (default: those of the config)",
     )
-    add("--problem-type", choices=PROBLEMS, help="what the head predicts (default: as the config says)")
     add(
         "--force",
         action="store_true",
@@ -60,8 +58,15 @@ def convert(argv: Sequence[str] | None, prog: str) -> None:
     """Reads, writes, and prints what was read and written."""
     args = parser(prog).parse_args(argv)
     target = check_target(args.output, args.force)  # before a long read
-    checkpoint = read(args.source, config=args.config, revision=args.revision)
-    config = with_head_flags(checkpoint.config, args.labels, args.problem_type)
+    checkpoint = read(
+        args.source,
+        config=args.config,
+        revision=args.revision,
+        changes=Changes(label_names(args.labels), args.problem_type, args.rename, args.drop),
+    )
+    config = checkpoint.config
+    if args.problem_type and not config.labels:
+        raise InputError("--problem-type was given, but the checkpoint has no classification head.")
     tokenizer = load_tokenizer(args.vocab or checkpoint.directory, args.cased, checkpoint.config.family)
     warn(args.prog, (*checkpoint.warnings, *tokenizer.warnings, *tokenizer.misfits(config.vocab_size)))
     write(target, config, checkpoint.params, tokenizer, dtype=args.dtype, force=args.force)
@@ -71,17 +76,12 @@ def convert(argv: Sequence[str] | None, prog: str) -> None:
     print(f"wrote {args.output}: {', '.join(sorted(file.name for file in target.iterdir()))}, {args.dtype}")
 
 
-def with_head_flags(config: BertConfig, labels: str | None, problem_type: str | None) -> BertConfig:
-    """The config with the labels and the problem type of the flags."""
-    flag = "--labels" if labels else "--problem-type"
-    if (labels or problem_type) and not config.labels:
-        raise InputError(f"{flag} was given, but the checkpoint has no classification head.")
-    if labels:
-        names = tuple(name.strip() for name in labels.split(","))
-        if len(names) != config.num_labels or len(set(names)) != len(names) or "" in names:
-            raise InputError(f"--labels {labels}: expected {config.num_labels} different names with commas between.")
-        config = dataclasses.replace(config, labels=names)
-    return dataclasses.replace(config, problem_type=problem_type or config.problem_type)
+def label_names(labels: str | None) -> tuple[str, ...]:
+    """`--labels` as names."""
+    names = () if labels is None else tuple(name.strip() for name in labels.split(","))
+    if "" in names:
+        raise InputError(f"--labels {labels}: expected names with commas between.")
+    return names
 
 
 def summary(checkpoint: Checkpoint, config: BertConfig) -> str:

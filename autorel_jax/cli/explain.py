@@ -16,14 +16,28 @@ from autorel_jax.cli.stream import is_pipe, opened, progress_bar, stream
 from autorel_jax.corpus.config import LOCAL
 from autorel_jax.data.row import Columns, Row
 from autorel_jax.data.sources import Corpus, is_source, of_texts, open_corpus
-from autorel_jax.errors import InputError
+from autorel_jax.errors import InputError, one_line
 
 if TYPE_CHECKING:
     from autorel_jax.classifier import Classifier
     from autorel_jax.explaining.config import ExplainConfig
     from autorel_jax.explaining.explainer import Explainer
+    from autorel_jax.model.config import BertConfig
 
 NAMED = 5  # files in a warning
+FOR_FILES = (  # flags without a meaning for texts of the command line
+    "text_column",
+    "pair_column",
+    "label_column",
+    "id_column",
+    "keep_columns",
+    "format",
+    "delimiter",
+    "input_columns",
+    "encoding",
+    "split",
+    "data_dir",
+)
 
 
 def main(argv: Sequence[str] | None = None, prog: str = PROG) -> int:
@@ -77,13 +91,30 @@ def input_corpus(args: argparse.Namespace) -> Corpus:
     """The rows of the sources, or of the texts on the command line."""
     sources = [text for text in args.texts if is_source(text)]
     if not sources:
-        if args.keep_columns:
-            raise InputError("--keep-columns is for files; the texts on the command line have no columns.")
+        given = next((name for name in FOR_FILES if getattr(args, name)), None)
+        if given:
+            raise InputError(
+                f"--{given.replace('_', '-')} is for files, but {one_line(args.texts[0], 60)!r} is none that exists; a "
+                "text on the command line has no columns."
+            )
         return of_texts(text_rows(args.texts, args.pair))
     if len(sources) < len(args.texts) or args.pair:
         raise InputError(f"{sources[0]} is a source of its own; give it alone, without other texts and --pair.")
-    columns = Columns(args.text_column, args.pair_column, args.label_column, args.id_column, args.keep_columns)
-    corpus = open_corpus(sources, columns, encoding=args.encoding, split=args.split, data_dir=args.data_dir)
+    columns = Columns(
+        args.text_column or Columns.text,
+        args.pair_column,
+        args.label_column,
+        args.id_column,
+        args.keep_columns,
+        args.format,
+        args.delimiter,
+        args.input_columns,
+    )
+    encoding = args.encoding or "utf-8"
+    corpus = open_corpus(sources, columns, encoding=encoding, split=args.split, data_dir=args.data_dir)
+    for source in corpus.sources:
+        if source.note:
+            print(f"{args.prog}: {source.note}", file=sys.stderr)
     if corpus.left_out:
         first, more = corpus.left_out[:NAMED], len(corpus.left_out) - NAMED
         listed = ", ".join(first) + (f" and {more} more" if more > 0 else "")
@@ -107,13 +138,23 @@ def text_rows(texts: Sequence[str], pairs: Sequence[str] | None) -> list[Row]:
     return [Row(number, text, pair, None) for number, (text, pair) in numbered]
 
 
+def outputs(config: "BertConfig") -> str:
+    """What the one output of a model is, which its label does not say."""
+    if config.num_labels > 1:
+        return ""
+    if config.problem_type is None:
+        return " (one output: a regression, as no problem_type says otherwise; see --problem-type)"
+    return f" (one output: {'a probability' if config.is_sigmoid else 'a regression'})"
+
+
 def introduced(args: argparse.Namespace) -> "Classifier":
     """The classifier; says on stderr what was loaded and what to beware of."""
     classifier = loaded(args)
     tokenizer, config = classifier.tokenizer, classifier.config
+    labels = ", ".join(config.labels) + outputs(config)
     print(
         f"{args.prog}: {classifier.name}: {config.num_hidden_layers} layers of width {config.hidden_size}, labels "
-        f"{', '.join(config.labels)}; tokenizer {'cased' if tokenizer.cased else 'uncased'} ({tokenizer.why})",
+        f"{labels}; tokenizer {'cased' if tokenizer.cased else 'uncased'} ({tokenizer.why})",
         file=sys.stderr,
     )
     return classifier

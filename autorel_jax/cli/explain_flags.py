@@ -8,7 +8,7 @@ from autorel_jax.cli.command import Parser
 from autorel_jax.cli.flags import Names, add_compute_dtype, add_fields, add_model_flags, given_fields
 from autorel_jax.cli.method_flags import add_method_flags, method_options
 from autorel_jax.corpus.config import ENGINES, JobConfig
-from autorel_jax.data.kinds import HF, STDIN, SUFFIXES, TFDS
+from autorel_jax.data.kinds import COMPRESSED, HF, STDIN, SUFFIXES, TFDS
 from autorel_jax.explaining.config import ExplainConfig
 from autorel_jax.report.view import LEVELS
 
@@ -34,7 +34,8 @@ def parser(prog: str = PROG) -> Parser:
         "texts",
         nargs="+",
         metavar="TEXT",
-        help=f"one or more texts; or files ({', '.join(SUFFIXES)}), folders with such files, patterns such as "
+        help=f"one or more texts; or files ({', '.join(SUFFIXES)}, also with {', '.join(COMPRESSED)} behind), folders "
+        "with such files (but not .json), patterns such as "
         f"'reviews/*.csv', {TFDS}NAME for a prepared TensorFlow data set, {HF}NAME or {HF}NAME:CONFIG for one of the "
         f"Hugging Face hub or a folder of its layout; or {STDIN} for standard input, one text a line",
     )
@@ -92,11 +93,25 @@ def add_text_flags(group: argparse._ArgumentGroup) -> None:
 def add_column_flags(group: argparse._ArgumentGroup) -> None:
     """Adds the flags of what is where in a file of rows."""
     add = group.add_argument
-    add("--text-column", default="text", metavar="NAME", help="default: %(default)s")
+    add("--text-column", metavar="NAME", help="default: text")
     add("--pair-column", metavar="NAME", help="the second text of a pair")
     add("--label-column", metavar="NAME", help="the row's own label, for --target given")
     add("--id-column", metavar="NAME", help="default: the number of the row")
-    add("--encoding", default="utf-8", help="of the files (default: %(default)s)")
+    add("--encoding", metavar="NAME", help="of the files (default: utf-8)")
+    add(
+        "--format",
+        metavar="NAME",
+        help="how the files are written, where the suffix does not tell: text (one text a "
+        "line), csv, tsv, tsv_quoted, tsv_raw, jsonl, json, labelled or parquet; configs/example.toml explains them",
+    )
+    add("--delimiter", metavar="MARK", help="between the columns, such as ';' or tab (default: as the format has it)")
+    add(
+        "--input-columns",
+        type=names,
+        default=(),
+        metavar="NAME,NAME",
+        help="names of all columns of a file without a header",
+    )
     add("--keep-columns", type=names, default=(), metavar="NAME,NAME", help="columns that pass through to the output")
     add("--split", metavar="NAME", help=f"of a data set ({TFDS}NAME, {HF}NAME), such as validation or train[:1000]")
     add("--data-dir", type=Path, metavar="DIR", help="of prepared data sets (default: ~/tensorflow_datasets)")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autorel_jax.cli.command import warn
-from autorel_jax.model.config import COMPUTE_DTYPES
+from autorel_jax.model.config import COMPUTE_DTYPES, PROBLEMS
 from autorel_jax.options import kind_of
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class Names:
 
 
 def add_model_flags(parser: _ActionsContainer) -> None:
-    """Adds what tells where the parts of a model are: --config, --vocab, --cased, --uncased, --revision."""
+    """Adds what tells where the parts of a model are: --config, --vocab, --cased, --uncased, --revision and more."""
     add = parser.add_argument
     add(
         "--config",
@@ -111,6 +111,26 @@ def add_model_flags(parser: _ActionsContainer) -> None:
     )
     case.add_argument("--uncased", action="store_false", dest="cased", default=None, help="the tokenizer lowercases")
     add("--revision", metavar="NAME", help="branch, tag or commit of a model on the hub (default: main)")
+    add(
+        "--problem-type",
+        choices=PROBLEMS,
+        help="what the head predicts (default: as the model's config says; one output of which it says nothing is a "
+        "regression)",
+    )
+    add(
+        "--rename",
+        action="append",
+        default=[],
+        metavar="OLD=NEW",
+        help="tensors of the checkpoint that begin with OLD begin with NEW, such as 'out.=classifier.'; repeatable",
+    )
+    add(
+        "--drop",
+        action="append",
+        default=[],
+        metavar="PATTERN",
+        help="leave out tensors of that name, such as 'loss_fct.*'; repeatable",
+    )
 
 
 def add_compute_dtype(parser: ArgumentParser) -> None:
@@ -133,6 +153,9 @@ def loaded(args: Namespace) -> Classifier:
         vocab=args.vocab,
         cased=args.cased,
         revision=args.revision,
+        problem_type=args.problem_type,
+        rename=args.rename,
+        drop=args.drop,
         dtype=args.dtype,
     )
     warn(args.prog, classifier.warnings)

@@ -22,6 +22,13 @@ from autorel_jax.data.task import TaskConfig
 from autorel_jax.errors import InputError
 from autorel_jax.training.config import TrainConfig, read_train_config
 
+OF_TASK = {  # flags -> the keys of [task] that they override
+    "problem_type": "problem",
+    "format": "format",
+    "delimiter": "delimiter",
+    "skip_unlabelled": "skip_unlabelled",
+}
+
 
 def main(argv: Sequence[str] | None = None, prog: str = PROG) -> int:
     """The console script, under the name `prog`."""
@@ -75,12 +82,16 @@ def resolve(given: dict[str, Any]) -> TrainConfig:
     values.setdefault("data_dir", source.parent)
     names = {field.name for field in dataclasses.fields(TrainConfig)} - {"task"}
     values |= {name: value for name, value in given.items() if name in names}
-    if "class_weights" in given:
-        values["class_weights"] = tuple(given["class_weights"])
+    values |= {name: tuple(given[name]) for name in ("class_weights", "rename", "drop") if name in given}
     for name, value in values.items():
         if isinstance(value, Path):
             values[name] = Path(os.path.expanduser(value)).absolute()  # pathlib's raises for ~nobody
     values["model"] = absolute(given.get("model") or beside(source.parent, values.get("model", "")))
+    for flag, key in OF_TASK.items():
+        if flag in given:
+            values["task"][key] = given[flag]
+    if "input_columns" in given:
+        values["task"]["columns"] = tuple(name.strip() for name in given["input_columns"].split(","))
     return TrainConfig(**values | {"task": TaskConfig(**values["task"])})
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from autorel_jax.cli.command import Parser
 from autorel_jax.cli.flags import add_field
+from autorel_jax.model.config import PROBLEMS
 from autorel_jax.training.config import TrainConfig
 
 PROG = "autorel-train"
@@ -62,6 +63,16 @@ def parser(prog: str = PROG) -> Parser:
     for field in dataclasses.fields(TrainConfig):
         if field.name != "task":
             add_field(fields, TrainConfig, field.name, spellings(field.name), switch=argparse.BooleanOptionalAction)
+    fields.add_argument(
+        "--problem-type", "--problem_type", choices=PROBLEMS, help="what is learnt (default: problem of [task])"
+    )
+    data = made.add_argument_group("how the data are written; over [task]")
+    data.add_argument("--format", metavar="NAME", help="one of the formats that configs/example.toml lists")
+    data.add_argument("--delimiter", metavar="MARK", help="between the columns, such as ';' or tab")
+    data.add_argument(
+        "--input-columns", metavar="NAME,NAME", help="names of all columns of files without a header: [task] columns"
+    )
+    data.add_argument("--skip-unlabelled", action="store_true", help="leave out rows without a label, and count them")
     fields.add_argument("--do_lower_case", action="store_false", dest="cased", help="the same as --no-cased")
     add_place_flags(made.add_argument_group("where it runs"))
     add_ignored_flags(made.add_argument_group("the original's flags without a meaning here: accepted and ignored"))

@@ -60,6 +60,12 @@ def examples(made: DatasetBuilder, name: str, split: str, wanted: Wanted) -> Ite
         yield Record(f"{where}, row {number}", number, values, number)
 
 
+def label_names(made: DatasetBuilder, column: str | None) -> tuple[str, ...]:
+    """The names of the classes of a column; empty where it is no ClassLabel, or where that is not known beforehand."""
+    feature = (made.info.features or {}).get(column)
+    return tuple(getattr(feature, "names", None) or ())
+
+
 def state(made: DatasetBuilder) -> list[Any]:
     """What tells another version of a data set: its configuration, and the commit or times of change of its files."""
     files = made.config.data_files or {}

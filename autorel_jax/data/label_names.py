@@ -6,7 +6,8 @@ Used by splits.py.
 from collections.abc import Iterable
 from typing import Any
 
-from autorel_jax.data.labels import Labelled, is_hot, several, spellings, whole
+from autorel_jax.data.label_ids import spellings, whole
+from autorel_jax.data.labels import Labelled, is_hot, several
 from autorel_jax.errors import InputError, one_line
 
 NOTHING = ("na", "n/a", "<na>", "#n/a", "none", "null")  # what tables write among numbers where there is nothing

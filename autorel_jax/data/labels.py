@@ -4,20 +4,17 @@ N rows, C labels.
 """
 
 import contextlib
-import json
-import math
-import re
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from autorel_jax.data.label_ids import NO, YES, described, known_labels, label_number
 from autorel_jax.data.task import TaskConfig
 from autorel_jax.errors import LARGEST_FLOAT, InputError, one_line
 from autorel_jax.model.config import MULTI, REGRESSION
 
 SHOWN = 10  # accepted labels that a message lists
-YES, NO = ("true", "yes", "t", "y"), ("false", "no", "f", "n")
 
 Labelled = Sequence[tuple[str, Any]]  # of each row: where it stands, for messages, and its label as read
 
@@ -79,66 +76,17 @@ def may_be_labels(value: list[Any], known: dict[str, int]) -> bool:
 
 def accepted(task: TaskConfig) -> dict[str, int]:
     """How a file may write a label -> its number: by `values` if given, else by name or number."""
-    names = {name: i for i, name in enumerate(task.values or task.labels)}
-    numbers = {whole(name): i for name, i in names.items() if whole(name) is not None}
-    # Names such as 1 to 5 would be mixed up with the numbers 0 to 4. One that is written 1.0 is 1 too.
-    if task.values or numbers:
-        return names | {number: i for number, i in numbers.items() if number not in names}
-    return names | {str(i): i for i in range(len(names))}
+    return known_labels(task.values or task.labels, ids=not task.values)
 
 
 def index(value: Any, known: dict[str, int], where: str) -> int:
     """The number of one label."""
-    spelt = spellings(value, where)
-    numbers = [truth(value, known)] if isinstance(value, bool) else map(known.get, spelt)
-    known_number = next((number for number in numbers if number is not None), None)
-    if known_number is not None:
-        return known_number
-    hint = " A test set whose labels are withheld has -1 for all." if spelt[-1] == "-1" else ""
+    number = label_number(value, known, where)
+    if number is not None:
+        return number
+    hint = " A test set whose labels are withheld has -1 for all." if str(value).strip() == "-1" else ""
     listed = ", ".join(map(repr, list(known)[:SHOWN])) + (", …" if len(known) > SHOWN else "")
     raise InputError(f"{where}: the label {one_line(value)!r} is unknown; accepted: {listed}.{hint}")
-
-
-def truth(value: bool, known: dict[str, int]) -> int | None:
-    """The number of a boolean label: of the name true or false in any case, else 1 or 0; never that of its opposite."""
-    words = {name.lower(): i for name, i in known.items() if name.lower() in (YES[0], NO[0])}
-    if words:
-        return words.get(str(value).lower())
-    number = known.get(str(int(value)))
-    opposite = any(i == number and name.lower() in (NO if value else YES) for name, i in known.items())
-    return None if opposite else number
-
-
-def spellings(value: Any, where: str) -> tuple[str, ...]:
-    """How a label may be written in a config: as it stands, and as the whole number that it is."""
-    if isinstance(value, str):
-        text = value.strip()
-        if text:
-            number = whole(text)
-            return (text,) if number is None else (text, number)
-    elif isinstance(value, bool):
-        return (json.dumps(value),)
-    elif isinstance(value, int):
-        return (str(value),)
-    elif isinstance(value, float) and not math.isnan(value):
-        return (str(int(value)), str(value)) if value.is_integer() else (str(value),)
-    raise InputError(f"{where}: {described(value)}; every row needs one.")
-
-
-def described(value: Any) -> str:
-    """For messages: what a label is that is none."""
-    if value is None or isinstance(value, float):
-        return f"the label is {'null' if value is None else value}"
-    return "the label is empty" if isinstance(value, str) else f"{one_line(value)} is no label"
-
-
-def whole(text: str) -> str | None:
-    """The whole number that a string is, 3 for 3.0 too, in its plain spelling; None: it is none."""
-    # Python's own reading would make one label of different ones: 12_3 and 1_23, 1e2 and 100.
-    match = re.fullmatch(r"([+-]?\d+)(\.0*)?", text.strip(), re.ASCII)
-    with contextlib.suppress(ValueError):  # beyond 4,300 digits
-        return str(int(match[1])) if match else None
-    return None
 
 
 def several(value: Any, separator: str, where: str) -> list[Any]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+Label = str | int | float | bool | tuple[str, ...] | None  # a tuple: spellings, of which the first known counts
+
 
 @dataclass(frozen=True)
 class Row:
@@ -13,7 +15,7 @@ class Row:
     id: str | int  # from the id column; else the number from 1 of the line (.txt, .jsonl) or row (the others)
     text: str | list[str]
     pair: str | list[str] | None
-    label: str | None
+    label: Label
     file: str | None = field(default=None, compare=False)  # where it comes from, as UTF-8 holds it; None: from no file
     line: int | None = field(default=None, compare=False)  # from 1, where it begins there; the row without lines
     kept: tuple[Any, ...] = ()  # values of the columns that pass through
@@ -52,8 +54,17 @@ class Columns:
     label: str | None = None
     id: str | None = None
     keep: tuple[str, ...] = ()  # that pass through to the output
+    format: str | None = None  # how the files are written, a name in data/rows.py; None: by the suffix
+    delimiter: str | None = None  # between the columns; None: as the format has it
+    header: tuple[str, ...] = ()  # the names of all columns of files that have no header
 
     @property
     def wanted(self) -> tuple[str | None, ...]:
         """As the readers take them."""
         return (self.text, self.pair, self.label, self.id, *self.keep)
+
+    @property
+    def layout(self) -> list[Any]:
+        """As JSON, how the files are written, where that was said; else empty."""
+        said = [self.format, self.delimiter, list(self.header)]
+        return [said] if any(said) else []

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from autorel_jax.data import hf, tfds
-from autorel_jax.data.kinds import HF, STDIN, STDIN_NAME, SUFFIXES
+from autorel_jax.data.kinds import BY_SUFFIX, COMPRESSED, HF, INSTEAD, STDIN, STDIN_NAME, SUFFIXES, suffix_of
 from autorel_jax.data.lines import Damaged, Lines, check_encoding, read_lines, without_end
 from autorel_jax.data.moments import Moment
-from autorel_jax.data.row import Columns, Rejected, Row
-from autorel_jax.data.tables import Fault, Record, Wanted, csv_table, jsonl, parquet, tsv_table
+from autorel_jax.data.row import Columns, Label, Rejected, Row
+from autorel_jax.data.streams import opened
+from autorel_jax.data.tables import TEXT_FORMATS, Fault, Record, Wanted, parquet, reader_of, without_header
 from autorel_jax.errors import InputError, one_line
 
 if TYPE_CHECKING:
@@ -32,21 +33,37 @@ def read_rows(source: str | Path, columns: Columns | None = None, encoding: str 
     Raises:
       InputError: the file cannot be read, has an unknown suffix or encoding, or lacks a column.
     """
-    wanted = (columns or Columns()).wanted
-    suffix = ".txt" if str(source) == STDIN else Path(source).suffix.lower()
-    if suffix not in SUFFIXES:
-        raise InputError(
-            f"{one_line(source)} is no kind of file that can be read; accepted: {', '.join(SUFFIXES)}, or - "
-            "for standard input."
-        )
+    columns = columns or Columns()
+    wanted, is_stdin = columns.wanted, str(source) == STDIN
     check_encoding(encoding)
-    if str(source) != STDIN and (os.path.isdir(source) or not os.path.exists(source)):
+    if not is_stdin and (os.path.isdir(source) or not os.path.exists(source)):
         problem = "is a directory" if os.path.isdir(source) else "does not exist"
-        raise InputError(f"{source} {problem}; give a file ({', '.join(SUFFIXES)}) or - for standard input.")
-    name = STDIN_NAME if str(source) == STDIN else printable(source)
-    if suffix == ".parquet":
-        return as_rows(parquet(Path(source), wanted), name, wanted)
-    return as_rows(_records(source, name, wanted, encoding, READERS[suffix]), name, wanted)
+        raise InputError(
+            f"{one_line(source)} {problem}; give a file ({', '.join(SUFFIXES)}) or {STDIN} for standard input, where a "
+            "text that looks like a file's name can be given too."
+        )
+    kind = columns.format or ("text" if is_stdin else kind_of(source))
+    name = STDIN_NAME if is_stdin else printable(source)
+    if kind not in FORMATS:
+        raise InputError(f"format={kind!r} is unknown; accepted: {', '.join(FORMATS)}.")
+    if kind == "parquet":
+        if is_stdin or columns.delimiter or Path(source).suffix.lower() in COMPRESSED:
+            raise InputError(f"{name}: .parquet is read from a file, compresses itself and has no delimiter.")
+        return as_rows(parquet(Path(source), wanted, columns.header), name, wanted)
+    reader = READERS[kind] if columns.delimiter is None else reader_of(kind, columns.delimiter)
+    return as_rows(_records(source, name, columns, encoding, reader), name, wanted)
+
+
+def kind_of(source: str | Path) -> str:
+    """The format of a file by its suffix; an InputError where that is not read says what to do."""
+    suffix = suffix_of(source)
+    if suffix in BY_SUFFIX:
+        return BY_SUFFIX[suffix]
+    instead = f"; {INSTEAD[suffix]}" if suffix in INSTEAD else ", or say what it is: --format"
+    raise InputError(
+        f"{one_line(source)} is no kind of file that can be read; accepted: {', '.join(SUFFIXES)}, compressed or not "
+        f"({', '.join(COMPRESSED)}), or {STDIN} for standard input{instead}."
+    )
 
 
 def printable(path: str | Path) -> str:
@@ -55,23 +72,35 @@ def printable(path: str | Path) -> str:
 
 
 def read_tfds(name: str, split: str, folder: Path, columns: Columns) -> Iterator[Row | Rejected]:
-    """The rows of a split of a TensorFlow data set that is in the folder; labels are numbers.
+    """The rows of a split of a TensorFlow data set that is in the folder; a ClassLabel is its name, or else its id.
 
     Raises:
       InputError: the package, the data set, the split or a feature is not there.
     """
     wanted = columns.wanted
-    return as_rows(tfds.examples(name, split, wanted, folder), f"{name} {split}", wanted)
+    records = tfds.examples(name, split, wanted, folder)
+    names = tfds.feature_names(name, columns.label, folder) if columns.label else ()
+    return as_rows(by_class(records, names), f"{name} {split}", wanted)
 
 
 def read_hf(made: "DatasetBuilder", name: str, split: str, columns: Columns) -> Iterator[Row | Rejected]:
-    """The rows of a split of a Hugging Face data set (NAME or NAME:CONFIG), streamed; labels are numbers.
+    """The rows of a split of a Hugging Face data set (NAME or NAME:CONFIG), streamed; labels likewise.
 
     Raises:
       InputError: the split or a column is not there, or cannot be read.
     """
     wanted = columns.wanted
-    return as_rows(hf.examples(made, name, split, wanted), f"{HF}{name} {split}", wanted)
+    records = hf.examples(made, name, split, wanted)
+    return as_rows(by_class(records, hf.label_names(made, columns.label)), f"{HF}{name} {split}", wanted)
+
+
+def by_class(records: Iterable[Record], names: Sequence[str]) -> Iterator[Record]:
+    """The records, a label by its class's name in the data set, or else by its id; without names as they are."""
+    for record in records:
+        text, pair, label, *more = record.values
+        if isinstance(label, int) and 0 <= label < len(names):
+            record = record._replace(values=(text, pair, (names[label], f"id:{label}"), *more))
+        yield record
 
 
 def as_rows(records: Iterable[Record | Fault], name: str, wanted: Wanted) -> Iterator[Row | Rejected]:
@@ -90,15 +119,16 @@ def as_rows(records: Iterable[Record | Fault], name: str, wanted: Wanted) -> Ite
 
 
 def _records(
-    source: str | Path, name: str, wanted: Wanted, encoding: str, reader: Callable[..., Iterator[Record | Fault]]
+    source: str | Path, name: str, columns: Columns, encoding: str, reader: Callable[..., Iterator[Record | Fault]]
 ) -> Iterator[Record | Fault]:
     with _open(source) as stream:
-        yield from reader(read_lines(stream, name, encoding), name, wanted)
+        rows = reader(read_lines(stream, name, encoding), name, columns.wanted, columns.header)
+        yield from without_header(rows, columns.wanted, "--input-columns") if columns.header else rows
 
 
 def _open(source: str | Path) -> contextlib.AbstractContextManager[BinaryIO]:
     # Standard input is the caller's: it stays open.
-    return contextlib.nullcontext(sys.stdin.buffer) if str(source) == STDIN else open(source, "rb")
+    return contextlib.nullcontext(sys.stdin.buffer) if str(source) == STDIN else opened(source)
 
 
 def _row(record: Record, name: str, wanted: Wanted) -> Row:
@@ -121,15 +151,19 @@ def _text(value: Any, column: str) -> str | list[str]:
     raise InputError(f"{column!r} is {shown}; a text is a string or a list of strings.")
 
 
-def _label(value: Any) -> str | None:
-    return value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+def _label(value: Any) -> Label:
+    """A label as data/label_ids.py takes it; what it does not take is shown as JSON."""
+    if value is None or isinstance(value, str | bool | int | float | tuple):
+        return value
+    return json.dumps(value, ensure_ascii=False, default=str)
 
 
 def _plain(lines: Lines, name: str, wanted: Wanted, header: Sequence[str] = ()) -> Iterator[Record | Fault]:
-    named = [column for column in wanted[1:] if column]
+    named = [*header, *(column for column in wanted[1:] if column)]
     if named:
         raise InputError(
-            f"{name} is plain text without columns, but {named[0]!r} was asked for; use .tsv, .csv or .jsonl."
+            f"{name} is plain text without columns, but {named[0]!r} was asked for; use .tsv, .csv or .jsonl, or say "
+            "what it is: --format."
         )
     for number, line in lines:
         where = f"{name}, line {number}"
@@ -139,4 +173,5 @@ def _plain(lines: Lines, name: str, wanted: Wanted, header: Sequence[str] = ()) 
             yield Record(where, number, (without_end(line), None, None, None), number)
 
 
-READERS = dict(zip(SUFFIXES, (_plain, tsv_table, csv_table, jsonl, parquet), strict=True))
+READERS = {"text": _plain, **TEXT_FORMATS}  # format -> its reader
+FORMATS = (*READERS, "parquet")

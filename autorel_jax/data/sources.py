@@ -10,16 +10,18 @@ import hashlib
 import itertools
 import json
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from autorel_jax.data.kinds import HF, STDIN, STDIN_NAME, SUFFIXES, TFDS
+from autorel_jax.data.kinds import HF, IN_FOLDERS, STDIN, STDIN_NAME, SUFFIXES, TFDS, suffix_of
 from autorel_jax.data.row import Columns, Rejected, Row, reject
 from autorel_jax.errors import InputError
 
 ENDS = tuple({"/", os.sep})  # of a folder's name
 WILD = set("*?[")  # what makes a name a pattern
+FILE_NAME = re.compile(r".*[^./\\]\.[A-Za-z][A-Za-z0-9]{1,7}", re.ASCII)  # with a suffix; not U.S., 3.5 or "no..."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,6 +32,7 @@ class Source:
     rows: Callable[[], Iterator[Row | Rejected]]  # from the beginning
     state: Any  # JSON; another one means that the rows may be others
     path: Path | None = None  # of a file
+    note: str | None = None  # what was assumed of it
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +48,8 @@ class Corpus:
     def state(self) -> Any:
         """What tells whether these are the rows that they were: names, sizes, times of change, columns."""
         columns = [self.columns.text, self.columns.pair, self.columns.label, self.columns.id, *self.columns.keep]
-        return {"sources": [[source.name, source.state] for source in self.sources], "columns": columns}
+        sources = [[source.name, source.state] for source in self.sources]
+        return {"sources": sources, "columns": columns + self.columns.layout}
 
     def rows(self) -> Iterator[Row | Rejected]:
         """All rows in order; one whose text is empty, or that holds a lone surrogate, is Rejected.
@@ -104,14 +108,17 @@ def surrogate(value: Any) -> str | None:
 
 
 def is_source(text: str) -> bool:
-    """Whether an argument names a source: `-`, a data set, or one word that is a file's, folder's or pattern's name."""
-    if text == STDIN or text.startswith((TFDS, HF)):
+    """Whether an argument names a source: `-`, a data set, a file or folder that exists, or what looks like one.
+
+    That is one word with a suffix, a pattern, or a name that ends in a slash.
+    """
+    if text == STDIN or text.startswith((TFDS, HF)) or os.path.isfile(text):
         return True
     if len(text.split()) != 1 or "\0" in text:
         return False
-    has_suffix = Path(text).suffix.lower() in SUFFIXES or text.endswith(ENDS)  # "reveiws/" is a folder, though none
     is_pattern = "/" in text and ("*" in text or "[" in text)  # "and/or?" is a text
-    return has_suffix or is_pattern or (len(text) < 1024 and os.path.isdir(text))
+    is_path = suffix_of(text) in SUFFIXES or FILE_NAME.fullmatch(text) or text.endswith(ENDS)  # "reveiws/" too
+    return bool(is_path) or is_pattern or (len(text) < 1024 and os.path.isdir(text))
 
 
 def open_corpus(
@@ -125,7 +132,7 @@ def open_corpus(
     """The corpus of those sources.
 
     Args:
-      names: each a file (.txt, .tsv, .csv, .jsonl or .parquet), a folder with such files at any depth (outputs of
+      names: each a file (SUFFIXES in kinds.py, compressed or not), a folder with such files at any depth (outputs of
         ours are left out), a pattern such as `reviews/*.csv`, `tfds:NAME`, or `hf:NAME` or `hf:NAME:CONFIG`; or `-`
         alone for standard input.
       columns: what is where in the files.
@@ -171,7 +178,7 @@ def files(name: str) -> list[str]:
         return [name]
     if WILD & set(name) and not os.path.exists(name):
         matches = sorted(path for path in glob.glob(name, recursive=True) if os.path.isfile(path))
-        matches = [path for path in matches if Path(path).suffix.lower() in SUFFIXES and not is_by_product(Path(path))]
+        matches = [path for path in matches if suffix_of(path) in SUFFIXES and not is_by_product(Path(path))]
         if not matches:
             raise InputError(f"No file matches {name}; accepted: files that end in {', '.join(SUFFIXES)}.")
         return matches
@@ -179,10 +186,10 @@ def files(name: str) -> list[str]:
         if name.endswith(ENDS):
             raise InputError(f"{name} is no folder that exists; give one with files that end in {', '.join(SUFFIXES)}.")
         return [name]  # where it is opened it is refused
-    inside = sorted(path for path in Path(name).rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    inside = sorted(path for path in Path(name).rglob("*") if suffix_of(path) in IN_FOLDERS and path.is_file())
     inputs = [str(path) for path in inside if not is_by_product(path.relative_to(name))]
     if not inputs:
-        raise InputError(f"{name} holds no file to explain; accepted: files that end in {', '.join(SUFFIXES)}.")
+        raise InputError(f"{name} holds no file to explain; accepted: files that end in {', '.join(IN_FOLDERS)}.")
     return inputs
 
 
@@ -201,14 +208,19 @@ def without_outputs(name: str) -> tuple[list[str], list[str]]:
 
 def file(name: str, columns: Columns, encoding: str) -> Source:
     """The source of a file, or of standard input."""
+    from autorel_jax.data.assumed import assumed_delimiter, assumption
     from autorel_jax.data.rows import read_rows
 
     read_rows(name, columns, encoding)  # refuses now what is no file, and reads nothing yet
     if name == STDIN:
         return Source(STDIN_NAME, lambda: read_rows(name, columns, encoding), None)
     there = os.stat(name)
-    state = [os.path.abspath(name), there.st_size, there.st_mtime_ns, encoding]
-    return Source(name, lambda: read_rows(name, columns, encoding), state, Path(name))
+    state, note = [os.path.abspath(name), there.st_size, there.st_mtime_ns, encoding], None
+    if os.path.isfile(name):  # a pipe can be read once
+        mark = assumed_delimiter(name, columns, encoding)
+        if mark is not None:
+            columns, note = dataclasses.replace(columns, delimiter=mark), assumption(name, mark)
+    return Source(name, lambda: read_rows(name, columns, encoding), state, Path(name), note)
 
 
 def hf_set(name: str, split: str, columns: Columns) -> Source:

@@ -3,7 +3,6 @@
 `read_split` reads one split, `settle` names the labels of a task that does not. N rows, C labels.
 """
 
-import contextlib
 import dataclasses
 import os
 from collections.abc import Iterator, Sequence
@@ -15,16 +14,17 @@ import numpy as np
 
 from autorel_jax.data import label_names, labels, tfds
 from autorel_jax.data.clean import clean
-from autorel_jax.data.lines import Damaged, check_encoding, read_lines
+from autorel_jax.data.kinds import BY_SUFFIX, suffix_of
+from autorel_jax.data.lines import check_encoding
 from autorel_jax.data.moments import Moment
-from autorel_jax.data.tables import TABLE_FORMATS, Record, read_table
+from autorel_jax.data.tables import TABLE_FORMATS, Record, read_table, without_header
 from autorel_jax.data.task import DEV, SPLITS, TRAIN, TaskConfig
 from autorel_jax.errors import InputError, one_line
 from autorel_jax.model.config import MULTI, REGRESSION
 from autorel_jax.text.tokens import encodable
 
 HOLD_OUT_SEED = 0  # of the rows held out as dev; not the run's seed, so that runs are compared on the same rows
-SUFFIXES = {".tsv": "tsv", ".csv": "csv", ".jsonl": "jsonl", ".parquet": "parquet"}
+SUFFIXES = {suffix: name for suffix, name in BY_SUFFIX.items() if name in TABLE_FORMATS}
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +36,7 @@ class Split:
     pairs: list[str] | None  # the second texts; None: the task has none
     labels: np.ndarray  # int32 [N]; multi-label: float32 [N, C] of 0 and 1; regression: float32 [N]
     ids: list[str | int] | None  # None: the task names no id column
+    left_out: int = 0  # rows without a label; see TaskConfig.skip_unlabelled
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -44,7 +45,7 @@ class Split:
         """Some of the rows, by their places."""
         pick = [None if column is None else [column[row] for row in rows] for column in (self.texts, self.pairs)]
         ids = None if self.ids is None else [self.ids[row] for row in rows]
-        return Split(self.name, *pick, self.labels[np.asarray(rows, np.int64)], ids)
+        return Split(self.name, *pick, self.labels[np.asarray(rows, np.int64)], ids, self.left_out)
 
 
 def read_split(task: TaskConfig, split: str, folder: Path, seed: int = HOLD_OUT_SEED) -> Split:
@@ -93,6 +94,8 @@ def settle(task: TaskConfig, folder: Path) -> TaskConfig:
     names = tfds.label_names(task, folder) if task.tfds else ()
     if not names:
         labelled = [(record.where, record.values[2]) for record in records(task, TRAIN, task.train, folder)]
+        if task.skip_unlabelled:
+            labelled = [(where, label) for where, label in labelled if not is_missing(label, task)]
         if not labelled:
             raise nothing(task, TRAIN, task.train, folder)
         names = label_names.distinct(labelled, task.separator if task.problem == MULTI else None)
@@ -124,8 +127,8 @@ def records(task: TaskConfig, split: str, name: str, folder: Path) -> Iterator[R
             f"{path} {problem}: the {split} data of {task.name}. Put it into {folder}, or give its folder (--data-dir)."
         )
     check_encoding(task.encoding)
-    rows = read_table(path, kind(task, path), wanted, task.columns, task.encoding)
-    return without_header(rows, wanted) if task.columns else with_header(rows, task, path, wanted)
+    rows = read_table(path, kind(task, path), wanted, task.columns, task.encoding, task.delimiter)
+    return without_header(rows, wanted, "[task] columns") if task.columns else rows
 
 
 def located(folder: Path, name: str) -> Path:
@@ -133,51 +136,9 @@ def located(folder: Path, name: str) -> Path:
     return folder / os.path.expanduser(name)  # pathlib's raises for ~nobody
 
 
-def without_header(rows: Iterator[Record], wanted: Sequence[str | None]) -> Iterator[Record]:
-    """The records of a file that is said to have no header, or InputError where its first row is one."""
-    for number, record in enumerate(rows):
-        pairs = [(value, name) for value, name in zip(record.values, wanted, strict=True) if name is not None]
-        if not number and all(str(value).strip().lower() == name.lower() for value, name in pairs):
-            raise InputError(f"{record.where}: the file has a header; leave out [task] columns.")
-        yield record
-
-
-def with_header(rows: Iterator[Record], task: TaskConfig, path: Path, wanted: Sequence[str | None]) -> Iterator[Record]:
-    """The records; where the first line is no header, what is wrong with it says so."""
-    try:
-        first = next(rows, None)
-    except InputError as error:
-        said = str(error)
-        with contextlib.suppress(OSError):
-            said += hint(task, path, wanted)
-        raise InputError(said) from None
-    if first is not None:
-        yield first
-        yield from rows
-
-
-def hint(task: TaskConfig, path: Path, wanted: Sequence[str | None]) -> str:
-    """What to do where the first line of a .csv or .tsv file has none of the columns, or another separator."""
-    separator = {"csv": ",", "tsv": "\t", "tsv_quoted": "\t", "tsv_raw": "\t"}.get(kind(task, path))
-    if separator is None:
-        return ""
-    with path.open("rb") as stream:
-        lines = (line for _, line in read_lines(stream, str(path), task.encoding) if line.strip())
-        line = next(lines, Damaged("", ""))
-    if isinstance(line, Damaged):
-        return ""
-    others = [mark for mark in (";", "\t", ",") if mark in line]
-    if separator not in line and others:
-        name = "a comma" if separator == "," else "a tab"
-        return f" The separator seems to be {others[0]!r}, not {name}: write the file anew, or set [task] format."
-    if any(name in line for name in wanted if name):
-        return ""
-    return " If the file has no header, name its columns: [task] columns."
-
-
 def kind(task: TaskConfig, path: Path) -> str:
     """The format of a file: one of TABLE_FORMATS, as the task says or by its suffix."""
-    name = task.format or SUFFIXES.get(path.suffix.lower())
+    name = task.format or SUFFIXES.get(suffix_of(path))
     if name in TABLE_FORMATS:
         return name
     if task.format:
@@ -188,9 +149,12 @@ def kind(task: TaskConfig, path: Path) -> str:
 
 
 def _split(task: TaskConfig, split: str, name: str, folder: Path) -> Split:
-    texts, pairs, labelled, ids = [], [], [], {}
+    texts, pairs, labelled, ids, left_out = [], [], [], {}, 0
     for record in records(task, split, name, folder):
         text, pair, label, row = record.values
+        if task.skip_unlabelled and is_missing(label, task):
+            left_out += 1
+            continue
         texts.append(_text(task, text, task.text, record.where))
         if task.pair is not None:
             pairs.append(_text(task, pair, task.pair, record.where))
@@ -201,8 +165,20 @@ def _split(task: TaskConfig, split: str, name: str, folder: Path) -> Split:
         raise nothing(task, split, name, folder)
     encoded = labels.encode(task, labelled)
     return Split(
-        split, texts, pairs if task.pair is not None else None, encoded, list(ids) if task.id is not None else None
+        split,
+        texts,
+        pairs if task.pair is not None else None,
+        encoded,
+        list(ids) if task.id is not None else None,
+        left_out,
     )
+
+
+def is_missing(label: Any, task: TaskConfig) -> bool:
+    """Whether a row has no label: null, NaN, an empty field. An empty field of a multi-label row is no labels."""
+    if isinstance(label, str):
+        return task.problem != MULTI and label.strip().lower() in ("", "nan")
+    return label is None or label != label
 
 
 def nothing(task: TaskConfig, split: str, name: str, folder: Path) -> InputError:

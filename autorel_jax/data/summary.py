@@ -22,9 +22,10 @@ def summary(split: Split, lengths: Sequence[int], max_length: int, labels: Seque
     cut = int((lengths > max_length).sum())
     empty = sum(not text.strip() for text in split.texts)
     empty += sum(not text.strip() for text in split.pairs or ())
+    unlabelled = f"; {_count(split.left_out, 'row')} without a label left out" if split.left_out else ""
     at = ", ".join(f"{percent} % of rows {_percentile(lengths, percent)}" for percent in PERCENTILES)
     return [
-        f"{split.name}: {_count(len(split), 'row')}",
+        f"{split.name}: {_count(len(split), 'row')}{unlabelled}",
         f"  {_targets(split.labels, labels)}",
         f"  tokens: at most {at}, all {lengths.max()}",
         f"  {_count(cut, 'row')} ({_percent(cut, len(split))}) longer than max_length={max_length} and cut; "

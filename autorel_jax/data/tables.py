@@ -7,15 +7,18 @@ without a header, the names of all columns. Used by rows.py and splits.py.
 
 import csv
 import difflib
+import functools
+import itertools
 import json
 import re
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from autorel_jax.data.lines import Damaged, Lines, read_lines, without_end
 from autorel_jax.data.moments import are_moments, moments
+from autorel_jax.data.streams import opened
 from autorel_jax.errors import InputError, one_line
 
 if TYPE_CHECKING:
@@ -28,6 +31,9 @@ LARGEST_FIELD = (
     2**24
 )  # characters in a .csv field: a book, which csv's own limit of 131,072 is not; an open quote reads as much
 TSV_FIELD = re.compile(r'"((?:[^"]|"")*)"(?=\t|\Z)|([^\t]*)')  # quoted as a whole, or as it stands
+
+
+COLUMNS = "[task] columns or --input-columns"  # what names the columns of a file without header
 
 
 class Record(NamedTuple):
@@ -47,9 +53,11 @@ class Fault(NamedTuple):
     line: int
 
 
-def csv_table(lines: Lines, name: str, wanted: Wanted, header: Sequence[str] = ()) -> Iterator[Record | Fault]:
+def csv_table(
+    lines: Lines, name: str, wanted: Wanted, header: Sequence[str] = (), delimiter: str = ","
+) -> Iterator[Record | Fault]:
     """Quoted as RFC 4180 says, newlines in quotes included."""
-    return _table(_csv_fields(lines, ","), name, wanted, header)
+    return _table(_csv_fields(lines, delimiter), name, wanted, header)
 
 
 def tsv_quoted(lines: Lines, name: str, wanted: Wanted, header: Sequence[str] = ()) -> Iterator[Record | Fault]:
@@ -62,9 +70,11 @@ def tsv_table(lines: Lines, name: str, wanted: Wanted, header: Sequence[str] = (
     return _table(_tsv_fields(lines), name, wanted, header)
 
 
-def tsv_raw(lines: Lines, name: str, wanted: Wanted, header: Sequence[str] = ()) -> Iterator[Record | Fault]:
+def tsv_raw(
+    lines: Lines, name: str, wanted: Wanted, header: Sequence[str] = (), delimiter: str = "\t"
+) -> Iterator[Record | Fault]:
     """A row is one line, and a quote is a character like any other: GLUE's way."""
-    return _table(_raw_fields(lines), name, wanted, header)
+    return _table(_raw_fields(lines, delimiter), name, wanted, header)
 
 
 def labelled(lines: Lines, name: str, wanted: Wanted, header: Sequence[str] = ()) -> Iterator[Record | Fault]:
@@ -83,6 +93,55 @@ def jsonl(lines: Lines, name: str, wanted: Wanted, header: Sequence[str] = ()) -
                 yield Record(where, number, tuple(_value(item, column) for column in wanted), number)
             except InputError as error:
                 yield Fault(where, str(error), number)
+
+
+def json_table(lines: Lines, name: str, wanted: Wanted, header: Sequence[str] = ()) -> Iterator[Record | Fault]:
+    """A JSON list of objects, held in memory; or, as in .jsonl, an object a line."""
+    _no_header(name, header)
+    lines = iter(lines)
+    first = next(((number, line) for number, line in lines if line.strip() or isinstance(line, Damaged)), None)
+    if first is None:
+        return
+    lines = itertools.chain([first], lines)
+    if isinstance(first[1], Damaged) or is_object(first[1]):
+        yield from jsonl(lines, name, wanted)
+        return
+    for number, item in enumerate(_items(lines, name), 1):
+        where = f"{name}, item {number}"
+        try:
+            if not isinstance(item, dict):
+                raise InputError(f"a JSON {type(item).__name__}; each item of the list is an object.")
+            yield Record(where, number, tuple(_value(item, column) for column in wanted), number)
+        except InputError as error:
+            yield Fault(where, str(error), number)
+
+
+def is_object(line: str) -> bool:
+    """Whether a line is a whole JSON object."""
+    try:
+        return isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _items(lines: Lines, name: str) -> list[Any]:
+    """The items of a JSON list that stands on these lines."""
+    texts = []
+    for number, line in lines:
+        if isinstance(line, Damaged):
+            raise InputError(f"{name}, line {number}: {line.reason}")
+        texts.append(line)
+    try:
+        found = json.loads("".join(texts))
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{name} is not valid JSON ({one_line(error)}).") from None
+    if isinstance(found, list):
+        return found
+    inside = [key for key, value in found.items() if isinstance(value, list)] if isinstance(found, dict) else []
+    hint = f" Its rows may be those under {one_line(inside[0])!r}: write that list alone." if inside else ""
+    raise InputError(
+        f"{name} holds a JSON {type(found).__name__}; expected a list of objects, or an object a line.{hint}"
+    )
 
 
 def parquet(path: Path, wanted: Wanted, header: Sequence[str] = ()) -> Iterator[Record | Fault]:
@@ -134,12 +193,35 @@ TEXT_FORMATS = {
     "tsv_raw": tsv_raw,
     "csv": csv_table,
     "jsonl": jsonl,
+    "json": json_table,
     "labelled": labelled,
 }
+TABS = {"tab": "\t", "\\t": "\t"}  # how a tab may be written on a command line
 TABLE_FORMATS = (*TEXT_FORMATS, "parquet")
 
 
-def read_table(path: Path, kind: str, wanted: Wanted, header: Sequence[str], encoding: str) -> Iterator[Record]:
+DIVIDED = ("csv", "tsv", "tsv_quoted", "tsv_raw", "text")  # formats whose columns a delimiter separates
+
+
+def reader_of(kind: str, delimiter: str | None) -> Callable[..., Iterator[Record | Fault]]:
+    """The reader of one of TEXT_FORMATS (or of text), with another delimiter than its own where one is given.
+
+    Raises:
+      InputError: the format has no delimiter, or that is none.
+    """
+    if delimiter is None:
+        return TEXT_FORMATS[kind]
+    if kind not in DIVIDED:
+        raise InputError(f"delimiter={delimiter!r} is for {', '.join(DIVIDED)}, but the format is {kind}.")
+    mark = TABS.get(delimiter, delimiter)
+    if len(mark) != 1 or mark in '"\r\n':
+        raise InputError(f"delimiter={delimiter!r}: expected one character, such as ';', or tab.")
+    return functools.partial(tsv_raw if kind == "tsv_raw" else csv_table, delimiter=mark)
+
+
+def read_table(
+    path: Path, kind: str, wanted: Wanted, header: Sequence[str], encoding: str, delimiter: str | None = None
+) -> Iterator[Record]:
     """The records of a file of one of TABLE_FORMATS, of which every row must be in order.
 
     Raises:
@@ -147,13 +229,26 @@ def read_table(path: Path, kind: str, wanted: Wanted, header: Sequence[str], enc
     """
     try:
         if kind == "parquet":
+            if delimiter is not None:
+                reader_of(kind, delimiter)  # raises
             yield from _faultless(parquet(path, wanted, header))
             return
-        with open(path, "rb") as stream:
+        read = reader_of(kind, delimiter)
+        with opened(path) as stream:
             lines = read_lines(stream, str(path), encoding)
-            yield from _faultless(TEXT_FORMATS[kind](lines, str(path), wanted, header))
+            yield from _faultless(read(lines, str(path), wanted, header))
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or one_line(error)}.") from None
+
+
+def without_header(rows: Iterator[Record | Fault], wanted: Wanted, instead: str) -> Iterator[Record | Fault]:
+    """The records of a file that is said to have no header; an InputError where its first row is one."""
+    for number, record in enumerate(rows):
+        if not number and isinstance(record, Record):
+            pairs = [(value, name) for value, name in zip(record.values, wanted, strict=True) if name is not None]
+            if all(str(value).strip().lower() == name.lower() for value, name in pairs):
+                raise InputError(f"{record.where}: the file has a header; leave out {instead}.")
+        yield record
 
 
 def _faultless(records: Iterator[Record | Fault]) -> Iterator[Record]:
@@ -183,7 +278,10 @@ def _table(rows: Fields, name: str, wanted: Wanted, header: Sequence[str]) -> It
         if isinstance(header, str):
             raise InputError(f"{name}, line {line}: {header}")
         expected = f"the header has {len(header)}"
-    places = [None if column is None else place(header, column, name) for column in wanted]
+    try:
+        places = [None if column is None else place(header, column, name) for column in wanted]
+    except InputError as error:
+        raise InputError(f"{error}{hint(header, wanted)}") from None
     for number, (line, fields) in enumerate(rows, 1):
         where = f"{name}, row from line {line}"
         if not isinstance(fields, str) and len(fields) != len(header):
@@ -195,6 +293,17 @@ def _table(rows: Fields, name: str, wanted: Wanted, header: Sequence[str]) -> It
             yield Fault(where, fields, line)
         else:
             yield Record(where, number, tuple(None if at is None else fields[at] for at in places), line)
+
+
+def hint(header: Sequence[str], wanted: Wanted) -> str:
+    """What to do where a first line has not the columns: it may be divided by another mark, or be no header."""
+    mark = next((mark for mark in (";", "\t", "|", ",") if len(header) == 1 and mark in header[0]), None)
+    if mark is not None:
+        shown = "tab" if mark == "\t" else mark
+        return f" The separator seems to be {mark!r}: give --delimiter {shown!r}, or set [task] delimiter = {shown!r}."
+    if any(name in header for name in wanted if name):
+        return ""
+    return f" If the file has no header, name its columns: {COLUMNS}."
 
 
 class _Returnable:
@@ -242,12 +351,12 @@ def _csv_fields(lines: Lines, delimiter: str) -> Fields:
             yield first, reason or fields
 
 
-def _raw_fields(lines: Lines) -> Fields:
+def _raw_fields(lines: Lines, delimiter: str) -> Fields:
     for number, line in lines:
         if isinstance(line, Damaged):
             yield number, line.reason
         elif line := without_end(line):
-            yield number, line.split("\t")
+            yield number, line.split(delimiter)
 
 
 def _labelled_fields(lines: Lines) -> Fields:
@@ -312,4 +421,4 @@ def _value(item: dict[str, Any], column: str | None) -> Any:
 
 def _no_header(name: str, header: Sequence[str]) -> None:
     if header:
-        raise InputError(f"{name} names its columns itself; leave out [task] columns.")
+        raise InputError(f"{name} names its columns itself; leave out {COLUMNS}.")

@@ -26,6 +26,7 @@ class TaskConfig:
     dev_fraction: float = 0.0  # of train, held out as dev where there is no dev
     tfds: str | None = None  # TensorFlow Datasets' name, such as glue/sst2, instead of files
     format: str | None = None  # one of TABLE_FORMATS in data/tables.py; None: by the file's suffix
+    delimiter: str | None = None  # between the columns of a file; None: as its format has it
     columns: tuple[str, ...] = ()  # names of the columns of a file that has no header
     text: str = "text"  # the name of the text's column
     pair: str | None = None  # of the second text's
@@ -37,6 +38,7 @@ class TaskConfig:
     separator: str = ","  # between the labels of a multi-label row
     clean: bool = False  # as the original's clean_str: see data/clean.py
     encoding: str = "utf-8"
+    skip_unlabelled: bool = False  # leave out rows whose label is missing; they are counted
 
     def __post_init__(self):
         if self.problem not in PROBLEMS:
@@ -55,6 +57,11 @@ class TaskConfig:
             raise InputError("[task] has a single label; a classification needs at least two.")
         if not 0 <= self.dev_fraction < 1:
             raise InputError(f"[task] dev_fraction={self.dev_fraction}: expected at least 0 and less than 1.")
+        if self.problem != MULTI and self.separator != ",":
+            raise InputError(
+                f"[task] separator={self.separator!r} stands between the labels of a multi-label row, and this is no "
+                "multi-label task; between columns stands delimiter."
+            )
         if self.problem == MULTI and not self.separator:
             raise InputError("[task] separator is empty; set what stands between the labels of a multi-label row.")
         if self.dev and self.dev_fraction:

@@ -65,9 +65,14 @@ def examples(name: str, split: str, wanted: Wanted, folder: Path) -> Iterator[Re
 
 def label_names(task: TaskConfig, folder: Path) -> tuple[str, ...]:
     """The names of the label's classes; empty where it is no ClassLabel."""
-    features = prepared(task.tfds, folder).info.features
-    place(list(features), task.label, task.tfds)
-    return class_names(features[task.label])
+    return feature_names(task.tfds, task.label, folder)
+
+
+def feature_names(name: str, column: str, folder: Path) -> tuple[str, ...]:
+    """The names of a feature's classes, likewise."""
+    features = prepared(name, folder).info.features
+    place(list(features), column, name)
+    return class_names(features[column])
 
 
 def prepared(name: str, folder: Path) -> Any:

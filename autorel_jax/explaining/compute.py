@@ -53,7 +53,8 @@ class Computer:
         self.settings = settings_of(classifier, config)
         tokenizer = classifier.tokenizer
         ids = {"pad": tokenizer.pad_id, "mask": tokenizer.mask_id}
-        self.values = self.method.values(classifier.config, ids)
+        with classifier.precision():
+            self.values = self.method.values(classifier.config, ids)
         self.mesh = sharding.make_mesh(devices) if len(devices) > 1 else None
         self.params = classifier.params
         if self.mesh:
@@ -106,7 +107,8 @@ class Computer:
         texts = Texts(batch.ids, batch.mask, batch.types, self.method.units(here, batch.ids.shape))
         if self.mesh:
             texts, weights = jax.device_put((texts, weights), sharding.by_rows(self.mesh))
-        return token_scores(self.settings, self.params, texts, weights, self.values)
+        with self.classifier.precision():
+            return token_scores(self.settings, self.params, texts, weights, self.values)
 
     def each(self, rows: Rows, places: Places, result: Result) -> Iterator[Answer]:
         """The Answer of each row of a batch, whose Result is on the host."""

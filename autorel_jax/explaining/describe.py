@@ -11,6 +11,7 @@ import numpy as np
 from autorel_jax.attribution.method import Method, Outcome
 from autorel_jax.attribution.targets import Targets
 from autorel_jax.data.row import Row
+from autorel_jax.errors import one_line
 from autorel_jax.explaining.compute import Answer, Computer
 from autorel_jax.report.explanation import Explanation, Prediction
 from autorel_jax.text.tokens import Tokens
@@ -94,7 +95,7 @@ def explanation(
         word_splitter=tokens.splitter,
         explained=float(scores.sum(dtype=np.float64)),
         truncated_tokens=tokens.truncated,
-        warnings=(*tokens.warnings, *doubts(known.method, tokens, scores, outcome)),
+        warnings=(*tokens.warnings, *doubts(known.method, row, tokens, scores, outcome)),
         diagnostics=diagnostics,
         windows=answer.windows,
         ledger=ledger_of(tokens, scores, answer, asked) if answer.absorbed else None,
@@ -119,10 +120,15 @@ def ledger_of(tokens: Tokens, scores: np.ndarray, answer: Answer, asked: Asked) 
     return ledger.ledger_of(asked.value, scores, special, absorbed, function=not asked.is_linear)
 
 
-def doubts(method: Method, tokens: Tokens, scores: np.ndarray, outcome: Outcome) -> Iterator[str]:
+def doubts(method: Method, row: Row, tokens: Tokens, scores: np.ndarray, outcome: Outcome) -> Iterator[str]:
     """What to know before trusting the scores [T] of a target."""
     if tokens.truncated:
         yield f"{tokens.truncated} word pieces beyond {len(tokens.ids)} tokens were cut off and not read"
+    for text in (row.text, row.pair):
+        given = [] if text is None or isinstance(text, str) else text
+        spaced = next((word for word in given if len(word.split()) > 1), None)
+        if spaced is not None:
+            yield f"a given word holds spaces, {one_line(repr(spaced), 40)}: a pair of texts is given as text and pair"
     if not np.isfinite(scores).all():
         yield "some scores are not finite numbers"
     yield from method.doubts(outcome)

@@ -8,7 +8,7 @@ compiled and little is padded), and come back in the order they went in: tokens 
 import dataclasses
 import itertools
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -16,12 +16,13 @@ import jax
 from autorel_jax.attribution import targets
 from autorel_jax.attribution.method import Method
 from autorel_jax.attribution.targets import Targets
-from autorel_jax.classifier import Classifier
+from autorel_jax.classifier import Classifier, refuse_strange_process
 from autorel_jax.data.row import Row
 from autorel_jax.errors import InputError
 from autorel_jax.explaining.compute import Answer, Computer
 from autorel_jax.explaining.config import WINDOWS, ExplainConfig
 from autorel_jax.explaining.describe import about, describe
+from autorel_jax.explaining.given import columns_of, target_of
 from autorel_jax.report.explanation import Explanation, Explanations
 from autorel_jax.text.tokens import Text, Tokens
 
@@ -32,15 +33,18 @@ def explain(
     pairs: Iterable[Text] | str | None = None,
     *,
     labels: Iterable[str | int] | None = None,
+    contrast: Sequence[str | int] | None = None,
     **options: Any,
 ) -> Explanations:
     """Which tokens and words made the classifier decide.
 
     Args:
       classifier: from `load`.
-      texts: N texts, each a string or a list of words; one string is one text.
+      texts: N texts, each a string or a list of words; one string is one text. Where each is two strings with a
+        space in them, they are pairs.
       pairs: N second texts, for a classifier of pairs.
       labels: N labels (names or ids), for target="given".
+      contrast: two labels: why the first and not the second; the same as a tuple of them as target.
       **options: fields of ExplainConfig: method, parameters, target, read_at, audit, readouts, neurons, max_length,
         batch_size, prefetch, split_words, split_punctuation, long, stride.
 
@@ -50,29 +54,17 @@ def explain(
     Raises:
       InputError: an unknown option, method or label, or lists of different lengths.
     """
+    refuse_strange_process()
     fields = [field.name for field in dataclasses.fields(ExplainConfig)]
     if unknown := sorted(options.keys() - set(fields)):
         raise InputError(f"Unknown option {', '.join(unknown)}. Available: {', '.join(fields)}.")
-    given = {"texts": texts, "pairs": pairs, "labels": labels}
-    if texts is None:
-        raise InputError("texts is None; expected a string or a list of texts.")
-    columns = {name: column_of(values, name) for name, values in given.items()}
+    columns = columns_of(texts, pairs, labels)
+    target = target_of(options.get("target"), contrast, len(columns["texts"]))
+    options |= {} if target is None else {"target": target}
     count = len(columns["texts"])
-    for name, column in columns.items():
-        if column is not None and len(column) != count:
-            raise InputError(f"{count} texts but {len(column)} {name}; give one for each text.")
     numbered = enumerate(zip(*(column or [None] * count for column in columns.values()), strict=True), start=1)
     rows = [Row(number, *row) for number, row in numbered]
     return Explanations(Explainer(classifier, ExplainConfig(**options)).explain(rows))
-
-
-def column_of(values: Iterable[Any] | str | None, name: str) -> list[Any] | None:
-    """Texts, pairs or labels as a list; one string is a list of one."""
-    if values is None or isinstance(values, str):
-        return None if values is None else [values]
-    if isinstance(values, Mapping) or hasattr(values, "columns") or not isinstance(values, Iterable):
-        raise InputError(f"{name} is a {type(values).__name__}; expected a string or a list with one for each text.")
-    return list(values)
 
 
 class Explainer:

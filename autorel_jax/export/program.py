@@ -48,7 +48,7 @@ class Program:
           types: [B, T], segment ids; None: 0.
 
         Raises:
-          InputError: the shapes do not fit.
+          InputError: the shapes do not fit, or an id is beyond its table.
         """
         ids = np.asarray(ids, np.int32)
         mask = np.ones_like(ids) if mask is None else np.asarray(mask, np.int32)
@@ -59,6 +59,12 @@ class Program:
                 f"ids, mask and types have the shapes {ids.shape}, {mask.shape}, {types.shape}; expected [B, T] "
                 f"of 1 to {longest} tokens for all."
             )
+        tables = self._params["embeddings"]
+        for name, table, values in (("ids", "word", ids), ("types", "type", types)):
+            size = len(tables[table]) if table in tables else None  # None: a family without types
+            if size is not None and (values.min() < 0 or values.max() >= size):
+                found = f"{values.min()} to {values.max()}"
+                raise InputError(f"{name} are {found}; expected 0 to {size - 1}, as the model has {size}.")
         return self._call(self._params, ids, mask, types)
 
     @functools.cached_property

@@ -57,7 +57,7 @@ def export(
     goal = targets.resolve(config.target, model.labels, classifier.label_id, [(0, None)], model.problem)
     settings = classifier.settings(exportable(config.method).set(config.parameters), config.read_at)
     settings = dataclasses.replace(settings, score=goal.score)
-    values = jax.tree.map(np.asarray, settings.values)
+    values = jax.tree.map(lambda value: np.asarray(value, classifier.kind), settings.values)
 
     def program(params: dict, ids: Array, mask: Array, types: Array) -> tuple[Array, Array]:
         weights = goal.weights
@@ -82,7 +82,9 @@ def export(
         "platforms": list(platforms),
     }
     with new_file(Path(path)) as draft, disk_faults(Path(path)):
-        write(draft, classifier, serialized(program, classifier, platforms), about)
+        with classifier.precision():
+            made = serialized(program, classifier, platforms)
+        write(draft, classifier, made, about)
 
 
 def exportable(method: Any) -> Composite:

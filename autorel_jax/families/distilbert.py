@@ -23,9 +23,10 @@ from autorel_jax.families.family import (
 
 SETTINGS = (
     setting("vocab_size"),
-    setting("hidden_size", 768, "dim"),
-    setting("num_hidden_layers", 6, "n_layers"),
-    setting("num_attention_heads", 12, "n_heads"),
+    # transformers takes BERT's spellings of these three too
+    setting("hidden_size", 768, "dim", "hidden_size"),
+    setting("num_hidden_layers", 6, "n_layers", "num_hidden_layers"),
+    setting("num_attention_heads", 12, "n_heads", "num_attention_heads"),
     setting("intermediate_size", 3072, "hidden_dim"),
     setting("hidden_act", "gelu", "activation"),
     setting("max_position_embeddings", 512),
@@ -81,6 +82,10 @@ DISTILBERT = Family(
         r"embeddings\.position_ids",  # a counter, not a weight
         r"vocab_(transform|layer_norm|projector)\..*",  # masked words
     ),
+    harmless={
+        "sinusoidal_pos_embds": "how the position table was first filled, which the checkpoint holds",
+        "tie_weights_": "of the head of masked words",
+    },
     renamed={},
     foreign={
         "classifier.dense.": "RoBERTa's classification head",

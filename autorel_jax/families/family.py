@@ -141,6 +141,7 @@ class Family:
     widens_first: bool = False  # whether that map stands before the LayerNorm of the embeddings
     spare: tuple[str, ...] = ()  # tensors, without prefix, that are ignored where the config has no use for them
     details: "type[Details] | None" = None  # of the config values that no other family has
+    harmless: Mapping[str, str] = dataclasses.field(default_factory=dict)  # key of config.json -> why it is
     position_offset: int | None = 0  # the row of the first token in the position table; None: pad_token_id + 1
 
     @property

@@ -8,14 +8,13 @@ add = "ratio"                   # op = rule
 linear = {rule = "gamma", gamma = 0.1}   # with parameters, each a number or a list of one for each layer
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from autorel_jax.errors import InputError
 from autorel_jax.files import read_toml
-from autorel_jax.lrp.composites import COMPOSITES, OPS, PLAIN_RULE, RULES, Composite, composite
-from autorel_jax.model.ops import PLAIN, Array
+from autorel_jax.lrp.composites import COMPOSITES, OPS, Composite, composite, refuse_unknown, rule_named
 
 KEYS = ("name", "base", "ops")
 
@@ -46,23 +45,10 @@ def parse_composite(raw: Mapping[str, Any]) -> Composite:
         raise InputError(f"ops={tables!r}: expected a table of op = rule.")
     refuse_unknown("op", tables, OPS)
     given = {op: table if isinstance(table, dict) else {"rule": table} for op, table in tables.items()}
-    rules = {op: rule_named(base, op, table["rule"]) for op, table in given.items() if "rule" in table}
+    rules = {op: table["rule"] for op, table in given.items() if "rule" in table}
+    for op, rule in rules.items():
+        rule_named(base, op, rule)  # a name, in a file
     made = base.derive(raw["name"], **rules)
     for op, table in given.items():
         refuse_unknown(f"key of {op}", table, ("rule", *made.parameters.get(op, {})))
     return made.set({f"{op}.{key}": table[key] for op, table in given.items() for key in table if key != "rule"})
-
-
-def rule_named(base: Composite, op: str, name: Any) -> Callable[..., Array]:
-    """The rule of that name for an op, among those that carry what the base carries."""
-    known = {rule.__name__: rule for rule in RULES[base.boundary].get(op, ())} | {PLAIN_RULE: getattr(PLAIN, op)}
-    if not isinstance(name, str) or name not in known:
-        raise InputError(f"{op} has no rule {name!r} on the base {base.name}; available: {', '.join(known)}.")
-    return known[name]
-
-
-def refuse_unknown(what: str, given: Mapping[str, Any], known: tuple[str, ...]) -> None:
-    """Raises InputError for the first name that is not known."""
-    for name in given:
-        if name not in known:
-            raise InputError(f"unknown {what} {name!r}; available: {', '.join(known)}.")

@@ -106,8 +106,16 @@ class Composite:
         defaults = {op: defaults_of(op, getattr(self.ops, op)) for op in OPS}
         return {op: {**found, **self.changed.get(op, {})} for op, found in defaults.items() if found}
 
-    def derive(self, name: str, **rules: Callable[..., Array]) -> "Composite":
-        """This composite under another name, with other rules for some ops: `ATTNLRP.derive("mine", add=ratio)`."""
+    def derive(self, name: str, **rules: Callable[..., Array] | str) -> "Composite":
+        """This composite under another name, with other rules for some ops: `ATTNLRP.derive("mine", add="ratio")`.
+
+        A rule is a function, or the name of one that carries what this composite carries; "plain" is the op's own.
+
+        Raises:
+          InputError: there is no such op, or no such rule for it.
+        """
+        refuse_unknown("op", rules, OPS)
+        rules = {op: rule if callable(rule) else rule_named(self, op, rule) for op, rule in rules.items()}
         table = dataclasses.replace(self.ops, **rules)
         changed = {op: values for op, values in self.changed.items() if op not in rules}
         return dataclasses.replace(self, ops=table, name=name, changed=changed)
@@ -225,6 +233,23 @@ class Composite:
 
 
 OPS = tuple(field.name for field in dataclasses.fields(Ops) if field.name != "tap")  # those that have rules
+
+
+def rule_named(base: Composite, op: str, name: Any) -> Callable[..., Array]:
+    """The rule of that name for an op, among those that carry what the base carries."""
+    known = {rule.__name__: rule for rule in RULES.get(base.boundary, {}).get(op, ())} | {
+        PLAIN_RULE: getattr(PLAIN, op)
+    }
+    if not isinstance(name, str) or name not in known:
+        raise InputError(f"{op} has no rule {name!r} on the base {base.name}; available: {', '.join(known)}.")
+    return known[name]
+
+
+def refuse_unknown(what: str, given: Mapping[str, Any], known: Sequence[str]) -> None:
+    """Raises InputError for the first name that is not known."""
+    for name in given:
+        if name not in known:
+            raise InputError(f"unknown {what} {name!r}; available: {', '.join(known)}.")
 
 
 def rule_name(op: str, rule: Callable[..., Array]) -> str:

@@ -6,7 +6,7 @@ weights/checkpoint.py, which reads one, and by weights/directory.py, which write
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from autorel_jax.errors import LARGEST_FLOAT, InputError, one_line
 from autorel_jax.families import FAMILIES, family_of
 from autorel_jax.families.bert import BERT
 from autorel_jax.families.family import ACTIVATIONS, REQUIRED, Details, Family, Leaf, Setting
+from autorel_jax.families.keys import HARMLESS, OWN_CODE, READ, REFUSALS
 from autorel_jax.families.mpnet import BUCKETS
 
 SINGLE, MULTI, REGRESSION = PROBLEMS = (
@@ -21,6 +22,7 @@ SINGLE, MULTI, REGRESSION = PROBLEMS = (
     "multi_label_classification",
     "regression",
 )
+SHOWN = 8  # unknown keys in a warning
 MOST_LABELS = 2**20  # a larger number is a fault of the file, and would fill the memory with names
 SIZES = (
     "vocab_size",
@@ -210,6 +212,11 @@ class BertConfig:
         return self.problem_type or (REGRESSION if self.num_labels == 1 else SINGLE)
 
     @property
+    def is_sigmoid(self) -> bool:
+        """Whether each output has a probability of its own; else they share one, by a softmax."""
+        return is_sigmoid(self.problem, self.num_labels)
+
+    @property
     def activation(self) -> str:
         """The name of the feed-forward activation in ops.py."""
         return ACTIVATIONS[self.hidden_act]
@@ -219,8 +226,13 @@ COMPUTE_DTYPES = ("float32", "bfloat16")  # of the matrix products
 FLOAT64 = "float64"  # likewise, for checks: parameters too; needs jax_enable_x64
 
 
-def read_model_config(path: Path) -> BertConfig:
-    """Reads `config.json` (Hugging Face) or `bert_config.json` (Google, the original BERT_LRP).
+def is_sigmoid(problem: str, outputs: int) -> bool:
+    """Whether probabilities are sigmoids, as in transformers' pipeline: a softmax of one output would be 1 for any."""
+    return problem == MULTI or (problem == SINGLE and outputs == 1)
+
+
+def read_model_config(path: Path) -> tuple[BertConfig, tuple[str, ...]]:
+    """Reads `config.json` (Hugging Face) or `bert_config.json` (Google, the original BERT_LRP); also what to doubt.
 
     Raises:
       InputError: not JSON, or a model of no family that is supported; the message names it.
@@ -234,7 +246,8 @@ def read_model_config(path: Path) -> BertConfig:
     if not isinstance(raw, dict):
         raise InputError(f"{path} holds a {type(raw).__name__}; expected a JSON object.")
     try:
-        return parse_config(raw)
+        config = parse_config(raw)
+        return config, tuple(f"{path}: {doubt}" for doubt in doubts(raw, config))
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
 
@@ -253,17 +266,34 @@ def parse_config(raw: Mapping[str, Any]) -> BertConfig:
     return BertConfig(**values, labels=labels, problem_type=problem_type, model_type=model_type, details=details)
 
 
+def doubts(raw: Mapping[str, Any], config: BertConfig) -> Iterator[str]:
+    """What to doubt of a parsed `config.json` that was accepted as that config."""
+    family = config.family
+    refused = {key for refusal in (*REFUSALS, *family.refusals) for key in refusal.keys}
+    known = {key for setting in family.settings for key in setting.keys} | refused
+    known |= {*READ, *HARMLESS, *family.harmless, *family.fixed}
+    known |= set() if config.details is None else config.details.written().keys()
+    unknown = [key for key in raw if key not in known and not key.startswith("_")]
+    if unknown:
+        listed = ", ".join(map(one_line, unknown[:SHOWN])) + (" …" if len(unknown) > SHOWN else "")
+        yield f"unknown keys, which are not read: {listed}; a model that needs them would give other numbers"
+    names, ids = raw.get("id2label"), raw.get("label2id")
+    if not isinstance(names, dict) or not isinstance(ids, dict):
+        return
+    if any(str(names.get(str(i))) != name for name, i in ids.items()):
+        yield "label2id contradicts id2label, whose names are used"
+
+
 def value_of(setting: Setting, raw: Mapping[str, Any]) -> Any:
     """The value of a setting in a parsed `config.json`, or its default; null counts as absent."""
-    for key in setting.keys:
-        value = raw.get(key)
-        if value is None:
-            continue
-        kind, expected = (str, "a name") if setting.field == "hidden_act" else (int | float, "a number")
+    given = {key: raw[key] for key in setting.keys if raw.get(key) is not None}
+    kind, expected = (str, "a name") if setting.field == "hidden_act" else (int | float, "a number")
+    for key, value in given.items():
         if not isinstance(value, kind) or isinstance(value, bool):
             raise InputError(f"{key}={value!r}: expected {expected}.")
-        return value
-    return setting.default
+    if len(set(given.values())) > 1:
+        raise InputError(f"{' and '.join(f'{key}={value!r}' for key, value in given.items())} contradict each other.")
+    return next(iter(given.values()), setting.default)
 
 
 def with_outputs(config: BertConfig, outputs: int) -> BertConfig:
@@ -276,7 +306,10 @@ def with_outputs(config: BertConfig, outputs: int) -> BertConfig:
         return dataclasses.replace(config, labels=())
     if config.labels and len(config.labels) != outputs:
         output = config.family.head.output
-        raise InputError(f"{output} has {outputs} outputs but the config names {len(config.labels)} labels.")
+        raise InputError(
+            f"{output} has {outputs} outputs but the config names {len(config.labels)} labels; name them in id2label, "
+            "or by autorel convert --labels NAME,NAME."
+        )
     return dataclasses.replace(config, labels=config.labels or default_labels(outputs))
 
 
@@ -288,8 +321,16 @@ def refuse_unsupported(raw: Mapping[str, Any], family: Family) -> None:
         raise InputError(f"architectures={named!r}: expected a list of names.")
     for name in named:
         if name not in architectures:
-            raise InputError(f"architecture {name!r} is not supported; accepted: {', '.join(architectures)}.")
-    for refusal in family.refusals:
+            raise InputError(
+                f"architecture {name!r} is not supported; accepted: {', '.join(architectures)}. If it is one of these "
+                f"under a name of your own, change the line architectures to {[family.classifiers[0]]}."
+            )
+    if isinstance(raw.get("auto_map"), dict) and OWN_CODE in raw["auto_map"]:
+        raise InputError(
+            f"auto_map[{OWN_CODE!r}] names code of the model's own, which is not run; accepted: a model of "
+            f"transformers' own {family.classifiers[0]}. If it is one, delete auto_map."
+        )
+    for refusal in (*REFUSALS, *family.refusals):
         for key in refusal.keys:
             if key in raw and raw[key] not in refusal.accepted:
                 raise InputError(f"{key}={raw[key]!r} is not supported; {refusal.advice}.")
@@ -325,7 +366,7 @@ def config_json(config: BertConfig) -> dict[str, Any]:
     head = {
         "id2label": {str(i): name for i, name in enumerate(labels)},
         "label2id": {name: i for i, name in enumerate(labels)},
-        "problem_type": config.problem,
+        "problem_type": written_problem(config),
     }
     return {
         "architectures": [family.classifiers[0] if labels else family.encoders[0]],
@@ -335,6 +376,17 @@ def config_json(config: BertConfig) -> dict[str, Any]:
         **(config.details.written() if config.details else {}),
         **(head if labels else {}),
     }
+
+
+def written_problem(config: BertConfig) -> str | None:
+    """problem_type in config.json.
+
+    transformers refuses single_label_classification with one output; multi-label is the same sigmoid. One output of
+    which nothing is known stays so: the pipeline takes its sigmoid, and training regards it as a regression.
+    """
+    if config.is_sigmoid:
+        return MULTI
+    return config.problem_type if config.num_labels == 1 else config.problem
 
 
 def written(setting: Setting, config: BertConfig) -> Any:

@@ -38,6 +38,8 @@ class TrainConfig:
     vocab: Path | None = option(None, "its vocab.txt or tokenizer.json, if not beside the weights")
     cased: bool | None = option(None, "the tokenizer keeps capitals (default: as the files say)")
     revision: str | None = option(None, "branch, tag or commit of a model on the hub")
+    rename: tuple[str, ...] = option((), "OLD=NEW: tensors of the checkpoint that begin with OLD begin with NEW")
+    drop: tuple[str, ...] = option((), "tensors of the checkpoint to leave out, as patterns such as 'loss_fct.*'")
     data_dir: Path | None = option(None, "the folder of the task's files (default: that of the config file)")
     output: Path | None = option(None, "the folder for checkpoints, metrics and the finished model")
     max_length: int = option(128, "tokens per text, special tokens included; longer ones are cut", least=3)

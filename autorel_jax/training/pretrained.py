@@ -39,7 +39,10 @@ def read_pretrained(config: TrainConfig, task: TaskConfig) -> Pretrained:
     Raises:
       InputError: the checkpoint cannot be read, or `max_length` exceeds its positions.
     """
-    checkpoint = weights.read(config.model, config=config.model_config, revision=config.revision, encoder=True)
+    changes = weights.Changes(rename=config.rename, drop=config.drop)
+    checkpoint = weights.read(
+        config.model, config=config.model_config, revision=config.revision, encoder=True, changes=changes
+    )
     tokenizer = load_tokenizer(config.vocab or checkpoint.directory, config.cased, checkpoint.config.family)
     settled = for_task(checkpoint.config, config, task)
     if config.max_length > settled.longest_text:

@@ -8,11 +8,11 @@ InputError that names it. What writes is imported when it is used.
 import importlib
 from typing import Any
 
-from autorel_jax.weights.checkpoint import Checkpoint, read
+from autorel_jax.weights.checkpoint import Changes, Checkpoint, read
 from autorel_jax.weights.params import fingerprint, listing
 
 WRITING = ("DTYPES", "check_target", "write")  # in directory.py
-__all__ = ["DTYPES", "Checkpoint", "check_target", "fingerprint", "listing", "read", "write"]
+__all__ = ["DTYPES", "Changes", "Checkpoint", "check_target", "fingerprint", "listing", "read", "write"]
 
 
 def __getattr__(name: str) -> Any:

@@ -3,13 +3,18 @@
 Used by the library's `load` and by the commands.
 """
 
+import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from autorel_jax.errors import InputError, one_line
-from autorel_jax.model.config import BertConfig, read_model_config
-from autorel_jax.weights.files import Source, locate, read_tensors
+from autorel_jax.model.config import BertConfig, doubts, parse_config, read_model_config
+from autorel_jax.weights import adapter, memory
+from autorel_jax.weights.arranged import arranged
+from autorel_jax.weights.disk import Tensors
+from autorel_jax.weights.files import Source, locate, read_tensors, tokenizer_folder
 from autorel_jax.weights.params import to_params
 
 
@@ -20,36 +25,109 @@ class Checkpoint:
     config: BertConfig
     params: dict[str, Any]  # float32 NumPy arrays
     source: str  # the weights that were read, for messages
-    directory: Path  # where the tokenizer's files are looked for
+    directory: Path | None  # where the tokenizer's files are looked for; None: it was in memory
     ignored: tuple[str, ...]  # tensors that a classifier does not need
     warnings: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Changes:
+    """What the user says of a checkpoint, over what its files say.
+
+    Attributes:
+      labels: names of the outputs.
+      problem_type: one of model.config.PROBLEMS.
+      rename: OLD=NEW each, of the start of tensors' names.
+      drop: patterns of tensors to leave out.
+    """
+
+    labels: Sequence[str] = ()
+    problem_type: str | None = None
+    rename: Sequence[str] = ()
+    drop: Sequence[str] = ()
+
+
 def read(
-    path: str | Path, *, config: Path | None = None, revision: str | None = None, encoder: bool = False
+    path: Any,
+    *,
+    config: Any = None,
+    revision: str | None = None,
+    encoder: bool = False,
+    changes: Changes | None = None,
 ) -> Checkpoint:
     """Reads a model.
 
     Args:
       path: a directory, a weights file with config.json or bert_config.json beside it, a TensorFlow prefix
-        (`…/bert_model.ckpt`), or the name of a model on the Hugging Face hub. A local path goes first.
-      config: the config file, where it is not beside the weights.
+        (`…/bert_model.ckpt`), a folder of a LoRA adapter, or the name of a model on the Hugging Face hub; a local path
+        goes first. Or a PyTorch model or state dict.
+      config: the config file, where it is not beside the weights; for what is in memory a dict or model.config too.
       revision: branch, tag or commit, for a model on the hub.
       encoder: whether the pooler may be missing, to be trained.
+      changes: over what the files say.
 
     Raises:
       InputError: what is there is not a whole model; the message names the file or the tensor.
     """
+    changes = changes or Changes()
+    if memory.is_model(path):
+        return of_memory(path, config, encoder, changes)
     source, label = find(str(path), config and Path(config), revision)
-    parsed = read_model_config(source.config)
-    params, labelled, ignored, warnings = to_params(read_tensors(source.weights), parsed, label, encoder)
-    return Checkpoint(labelled, params, label, source.directory, ignored, warnings)
+    parsed, said = read_model_config(source.config)
+    tensors = read_tensors(source.weights)
+    if source.adapter is not None:
+        more, raw = read_tensors(adapter.weights_of(source.adapter)), adapter.settings(source.adapter)
+        label = str(source.adapter)
+        tensors = adapter.merged(tensors, more, raw, parsed.family, label)
+    return finished(tensors, parsed, said, label, source.directory, encoder, changes)
+
+
+def of_memory(value: Any, config: Any, encoder: bool, changes: Changes) -> Checkpoint:
+    """A PyTorch model or state dict."""
+    label = f"the {type(value).__name__}"
+    if isinstance(config, str | Path):
+        parsed, said = read_model_config(Path(config))
+    else:
+        raw = dict(memory.config_of(value, config))
+        parsed = parse_config(raw)
+        said = tuple(f"{label}: {doubt}" for doubt in doubts(raw, parsed))
+    return finished(memory.tensors_of(value), parsed, said, label, None, encoder, changes)
+
+
+def finished(
+    tensors: Tensors,
+    parsed: BertConfig,
+    said: Sequence[str],
+    label: str,
+    directory: Path | None,
+    encoder: bool,
+    changes: Changes,
+) -> Checkpoint:
+    """The checkpoint of these tensors, as the user's changes have it."""
+    named = () if changes.labels else parsed.labels  # what the config says of them does not matter then
+    parsed = dataclasses.replace(parsed, labels=named, problem_type=changes.problem_type or parsed.problem_type)
+    tensors = arranged(tensors, changes.rename, changes.drop, label)
+    params, labelled, ignored, warnings = to_params(tensors, parsed, label, encoder)
+    if changes.labels:
+        labelled = renamed(labelled, changes.labels, label)
+    return Checkpoint(labelled, params, label, directory, ignored, (*said, *warnings))
+
+
+def renamed(config: BertConfig, labels: Sequence[str], source: str) -> BertConfig:
+    """The config with other names for its outputs, or InputError where they are not as many different ones."""
+    outputs, listed = config.num_labels, ",".join(labels)
+    if not outputs:
+        raise InputError(f"the labels {listed} were given, but {source} has no classification head.")
+    if len(set(labels)) != outputs or len(labels) != outputs:
+        raise InputError(f"labels {listed}: expected {outputs} different names, one for each output of {source}.")
+    return dataclasses.replace(config, labels=tuple(labels))
 
 
 def find(path: str, config: Path | None, revision: str | None) -> tuple[Source, str]:
     """The files of a local path or of a hub name, and what to call the weights in messages."""
     try:
-        source = locate(Path(path).expanduser(), config) if path else None
+        local = Path(path).expanduser() if path else None
+        source = locate_any(local, config) if local else None
     except (OSError, RuntimeError) as error:  # no permission, a name that is too long, no such user
         raise InputError(f"{path} cannot be read: {one_line(error)}.") from None
     if source and revision:
@@ -60,5 +138,24 @@ def find(path: str, config: Path | None, revision: str | None) -> tuple[Source, 
 
     if not hub.is_name(path):
         raise InputError(f"{path!r}: no such directory or file; give one, or a hub name such as org/model.")
-    source = locate(hub.fetch(path, revision), config)
+    source = locate_any(hub.fetch(path, revision), config)
     return source, f"{path}@{source.weights.parent.name[:8]}/{source.weights.name}"
+
+
+def locate_any(path: Path, config: Path | None) -> Source | None:
+    """The files that a local path stands for; those of its base, where it is the folder of an adapter."""
+    is_whole = path.is_dir() and (path / "config.json").is_file() and not (path / adapter.CONFIG).is_file()
+    raw = adapter.settings(path) if path.is_dir() and not is_whole else None
+    if raw is None:
+        return locate(path, config)
+    base = raw["base_model_name_or_path"]
+    beside = path / base
+    own = path / "config.json"
+    try:
+        found, _ = find(str(beside if beside.is_dir() else base), config or (own if own.is_file() else None), None)
+    except InputError as error:
+        raise InputError(
+            f"{path} is a LoRA adapter of {base}, which is not at hand ({one_line(error)}); put it there, or "
+            f"{adapter.MERGE}."
+        ) from None
+    return found._replace(directory=tokenizer_folder(path, found.directory), adapter=path)

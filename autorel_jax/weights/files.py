@@ -5,6 +5,7 @@ checkpoint.py and hub.py.
 """
 
 import json
+import re
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -29,9 +30,16 @@ ORDER = (
     "*.pth",
     "*.msgpack",
     "*.ckpt*.index",
+    "*.ckpt",
 )
 # A trainer's files that only look like weights.
 OTHER = ("training_args.bin", "optimizer.*", "scheduler.*", "scaler.*", "rng_state*")
+UNREAD = {  # files of weights that are not read -> what to do
+    "tf_model.h5": "with transformers before 5, AutoModelForSequenceClassification.from_pretrained(FOLDER, "
+    "from_tf=True).save_pretrained(NEW) converts it",
+    "rust_model.ot": "get the model's other files",
+    "model.onnx": "get the model that it was exported from",
+}
 CONFIGS = ("config.json", "bert_config.json")
 VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json")
 
@@ -42,25 +50,28 @@ class Source(NamedTuple):
     weights: Path  # of a TensorFlow checkpoint: the prefix, without .index
     config: Path
     directory: Path  # where the tokenizer's files are
+    adapter: Path | None = None  # the folder of a LoRA adapter of it
 
 
 def choose(names: Iterable[str], place: str) -> str:
     """The file to read the weights from, among a directory's; `place` names the directory in messages."""
-    names = [name for name in names if not any(fnmatchcase(name, other) for other in OTHER)]
+    every = list(names)
+    names = [name for name in every if not any(fnmatchcase(name, other) for other in OTHER)]
     for pattern in ORDER:
         matches = sorted(name for name in names if fnmatchcase(name, pattern))
         if len(matches) > 1:
             raise InputError(f"{place} holds {', '.join(matches[:5])}; give the path of the one to read.")
         if matches:
             return matches[0]
-    raise InputError(f"{place} holds no weights; looked for {', '.join(ORDER)}.")
+    other = next((f" It has {name}: {what}." for name, what in UNREAD.items() if name in every), "")
+    raise InputError(f"{place} holds no weights; looked for {', '.join(ORDER)}.{other}")
 
 
 def locate(path: Path, config: Path | None = None) -> Source | None:
     """The files that a local path stands for, or None where nothing is there."""
     if path.is_dir():
         try:
-            weights = path / choose((entry.name for entry in path.iterdir()), str(path))
+            weights = path / chosen_in(path)
         except OSError as error:
             raise InputError(f"{path} cannot be read: {error.strerror}.") from None
     elif path.exists() or _index(path).is_file():
@@ -70,7 +81,27 @@ def locate(path: Path, config: Path | None = None) -> Source | None:
     if weights.suffix == ".index" or ".data-" in weights.name:
         weights = weights.with_name(weights.name.removesuffix(".index").split(".data-")[0])
     config = config or _beside(weights)
-    return Source(weights, config, _tokenizer_folder(weights.parent, config.parent))
+    return Source(weights, config, tokenizer_folder(weights.parent, config.parent))
+
+
+def chosen_in(folder: Path) -> str:
+    """The file to read the weights from; where there is none, the message says what the folder is."""
+    try:
+        return choose((entry.name for entry in folder.iterdir()), str(folder))
+    except InputError as error:
+        raise InputError(f"{error}{outputs_of_trainer(folder)}") from None
+
+
+def outputs_of_trainer(folder: Path) -> str:
+    """What to say of a folder without weights that holds a Trainer's folders of checkpoints; else nothing."""
+    numbered = [re.fullmatch(r"checkpoint-(\d+)", entry.name) for entry in folder.iterdir() if entry.is_dir()]
+    found = sorted(int(match[1]) for match in numbered if match)
+    if not found:
+        return ""
+    listed = ", ".join(f"checkpoint-{number}" for number in found[-5:])
+    return (
+        f" It is the output of a Trainer: give one of the folders in it, {listed}; trainer_state.json names the best."
+    )
 
 
 def read_tensors(weights: Path) -> Tensors:
@@ -101,7 +132,7 @@ def _beside(weights: Path) -> Path:
     raise InputError(f"{weights.parent} holds neither {' nor '.join(CONFIGS)}; copy it there, or name it: --config.")
 
 
-def _tokenizer_folder(*folders: Path) -> Path:
+def tokenizer_folder(*folders: Path) -> Path:
     """The first folder with a vocabulary: the weights' own, or else the config's."""
     return next((f for f in folders if any((f / name).is_file() for name in VOCABULARIES)), folders[0])
 

@@ -18,6 +18,7 @@ SMALL_FILES = (
     "tokenizer_config.json",
     "special_tokens_map.json",
     "added_tokens.json",
+    "adapter_config.json",
 )
 NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?", re.ASCII)
 FILE_SUFFIXES = (".bin", ".pt", ".pth", ".safetensors", ".msgpack", ".ckpt", ".index", ".json", ".txt")

@@ -15,7 +15,11 @@ from autorel_jax.model.parameters import LAST, STACK, Parameter, parameters
 
 # Other spellings of "weight". TensorFlow's and Flax's kernels are [in, out] like ours.
 WEIGHT_OR_BIAS = {"gamma": "weight", "beta": "bias", "scale": "weight", "kernel": "weight", "embedding": "weight"}
-WRAPPERS = r"(?:(?:module|_orig_mod|params)\.)*"  # of DataParallel, torch.compile and Flax
+# Of DataParallel, torch.compile, Flax, PEFT, and what people call the model inside their own class.
+WRAPPERS = (
+    r"(?:(?:module|_orig_mod|params|base_model|base|model|net|backbone|bert_model)\."
+    r"|encoder\.(?=(?:embeddings|encoder|pooler|transformer)\.))*"
+)
 OPTIMIZERS = r"(.*\.)?(adam_m|adam_v)|global_step"  # TensorFlow keeps them among the weights
 TF_LAYER = re.compile(r"\blayer_(\d+)\b")
 

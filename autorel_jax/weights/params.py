@@ -14,6 +14,7 @@ import numpy as np
 from autorel_jax.errors import InputError
 from autorel_jax.model.config import BertConfig, with_outputs
 from autorel_jax.model.parameters import STACK, nested, parameters
+from autorel_jax.weights.arranged import advice
 from autorel_jax.weights.disk import Tensors
 from autorel_jax.weights.names import Slot, identify, layer_numbers, slots
 
@@ -51,7 +52,7 @@ def to_params(tensors: Tensors, config: BertConfig, source: str, encoder: bool =
     labelled = with_head(tensors, names, config, source)
     wanted = slots(labelled)
     ignored += [names.pop(name) for name in config.family.spare if name in names and name not in wanted]
-    check_names(names, wanted, labelled, source, encoder)
+    check_names(names, wanted, labelled, source, encoder, tensors)
     found = [Found(names[name], slot, flipped(names[name], slot)) for name, slot in wanted.items() if name in names]
     check_arrays(tensors, found, labelled, source)
     params, damaged = fill(tensors, found, labelled)
@@ -119,7 +120,9 @@ def with_head(tensors: Tensors, names: dict[str, str], config: BertConfig, sourc
         raise InputError(f"{source}: {error}") from None
 
 
-def check_names(names: dict[str, str], wanted: dict[str, Slot], config: BertConfig, source: str, encoder: bool) -> None:
+def check_names(
+    names: dict[str, str], wanted: dict[str, Slot], config: BertConfig, source: str, encoder: bool, tensors: Tensors
+) -> None:
     """Raises InputError unless the file holds exactly what is wanted; an `encoder` may lack all that training draws."""
     family, depth = config.family, config.num_hidden_layers
     found = layer_numbers(names, family)
@@ -129,7 +132,8 @@ def check_names(names: dict[str, str], wanted: dict[str, Slot], config: BertConf
         wanted = slots(dataclasses.replace(config, num_hidden_layers=1))
     unknown = [raw for name, raw in names.items() if name not in wanted]
     if unknown:
-        raise InputError(f"{source}: tensors that {family.name}'s classifier does not have: {listing(unknown)}.")
+        said = advice(unknown, tensors, config, bool(config.labels))
+        raise InputError(f"{source}: tensors that {family.name}'s classifier does not have: {listing(unknown)}.{said}")
     missing = [name for name in wanted if name not in names]
     drawn = {name for name, slot in wanted.items() if encoder and slot.path.split("/")[0] in family.drawn}
     if missing and set(missing) != drawn:

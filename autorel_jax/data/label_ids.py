@@ -1,0 +1,110 @@
+"""Label ids: a label as a file, a flag or a program writes it -> its number among a model's. The one rule for it.
+
+A label is compared with the names first, and a number with names that are numbers by its value: 1, 1.0 and "1.0" are
+the name "1". It is an id, counted from 0, only where no name tells of a number; `id:1` is one always. Used by labels.py
+to train and by classifier.py to explain. C labels.
+"""
+
+import contextlib
+import json
+import math
+import numbers
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from autorel_jax.errors import InputError, one_line
+
+YES, NO = ("true", "yes", "t", "y"), ("false", "no", "f", "n")
+ID = re.compile(r"id:(\d{1,9})", re.ASCII)
+
+
+def known_labels(names: Sequence[str], ids: bool = True) -> dict[str, int]:
+    """How a label may be written -> its number: by name, by the number that a name is, by id.
+
+    Args:
+      names: C names, or what stands for them in the files.
+      ids: whether a bare number may be an id.
+    """
+    found = {name: i for i, name in reversed(list(enumerate(names)))}  # of two equal names the first
+    found = {name: found[name] for name in names}
+    as_numbers = {whole(name): i for name, i in reversed(found.items()) if whole(name) is not None}
+    if as_numbers or not ids:
+        return {number: i for number, i in as_numbers.items() if number not in found} | found
+    if any(tells_of_another(name, i) for i, name in enumerate(names)):
+        return found
+    return found | {str(i): i for i in range(len(names)) if str(i) not in found}
+
+
+def tells_of_another(name: str, place: int) -> bool:
+    """Whether a name has a number in it that is not its id: "1 star" is 0, so that a bare 1 may be either."""
+    found = re.findall(r"\d+", name, re.ASCII)
+    return len(found) == 1 and found[0].lstrip("0") != str(place).lstrip("0")
+
+
+def label_number(value: Any, known: dict[str, int], where: str) -> int | None:
+    """The number of a label, None where there is no such label.
+
+    Args:
+      value: a string, a number, a bool or NumPy's of these; or a tuple of spellings, of which the first known counts.
+      known: from `known_labels`.
+      where: what the label is of, for messages.
+
+    Raises:
+      InputError: it is no label: null, NaN, empty, a dict.
+    """
+    value = value.item() if isinstance(value, np.generic) else value
+    if isinstance(value, tuple):
+        numbers_of = (label_number(one, known, where) for one in value)
+        return next((number for number in numbers_of if number is not None), None)
+    spelt = spellings(value, where)
+    if isinstance(value, bool):
+        return truth(value, known)
+    number = next((known[text] for text in spelt if text in known), None)
+    if number is None and (match := ID.fullmatch(spelt[0])):
+        return int(match[1]) if int(match[1]) in known.values() else None
+    return number
+
+
+def truth(value: bool, known: dict[str, int]) -> int | None:
+    """The number of a boolean label: of the name true or false in any case, else 1 or 0; never that of its opposite."""
+    words = {name.lower(): i for name, i in known.items() if name.lower() in (YES[0], NO[0])}
+    if words:
+        return words.get(str(value).lower())
+    number = known.get(str(int(value)))
+    opposite = any(i == number and name.lower() in (NO if value else YES) for name, i in known.items())
+    return None if opposite else number
+
+
+def spellings(value: Any, where: str) -> tuple[str, ...]:
+    """How a label may be written in a config: as it stands, and as the whole number that it is."""
+    if isinstance(value, str):
+        text = value.strip()
+        if text:
+            number = whole(text)
+            return (text,) if number is None else (text, number)
+    elif isinstance(value, bool):
+        return (json.dumps(value),)
+    elif isinstance(value, numbers.Integral):
+        return (str(value),)
+    elif isinstance(value, float) and not math.isnan(value):
+        return (str(int(value)), str(value)) if value.is_integer() else (str(value),)
+    raise InputError(f"{where}: {described(value)}; every row needs one.")
+
+
+def described(value: Any) -> str:
+    """For messages: what a label is that is none."""
+    if value is None or isinstance(value, float):
+        return f"the label is {'null' if value is None else value}"
+    return "the label is empty" if isinstance(value, str) else f"{one_line(value)} is no label"
+
+
+def whole(text: str) -> str | None:
+    """The whole number that a string is, 3 for 3.0 too, in its plain spelling; None: it is none."""
+    # Python's own reading would make one label of different ones: 12_3 and 1_23, 1e2 and 100.
+    match = re.fullmatch(r"([+-]?\d+)(\.0*)?", text.strip(), re.ASCII)
+    with contextlib.suppress(ValueError):  # beyond 4,300 digits
+        return str(int(match[1])) if match else None
+    return None

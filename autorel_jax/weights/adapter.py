@@ -1,0 +1,131 @@
+"""Adapter: a folder of PEFT's LoRA, adapter_config.json and adapter_model.*, and its base model -> merged tensors.
+
+    W' = W + (α / r) B A,  α / √r with use_rslora
+
+What was trained in full (modules_to_save, biases) replaces the base's. Used by checkpoint.py.
+Source: Hu et al. 2021 (arXiv 2106.09685).
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from autorel_jax.errors import InputError, one_line
+from autorel_jax.families.family import Family
+from autorel_jax.weights.disk import Tensors
+from autorel_jax.weights.names import identify
+
+CONFIG = "adapter_config.json"
+WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")
+PREFIX = "base_model.model."  # of the tensors' names
+MERGE = "merge it with PEFT: AutoPeftModelForSequenceClassification.from_pretrained(FOLDER).merge_and_unload()"
+INSIDE = "modules_to_save."  # which some versions leave in the names of what was trained in full
+PAIRS = {  # the end of a name -> which factor of which kind of layer
+    ".lora_A.weight": ("A", False),
+    ".lora_B.weight": ("B", False),
+    ".lora_embedding_A": ("A", True),
+    ".lora_embedding_B": ("B", True),
+}
+REFUSED = (  # keys whose values change how the tensors are used, and must be absent, false or empty
+    "use_dora",
+    "fan_in_fan_out",
+    "lora_bias",
+    "layer_replication",
+    "use_qalora",
+    "use_bdlora",
+    "alora_invocation_tokens",
+    "trainable_token_indices",
+    "target_parameters",
+    "megatron_config",
+)
+PLAIN_STARTS = (None, True, False, "gaussian", "eva", "orthogonal", "lora_ga")  # that leave the base as it is
+
+
+def settings(folder: Path) -> dict[str, Any] | None:
+    """The adapter's config, None where the folder holds no adapter; an InputError for one of another kind."""
+    path = folder / CONFIG
+    if not path.is_file():
+        return None
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{path} is not a JSON file that can be read: {one_line(error)}.") from None
+    if not isinstance(raw, dict) or not isinstance(raw.get("base_model_name_or_path"), str):
+        raise InputError(f"{path} names no base model; {MERGE}.")
+    if raw.get("peft_type") != "LORA":
+        raise InputError(f"{path}: peft_type={raw.get('peft_type')!r} is not supported; accepted: 'LORA'. {MERGE}.")
+    for key in REFUSED:
+        if raw.get(key):
+            raise InputError(f"{path}: {key}={one_line(raw[key])} is not supported; {MERGE}.")
+    if raw.get("init_lora_weights") not in PLAIN_STARTS:
+        start = raw["init_lora_weights"]
+        raise InputError(f"{path}: init_lora_weights={one_line(start)} changed the base's own weights; {MERGE}.")
+    return raw
+
+
+def weights_of(folder: Path) -> Path:
+    """The file of the adapter's tensors."""
+    for name in WEIGHTS:
+        if (folder / name).is_file():
+            return folder / name
+    raise InputError(f"{folder} holds {CONFIG} but none of {', '.join(WEIGHTS)}; copy it there.")
+
+
+def merged(base: Tensors, adapter: Tensors, raw: Mapping[str, Any], family: Family, source: str) -> Tensors:
+    """The base's tensors, with the adapter's merged into them; `source` names the adapter in messages.
+
+    Raises:
+      InputError: a factor without the other, or without a matrix of its shape in the base.
+    """
+    names = identify(base, family, source).known
+    factors: dict[tuple[str, bool], dict[str, np.ndarray]] = {}
+    whole: Tensors = {}
+    for name, values in adapter.items():
+        bare = name.removeprefix(PREFIX).replace(INSIDE, "")
+        end = next((end for end in PAIRS if bare.endswith(end)), None)
+        if end is None:
+            whole[bare] = values
+        else:
+            factor, is_table = PAIRS[end]
+            factors.setdefault((bare.removesuffix(end), is_table), {})[factor] = values
+    result = dict(base)
+    for name, raw_name in identify(whole, family, source).known.items():
+        result.pop(names.get(name, ""), None)
+        result[raw_name] = whole[raw_name]
+    modules = identify((f"{module}.weight" for module, _ in factors), family, source).known
+    for name, raw_name in modules.items():
+        module = raw_name.removesuffix(".weight")
+        is_table = (module, True) in factors
+        pair = factors[module, is_table]
+        if pair.keys() != {"A", "B"} or name not in names:
+            raise InputError(f"{source}: {module} has not both factors, or is not in the base model.")
+        delta = change(pair["A"], pair["B"], scale(raw, module, pair["A"].shape[0]))
+        result[names[name]] = changed(base[names[name]], delta.T if is_table else delta, names[name], source)
+    return result
+
+
+def scale(raw: Mapping[str, Any], module: str, rank: int) -> float:
+    """α / r of a module, or α / √r; alpha_pattern may name another α for it."""
+    alpha = raw.get("lora_alpha", 8)
+    for pattern, value in (raw.get("alpha_pattern") or {}).items():
+        if re.match(rf"(.*\.)?({pattern})$", module):
+            alpha = value
+            break
+    return alpha / (rank**0.5 if raw.get("use_rslora") else rank)
+
+
+def change(a: np.ndarray, b: np.ndarray, factor: float) -> np.ndarray:
+    """factor · B A, computed in float32: A [r, in], B [out, r] -> [out, in]."""
+    return factor * (b.astype(np.float32) @ a.astype(np.float32))
+
+
+def changed(values: np.ndarray, delta: np.ndarray, name: str, source: str) -> np.ndarray:
+    """A matrix of the base, as its file keeps it, and what is added to it."""
+    delta = delta.T if name.endswith("kernel") else delta
+    if values.shape != delta.shape:
+        raise InputError(f"{source}: its change of {name} has shape {list(delta.shape)}, not {list(values.shape)}.")
+    return values.astype(np.float32) + delta

@@ -1,0 +1,121 @@
+"""One rule for what a label means, in training and in explaining: names first, numbers by value, ids last."""
+
+import json
+
+import numpy as np
+import pytest
+from models import refusal, write_model
+
+import autorel_jax as ar
+from autorel_jax.cli.explain import main
+from autorel_jax.data.label_ids import known_labels, label_number
+from autorel_jax.data.labels import encode
+from autorel_jax.data.task import TaskConfig
+from autorel_jax.errors import InputError
+
+STARS = ("1", "2", "3", "4", "5")
+WRITTEN = ("1.0", "2.0", "3.0", "4.0", "5.0")
+WORDED = ("1 star", "2 stars", "3 stars", "4 stars", "5 stars")
+PLAIN = ("bad", "good")
+CASES = [  # the names, a label as it may come, its number
+    (STARS, 1, 0),
+    (STARS, 5, 4),
+    (STARS, 5.0, 4),
+    (STARS, "5.0", 4),
+    (STARS, np.int64(3), 2),
+    (STARS, np.float32(3), 2),
+    (STARS, np.str_("3"), 2),
+    (STARS, 0, None),
+    (STARS, "id:0", 0),
+    (STARS, "id:5", None),
+    (WRITTEN, 1, 0),
+    (WRITTEN, "1", 0),
+    (WRITTEN, "5.0", 4),
+    (WRITTEN, 5, 4),
+    (WRITTEN, np.float64(2), 1),
+    (WORDED, 1, None),  # may be "1 star", may be the id of "2 stars"
+    (WORDED, "4", None),
+    (WORDED, "4 stars", 3),
+    (WORDED, "id:1", 1),
+    (PLAIN, 1, 1),
+    (PLAIN, "1", 1),
+    (PLAIN, 1.0, 1),
+    (PLAIN, " good ", 1),
+    (PLAIN, True, 1),
+    (PLAIN, np.bool_(False), 0),
+    (PLAIN, 2, None),
+    (PLAIN, -1, None),
+    (PLAIN, 0.5, None),
+    (PLAIN, "id:1", 1),
+    (PLAIN, ("positive", "id:1"), 1),  # of a data set whose classes have other names
+    (PLAIN, ("bad", "id:1"), 0),
+    (("LABEL_0", "LABEL_1"), 1, 1),
+    (("0", "1"), 1, 1),
+    (("False", "True"), True, 1),
+    (("True", "False"), True, 0),
+    (("yes", "no"), True, None),  # never the opposite
+    (("-1", "1"), -1, 0),
+    (("id:1", "other"), "id:1", 0),  # a name goes first
+    (("covid19", "flu"), 1, None),
+    (("", "x"), "x", 1),
+    (("x", "x"), "x", 0),
+]
+
+
+@pytest.mark.parametrize(("names", "label", "number"), CASES)
+def test_the_rule(names, label, number):
+    assert label_number(label, known_labels(names), "here") == number
+
+
+@pytest.mark.parametrize(("names", "label", "number"), [case for case in CASES if "" not in case[0]])
+def test_training_has_the_same(names, label, number):
+    if len(set(names)) < len(names):
+        return
+    task = TaskConfig(train="x", labels=names)
+    if number is None:
+        with pytest.raises(InputError, match="is unknown; accepted"):
+            encode(task, [("here", label)])
+    else:
+        assert encode(task, [("here", label)]).tolist() == [number]
+
+
+@pytest.mark.parametrize("label", [None, "", " ", float("nan"), {"a": 1}, [1]])
+def test_what_is_no_label(label):
+    with pytest.raises(InputError, match="here: "):
+        label_number(label, known_labels(PLAIN), "here")
+
+
+@pytest.fixture(scope="module")
+def stars(tmp_path_factory):
+    """A model whose labels are written as pandas writes a column of numbers in which some are missing."""
+    folder = tmp_path_factory.mktemp("stars") / "model"
+    write_model(folder, labels=WRITTEN)
+    return folder
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+def test_rows_explain_their_own_label(stars, tmp_path, suffix):
+    written = [1, 2, 5, "5.0", 6]
+    if suffix == ".csv":
+        text = "\n".join(["text,label", *(f"a film,{label}" for label in written)])
+    else:
+        text = "\n".join(json.dumps({"text": "a film", "label": label}) for label in written)
+    (tmp_path / f"in{suffix}").write_text(text)
+    arguments = (tmp_path / f"in{suffix}", "--label-column", "label", "--target", "given", "--model", stars)
+    assert main([*map(str, arguments), "--output", str(tmp_path / "out.jsonl")]) == 0
+    found = [json.loads(line)["target"] for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert found == ["1.0", "2.0", "5.0", "5.0"]
+    (rejected,) = (tmp_path / "out.jsonl.rejected.jsonl").read_text().splitlines()
+    assert "Unknown label" in rejected
+    assert "1.0 (id:0), 2.0 (id:1)" in rejected
+
+
+def test_the_library_has_the_same(stars):
+    classifier = ar.load(stars)
+    found = ar.explain(classifier, ["a film"] * 4, labels=[1, "2.0", np.float64(5), "id:2"], target="given")
+    assert [e.target for e in found] == ["1.0", "2.0", "5.0", "3.0"]
+    for target in (1, "1", 1.0, np.int32(1), "id:0"):
+        assert ar.explain(classifier, "a film", target=target)[0].target == "1.0"
+    assert ar.explain(classifier, "a film", target=(5, 1))[0].target == "5.0 - 1.0"
+    said = refusal(ar.explain, classifier, "a film", target=0)
+    assert said.startswith(f"Unknown label 0. The labels of {stars}: 1.0 (id:0), ")

@@ -1,0 +1,295 @@
+"""Checkpoints as people have them: LoRA adapters, prefixes, heads of their own, Trainer's folders, models in memory."""
+
+import json
+
+import numpy as np
+import pytest
+from models import FAMILIES, VOCAB, bert_tensors, refusal, save, tiny_config
+from safetensors.numpy import save_file
+from tolerances import PARITY_FLOAT32
+
+import autorel_jax as ar
+from autorel_jax.cli.convert import main as convert
+from autorel_jax.model.config import config_json
+from autorel_jax.model.encoder import Bert
+from autorel_jax.text.tokens import load_tokenizer
+from autorel_jax.weights import Changes, fingerprint, read
+from autorel_jax.weights.params import to_tensors
+
+CONFIG = tiny_config()
+CONFIG_JSON = config_json(CONFIG)
+TENSORS = bert_tensors()
+
+
+def same(found, expected=TENSORS):
+    """Whether a checkpoint that was read is that of the tensors."""
+    reference = {name: values.copy() for name, values in expected.items()}
+    return fingerprint(found.params) == fingerprint(read(reference, config=CONFIG_JSON).params)
+
+
+# --- prefixes and heads
+
+
+@pytest.mark.parametrize(
+    "prefix",
+    ["base.", "model.", "model.bert.", "net.module.", "_orig_mod.model.", "encoder.", "base_model.model.bert."],
+)
+def test_prefixes(tmp_path, prefix):
+    renamed = {prefix + name.removeprefix("bert."): values for name, values in TENSORS.items()}
+    renamed = {name.replace(f"{prefix}classifier", "classifier"): values for name, values in renamed.items()}
+    assert same(read(save(tmp_path, renamed)))
+
+
+@pytest.mark.parametrize(
+    ("head", "rename"),
+    [("out", "out.=classifier."), ("classifier.1", "classifier.1.=classifier."), ("model.fc", "fc.=classifier.")],
+)
+def test_a_tutorials_own_head(tmp_path, capsys, head, rename):
+    tensors = {name.replace("classifier", head): values for name, values in TENSORS.items()}
+    folder = save(tmp_path / "own", tensors)
+    (folder / "vocab.txt").write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", *(f"p{i}" for i in range(56))]))
+    said = refusal(read, folder)
+    assert f"give --rename '{rename}' (rename= in Python)" in said
+    assert same(read(folder, changes=Changes(rename=[rename])))
+    assert convert([str(folder), str(tmp_path / "out"), "--rename", rename]) == 0
+    assert same(read(tmp_path / "out"))
+    capsys.readouterr()
+
+
+def test_what_is_no_part_of_the_model_is_dropped(tmp_path):
+    folder = save(tmp_path, TENSORS | {"loss_fct.weight": np.ones(2, np.float32)})
+    said = refusal(read, folder)
+    assert said.endswith("What is no part of the model may go: --drop 'loss_fct.weight' (drop= in Python).")
+    assert same(read(folder, changes=Changes(drop=["loss_fct.*"])))
+
+
+def test_nothing_is_suggested_that_would_be_wrong(tmp_path):
+    both = TENSORS | {"fc.weight": np.ones((2, 16), np.float32)}  # beside the head
+    assert "--rename" not in refusal(read, save(tmp_path / "a", both))
+    bare = {name: values for name, values in TENSORS.items() if "classifier" not in name}
+    two = bare | {"fc1.weight": np.ones((2, 16), np.float32), "fc2.weight": np.ones((3, 16), np.float32)}
+    assert "--rename" not in refusal(read, save(tmp_path / "b", two))
+    narrow = bare | {"fc.weight": np.ones((2, 8), np.float32)}
+    assert "--rename" not in refusal(read, save(tmp_path / "c", narrow))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (Changes(rename=["out.=x."]), "rename 'out.=x.': no tensor of"),
+        (Changes(rename=["out."]), "rename 'out.': expected OLD=NEW"),
+        (Changes(rename=["bert.pooler.dense.=classifier."]), "makes a second classifier."),
+        (Changes(drop=["loss*"]), "drop 'loss*' fits no tensor of"),
+        (Changes(drop=["*pooler*"]), "lacks 2 of BERT's tensors: pooler.dense.weight"),
+    ],
+)
+def test_changes_that_do_not_fit(tmp_path, changes, said):
+    assert said in refusal(read, save(tmp_path, TENSORS), changes=changes)
+
+
+def test_own_names_in_architectures(tmp_path):
+    folder = save(tmp_path, TENSORS)
+    raw = CONFIG_JSON | {"architectures": ["MyBertClassifier"]}
+    (folder / "config.json").write_text(json.dumps(raw))
+    said = refusal(read, folder)
+    assert "change the line architectures to ['BertForSequenceClassification']." in said
+
+
+# --- folders
+
+
+def test_a_trainers_output_folder(tmp_path):
+    for number in (50, 1000, 200):
+        save(tmp_path / f"checkpoint-{number}", TENSORS)
+    said = refusal(read, tmp_path)
+    assert "give one of the folders in it, checkpoint-50, checkpoint-200, checkpoint-1000; trainer_state.json" in said
+    assert same(read(tmp_path / "checkpoint-200"))
+
+
+def test_a_folder_of_tensorflows_weights(tmp_path):
+    (tmp_path / "tf_model.h5").touch()
+    (tmp_path / "config.json").write_text("{}")
+    said = refusal(read, tmp_path)
+    assert "It has tf_model.h5: with transformers before 5, AutoModelForSequenceClassification.from_pretrained(" in said
+
+
+# --- LoRA
+
+
+RANK = 2
+QUERY = "bert.encoder.layer.1.attention.self.query"
+WORDS = "bert.embeddings.word_embeddings"
+
+
+def write_adapter(folder, base, tensors=None, **settings):
+    rng = np.random.default_rng(5)
+    factors = {
+        f"{QUERY}.lora_A.weight": rng.standard_normal((RANK, 16), np.float32),
+        f"{QUERY}.lora_B.weight": rng.standard_normal((16, RANK), np.float32),
+    }
+    factors = factors if tensors is None else tensors
+    folder.mkdir()
+    save_file(
+        {f"base_model.model.{name}": values for name, values in factors.items()}, folder / "adapter_model.safetensors"
+    )
+    raw = {"peft_type": "LORA", "base_model_name_or_path": str(base), "r": RANK, "lora_alpha": 6} | settings
+    (folder / "adapter_config.json").write_text(json.dumps(raw))
+    return factors
+
+
+def with_change(factors, scale):
+    delta = scale * factors[f"{QUERY}.lora_B.weight"] @ factors[f"{QUERY}.lora_A.weight"]
+    return TENSORS | {f"{QUERY}.weight": TENSORS[f"{QUERY}.weight"] + delta}
+
+
+@pytest.mark.parametrize(
+    ("settings", "scale"),
+    [
+        ({}, 6 / RANK),
+        ({"use_rslora": True}, 6 / RANK**0.5),
+        ({"alpha_pattern": {"query": 8}}, 8 / RANK),
+        ({"alpha_pattern": {"value": 8}}, 6 / RANK),
+        ({"alpha_pattern": {r"layer\.1\.attention\.self\.query": 4}}, 4 / RANK),
+    ],
+)
+def test_an_adapter_is_merged(tmp_path, settings, scale):
+    save(tmp_path / "base", TENSORS)
+    factors = write_adapter(tmp_path / "adapter", tmp_path / "base", **settings)
+    found = to_tensors(read(tmp_path / "adapter").params, CONFIG)
+    expected = with_change(factors, scale)
+    for name, values in found.items():
+        np.testing.assert_allclose(values, expected[name], rtol=1e-6, atol=1e-6, err_msg=name)
+    assert np.abs(found[f"{QUERY}.weight"] - TENSORS[f"{QUERY}.weight"]).max() > 1
+
+
+def test_what_was_trained_in_full_and_tables(tmp_path):
+    """A base without head and prefix, as BertModel is saved; a head, a bias and a table in the adapter."""
+    bare = {name.removeprefix("bert."): v for name, v in TENSORS.items() if "classifier" not in name}
+    save(tmp_path / "base", bare, tiny_config(labels=()))
+    rng = np.random.default_rng(6)
+    a, b = rng.standard_normal((RANK, 60), np.float32), rng.standard_normal((16, RANK), np.float32)
+    more = {
+        "classifier.modules_to_save.weight": TENSORS["classifier.weight"],
+        "classifier.bias": TENSORS["classifier.bias"],
+        f"{QUERY}.bias": np.full(16, 7, np.float32),
+        f"{WORDS}.lora_embedding_A": a,
+        f"{WORDS}.lora_embedding_B": b,
+    }
+    write_adapter(tmp_path / "adapter", tmp_path / "base", more)
+    checkpoint = read(tmp_path / "adapter")
+    assert checkpoint.config.labels == ("LABEL_0", "LABEL_1")
+    found = to_tensors(checkpoint.params, CONFIG)
+    expected = TENSORS | {f"{QUERY}.bias": np.full(16, 7, np.float32)}
+    expected |= {f"{WORDS}.weight": TENSORS[f"{WORDS}.weight"] + 3 * (b @ a).T}
+    for name, values in found.items():
+        np.testing.assert_allclose(values, expected[name], rtol=1e-5, atol=1e-5, err_msg=name)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (
+            {"peft_type": "PROMPT_TUNING"},
+            "peft_type='PROMPT_TUNING' is not supported; accepted: 'LORA'. merge it with PEFT",
+        ),
+        ({"use_dora": True}, "use_dora=True is not supported; merge it with PEFT"),
+        ({"init_lora_weights": "pissa"}, "init_lora_weights=pissa changed the base's own weights"),
+        ({"base_model_name_or_path": "./nowhere/base"}, "is a LoRA adapter of ./nowhere/base, which is not at hand ("),
+        ({"base_model_name_or_path": None}, "names no base model"),
+    ],
+)
+def test_adapters_that_are_refused(tmp_path, settings, said):
+    save(tmp_path / "base", TENSORS)
+    write_adapter(tmp_path / "adapter", tmp_path / "base", **settings)
+    assert said in refusal(read, tmp_path / "adapter")
+
+
+@pytest.mark.parametrize(
+    ("tensors", "said"),
+    [
+        ({f"{QUERY}.lora_A.weight": np.ones((2, 16), np.float32)}, "has not both factors"),
+        (
+            {
+                "bert.nowhere.lora_A.weight": np.ones((2, 16), np.float32),
+                "bert.nowhere.lora_B.weight": np.ones((16, 2), np.float32),
+            },
+            "bert.nowhere has not both factors, or is not in the base model.",
+        ),
+        (
+            {
+                f"{QUERY}.lora_A.weight": np.ones((2, 8), np.float32),
+                f"{QUERY}.lora_B.weight": np.ones((16, 2), np.float32),
+            },
+            "has shape [16, 8], not [16, 16]",
+        ),
+        ({f"{QUERY}.lora_magnitude_vector": np.ones(16, np.float32)}, "tensors that BERT's classifier does not have"),
+    ],
+)
+def test_factors_that_do_not_fit(tmp_path, tensors, said):
+    save(tmp_path / "base", TENSORS)
+    write_adapter(tmp_path / "adapter", tmp_path / "base", tensors)
+    assert said in refusal(read, tmp_path / "adapter")
+
+
+def test_an_adapter_without_its_weights(tmp_path):
+    save(tmp_path / "base", TENSORS)
+    write_adapter(tmp_path / "adapter", tmp_path / "base")
+    (tmp_path / "adapter" / "adapter_model.safetensors").unlink()
+    assert "holds adapter_config.json but none of adapter_model.safetensors" in refusal(read, tmp_path / "adapter")
+
+
+# --- in memory
+
+
+def test_a_state_dict_in_memory():
+    tokenizer = load_tokenizer(VOCAB)
+    config = tiny_config(vocab_size=tokenizer.max_id + 1)
+    state = bert_tensors(config)
+    classifier = ar.load(state, config=config_json(config), tokenizer=VOCAB)
+    assert classifier.name == "the dict"
+    assert len(ar.explain(classifier, "a good film")) == 1
+    assert "has no config; give config=" in refusal(ar.load, state, tokenizer=VOCAB)
+    assert "brings no tokenizer; give tokenizer=" in refusal(ar.load, state, config=config_json(config))
+    said = refusal(ar.load, state, config=config_json(config), tokenizer=5)
+    assert said == "tokenizer is a int; expected one of transformers, or a path."
+    said = refusal(ar.load, state | {"x": "y"}, config=config_json(config), tokenizer=VOCAB)
+    assert said.startswith("x is a str, not a tensor")
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize("model_type", ["bert", "roberta", "distilbert"])
+def test_a_model_of_transformers_in_memory(model_type):
+    torch, transformers = pytest.importorskip("torch"), pytest.importorskip("transformers")
+    config = FAMILIES[model_type]
+    raw = {key: value for key, value in config_json(config).items() if key != "architectures"}
+    model = transformers.AutoModelForSequenceClassification.from_config(transformers.AutoConfig.for_model(**raw)).eval()
+    for given in (model, model.state_dict()):
+        found = read(given, config=None if given is model else model.config)
+        ids = np.random.default_rng(0).integers(5, 50, (2, 9))
+        with torch.no_grad():
+            expected = model(torch.tensor(ids)).logits.numpy()
+        logits = Bert(found.config).apply({"params": found.params}, ids, np.ones_like(ids), np.zeros_like(ids))
+        np.testing.assert_allclose(logits, expected, rtol=0, atol=PARITY_FLOAT32)
+    model = model.to(torch.bfloat16)
+    assert read(model).params["classifier"]["kernel"].dtype == np.float32
+
+
+@pytest.mark.parity
+def test_a_lightning_checkpoint(tmp_path):
+    torch = pytest.importorskip("torch")
+    save(tmp_path, {}, file="none")
+    state = {f"model.{name}": torch.tensor(values) for name, values in TENSORS.items()}
+    state |= {"criterion.weight": torch.ones(2)}
+    whole = {
+        "epoch": 2,
+        "global_step": 100,
+        "pytorch-lightning_version": "2.4.0",
+        "state_dict": state,
+        "hyper_parameters": {"lr": 1e-5},
+        "callbacks": {"ModelCheckpoint": {"best_model_score": torch.tensor(0.5), "dirpath": "x"}},
+        "optimizer_states": [{"state": {0: {"step": torch.tensor(1.0)}}, "param_groups": [{"lr": 1e-5}]}],
+        "lr_schedulers": [],
+    }
+    torch.save(whole, tmp_path / "last.ckpt")
+    for path in (tmp_path, tmp_path / "last.ckpt"):
+        assert same(read(path, changes=Changes(drop=["criterion.*"])))
