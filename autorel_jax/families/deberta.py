@@ -277,4 +277,9 @@ DEBERTA = Family(
     },
     tokens=dataclasses.replace(BERT_TOKENS, kind=UNIGRAM),  # with types, which most models have no table for
     details=DebertaDetails,
+    harmless={
+        "pooler_hidden_size": "hidden_size, or refused",
+        "attention_head_size": "hidden_size / num_attention_heads, or refused",
+        "legacy": "of the head of masked words",
+    },
 )
