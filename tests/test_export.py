@@ -77,7 +77,7 @@ def test_the_predicted_label_and_any_shape(classifier, tmp_path):
             np.testing.assert_allclose(logits[row], made.logits, rtol=0, atol=BATCH)
 
 
-@pytest.mark.filterwarnings("default::autorel_jax.errors.InputWarning")
+@pytest.mark.filterwarnings("ignore::autorel_jax.errors.InputWarning")
 def test_words_are_split_as_it_was_exported(file, monkeypatch):
     monkeypatch.setattr(unspaced, "word_breaker", lambda: None)
     program = load_program(file)
