@@ -250,6 +250,7 @@ def test_a_composite_prints_as_its_table():
         "activation        skipped",
         "position_product  plain",
         "position_bias     plain",
+        "gate              plain",
         "attention         jacobian        stabilizer = 1e-07",
         "residual          whole_block",
     ]

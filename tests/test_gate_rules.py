@@ -9,6 +9,7 @@ import pytest
 from measures import relative_error
 from models import FAMILIES, random_params
 from questions import token_relevance
+from test_ledger import absorbed
 from test_rules import drawn, pulled
 from tolerances import CONSERVATION, RULE
 
@@ -16,6 +17,7 @@ from autorel_jax.attribution.settings import Settings
 from autorel_jax.lrp import gates
 from autorel_jax.lrp.composite_file import read_composite
 from autorel_jax.lrp.composites import COMPOSITES, WORD_EMBEDDINGS
+from autorel_jax.lrp.taps import COUNTED, Audited
 from autorel_jax.model import ops
 
 
@@ -59,6 +61,13 @@ def test_gate_detached_is_the_gradient_of_the_linear_factor():
 def test_gate_conserves(rule):
     a, b, c = drawn(3, 4), drawn(3, 4, seed=1), drawn(3, 4, seed=2)
     assert relative_error(sum(shares(rule, a, b, c)), a * b * c) <= CONSERVATION
+
+
+def test_gate_in_the_ledger_by_hand():
+    """2 · 3 = 6 with c = 1: the plain gradient gives 6 to each factor, 6 too much; both rules give away 6."""
+    for rule, kept in ((ops.gate, -6.0), (gates.gate_halved, 0.0), (gates.gate_detached, 0.0)):
+        found = absorbed(Audited(rule, COUNTED["gate"][0]), [[2.0]], [[3.0]], taps=("rule",))
+        assert found == {"rule": [kept]}
 
 
 def test_gate_in_a_composite_file(tmp_path):
