@@ -69,7 +69,7 @@ class ModernDetails:
         return {
             "rope_parameters": {kind: {"rope_type": "default", "rope_theta": theta} for kind, theta in thetas.items()},
             **{THETAS[kind][0]: theta for kind, theta in thetas.items()},
-            **({"layer_types": list(self.layer_types)} if self.layer_types else {}),
+            "layer_types": list(self.layer_types) or None,
             **({} if self.layer_types else {"global_attn_every_n_layers": self.global_every}),
             "local_attention": self.local_attention,
             "classifier_pooling": self.classifier_pooling,
@@ -132,9 +132,7 @@ def whole(name: str, raw: Mapping[str, Any], default: int, least: int) -> int:
 
 def rotary_thetas(raw: Mapping[str, Any]) -> dict[str, float]:
     """Kind of layer -> the base of its angles, from `rope_parameters` or the older keys."""
-    scaling, nested = raw.get("rope_scaling"), raw.get("rope_parameters") or {}
-    if scaling is not None:
-        raise InputError(f"rope_scaling={scaling!r} is not supported; accepted: none.")
+    nested = raw.get("rope_parameters") or {}
     if not isinstance(nested, Mapping) or not nested.keys() <= THETAS.keys():
         raise InputError(f"rope_parameters={nested!r}: expected an object with {' and '.join(THETAS)}.")
     found = {}
@@ -218,6 +216,7 @@ MODERNBERT = Family(
     refusals=(
         Refusal(("position_embedding_type",), (None, "absolute", "rope", "rotary", "sans_pos"), ROTATES),
         Refusal(("rope_theta",), (None,), "accepted: rope_parameters, or global_rope_theta and local_rope_theta"),
+        Refusal(("rope_scaling",), (None,), "accepted: none"),
         Refusal(("head_dim",), (None,), "accepted: hidden_size / num_attention_heads"),
         Refusal(("partial_rotary_factor",), (None, 1, 1.0), "accepted: 1"),
         Refusal(("is_decoder", "add_cross_attention", "pruned_heads"), (None, False, {}, []), "accepted: an encoder"),
@@ -241,4 +240,14 @@ MODERNBERT = Family(
     foreign={"qa_outputs.": "a question-answering head"},
     tokens=dataclasses.replace(BERT_TOKENS, kind=BPE, longest=8192, pair=PAIR_WITHOUT_TYPES.pair),
     details=ModernDetails,
+    harmless={
+        "layer_norm_eps": "equals norm_eps, or is refused",
+        "initializer_cutoff_factor": "of new weights",
+        "decoder_bias": "of the head of masked words",
+        "sparse_prediction": "of the head of masked words",
+        "sparse_pred_ignore_index": "of the head of masked words",
+        "deterministic_flash_attn": "the same numbers, computed in another order",
+        "reference_compile": "the same numbers, computed in another order",
+        "repad_logits_with_grad": "of training",
+    },
 )
