@@ -40,7 +40,10 @@ V3 = {
     "norm_rel_ebd": "layer_norm",
     "share_att_key": True,
 }
-OWN = {"deberta-v2": V3}  # keys of config.json that a model of the family has beside them
+OWN = {
+    "deberta-v2": V3,
+    "modernbert": {"intermediate_size": 1152},
+}  # keys of config.json that a model of the family has beside them
 
 
 def main() -> None:

@@ -33,7 +33,9 @@ A rule has the forward value of its op and another backward. R is relevance, a a
 multiplier that flows backwards. B is batch, T and S tokens, D model width, H heads, K head width, F feed-forward \
 width. `plain` is the op's own backward: for `linear` this is LRP-0, for `softmax` AttnLRP's rule, for `add` the split \
 by contribution. `position_product` and `position_bias` are in families whose attention scores know distances: \
-`plain` gives all relevance of a product to its token, and the share of a bias to the ledger.
+`plain` gives all relevance of a product to its token, and the share of a bias to the ledger. `gate` is in \
+ModernBERT. The turn of rotary positions and the mean over tokens are linear maps whose coefficients are constants: \
+they have no other rule than their gradient, and keep all relevance (`tests/test_modernbert.py`).
 """
 OWN = """## A composite of your own
 In Python; `explain` takes it as `method`, and `ar.register(mine)` gives it a name for the rest of the program:

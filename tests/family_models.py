@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from models import VOCAB, deberta, random_params, tiny_config
+from models import NO_TABLES, SHARED, VOCAB, deberta, random_params, tiny_config
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
 from autorel_jax.families import family_of
@@ -38,7 +38,8 @@ def bpe(family: Family) -> Tokenizer:
         show_progress=False,
     )
     tokenizer.train_from_iterator(SENTENCES * 3, trainer)
-    tokenizer.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0), True, False)
+    if "<s>" in special_tokens(family):
+        tokenizer.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0), True, False)
     return tokenizer
 
 
@@ -97,6 +98,8 @@ CHANGES = {
     "deberta-v2": deberta(max_relative_positions=42),
     "mpnet": {"pad_token_id": 1, "type_vocab_size": 0},
     "camembert": {"pad_token_id": 1, "type_vocab_size": 1},
+    "modernbert": {"pad_token_id": 1, **NO_TABLES},
+    "albert": {"pad_token_id": 1, **SHARED},
 }
 
 

@@ -17,7 +17,9 @@ import pytest
 from safetensors.numpy import save_file
 
 from autorel_jax.errors import InputError
+from autorel_jax.families.albert import AlbertDetails
 from autorel_jax.families.deberta import DebertaDetails
+from autorel_jax.families.modernbert import ModernDetails
 from autorel_jax.model import encoder as bert
 from autorel_jax.model.config import BertConfig, config_json
 from autorel_jax.text.tokens import load_tokenizer
@@ -60,6 +62,14 @@ def deberta(**changes: Any) -> dict[str, Any]:
 
 AFTER_PAD = {"pad_token_id": 1, "max_position_embeddings": 22, "type_vocab_size": 1}
 ONE_SEGMENT = {"type_vocab_size": 0, "classifier_dropout": 0.2}
+NO_TABLES = {
+    "type_vocab_size": 0,
+    "embedding_dropout": 0.0,
+    "classifier_dropout": 0.0,
+    "layer_norm_eps": 1e-5,
+    "details": ModernDetails(local_attention=6, global_every=2),
+}
+SHARED = {"embedding_size": 8, "hidden_act": "gelu_new", "classifier_dropout": 0.1, "details": AlbertDetails()}
 FAMILIES = {  # model_type -> a tiny classifier of it; a suite over families takes a line here
     "bert": tiny_config(),
     "roberta": tiny_config(**AFTER_PAD, model_type="roberta"),
@@ -69,6 +79,8 @@ FAMILIES = {  # model_type -> a tiny classifier of it; a suite over families tak
     "deberta-v2": tiny_config(**deberta(), model_type="deberta-v2"),
     "mpnet": tiny_config(**AFTER_PAD | {"type_vocab_size": 0}, model_type="mpnet"),
     "camembert": tiny_config(**AFTER_PAD, model_type="camembert"),
+    "modernbert": tiny_config(**NO_TABLES, model_type="modernbert"),
+    "albert": tiny_config(**SHARED, model_type="albert"),
 }
 
 

@@ -44,6 +44,34 @@ def halved(a, b, c):
     return to_a, to_b
 
 
+def gate_halved(activated, linear, c):
+    """For y = a g: half of the relevance y c of each element, over a."""
+    found = np.zeros_like(activated)
+    for place in np.ndindex(*activated.shape):
+        found[place] = 0.5 * activated[place] * linear[place] * c[place] / activated[place]
+    return found
+
+
+def gate_detached(activated, linear, c):
+    """For y = a g: all of the relevance y c of each element, over g."""
+    found = np.zeros_like(linear)
+    for place in np.ndindex(*linear.shape):
+        found[place] = activated[place] * linear[place] * c[place] / linear[place]
+    return found
+
+
+def turned(x, theta):
+    """x [T, K] of places 0, 1, …: each pair of features k and k + K/2 as a complex number, turned by its angle."""
+    tokens, width = x.shape
+    found = np.zeros_like(x)
+    for t in range(tokens):
+        for k in range(width // 2):
+            angle = t / theta ** (2 * k / width)
+            turn = complex(x[t, k], x[t, k + width // 2]) * complex(math.cos(angle), math.sin(angle))
+            found[t, k], found[t, k + width // 2] = turn.real, turn.imag
+    return found
+
+
 def softmax(scores, mask, relevance):
     """AttnLRP: R_i = x_i (R(s_i) - s_i Σ_j R(s_j)), in relevance at both ends."""
     found = np.zeros_like(scores)

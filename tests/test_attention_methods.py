@@ -1,22 +1,26 @@
 """Methods that read attention: worked examples, and the weights themselves against what they must be."""
 
+import dataclasses
+import functools
 from fractions import Fraction
 
 import jax
 import numpy as np
 import pytest
 from measures import relative_error
-from models import random_params
+from models import FAMILIES, random_params
 from questions import CONFIG, MASK, TEXTS, exact
 from tolerances import FORWARD, METHOD_EXACT
 
 from autorel_jax.attribution.methods import METHODS
-from autorel_jax.attribution.methods.attention import RawAttention, rolled, rolled_out, traced_back
+from autorel_jax.attribution.methods.attention import RawAttention, rolled, rolled_out, start, traced_back
 from autorel_jax.classifier import forward
+from autorel_jax.families.modernbert import ModernDetails
 from autorel_jax.model.encoder import Bert
 
 LOWER = [[1 / 2, 1 / 2], [1 / 4, 3 / 4]]  # attention of the first of two layers, over two tokens
 UPPER = [1 / 4, 3 / 4]  # of [CLS] in the last one
+CLS, MEAN = [1], [1 / 2, 1 / 2]  # the row to start with
 
 
 def in_float64(function, *arrays):
@@ -26,8 +30,14 @@ def in_float64(function, *arrays):
 
 def test_rollout_by_hand():
     """½ (1/4, 3/4) + ½ (1, 0) = (5/8, 3/8); times LOWER (13/32, 19/32); halves of both (33/64, 31/64)."""
-    found = in_float64(rolled_out, [[LOWER]], [UPPER])
+    found = in_float64(rolled_out, [[LOWER]], [[UPPER]], [CLS])
     assert found.tolist() == [[33 / 64, 31 / 64]]
+
+
+def test_rollout_from_the_mean_by_hand():
+    """The mean of UPPER and (1, 0) is (5/8, 3/8); ½ of it + ½ (1/2, 1/2) = (9/16, 7/16), and so on as above."""
+    found = in_float64(rolled_out, [[LOWER]], [[UPPER, [1, 0]]], [MEAN])
+    assert found.tolist() == [[(9 / 32 + 7 / 64 + 9 / 16) / 2, (9 / 32 + 21 / 64 + 7 / 16) / 2]]
 
 
 def test_lat_by_hand():
@@ -39,7 +49,18 @@ def test_lat_by_hand():
 def test_generic_attention_by_hand():
     """(1, 0) + (1/4, 3/4) = (5/4, 3/4); times LOWER (13/16, 19/16); their sum (33/16, 31/16)."""
     layers = np.array([[LOWER], [[UPPER, [9, 9]]]])  # the last layer's row of the second token is not read
-    assert in_float64(rolled, layers).tolist() == [[33 / 16, 31 / 16]]
+    assert in_float64(rolled, layers, [CLS]).tolist() == [[33 / 16, 31 / 16]]
+
+
+def test_generic_attention_from_the_mean_by_hand():
+    """(1/2, 1/2) + the mean (5/8, 3/8) = (9/8, 7/8); times LOWER (25/32, 39/32); their sum (61/32, 67/32)."""
+    assert in_float64(rolled, [[LOWER], [[UPPER, [1, 0]]]], [MEAN]).tolist() == [[61 / 32, 67 / 32]]
+
+
+def test_the_mean_counts_real_tokens_alone():
+    mean = dataclasses.replace(FAMILIES["modernbert"], details=ModernDetails(classifier_pooling="mean"))
+    assert in_float64(functools.partial(start, mean), [[1, 1, 0], [1, 0, 0]]).tolist() == [[1 / 2, 1 / 2, 0], [1, 0, 0]]
+    assert in_float64(functools.partial(start, CONFIG), [[1, 1, 0]]).tolist() == [[1]]
 
 
 def weights(read=lambda found: found):

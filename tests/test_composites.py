@@ -250,11 +250,12 @@ def test_a_composite_prints_as_its_table():
         "activation        skipped",
         "position_product  plain",
         "position_bias     plain",
+        "gate              plain",
         "attention         jacobian        stabilizer = 1e-07",
         "residual          whole_block",
     ]
     made = ATTNLRP.derive("mine", linear=linear.alpha_beta).set(alpha=[1, 2])
-    assert str(made).splitlines()[0] == "linear            alpha_beta  alpha = (1.0, 2.0), stabilizer = 1e-09"
+    assert str(made).splitlines()[0] == "linear            alpha_beta   alpha = (1.0, 2.0), stabilizer = 1e-09"
 
 
 def test_every_rule_in_a_composite_can_be_named():

@@ -194,7 +194,7 @@ def odd(automatic, raw, key):
 
 
 @pytest.mark.parity
-@pytest.mark.parametrize("model_type", ["bert", "distilbert", "electra", "roberta"])
+@pytest.mark.parametrize("model_type", ["bert", "distilbert", "electra", "modernbert", "roberta"])
 def test_harmless_keys_change_no_logit_of_transformers(model_type):
     torch, transformers = pytest.importorskip("torch"), pytest.importorskip("transformers")
     config = FAMILIES[model_type]

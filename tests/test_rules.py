@@ -12,7 +12,7 @@ import pytest
 from measures import relative_error
 from tolerances import CONSERVATION, FORWARD, NEAR_ZERO, RULE
 
-from autorel_jax.lrp import bert_lrp, linear, rules
+from autorel_jax.lrp import bert_lrp, gates, linear, rules
 from autorel_jax.model import ops
 from autorel_jax.model.ops import PLAIN, Ops
 
@@ -155,6 +155,34 @@ CASES = [
         lambda b: ops.contract(MATMUL, jnp.asarray(A), b),
         (4, 5),
         lambda b, c: oracles.halved(A, b, c)[1] / b,
+    ),
+    Case(
+        "gate_halved-activated",
+        lambda a: gates.gate_halved(a, *like(a, A)),
+        lambda a: ops.gate(a, *like(a, A)),
+        (3, 4),
+        lambda a, c: oracles.gate_halved(a, A, c),
+    ),
+    Case(
+        "gate_halved-linear",
+        lambda b: gates.gate_halved(*like(b, A), b),
+        lambda b: ops.gate(*like(b, A), b),
+        (3, 4),
+        lambda b, c: oracles.gate_halved(b, A, c),
+    ),
+    Case(
+        "gate_detached-activated",
+        lambda a: gates.gate_detached(a, *like(a, A)),
+        lambda a: ops.gate(a, *like(a, A)),
+        (3, 4),
+        lambda a, c: np.zeros_like(a),
+    ),
+    Case(
+        "gate_detached-linear",
+        lambda b: gates.gate_detached(*like(b, A), b),
+        lambda b: ops.gate(*like(b, A), b),
+        (3, 4),
+        lambda b, c: oracles.gate_detached(A, b, c),
     ),
     Case(
         "softmax",

@@ -31,9 +31,13 @@ INIT_DEVIATION = 0.05  # relative, deviation of 3,840 truncated normals, whose o
 SUM_FLOAT32 = 1e-6  # absolute, sums and differences of float32 scores of order 1; measured 1.2e-7
 OCCLUDED = 1e-5  # absolute, float32, a difference of two logits of order 1, by hand; measured 2e-6
 SUM_FLOAT64 = 1e-13  # absolute, sums of up to 512 float64 scores of order 1 in two orders; measured 3e-15
+CERTIFICATE = 1e-12  # of Σ|R|, float64, cp_lrp on a ModernBERT: Σ R against the logit but for the classifier's bias;
+#                      measured 5e-16
 CONSERVATION = 1e-9  # float64, sums of relevance over one op or a bias-free model
 BFLOAT16 = 0.05  # of the largest score: 8 bits of mantissa over a few layers; measured 0.013 (bert_lrp)
 PARITY_FLOAT64 = 1e-9  # absolute, logits of order 1 against transformers; measured 7e-16
+PARITY_PARTLY_FLOAT32 = 1e-5  # likewise, where transformers itself computes in float32: ModernBERT's angles, and the
+#                               queries and keys that they turn (apply_rotary_pos_emb); measured 1.1e-7
 PARITY_FLOAT32 = 1e-5  # absolute, likewise, 3 layers of width 16; measured 3e-7
 PARITY_BASE = 1e-4  # relative, float32 on both sides, 12 layers of width 768
 PARITY_REAL_MODEL = 1e-4  # absolute, float32, 6 layers of width 384; measured 2e-6

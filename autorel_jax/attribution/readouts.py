@@ -82,7 +82,7 @@ def zeros(settings: Settings, batch: int, tokens: int, dtype: jnp.dtype) -> Taps
 
     return {
         "embeddings": part(batch, positions=(tokens, 1), segments=(tokens, 1), layers=(tokens, 1)),
-        "layers": layer(batch, config.num_hidden_layers - 1, tokens=tokens),
+        "layers": layer(batch, config.depth - 1, tokens=tokens),
         "last_layer": layer(batch, tokens=last_tokens(settings, tokens)),
         "head": part(batch),
         LOGITS: jnp.zeros((batch, 1), dtype) if settings.audit else {},

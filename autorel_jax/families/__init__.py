@@ -3,11 +3,13 @@
 from typing import Any
 
 from autorel_jax.errors import InputError
+from autorel_jax.families.albert import ALBERT
 from autorel_jax.families.bert import BERT
 from autorel_jax.families.deberta import DEBERTA
 from autorel_jax.families.distilbert import DISTILBERT
 from autorel_jax.families.electra import ELECTRA
 from autorel_jax.families.family import Family
+from autorel_jax.families.modernbert import MODERNBERT
 from autorel_jax.families.mpnet import MPNET
 from autorel_jax.families.roberta import CAMEMBERT, ROBERTA, XLM_ROBERTA
 
@@ -20,6 +22,8 @@ FAMILIES: dict[str, Family] = {
     **dict.fromkeys(ELECTRA.model_types, ELECTRA),
     **dict.fromkeys(DEBERTA.model_types, DEBERTA),
     **dict.fromkeys(MPNET.model_types, MPNET),
+    **dict.fromkeys(MODERNBERT.model_types, MODERNBERT),
+    **dict.fromkeys(ALBERT.model_types, ALBERT),
 }
 
 

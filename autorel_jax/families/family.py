@@ -24,15 +24,19 @@ REQUIRED = object()  # the default of a setting that config.json must have
 KERNEL, BIAS, SCALE, TABLE = "kernel", "bias", "scale", "table"  # kinds of parameters
 A, B = 0, 1  # the first text and the second
 WORD_PIECE, BPE, UNIGRAM = "WordPiece", "BPE", "Unigram"  # kinds of tokenizers, as the tokenizers library names them
-POST_NORM = "post_norm"  # a kind of layer: LayerNorm after each sub-block
-ABSOLUTE = "absolute"  # a kind of positions: none but what the embeddings hold
-DISENTANGLED = "disentangled"  # likewise: DeBERTa's products of tokens and distances
-BIASED = "biased"  # likewise: MPNet's bias for each distance
-FIRST = "first"  # a kind of head: reads the first token
+POST_NORM = "post_norm"  # kinds of layers: LayerNorm after each sub-block, or
+PRE_NORM_GATED = "pre_norm_gated"  # before each, and a gated feed-forward
+ABSOLUTE = "absolute"  # kinds of positions: none but what the embeddings hold,
+DISENTANGLED = "disentangled"  # DeBERTa's products of tokens and distances,
+BIASED = "biased"  # MPNet's bias for each distance,
+ROTARY = "rotary"  # or queries and keys turned by their places, and layers that see near tokens alone
+FIRST, MEAN = "first", "mean"  # kinds of heads: which tokens are read
 BEYOND = {  # what layers may have and BERT's do not -> in words. Those that are ops of model/ops.py have the op's name
     "position_product": "attention scores with products of tokens and positions",
     "convolution": "a convolution of the embeddings",
     "position_bias": "attention scores with a bias for each distance",
+    "rotary": "rotary positions",
+    "gate": "a gated feed-forward",
 }
 
 
@@ -64,6 +68,7 @@ class Leaf(NamedTuple):
     sizes: tuple[str, ...]  # the config values that are its shape. Our kernels are [in, out], PyTorch's [out, in]
     kind: str  # KERNEL, BIAS, SCALE or TABLE
     when: str = ""  # a model has it only where this value of its config is true
+    first: int = 0  # the lowest layer that has it
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,7 +80,9 @@ class Layers:
     kind: str = POST_NORM  # a key of LAYERS in model/blocks.py
     positions: str = ABSOLUTE  # what attention knows of where tokens stand; a key of POSITIONS in model/positions.py
     beyond: tuple[str, ...] = ()  # what BERT's layers do not have, keys of BEYOND
+    shared: bool = False  # whether layers share parameters; details then say which are `stored`, and the `rows` of each
     drops_attention: bool = True  # whether training drops out what attention adds to the residual stream
+    drops_feed_forward: bool = True  # likewise the feed-forward
 
 
 @dataclasses.dataclass(frozen=True)
@@ -137,6 +144,7 @@ class Family:
     renamed: Mapping[str, str]  # a tensor's name in files of another format -> its name here
     foreign: Mapping[str, str]  # start of a tensor's name -> the other head that it belongs to
     tokens: TokenFacts
+    bare: tuple[str, ...] = ()  # parts of the params tree outside the head whose tensors have no prefix either
     narrow: bool = False  # whether embeddings may be narrower than layers; a map "embeddings/widening" then widens them
     widens_first: bool = False  # whether that map stands before the LayerNorm of the embeddings
     spare: tuple[str, ...] = ()  # tensors, without prefix, that are ignored where the config has no use for them
@@ -184,13 +192,13 @@ def table(path: str, module: str, rows: str, width: str = "hidden_size") -> tupl
     return (Leaf(path, f"{module}.weight", (rows, width), TABLE),)
 
 
-def norm(path: str, module: str, width: str = "hidden_size") -> tuple[Leaf, ...]:
-    """A LayerNorm."""
-    scale = Leaf(f"{path}/scale", f"{module}.weight", (width,), SCALE)
-    return scale, Leaf(f"{path}/bias", f"{module}.bias", (width,), BIAS)
+def norm(path: str, module: str, width: str = "hidden_size", bias: str = "", first: int = 0) -> tuple[Leaf, ...]:
+    """A LayerNorm; it has a bias where the config value of that name, if one is given, is true."""
+    scale = Leaf(f"{path}/scale", f"{module}.weight", (width,), SCALE, first=first)
+    return scale, Leaf(f"{path}/bias", f"{module}.bias", (width,), BIAS, bias, first)
 
 
-def affine(path: str, module: str, rows: str, columns: str) -> tuple[Leaf, ...]:
-    """A linear map with a bias."""
+def affine(path: str, module: str, rows: str, columns: str, bias: str = "") -> tuple[Leaf, ...]:
+    """A linear map; it has a bias where the config value of that name, if one is given, is true."""
     kernel = Leaf(f"{path}/kernel", f"{module}.weight", (rows, columns), KERNEL)
-    return kernel, Leaf(f"{path}/bias", f"{module}.bias", (columns,), BIAS)
+    return kernel, Leaf(f"{path}/bias", f"{module}.bias", (columns,), BIAS, bias)

@@ -15,7 +15,7 @@ import numpy as np
 
 from autorel_jax.errors import LARGEST_FLOAT, InputError, one_line
 from autorel_jax.families.family import BEYOND
-from autorel_jax.lrp import bert_lrp, linear, rules
+from autorel_jax.lrp import bert_lrp, gates, linear, rules
 from autorel_jax.lrp.taps import READOUTS, WORD_PARTS, whole
 from autorel_jax.model import ops
 from autorel_jax.model.ops import PLAIN, Array, Ops, Values
@@ -60,6 +60,7 @@ RULES = {  # what a composite file can name, besides PLAIN_RULE: boundary -> op 
         "activation": (rules.secant,),
         "position_product": (rules.halved,),
         "position_bias": (rules.ratio,),
+        "gate": (gates.gate_halved, gates.gate_detached),
     },
     RELEVANCE: {
         "linear": (bert_lrp.signed_weights,),
@@ -152,7 +153,7 @@ class Composite:
             op: {name: np.asarray(value, jnp.result_type(float)) for name, value in given.items()}
             for op, given in self.parameters.items()
         }
-        layers = config.num_hidden_layers
+        layers = config.depth
         for op, given in arrays.items():
             for name, value in given.items():
                 if value.shape not in ((), (layers,)):
@@ -285,7 +286,13 @@ def listed(parameters: Mapping[str, Mapping[str, Value]]) -> str:
 GRADIENT = Composite(PLAIN, Boundary(passed, passed, lambda logits, weights: weights), name="gradient")
 """The gradient itself, not multiplied with the input: what methods of attribution/methods/ compute with."""
 GRADIENT_X_INPUT = Composite(PLAIN, name="gradient_x_input")
-ATTNLRP = GRADIENT_X_INPUT.derive("attnlrp", activation=rules.secant, contract=rules.halved, layer_norm=rules.frozen)
+ATTNLRP = GRADIENT_X_INPUT.derive(
+    "attnlrp",
+    activation=rules.secant,
+    contract=rules.halved,
+    gate=gates.gate_halved,
+    layer_norm=rules.frozen,
+)
 CP_LRP = ATTNLRP.derive("cp_lrp", softmax=rules.detached, contract=ops.contract)
 BERT_LRP = Composite(PLAIN, RELEVANCE, reads=(EMBEDDINGS,)).derive(
     "bert_lrp", linear=bert_lrp.signed_weights, activation=bert_lrp.skipped, residual=bert_lrp.whole_block

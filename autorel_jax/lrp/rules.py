@@ -2,7 +2,7 @@
 
 What flows backwards is the multiplier c = R / a of every activation a ("modified gradient"), so the plain backward
 of a linear map, a residual add, a gather or a reshape is LRP-0 already; the other rules of linear maps are in
-linear.py, and here are those of the other ops:
+linear.py, those of gates in gates.py, and here are those of the other ops:
 
     activation        secant            GELU, tanh, ReLU, SiLU
     contract          halved            attention scores, attention context

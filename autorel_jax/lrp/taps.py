@@ -28,6 +28,7 @@ COUNTED = {  # op -> the places of the arguments that carry relevance, and that 
     "activation": ((1,), None),
     "position_product": ((1,), None),  # of positions comes no word's relevance: what their side gets is absorbed
     "position_bias": ((0,), None),
+    "gate": ((0, 1), None),
 }
 WHOLE = ("attention", "residual")  # ops that are made of others, whose rules the ledger counts
 READOUTS = ("positions", "segments", "layers", "attention", "heads", "neurons")  # where model/ calls the op `tap`

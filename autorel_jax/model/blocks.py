@@ -11,7 +11,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from autorel_jax.families.family import POST_NORM
+from autorel_jax.families.family import POST_NORM, PRE_NORM_GATED
 from autorel_jax.model.config import BertConfig
 from autorel_jax.model.convolution import Convolved
 from autorel_jax.model.ops import Array, Ops, Scores, Values, attention_weights
@@ -25,6 +25,7 @@ class LayerInputs(NamedTuple):
     mask: Array  # [B, S]
     key: Array | None  # for dropout
     places: Places
+    number: Array | int  # of the layer, from 0
     convolved: Convolved | None = None
 
 
@@ -60,10 +61,9 @@ class Attention:
 
     def __call__(self, values: Values, inputs: LayerInputs, x: Array) -> Array:
         """Shapes: x [B, S, D] -> [B, T, D]."""
-        params, key, ops = inputs.params, inputs.key, self.ops.bind(values)
-        probs_key, output_key = (None, None) if key is None else jax.random.split(key)
-        tokens = {"query": x[:, : self.queries], "key": x, "value": x}
-        heads = {name: self.heads(ops, params[name], part) for name, part in tokens.items()}
+        params, ops = inputs.params, self.ops.bind(values)
+        probs_key, output_key = (None, None) if inputs.key is None else jax.random.split(inputs.key)
+        heads = self.projected(ops, params, x, ("query", "key", "value"))
         rate = self.config.attention_probs_dropout_prob
         seen, scores = self.sees(inputs, heads["query"]), self.scores(inputs)
         drop = functools.partial(dropout, rate=rate, key=probs_key)
@@ -71,13 +71,18 @@ class Attention:
         context = ops.tap("heads", context)  # [B, T, H, K]
         context = context.reshape(*context.shape[:2], -1)
         output = affine(ops, params["attention_output"], context, self.dtype)
-        return dropout(output, self.config.attention_output_dropout, output_key)
+        return dropout(output, self.output_dropout, output_key)
 
     def weights(self, values: Values, inputs: LayerInputs, x: Array) -> Array:
         """The attention weights behind `__call__` of the same arguments, without dropout: [B, H, T, S]."""
-        params, ops = inputs.params, self.ops.bind(values)
-        query, key = self.heads(ops, params["query"], x[:, : self.queries]), self.heads(ops, params["key"], x)
+        ops = self.ops.bind(values)
+        query, key = self.projected(ops, inputs.params, x, ("query", "key")).values()
         return attention_weights(ops, query, key, self.sees(inputs, query), self.scores(inputs))
+
+    @property
+    def output_dropout(self) -> float:
+        """The rate for what it adds to the residual stream."""
+        return self.config.attention_output_dropout
 
     @property
     def positions(self) -> Positions:
@@ -93,10 +98,15 @@ class Attention:
         own = {"config": self.config, "params": inputs.params, "places": inputs.places}
         return lambda ops, query, key: self.positions.scores(ops, query=query, key=key, **own)
 
+    def projected(self, ops: Ops, params: Params, x: Array, names: tuple[str, ...]) -> dict[str, Array]:
+        """x [B, S, D] as query [B, T, H, K], key and value [B, S, H, K], as far as they are named."""
+        tokens = {"query": x[:, : self.queries], "key": x, "value": x}
+        return {name: self.heads(ops, params[name], tokens[name]) for name in names}
+
     def heads(self, ops: Ops, params: Params, x: Array) -> Array:
         """Projects x [B, T, D] to [B, T, H, K]."""
         y = affine(ops, params, x, self.dtype)
-        return y.reshape(*y.shape[:2], self.config.num_attention_heads, self.config.head_width)
+        return y.reshape(*y.shape[:2], -1, self.config.head_width)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,7 +123,7 @@ class FeedForward:
         inner = ops.activation(self.config.activation, affine(ops, params["inner"], x, self.dtype))  # [B, T, F]
         inner = ops.tap("neurons", inner)
         output = affine(ops, params["output"], inner, self.dtype)
-        return dropout(output, self.config.hidden_dropout_prob, key)
+        return dropout(output, self.config.feed_forward_dropout, key)
 
 
 def joined(ops: Ops, convolved: Convolved, mask: Array, x: Array, epsilon: float) -> Array:
@@ -138,9 +148,8 @@ class PostNormLayer:
 
     def __call__(self, values: Values, inputs: LayerInputs, x: Array) -> Array:
         """Shapes: x [B, S, D] -> [B, T, D]."""
-        params, key = inputs.params, inputs.key
-        ops, epsilon = self.ops.bind(values), self.config.layer_norm_eps
-        attention_key, output_key = (None, None) if key is None else jax.random.split(key)
+        params, ops, epsilon = inputs.params, self.ops.bind(values), self.config.layer_norm_eps
+        attention_key, output_key = (None, None) if inputs.key is None else jax.random.split(inputs.key)
         x = ops.residual(self.attention, values, inputs._replace(key=attention_key), x)
         x = ops.tap("attention", norm(ops, params["attention_norm"], x, epsilon))
         x = ops.residual(FeedForward(self.ops, self.config, self.dtype), values, (params, output_key), x)
@@ -155,4 +164,71 @@ class PostNormLayer:
         return Attention(self.ops, self.config, self.dtype, self.queries)
 
 
-LAYERS = {POST_NORM: PostNormLayer}  # the kind of a family's layers -> the block
+@dataclasses.dataclass(frozen=True)
+class PreNormAttention(Attention):
+    """The attention sub-block with its LayerNorm before it, and one map to query, key and value."""
+
+    def __call__(self, values: Values, inputs: LayerInputs, x: Array) -> Array:
+        """Shapes: x [B, S, D] -> [B, T, D]."""
+        return super().__call__(values, inputs, self.normalized(values, inputs, x))
+
+    def weights(self, values: Values, inputs: LayerInputs, x: Array) -> Array:
+        """As in Attention."""
+        return super().weights(values, inputs, self.normalized(values, inputs, x))
+
+    @property
+    def output_dropout(self) -> float:
+        """As for the weights."""
+        return self.config.attention_probs_dropout_prob
+
+    def normalized(self, values: Values, inputs: LayerInputs, x: Array) -> Array:
+        """Its LayerNorm, which the first layer does not have: x is that of the embeddings there."""
+        if "attention_norm" not in inputs.params:
+            return x
+        y = norm(self.ops.bind(values), inputs.params["attention_norm"], x, self.config.layer_norm_eps)
+        return jnp.where(inputs.number > 0, y, x)
+
+    def projected(self, ops: Ops, params: Params, x: Array, names: tuple[str, ...]) -> dict[str, Array]:
+        """All at once: a third of one product for tokens that are no query costs less than to cut its kernel."""
+        query, key, value = jnp.split(self.heads(ops, params["joint"], x), 3, axis=2)
+        found = {"query": query[:, : self.queries], "key": key, "value": value}
+        return {name: found[name] for name in names}
+
+
+@dataclasses.dataclass(frozen=True)
+class GatedFeedForward(FeedForward):
+    """The feed-forward sub-block with its LayerNorm before it, of an activated and a linear factor."""
+
+    def __call__(self, values: Values, inputs: tuple[Params, Array | None], x: Array) -> Array:
+        """Shapes: as in FeedForward."""
+        (params, key), ops = inputs, self.ops.bind(values)
+        x = norm(ops, params["inner_norm"], x, self.config.layer_norm_eps)
+        activated, linear = jnp.split(affine(ops, params["inner"], x, self.dtype), 2, axis=-1)  # [B, T, F] each
+        inner = ops.tap("neurons", ops.gate(ops.activation(self.config.activation, activated), linear))
+        return affine(ops, params["output"], dropout(inner, self.config.hidden_dropout_prob, key), self.dtype)
+
+
+@dataclasses.dataclass(frozen=True)
+class PreNormLayer:
+    """A layer with a LayerNorm before each sub-block, whose sums are not normalised; `queries` as in Attention."""
+
+    ops: Ops
+    config: BertConfig
+    dtype: jnp.dtype
+    queries: int | None = None
+
+    def __call__(self, values: Values, inputs: LayerInputs, x: Array) -> Array:
+        """Shapes: x [B, S, D] -> [B, T, D]."""
+        ops, feed_forward = self.ops.bind(values), GatedFeedForward(self.ops, self.config, self.dtype)
+        attention_key, inner_key = (None, None) if inputs.key is None else jax.random.split(inputs.key)
+        x = ops.residual(self.attention, values, inputs._replace(key=attention_key), x)
+        x = ops.tap("attention", x)
+        return ops.tap("layers", ops.residual(feed_forward, values, (inputs.params, inner_key), x))
+
+    @property
+    def attention(self) -> PreNormAttention:
+        """Its attention sub-block."""
+        return PreNormAttention(self.ops, self.config, self.dtype, self.queries)
+
+
+LAYERS = {POST_NORM: PostNormLayer, PRE_NORM_GATED: PreNormLayer}  # the kind of a family's layers -> the block

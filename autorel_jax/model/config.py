@@ -66,6 +66,7 @@ class BertConfig:
     # Not in the repr, by which a resumed run knows its model again: there were runs before there was this field.
     model_type: str = dataclasses.field(default=BERT.model_types[0], repr=False)
     embedding_size: int | None = dataclasses.field(default=None, repr=False)  # None: as hidden_size
+    embedding_dropout: float | None = dataclasses.field(default=None, repr=False)  # None: as hidden_dropout_prob
     details: Details | None = dataclasses.field(default=None, repr=False)  # the values that no other family has
 
     def __post_init__(self):
@@ -124,6 +125,23 @@ class BertConfig:
         return self.pad_token_id + 1 if offset is None else offset
 
     @property
+    def inner_group_num(self) -> int:
+        """How many layers stand for one of num_hidden_layers; details say so for ALBERT."""
+        return 1
+
+    @property
+    def depth(self) -> int:
+        """L, the layers that a text goes through."""
+        return self.num_hidden_layers * self.value("inner_group_num")
+
+    @property
+    def stored_layers(self) -> tuple[str, ...]:
+        """The layers that a checkpoint holds, by name: fewer than L where layers share parameters."""
+        layers = self.family.layers
+        ends = self.details.stored if layers.shared else range(self.num_hidden_layers)
+        return tuple(f"{layers.name}.{end}" for end in ends)
+
+    @property
     def num_labels(self) -> int:
         """C, the number of outputs of the head; 0 without a head."""
         return len(self.labels)
@@ -142,6 +160,26 @@ class BertConfig:
     def attention_output_dropout(self) -> float:
         """The rate for what attention adds to the residual stream."""
         return self.hidden_dropout_prob if self.family.layers.drops_attention else 0.0
+
+    @property
+    def feed_forward_dropout(self) -> float:
+        """Likewise for the feed-forward."""
+        return self.hidden_dropout_prob if self.family.layers.drops_feed_forward else 0.0
+
+    @property
+    def input_dropout(self) -> float:
+        """The rate for the output of the embedding LayerNorm."""
+        return self.hidden_dropout_prob if self.embedding_dropout is None else self.embedding_dropout
+
+    @property
+    def joint_width(self) -> int:
+        """3 D: query, key and value of one map."""
+        return 3 * self.hidden_size
+
+    @property
+    def gated_width(self) -> int:
+        """2 F: both factors of a gated feed-forward."""
+        return 2 * self.intermediate_size
 
     @property
     def embedding_width(self) -> int:
@@ -395,4 +433,6 @@ def written(setting: Setting, config: BertConfig) -> Any:
         return config.embedding_width
     if setting.field == "classifier_dropout" and setting.default is not None:
         return config.head_dropout
+    if setting.field == "embedding_dropout":
+        return config.input_dropout
     return getattr(config, setting.field)

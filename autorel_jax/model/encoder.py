@@ -126,7 +126,7 @@ class Bert(nn.Module):
 
     def values(self, part: str) -> Values:
         """The rules' parameters and the taps in a part of LAYERS_OF; `values` holds scalars or [L, …] each."""
-        depth, place = (self.config.num_hidden_layers,), LAYERS_OF[part]
+        depth, place = (self.config.depth,), LAYERS_OF[part]
         values = {op: dict(given) for op, given in self.variables.get("values", {}).items()}
         values = jax.tree.map(lambda value: jnp.broadcast_to(value, depth + jnp.shape(value)[1:])[place], values)
         taps = self.variables.get("taps", {}).get(part, {})
@@ -158,7 +158,7 @@ class Bert(nn.Module):
         """The embedding LayerNorm: the sum of embeddings [B, T, E] -> [B, T, E], or [B, T, D] if it widens first."""
         ops, params = self.ops.bind(self.values("embeddings")), self.part("embeddings")["norm"]
         total = self.widen(total) if self.config.family.widens_first else total
-        return dropout(norm(ops, params, total, self.config.layer_norm_eps), self.config.hidden_dropout_prob, key)
+        return dropout(norm(ops, params, total, self.config.layer_norm_eps), self.config.input_dropout, key)
 
     def classify(self, embeddings: Array, mask: Array, key: Array | None = None) -> Array:
         """Logits: embeddings [B, T, D], mask [B, T] -> [B, C]."""
@@ -184,19 +184,20 @@ class Bert(nn.Module):
 
         Also what `read` makes of the attention weights, as in `attend`; None without it.
         """
-        keys = None if key is None else jax.random.split(key, self.config.num_hidden_layers)
+        keys = None if key is None else jax.random.split(key, self.config.depth)
         mask, dtype, facts = mask.astype(bool), jnp.dtype(self.dtype or x.dtype), self.config.family.layers
         block, positions = LAYERS[facts.kind], POSITIONS[facts.positions]
         shared = positions.shared(self.config, self.variables["params"], x.shape[1], x.dtype)
-        own = keys, positions.each(self.config), np.arange(self.config.num_hidden_layers) == 0
+        own = keys, positions.each(self.config), np.arange(self.config.depth)
         of_stack, of_last = (jax.tree.map(operator.itemgetter(rows), own) for rows in (slice(-1), -1))
 
         def step(queries, x, layer):
-            values, params, (key, places, is_first) = layer
+            values, params, (key, places, number) = layer
+            params = find(params)
             made = block(self.ops, self.config, dtype, queries)
             position_key = None if key is None else jax.random.fold_in(key, 2)  # the layer splits off 0 and 1
-            more = None if added is None else Convolved(is_first, added, self.part("convolution")["norm"])
-            inputs = LayerInputs(params, mask, key, Places(shared, places, position_key), more)
+            more = None if added is None else Convolved(number == 0, added, self.part("convolution")["norm"])
+            inputs = LayerInputs(params, mask, key, Places(shared, places, position_key), number, more)
             y = made(values, inputs, x)
             # Computed twice as written; XLA computes them once.
             return y, None if read is None else read(made.attention.weights(values, inputs, x))
@@ -207,10 +208,23 @@ class Bert(nn.Module):
         x = x if self.config.family.widens_first else self.widen(x)
         x = self.ops.bind(self.values("embeddings")).tap("layers", x)
         added = self.convolved(x, mask, key, dtype) if self.config.value("convolves") else None
-        stack = (self.values("layers"), self.part("layers"), of_stack)
-        x, found = jax.lax.scan(every, x, stack, unroll=self.unroll)
-        x, found_last = last(x, (self.values("last_layer"), self.part("last_layer"), of_last))
+        of_layers, of_last_layer, find = self.layer_parameters()
+        x, found = jax.lax.scan(every, x, (self.values("layers"), of_layers, of_stack), unroll=self.unroll)
+        x, found_last = last(x, (self.values("last_layer"), of_last_layer, of_last))
         return x, found, found_last
+
+    def layer_parameters(self) -> tuple[Any, Any, Callable[[Any], Params]]:
+        """Those of all layers but the last [L - 1, ...], those of the last, and a function from one layer's to a tree.
+
+        Where layers share parameters, a layer has the number of its row among those that are stored.
+        """
+        stack = self.part("layers")
+        if not self.config.family.layers.shared:
+            return padded(stack, self.config.depth - 1), self.part("last_layer"), lambda params: params
+        rows = np.array(self.config.details.rows(self.config.num_hidden_layers))
+        if len(self.config.stored_layers) == 1:  # not by number, so that the loop has nothing to look up
+            return rows[:-1], rows[-1], lambda row: jax.tree.map(operator.itemgetter(0), stack)
+        return rows[:-1], rows[-1], lambda row: jax.tree.map(lambda leaf: jnp.asarray(leaf)[row], stack)
 
     def convolved(self, x: Array, mask: Array, key: Array | None, dtype: jnp.dtype) -> Array:
         """What the first layer adds to its output: the embeddings [B, T, D], mask [B, T] -> [B, T, D]."""
@@ -224,7 +238,7 @@ class Bert(nn.Module):
 
     def widen(self, x: Array) -> Array:
         """The embeddings [B, T, E] as wide as the layers [B, T, D]: a map, where the two widths differ."""
-        if not self.config.widens:
+        if "widening" not in self.part("embeddings"):
             return x
         ops, params = self.ops.bind(self.values("embeddings")), self.part("embeddings")["widening"]
         return affine(ops, params, x, self.dtype or x.dtype).astype(x.dtype)
@@ -234,6 +248,16 @@ class Bert(nn.Module):
         ops, logits = self.ops.bind(self.values("head")), HEADS[self.config.value("head_kind")].logits
         params, mask = self.variables["params"], mask[:, : x.shape[1]]
         return logits(ops, self.config, params, x, mask, key, self.dtype or x.dtype)
+
+
+def padded(stack: Params, rows: int) -> Params:
+    """A stack of that many layers, with ones in front of what the lowest do not have."""
+
+    def whole(leaf: Array) -> Array:
+        absent = [(rows - leaf.shape[0], 0)] + [(0, 0)] * (leaf.ndim - 1)
+        return leaf if leaf.shape[0] == rows else jnp.pad(leaf, absent, constant_values=1)
+
+    return jax.tree.map(whole, stack)
 
 
 def init(config: BertConfig, key: Array) -> Params:

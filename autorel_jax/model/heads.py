@@ -6,10 +6,10 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from autorel_jax.families.family import FIRST
-from autorel_jax.model.blocks import Params, affine, dropout
+from autorel_jax.families.family import FIRST, MEAN
+from autorel_jax.model.blocks import Params, affine, dropout, norm
 from autorel_jax.model.config import BertConfig
-from autorel_jax.model.ops import Array, Ops
+from autorel_jax.model.ops import Array, Ops, contract
 
 
 class Head(NamedTuple):
@@ -17,27 +17,64 @@ class Head(NamedTuple):
 
     Attributes:
       reads: how many leading tokens of the last layer it reads; None: all.
+      weighs: their mask [B, Q] -> [B, Q], how much each of them counts in what it reads; they add up to 1.
       logits: (ops, config, the params tree, tokens [B, Q, D], their mask [B, Q], dropout key, dtype) -> [B, C].
     """
 
     reads: int | None
+    weighs: Callable[[Array], Array]
     logits: Callable[[Ops, BertConfig, Params, Array, Array, Array | None, jnp.dtype], Array]
+
+
+def first_alone(mask: Array) -> Array:
+    """1 for the first token: mask [B, Q] -> [B, Q]."""
+    return jnp.zeros_like(mask, float).at[:, 0].set(1)
+
+
+def alike(mask: Array) -> Array:
+    """The same for each token of a text: mask [B, Q] -> [B, Q]."""
+    counted = mask.astype(float)
+    return counted / jnp.maximum(counted.sum(axis=1, keepdims=True), 1)
 
 
 def classify_first(
     ops: Ops, config: BertConfig, params: Params, x: Array, mask: Array, key: Array | None, dtype: jnp.dtype
 ) -> Array:
-    """Logits from the first token: pooler, activation, dropout, classifier. Shapes: x [B, Q, D] -> [B, C].
+    """Logits from the first token. Shapes: x [B, Q, D] -> [B, C]."""
+    return classify(ops, config, params, normalized(ops, config, params, x[:, 0]), key, dtype)
+
+
+def classify_mean(
+    ops: Ops, config: BertConfig, params: Params, x: Array, mask: Array, key: Array | None, dtype: jnp.dtype
+) -> Array:
+    """Logits from the mean over a text's tokens, a linear map that keeps all relevance: x [B, Q, D] -> [B, C]."""
+    weights = alike(mask).astype(x.dtype)
+    pooled = contract("bq,bqd->bd", weights, normalized(ops, config, params, x))
+    return classify(ops, config, params, pooled, key, dtype)
+
+
+def normalized(ops: Ops, config: BertConfig, params: Params, x: Array) -> Array:
+    """The LayerNorm behind the last of layers that have theirs in front, if the model has one: x [..., D]."""
+    return norm(ops, params["final_norm"], x, config.layer_norm_eps) if "final_norm" in params else x
+
+
+def classify(ops: Ops, config: BertConfig, params: Params, pooled: Array, key: Array | None, dtype: jnp.dtype) -> Array:
+    """Pooler, activation, LayerNorm if there is one, dropout, classifier. Shapes: pooled [B, D] -> [B, C].
 
     `params` holds "pooler" [D, D] and "classifier" [D, C]. The classifier computes in the dtype of the residual
     stream, so that logits are float32 whatever `dtype` the other products have.
     """
-    rate, input_rate, first, input_key = config.head_dropout, config.value("head_input_dropout"), x[:, 0], None
+    rate, input_rate, stream, input_key = config.head_dropout, config.value("head_input_dropout"), pooled.dtype, None
     if input_rate and key is not None:
         input_key, key = jax.random.split(key)
-    pooled = affine(ops, params["pooler"], dropout(first, input_rate, input_key), dtype).astype(first.dtype)
+    pooled = affine(ops, params["pooler"], dropout(pooled, input_rate, input_key), dtype).astype(stream)
     pooled = ops.activation(config.value("head_activation"), pooled)
-    return affine(ops, params["classifier"], dropout(pooled, rate, key), first.dtype)
+    if "pooler_norm" in params:
+        pooled = norm(ops, params["pooler_norm"], pooled, config.layer_norm_eps)
+    return affine(ops, params["classifier"], dropout(pooled, rate, key), stream)
 
 
-HEADS = {FIRST: Head(1, classify_first)}  # the kind of a family's head -> Head
+HEADS = {  # the kind of a family's head -> Head
+    FIRST: Head(1, first_alone, classify_first),
+    MEAN: Head(None, alike, classify_mean),
+}

@@ -53,6 +53,11 @@ def position_bias(scores: Array, bias: Array) -> Array:
     return scores + bias
 
 
+def gate(activated: Array, linear: Array) -> Array:
+    """The product of the two halves of a gated feed-forward. Shapes: both [..., F] -> [..., F]."""
+    return activated * linear
+
+
 @jax.custom_jvp
 def softmax(scores: Array, mask: Array) -> Array:
     """Softmax over the last axis among the entries where mask is true; all others get exactly 0.
@@ -190,6 +195,7 @@ class Ops:
     activation: Callable[[str, Array], Array] = activation
     position_product: Callable[[str, Array, Array], Array] = position_product
     position_bias: Callable[[Array, Array], Array] = position_bias
+    gate: Callable[[Array, Array], Array] = gate
     attention: Callable[..., Array] = attention
     residual: Callable[[Block, Values, Any, Array], Array] = residual
     tap: Callable[[str, Array], Array] = tap

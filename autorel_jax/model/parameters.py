@@ -21,11 +21,18 @@ class Parameter(NamedTuple):
 
 
 def parameters(config: BertConfig) -> dict[str, Parameter]:
-    """Every parameter by its path, "layers/query/kernel"; the stack is there even where it has no rows."""
-    depth = config.num_hidden_layers
+    """Every parameter by its path, "layers/query/kernel"; the stack is there even where it has no rows.
+
+    Of what the lowest layers lack, the stack has as many rows less. Layers that share parameters are one stack of those
+    that are stored, and no last layer.
+    """
+    depth = config.depth
     outside = {leaf.path: parameter(leaf, config) for leaf in (*config.outside, *config.head)}
-    stack = {f"{STACK}/{leaf.path}": parameter(leaf, config, depth - 1) for leaf in config.layer}
-    last = {f"{LAST}/{leaf.path}": parameter(leaf, config) for leaf in config.layer}
+    if config.family.layers.shared:
+        stored = len(config.stored_layers)
+        return outside | {f"{STACK}/{leaf.path}": parameter(leaf, config, stored) for leaf in config.layer}
+    stack = {f"{STACK}/{leaf.path}": parameter(leaf, config, max(depth - 1 - leaf.first, 0)) for leaf in config.layer}
+    last = {f"{LAST}/{leaf.path}": parameter(leaf, config) for leaf in config.layer if leaf.first < depth}
     return outside | stack | last
 
 

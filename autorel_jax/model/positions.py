@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 
-from autorel_jax.families.family import ABSOLUTE, BIASED, DISENTANGLED
+from autorel_jax.families.family import ABSOLUTE, BIASED, DISENTANGLED, ROTARY
 from autorel_jax.model.config import BertConfig
 from autorel_jax.model.ops import Array, Ops, scaled_products
 from autorel_jax.model.relative import biased, biases, disentangled, relative_table
+from autorel_jax.model.rotary import global_layers, near_tokens, turned_products, turns
 
 Params = dict[str, Any]  # nested; the leaves are arrays
 
@@ -60,4 +61,5 @@ POSITIONS = {
     ABSOLUTE: Positions(nothing, nothing, every_token, products),
     DISENTANGLED: Positions(relative_table, nothing, every_token, disentangled),
     BIASED: Positions(biases, nothing, every_token, biased),
+    ROTARY: Positions(turns, global_layers, near_tokens, turned_products),
 }

@@ -133,7 +133,7 @@ def half_log_buckets(distance: np.ndarray) -> np.ndarray:
 def biases(config: BertConfig, params: Params, tokens: int, dtype: jnp.dtype) -> Array:
     """Of `shared`: what every layer adds to the scores of two tokens, [H, T, T]."""
     buckets = jnp.asarray(half_log_buckets(distances(config)))[config.longest_text - ahead(tokens, tokens)]
-    found = params["relative"]["bias"][buckets]  # [2 T, H], by distance j - i
+    found = jnp.asarray(params["relative"]["bias"])[buckets]  # [2 T, H], by distance j - i
     return by_distance(jnp.broadcast_to(found.T[:, None], (found.shape[1], tokens, 2 * tokens)), tokens)
 
 

@@ -22,6 +22,7 @@ NAMES = {  # item -> its name in a report
     "add": "sums",
     "position_product": "positions in attention scores",
     "position_bias": "position biases of attention",
+    "gate": "products of gates",
 }
 BIASES = ("linear.bias", "layer_norm.bias")
 WORDS, SPECIAL = TOKENS = ("the words", "special tokens")  # the parts of a value that scores account for

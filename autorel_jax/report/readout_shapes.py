@@ -23,7 +23,8 @@ SHAPES = {
         ("L + 1", TOKENS), "the residual stream: the output of the embedding LayerNorm, then of each layer"
     ),
     "attention": Shape(
-        ("L", TOKENS), "the residual stream after the attention sub-block of each layer and its LayerNorm"
+        ("L", TOKENS),
+        "the residual stream after the attention sub-block of each layer, and the LayerNorm that follows",
     ),
     "heads": Shape(("L", "H", TOKENS), "the context that each head gives to each token"),
     "neurons": Shape(

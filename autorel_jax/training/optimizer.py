@@ -87,18 +87,23 @@ def frozen(config: TrainConfig, params: Tree) -> Tree:
     """For each leaf True (frozen), False (trained), or bools [L-1] where that holds of a part of the stack only.
 
     Raises:
-      InputError: more layers to freeze than there are.
+      InputError: more layers to freeze than there are, or layers that share their parameters.
     """
-    count, stacked = config.freeze_layers, jax.tree.leaves(params["layers"])[0].shape[0]
+    count, stacked = config.freeze_layers, max(leaf.shape[0] for leaf in jax.tree.leaves(params["layers"]))
+    if count and "last_layer" not in params:
+        raise InputError(f"freeze_layers={count}: this model's layers share their parameters; leave it out.")
     if count > stacked + 1:
         raise InputError(f"freeze_layers={count}: the model has {stacked + 1} layers; freeze at most that many.")
     part = np.arange(stacked) < count
-    parts = {
-        "embeddings": config.freeze_embeddings or count > 0,
-        "layers": count > 0 if part.all() else bool(part.any()) and part,
-        "last_layer": count > stacked,
-    }
-    return {name: jax.tree.map(lambda _, name=name: parts.get(name, False), params[name]) for name in params}
+    parts = {"embeddings": config.freeze_embeddings or count > 0, "last_layer": count > stacked}
+
+    def hold(path: tuple[Any, ...], leaf: Any) -> Any:
+        if path[0].key != "layers":
+            return parts.get(path[0].key, False)
+        own = part[stacked - leaf.shape[0] :]  # the lowest layers may lack it
+        return count > 0 if own.all() else bool(own.any()) and own
+
+    return jax.tree.map_with_path(hold, params)
 
 
 def hold(params: Tree, held: Tree) -> Tree:

@@ -148,7 +148,8 @@ def fingerprint(splits: Sequence[Examples], labels: Sequence[str], start: Pretra
 
     Of the tokenizer too, which the finished model takes along.
     """
-    own = () if start.config.details is None else (start.config.details,)  # which the config's repr leaves out
+    hidden = start.config.details, start.config.embedding_dropout  # which the config's repr leaves out
+    own = () if start.config.details is None else hidden
     digest = hashlib.sha256(repr((tuple(labels), start.config, start.tokenizer.fingerprint, *own)).encode())
     data = [leaf for split in splits for leaf in (split.encoded.ids, split.encoded.offsets, split.labels)]
     for leaf in (*data, *jax.tree.leaves(start.params)):

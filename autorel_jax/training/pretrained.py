@@ -72,20 +72,23 @@ def for_task(model: BertConfig, config: TrainConfig, task: TaskConfig) -> BertCo
             "hidden_dropout_prob": config.dropout,
             "attention_probs_dropout_prob": config.dropout,
             "classifier_dropout": None,
+            "embedding_dropout": None,
         }
     return dataclasses.replace(model, **changes)
 
 
 def draw_missing(config: BertConfig, params: dict[str, Any], seed: int) -> dict[str, Any]:
-    """The parts of the params tree that are not there, drawn as BERT's were: kernels normal, biases 0."""
+    """The parts of the params tree that are not there, drawn as BERT's were: kernels normal, biases 0, scales 1."""
     missing = {name: part for name, part in bert.shapes(config).items() if name not in params}
     keys = jax.random.split(jax.random.key(seed), max(len(missing), 1))
     normal = jax.nn.initializers.truncated_normal(config.initializer_range)
+    constants = {"bias": 0, "scale": 1}
+
+    def drawn(key: jax.Array, name: str, shape: tuple[int, ...]) -> np.ndarray:
+        return np.full(shape, constants[name], np.float32) if name in constants else np.asarray(normal(key, shape))
+
     return {
-        name: {
-            "kernel": np.asarray(normal(key, part["kernel"].shape)),
-            "bias": np.zeros(part["bias"].shape, np.float32),
-        }
+        name: {leaf: drawn(key, leaf, held.shape) for leaf, held in part.items()}
         for key, (name, part) in zip(keys, sorted(missing.items()), strict=False)
     }
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from autorel_jax.errors import InputError
 from autorel_jax.families.family import KERNEL, TABLE, Family, Leaf
 from autorel_jax.model.config import BertConfig
-from autorel_jax.model.parameters import LAST, STACK, Parameter, parameters
+from autorel_jax.model.parameters import LAST, STACK, parameter
 
 # Other spellings of "weight". TensorFlow's and Flax's kernels are [in, out] like ours.
 WEIGHT_OR_BIAS = {"gamma": "weight", "beta": "bias", "scale": "weight", "kernel": "weight", "embedding": "weight"}
@@ -44,22 +44,27 @@ class Names(NamedTuple):
 
 def slots(config: BertConfig) -> dict[str, Slot]:
     """Every tensor of that model: PyTorch's name without prefix -> Slot."""
-    family, made, last = config.family, parameters(config), config.num_hidden_layers - 1
-    found = {leaf.tensor: slot(leaf, made, leaf.path, family.prefix + leaf.tensor) for leaf in config.outside}
-    found |= {leaf.tensor: slot(leaf, made, leaf.path, leaf.tensor) for leaf in config.head}
+    family, last = config.family, None if config.family.layers.shared else config.num_hidden_layers - 1
+    found = {}
+    for leaf in config.outside:
+        prefix = "" if leaf.path.split("/")[0] in family.bare else family.prefix
+        found[leaf.tensor] = slot(leaf, config, leaf.path, prefix + leaf.tensor)
+    found |= {leaf.tensor: slot(leaf, config, leaf.path, leaf.tensor) for leaf in config.head}
     # Layers differ in their names and rows alone: a slot is made once for each leaf.
-    layer = [(leaf, slot(leaf, made, f"{LAST}/{leaf.path}", "")) for leaf in config.layer]
-    for number in range(last + 1):
+    layer = [(leaf, slot(leaf, config, f"{LAST}/{leaf.path}", "")) for leaf in config.layer]
+    for number, name in enumerate(config.stored_layers):
         for leaf, own in layer:
-            path, row = (own.path, None) if number == last else (f"{STACK}/{leaf.path}", number)
-            name = f"{family.layers.name}.{number}.{leaf.tensor}"
-            found[name] = Slot(path, own.sizes, own.shape, own.is_kernel, row, family.prefix + name)
+            if number < leaf.first:
+                continue
+            path, row = (own.path, None) if number == last else (f"{STACK}/{leaf.path}", number - leaf.first)
+            tensor = f"{name}.{leaf.tensor}"
+            found[tensor] = Slot(path, own.sizes, own.shape, own.is_kernel, row, family.prefix + tensor)
     return found
 
 
-def slot(leaf: Leaf, made: dict[str, Parameter], path: str, written: str) -> Slot:
+def slot(leaf: Leaf, config: BertConfig, path: str, written: str) -> Slot:
     """The slot of a leaf outside the stack."""
-    return Slot(path, leaf.sizes, made[path].shape, leaf.kind == KERNEL, None, written)
+    return Slot(path, leaf.sizes, parameter(leaf, config).shape, leaf.kind == KERNEL, None, written)
 
 
 def identify(raws: Iterable[str], family: Family, source: str) -> Names:
@@ -108,6 +113,6 @@ def refuse_foreign(name: str, raw: str, family: Family, source: str) -> None:
 
 
 def layer_numbers(names: Iterable[str], family: Family) -> set[int]:
-    """The numbers of the layers that the names speak of."""
+    """The numbers of the layers that the names speak of, or of the groups of layers."""
     number = re.compile(rf"{re.escape(family.layers.name)}\.(\d{{1,9}})\.")
     return {int(match[1]) for match in map(number.match, names) if match}

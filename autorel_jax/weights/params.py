@@ -124,10 +124,12 @@ def check_names(
     names: dict[str, str], wanted: dict[str, Slot], config: BertConfig, source: str, encoder: bool, tensors: Tensors
 ) -> None:
     """Raises InputError unless the file holds exactly what is wanted; an `encoder` may lack all that training draws."""
-    family, depth = config.family, config.num_hidden_layers
+    family = config.family
+    key, what = ("num_hidden_groups", "groups of layers") if family.layers.shared else ("num_hidden_layers", "layers")
+    count = config.value(key)
     found = layer_numbers(names, family)
-    if found and (len(found), max(found)) != (depth, depth - 1):
-        raise InputError(f"{source} holds {len(found)} layers but num_hidden_layers={depth} in the config.")
+    if found and (len(found), max(found)) != (count, count - 1):
+        raise InputError(f"{source} holds {len(found)} {what} but {key}={count} in the config.")
     if not found:  # one layer stands for all that are missing
         wanted = slots(dataclasses.replace(config, num_hidden_layers=1))
     unknown = [raw for name, raw in names.items() if name not in wanted]

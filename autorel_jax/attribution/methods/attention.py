@@ -1,7 +1,8 @@
 """Methods that read attention weights: raw attention, rollout, layer-wise attention tracing, generic attention.
 
-All of them follow [CLS] back through the layers: a row vector over tokens, times one matrix [T, T] a layer. So they
-need the last layer's weights for [CLS] alone, which is what the model computes there.
+All of them follow what the head reads back through the layers: a row vector over tokens, times one matrix [T, T] a
+layer. The row to start with is [CLS] alone, or the mean of a text's tokens for a head that reads that. So they need the
+last layer's weights for those tokens alone, which are what the model computes there.
 """
 
 import dataclasses
@@ -21,6 +22,7 @@ from autorel_jax.errors import InputError
 from autorel_jax.model import ops
 from autorel_jax.model.config import BertConfig
 from autorel_jax.model.encoder import Bert
+from autorel_jax.model.heads import HEADS
 from autorel_jax.model.ops import PLAIN, Array
 
 LAST, MEAN = -1, -1  # layer: the last one; head: the mean over all
@@ -31,6 +33,17 @@ def attended(batch: TargetedBatch, read: Callable[[Array], Array]) -> tuple[Arra
     """What `Bert.attend` returns for the texts of a batch."""
     variables = {"params": batch.params}
     return batch.model.apply(variables, batch.inputs, batch.texts.mask, read, method="attend")
+
+
+def start(config: BertConfig, mask: Array) -> Array:
+    """The row to start with, e: how much of each token the head reads, of those that the last layer computes [B, Q]."""
+    head = HEADS[config.value("head_kind")]
+    return head.weighs(mask[:, : head.reads])
+
+
+def looked_at(row: Array, weights: Array) -> Array:
+    """A row [B, Q] times weights [B, H, T, S], whose first Q rows it is about: [B, H, S]."""
+    return ops.contract("bq,bhqs->bhs", row.astype(weights.dtype), weights[:, :, : row.shape[1]])
 
 
 def back(last: Array, layers: Array, step: Callable[[Array, Array], Array]) -> Array:
@@ -65,7 +78,7 @@ class AnyTarget(PlainMethod):
 
 @dataclasses.dataclass(frozen=True)
 class RawAttention(AnyTarget):
-    """The attention weights of [CLS] in one layer.
+    """The attention weights of [CLS] in one layer; their mean over tokens where the head reads the mean.
 
     Answers: Which tokens does [CLS] look at in this layer?
     Scores: From 0 to 1, with sum 1; the same for every target.
@@ -79,13 +92,14 @@ class RawAttention(AnyTarget):
     name = "raw_attention"
 
     def values(self, config: BertConfig, ids: Mapping[str, int | None]) -> dict[str, np.ndarray]:
-        for name, size in (("layer", config.num_hidden_layers), ("head", config.num_attention_heads)):
+        for name, size in (("layer", config.depth), ("head", config.num_attention_heads)):
             if getattr(self, name) >= size:
                 raise InputError(f"{name}={getattr(self, name)}: the model has {size}; give 0 to {size - 1}, or -1.")
         return super().values(config, ids)
 
     def looks(self, batch: TargetedBatch, values: Values) -> tuple[Array, Array]:
-        logits, rows, last = attended(batch, lambda weights: weights[:, :, 0])
+        read = functools.partial(looked_at, start(batch.settings.config, batch.texts.mask))
+        logits, rows, last = attended(batch, read)
         rows = jnp.concatenate([rows, last[None]])[values["layer"]]  # [B, H, T]; -1 is the last, as in Python
         return logits, jnp.where(values["head"] == MEAN, heads_mean(rows), rows[:, values["head"]])
 
@@ -94,7 +108,7 @@ class RawAttention(AnyTarget):
 class Rollout(AnyTarget):
     """The product of the layers' attention, each the mean over heads mixed in halves with the skip path.
 
-        v = e_CLS Π_l (½ mean over heads A_l + ½ I),   the last layer first
+        v = e Π_l (½ mean over heads A_l + ½ I),   the last layer first, e = e_CLS or the mean
 
     Answers: Where does what [CLS] holds in the end come from, if attention and skip paths are all that moves it?
     Scores: From 0 to 1, with sum 1; the same for every target.
@@ -106,14 +120,14 @@ class Rollout(AnyTarget):
 
     def looks(self, batch: TargetedBatch, values: Values) -> tuple[Array, Array]:
         logits, layers, last = attended(batch, heads_mean)
-        return logits, rolled_out(layers, last[:, 0])
+        return logits, rolled_out(layers, last, start(batch.settings.config, batch.texts.mask))
 
 
 @dataclasses.dataclass(frozen=True)
 class LayerwiseAttentionTracing(AnyTarget):
     """The product of each head's attention over the layers, summed over heads.
 
-        v = Σ_h e_CLS Π_l A_l,h,   the last layer first
+        v = Σ_h e Π_l A_l,h,   the last layer first, e as in rollout
 
     Answers: As rollout, without skip paths, as if heads of one number spoke to each other alone.
     Scores: From 0 up, with the number of heads as sum; the same for every target.
@@ -125,17 +139,17 @@ class LayerwiseAttentionTracing(AnyTarget):
 
     def looks(self, batch: TargetedBatch, values: Values) -> tuple[Array, Array]:
         logits, layers, last = attended(batch, lambda weights: weights)
-        return logits, traced_back(layers, last[:, :, 0])
+        return logits, traced_back(layers, looked_at(start(batch.settings.config, batch.texts.mask), last))
 
 
 @dataclasses.dataclass(frozen=True)
 class GenericAttention(PlainMethod):
     """Attention weights that speak for the target, rolled out over the layers.
 
-        Ā_l = mean over heads (∇A_l ⊙ A_l)⁺,   v = e_CLS Π_l (I + Ā_l),   the last layer first
+        Ā_l = mean over heads (∇A_l ⊙ A_l)⁺,   v = e Π_l (I + Ā_l),   the last layer first, e as in rollout
 
     Answers: Where does what [CLS] holds come from, along the attention that raises the target?
-    Scores: Never negative; [CLS] gets 1 for itself. They add up to nothing.
+    Scores: Never negative; [CLS] gets 1 for itself (each token its part of 1, for the mean). They add up to nothing.
     Cost: one gradient, 2 forward passes.
     Source: Chefer et al. 2021 (ICCV, arXiv 2103.15679), for an encoder alone.
     """
@@ -148,7 +162,7 @@ class GenericAttention(PlainMethod):
         texts, config, inputs = batch.texts, batch.settings.config, batch.inputs
         model = Bert(config, dataclasses.replace(PLAIN, softmax=tapped), batch.settings.dtype)
         rows, length = texts.ids.shape
-        tap = jnp.zeros((config.num_hidden_layers, rows, length, length), jnp.promote_types(inputs.dtype, jnp.float32))
+        tap = jnp.zeros((config.depth, rows, length, length), jnp.promote_types(inputs.dtype, jnp.float32))
 
         def logits_of(tap):
             variables = {"params": batch.params, "values": {"softmax": {"tap": tap}}}
@@ -156,18 +170,20 @@ class GenericAttention(PlainMethod):
 
         logits, pull = jax.vjp(logits_of, tap)
         weights = target_weights(logits, batch.given)
-        found = jax.lax.map(lambda seed: rolled(*pull(seed)), jnp.moveaxis(weights, 1, 0))  # one target at a time
+        row = start(config, texts.mask)
+        found = jax.lax.map(lambda seed: rolled(*pull(seed), row), jnp.moveaxis(weights, 1, 0))  # one target at a time
         found = jnp.moveaxis(found, 0, 1)
         return logits, found, {}
 
 
-def rolled_out(layers: Array, last: Array) -> Array:
-    """The equation of rollout, of means over heads: layers [L - 1, B, T, T], the last one's row [B, T] -> [B, T]."""
+def rolled_out(layers: Array, last: Array, row: Array) -> Array:
+    """The equation of rollout, of means over heads: layers [L - 1, B, T, T], last [B, Q, T], e [B, Q] -> [B, T]."""
 
     def step(v, layer):
         return (ops.contract("bt,bts->bs", v, layer) + v) / 2
 
-    return back((last + on_cls(last)) / 2, layers, step)
+    v = ops.contract("bq,bqs->bs", row.astype(last.dtype), last)
+    return back((v + filled(row, v)) / 2, layers, step)
 
 
 def traced_back(layers: Array, last: Array) -> Array:
@@ -175,19 +191,19 @@ def traced_back(layers: Array, last: Array) -> Array:
     return back(last, layers, functools.partial(ops.contract, "bht,bhts->bhs")).sum(axis=1)
 
 
-def rolled(layers: Array) -> Array:
-    """The equation of generic attention: Ā [L, B, T, T] -> [B, T]."""
+def rolled(layers: Array, row: Array) -> Array:
+    """The equation of generic attention: Ā [L, B, T, T], e [B, Q] -> [B, T]."""
 
     def step(v, layer):
         return v + ops.contract("bt,bts->bs", v, layer)
 
-    last = layers[-1, :, 0]
-    return back(last + on_cls(last), layers[:-1], step)
+    last = ops.contract("bq,bqs->bs", row.astype(layers.dtype), layers[-1, :, : row.shape[1]])
+    return back(last + filled(row, last), layers[:-1], step)
 
 
-def on_cls(row: Array) -> Array:
-    """1 at [CLS] and 0 elsewhere, in the shape of a row [B, T]."""
-    return jnp.zeros_like(row).at[:, 0].set(1)
+def filled(row: Array, like: Array) -> Array:
+    """A row [B, Q] with zeros behind it, in the shape and dtype of another [B, T]."""
+    return jnp.zeros_like(like).at[:, : row.shape[1]].set(row.astype(like.dtype))
 
 
 def tapped(scores: Array, mask: Array, tap: Array) -> Array:
