@@ -65,7 +65,7 @@ def classifiers(folders):
 
 @architectures
 @pytest.mark.parametrize("name", QUICK_COMPOSITES)
-def test_composites_leave_the_logits_alone(model_type, name):
+def test_composites_leave_the_logits_alone_and_compile_once(model_type, name):
     config = FAMILIES[model_type]
     ids, mask, types = batch(config, [9, 4])
     with jax.enable_x64(True):
@@ -83,6 +83,10 @@ def test_composites_leave_the_logits_alone(model_type, name):
         assert relative_error(result.logits, plain) <= FORWARD
         assert np.isfinite(result.relevance).all()
         assert not np.asarray(result.relevance)[:, 0][mask == 0].any()
+        before = token_scores._cache_size()
+        other = jax.tree.map(np.float64, random_params(config, seed=1))
+        token_scores(settings, other, Texts(ids[::-1], mask, types), None, settings.values)
+        assert token_scores._cache_size() == before
 
 
 @architectures

@@ -229,9 +229,10 @@ class Bert(nn.Module):
     def convolved(self, x: Array, mask: Array, key: Array | None, dtype: jnp.dtype) -> Array:
         """What the first layer adds to its output: the embeddings [B, T, D], mask [B, T] -> [B, T, D]."""
         config, params = self.config, self.part("convolution")
-        of_first = self.values("layers" if config.num_hidden_layers > 1 else "last_layer")
-        if config.num_hidden_layers > 1:
-            of_first = jax.tree.map(operator.itemgetter(0), of_first)
+        if config.num_hidden_layers == 1:
+            of_first = self.values("last_layer")
+        else:
+            of_first = jax.tree.map(operator.itemgetter(0), self.values("layers"))
         ops, drop_key = self.ops.bind(of_first), None if key is None else jax.random.fold_in(key, 2)
         found = dropout(convolve(ops, config, params, x, mask, dtype), config.hidden_dropout_prob, drop_key)
         return ops.activation(ACTIVATIONS[config.details.conv_act], found)
