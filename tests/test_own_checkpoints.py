@@ -171,7 +171,9 @@ def test_what_was_trained_in_full_and_tables(tmp_path):
     more = {
         "classifier.modules_to_save.weight": TENSORS["classifier.weight"],
         "classifier.bias": TENSORS["classifier.bias"],
-        f"{QUERY}.bias": np.full(16, 7, np.float32),
+        "classifier.modules_to_save.default.bias": TENSORS["classifier.bias"],  # with bias="all"
+        "classifier.original_module.bias": np.zeros(2, np.float32),
+        f"{QUERY}.base_layer.bias": np.full(16, 7, np.float32),
         f"{WORDS}.lora_embedding_A": a,
         f"{WORDS}.lora_embedding_B": b,
     }
@@ -221,6 +223,10 @@ def test_adapters_that_are_refused(tmp_path, settings, said):
                 f"{QUERY}.lora_B.weight": np.ones((16, 2), np.float32),
             },
             "has shape [16, 8], not [16, 16]",
+        ),
+        (
+            {"classifier.bias": np.ones(2), "classifier.modules_to_save.default.bias": np.zeros(2)},
+            "holds classifier.bias twice, with other values",
         ),
         ({f"{QUERY}.lora_magnitude_vector": np.ones(16, np.float32)}, "tensors that BERT's classifier does not have"),
     ],
