@@ -244,6 +244,15 @@ def test_an_adapter_without_its_weights(tmp_path):
     assert "holds adapter_config.json but none of adapter_model.safetensors" in refusal(read, tmp_path / "adapter")
 
 
+def test_a_model_with_an_adapter_inside():
+    wrapped = {
+        name.replace("1.attention.self.query.", "1.attention.self.query.base_layer."): v for name, v in TENSORS.items()
+    }
+    wrapped[f"{QUERY}.lora_A.default.weight"] = np.ones((2, 16), np.float32)
+    said = refusal(read, wrapped, config=CONFIG_JSON)
+    assert said.endswith("It holds a LoRA adapter that is not merged: model.merge_and_unload() of PEFT merges it.")
+
+
 # --- in memory
 
 
