@@ -11,6 +11,8 @@ import pytest
 from models import refusal
 
 from autorel_jax.cli.explain import main
+from autorel_jax.cli.train import resolve
+from autorel_jax.cli.train_flags import parser as train_parser
 from autorel_jax.data.row import Columns, Rejected
 from autorel_jax.data.sources import is_source, open_corpus
 from autorel_jax.data.splits import read_split, settle
@@ -259,3 +261,15 @@ def test_a_delimiter_in_a_task(tmp_path):
     assert read_split(task, "train", tmp_path).texts == ["a good film", "bad"]
     said = refusal(TaskConfig, train="in.csv", separator=";")
     assert "stands between the labels of a multi-label row, and this is no multi-label task; between columns" in said
+
+
+def test_flags_of_training_go_over_the_task(tmp_path):
+    (tmp_path / "my.toml").write_text("[task]\ntrain = 'in.dat'\nformat = 'tsv'\n")
+    flags = ("--format", "csv", "--delimiter", ";", "--input-columns", "label, text", "--skip-unlabelled")
+    more = ("--problem-type", "regression", "--rename", "out.=classifier.", "--drop", "loss*", "criterion.*")
+    given = vars(train_parser().parse_args(["--config", str(tmp_path / "my.toml"), *flags, *more]))
+    config = resolve(given)
+    task = config.task
+    assert (task.format, task.delimiter, task.columns, task.skip_unlabelled) == ("csv", ";", ("label", "text"), True)
+    assert task.problem == "regression"
+    assert (config.rename, config.drop) == (("out.=classifier.",), ("loss*", "criterion.*"))

@@ -43,6 +43,8 @@ CASES = [  # the names, a label as it may come, its number
     (PLAIN, " good ", 1),
     (PLAIN, True, 1),
     (PLAIN, np.bool_(False), 0),
+    (("bad", "fair", "good"), True, None),
+    (("false", "maybe", "true"), True, 2),
     (PLAIN, 2, None),
     (PLAIN, -1, None),
     (PLAIN, 0.5, None),

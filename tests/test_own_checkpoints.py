@@ -171,7 +171,9 @@ def test_what_was_trained_in_full_and_tables(tmp_path):
     more = {
         "classifier.modules_to_save.weight": TENSORS["classifier.weight"],
         "classifier.bias": TENSORS["classifier.bias"],
-        f"{QUERY}.bias": np.full(16, 7, np.float32),
+        "classifier.modules_to_save.default.bias": TENSORS["classifier.bias"],  # with bias="all"
+        "classifier.original_module.bias": np.zeros(2, np.float32),
+        f"{QUERY}.base_layer.bias": np.full(16, 7, np.float32),
         f"{WORDS}.lora_embedding_A": a,
         f"{WORDS}.lora_embedding_B": b,
     }
@@ -222,6 +224,10 @@ def test_adapters_that_are_refused(tmp_path, settings, said):
             },
             "has shape [16, 8], not [16, 16]",
         ),
+        (
+            {"classifier.bias": np.ones(2), "classifier.modules_to_save.default.bias": np.zeros(2)},
+            "holds classifier.bias twice, with other values",
+        ),
         ({f"{QUERY}.lora_magnitude_vector": np.ones(16, np.float32)}, "tensors that BERT's classifier does not have"),
     ],
 )
@@ -236,6 +242,15 @@ def test_an_adapter_without_its_weights(tmp_path):
     write_adapter(tmp_path / "adapter", tmp_path / "base")
     (tmp_path / "adapter" / "adapter_model.safetensors").unlink()
     assert "holds adapter_config.json but none of adapter_model.safetensors" in refusal(read, tmp_path / "adapter")
+
+
+def test_a_model_with_an_adapter_inside():
+    wrapped = {
+        name.replace("1.attention.self.query.", "1.attention.self.query.base_layer."): v for name, v in TENSORS.items()
+    }
+    wrapped[f"{QUERY}.lora_A.default.weight"] = np.ones((2, 16), np.float32)
+    said = refusal(read, wrapped, config=CONFIG_JSON)
+    assert said.endswith("It holds a LoRA adapter that is not merged: model.merge_and_unload() of PEFT merges it.")
 
 
 # --- in memory

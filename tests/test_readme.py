@@ -36,13 +36,15 @@ def commands():
                 yield module, shlex.split(line.strip().removeprefix(start), comments=True)
 
 
-def test_its_python_runs(capsys):
+def test_its_python_runs(capsys, tmp_path, monkeypatch):
     """Each fence as it stands, after those before it."""
+    monkeypatch.chdir(tmp_path)  # one saves a file
     names, codes = {}, fences("python")
     for number, code in enumerate(codes, start=1):
         exec(compile(code, f"README.md, Python {number}", "exec"), names)
     assert len(codes) == 3
     assert "gorgeous" in capsys.readouterr().out
+    assert (tmp_path / "scores.parquet").is_file()
     assert names["relevance"].shape == names["embeddings"].shape
     assert np.isfinite(names["relevance"]).all()
 

@@ -194,6 +194,26 @@ def test_told_to_stop_while_it_evaluates(again, folder, tmp_path, monkeypatch):
     assert (output / "report.json").read_text() == (folder / "run/report.json").read_text()
 
 
+def test_a_run_is_finished_early(folder, tmp_path, monkeypatch):
+    """With the best of its checkpoints so far, and without another step."""
+    output = tmp_path / "run"
+    monkeypatch.setattr(command, "signals", stopped_after(2 * training.SETTINGS["evaluate_every"]))
+    assert call(*arguments(folder, output))[0] == 143
+    monkeypatch.undo()
+    last = last_step(output)
+    assert 0 < last < STEPS
+    code, out, err = call("--finish", output)
+    assert (code, err) == (0, "")
+    report = json.loads((output / "report.json").read_text())
+    assert (report["steps"], report["best_step"] <= last) == (last, True)
+    assert out.endswith(f"wrote {output}/model, the parameters of step {report['best_step']}\n")
+    assert last_step(output) == last
+    assert "leave out --output and --resume" in training.refused("--finish", output, "--output", output)
+    empty = shutil.copytree(output, tmp_path / "empty")
+    shutil.rmtree(empty / "checkpoints")
+    assert "holds no checkpoint to finish with; train on by --resume." in call("--finish", empty)[2]
+
+
 def test_a_second_signal_ends_at_once():
     """Also one of the other kind."""
     script = (

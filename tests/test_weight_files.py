@@ -181,7 +181,7 @@ def test_a_tensorflow_checkpoint_is_found_by_prefix_index_or_directory(tmp_path)
         "vocab.txt",
     ):
         (tmp_path / name).touch()
-    expected = (tmp_path / "bert_model.ckpt", tmp_path / "bert_config.json", tmp_path)
+    expected = (tmp_path / "bert_model.ckpt", tmp_path / "bert_config.json", tmp_path, None)
     for path in (tmp_path, *(tmp_path / name for name in ("bert_model.ckpt", "bert_model.ckpt.index"))):
         assert locate(path) == expected
     assert locate(tmp_path / "bert_model.ckpt.data-00000-of-00001") == expected

@@ -41,6 +41,10 @@ def train(argv: Sequence[str] | None, prog: str) -> None:
     """Parses, says what is ignored, trains. Whatever can be checked early is checked before JAX is imported."""
     words = list(sys.argv[1:] if argv is None else argv)
     given = vars(parser(prog).parse_args(words))
+    if "finish" in given:
+        if not given.keys().isdisjoint({"output", "resume"}):
+            raise InputError("--finish RUN names the run itself; leave out --output and --resume.")
+        given |= {"output": given["finish"], "resume": True}
     config = resolve(given)
     devices = place(given)
     from autorel_jax.training import run as training
@@ -52,6 +56,7 @@ def train(argv: Sequence[str] | None, prog: str) -> None:
         training.train(
             config,
             resume=given.get("resume", False),
+            early="finish" in given,
             devices=devices,
             listen=signals,
             show=functools.partial(print, flush=True),  # as it happens, into a file too

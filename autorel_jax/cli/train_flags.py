@@ -96,6 +96,9 @@ def add_ignored_flags(group: argparse._ArgumentGroup) -> None:
 def add_place_flags(group: argparse._ArgumentGroup) -> None:
     """Adds the flags of where the run goes on, and on which devices and processes."""
     group.add_argument("--resume", action="store_true", help="go on with the run in --output, if there is one")
+    group.add_argument(
+        "--finish", type=Path, metavar="RUN", help="end the run in that folder early: its best checkpoint is the result"
+    )
     group.add_argument("--device", metavar="KIND", help="cpu, gpu, or one such as gpu:1 (default: the best there is)")
     group.add_argument("--devices", type=int, metavar="N", help="use the first N devices (default: all)")
     group.add_argument(

@@ -69,10 +69,12 @@ def label_number(value: Any, known: dict[str, int], where: str) -> int | None:
 
 
 def truth(value: bool, known: dict[str, int]) -> int | None:
-    """The number of a boolean label: of the name true or false in any case, else 1 or 0; never that of its opposite."""
+    """The number of a boolean label: of the name true or false in any case; of two 1 or 0, never the opposite."""
     words = {name.lower(): i for name, i in known.items() if name.lower() in (YES[0], NO[0])}
     if words:
         return words.get(str(value).lower())
+    if len(set(known.values())) > 2:  # 1 of several is no truth
+        return None
     number = known.get(str(int(value)))
     opposite = any(i == number and name.lower() in (NO if value else YES) for name, i in known.items())
     return None if opposite else number

@@ -6,6 +6,7 @@ explaining/describe.py makes them, the other modules of report/ show and save th
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import reprlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -13,12 +14,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from autorel_jax import __version__
+from autorel_jax.errors import InputError
 from autorel_jax.report import fields as kinds
 from autorel_jax.report.fields import Field, declared, fields_of, parts, to_record
 from autorel_jax.text.tokens import Text
 from autorel_jax.text.unspaced import WHITESPACE
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from autorel_jax.report.ledger import Ledger
     from autorel_jax.text.windows import Window
 
@@ -168,6 +172,17 @@ class Explanation:
         """The explanation as JSON types: a line of `.jsonl`, documented in docs/output.md."""
         return to_record(IN_FILES, self)
 
+    def as_list(self, level: str = "word") -> list[tuple[str, float]]:
+        """Each word (or, with level "token", each word piece) with its score, in the order of the text.
+
+        Raises:
+          InputError: the level is unknown.
+        """
+        if level not in ("word", "token"):
+            raise InputError(f"level={level!r} is unknown; accepted: word, token.")
+        parts = (self.words, self.word_relevance) if level == "word" else (self.tokens, self.token_relevance)
+        return [(part, float(score)) for part, score in zip(*parts, strict=True)]
+
     def __repr__(self) -> str:
         text = reprlib.repr(self.text)
         return (
@@ -195,6 +210,15 @@ class Explanations(list[Explanation]):
     def __getitem__(self, place):
         chosen = super().__getitem__(place)
         return Explanations(chosen) if isinstance(place, slice) else chosen
+
+    def save(self, path: str | Path, level: str = "word") -> None:
+        """Writes a .parquet, .jsonl, .csv, .npz or .html file by the suffix; `level` is of .csv and .html.
+
+        Raises:
+          InputError: there are none, the suffix is unknown, or the file cannot be written.
+        """
+        # The formats of files are corpus/'s, which stands on this module: it is found by its name, when it is asked.
+        importlib.import_module("autorel_jax.corpus.saving").save(self, path, level)
 
     def _repr_html_(self) -> str:
         from autorel_jax.report.html import fragment

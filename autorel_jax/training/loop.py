@@ -60,14 +60,21 @@ class Outcome:
     stopped_by: int = 0  # a signal's number
 
 
-def run(prepared: Prepared, stop: Callable[[], int]) -> Outcome:
-    """Takes all steps that are left, from the newest checkpoint that can be read.
+def run(prepared: Prepared, stop: Callable[[], int], early: bool = False) -> Outcome:
+    """Takes all steps that are left, from the newest checkpoint that can be read; none of them to end a run `early`.
 
     Raises:
-      InputError: the loss is not finite, or the disk does not take a checkpoint.
+      InputError: there is no checkpoint to end a run with; the loss is not finite; the disk does not take a
+        checkpoint.
     """
     with Checkpoints(prepared.folder / CHECKPOINTS) as checkpoints, ExitStack() as stack:
         outcome = starting_point(prepared, checkpoints)
+        if early and not outcome.step:
+            raise InputError(
+                f"{prepared.folder / CHECKPOINTS} holds no checkpoint to finish with; train on by --resume."
+            )
+        if early:
+            return outcome
         loop = Loop(prepared, checkpoints, stack, outcome, stop)
         if not loop.is_finished(outcome.step, outcome.progress):
             outcome = loop.run(outcome)

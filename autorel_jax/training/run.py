@@ -22,6 +22,7 @@ def train(
     config: TrainConfig,
     *,
     resume: bool = False,
+    early: bool = False,
     devices: Sequence[Any] | None = None,
     listen: Callable[[], AbstractContextManager[Callable[[], int]]] = lambda: contextlib.nullcontext(lambda: 0),
     show: Callable[[str], None] = print,
@@ -32,6 +33,7 @@ def train(
     Args:
       config: what is trained on what.
       resume: goes on with the run in `config.output`, if there is one.
+      early: with `resume`, ends the run where it stands: its best checkpoint is the result, and no step is taken.
       devices: that share the work; None is all there are.
       listen: entered while steps are taken; what it yields is asked after each step and each batch of an evaluation
         between them, where a signal's number ends the run after a checkpoint.
@@ -69,7 +71,7 @@ def train(
         head = sharding.together(begun)
         stack.enter_context(fits())
         with listen() as stop:
-            outcome = run(prepared, stop)
+            outcome = run(prepared, stop, early)
         if outcome.stopped_by:
             name = signal.Signals(outcome.stopped_by).name
             prepared.show(f"{name}: stopped after step {outcome.step}; add --resume to go on.")

@@ -23,7 +23,9 @@ CONFIG = "adapter_config.json"
 WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")
 PREFIX = "base_model.model."  # of the tensors' names
 MERGE = "merge it with PEFT: AutoPeftModelForSequenceClassification.from_pretrained(FOLDER).merge_and_unload()"
-INSIDE = "modules_to_save."  # which some versions leave in the names of what was trained in full
+# What some versions leave in the names of what was trained in full, and of biases beside factors.
+INSIDE = re.compile(r"\b(modules_to_save\.(default\.)?|base_layer\.)")
+REPLACED = ".original_module."  # in the names of what it was before
 PAIRS = {  # the end of a name -> which factor of which kind of layer
     ".lora_A.weight": ("A", False),
     ".lora_B.weight": ("B", False),
@@ -85,13 +87,15 @@ def merged(base: Tensors, adapter: Tensors, raw: Mapping[str, Any], family: Fami
     factors: dict[tuple[str, bool], dict[str, np.ndarray]] = {}
     whole: Tensors = {}
     for name, values in adapter.items():
-        bare = name.removeprefix(PREFIX).replace(INSIDE, "")
+        if REPLACED in name:
+            continue
+        bare = INSIDE.sub("", name.removeprefix(PREFIX))
         end = next((end for end in PAIRS if bare.endswith(end)), None)
-        if end is None:
-            whole[bare] = values
-        else:
+        if end is not None:
             factor, is_table = PAIRS[end]
             factors.setdefault((bare.removesuffix(end), is_table), {})[factor] = values
+        elif not np.array_equal(whole.setdefault(bare, values), values):
+            raise InputError(f"{source} holds {bare} twice, with other values; {MERGE}.")
     result = dict(base)
     for name, raw_name in identify(whole, family, source).known.items():
         result.pop(names.get(name, ""), None)

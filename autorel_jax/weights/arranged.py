@@ -77,6 +77,8 @@ def advice(unknown: Sequence[str], tensors: Tensors, config: BertConfig, has_hea
                 f" If {old} is the map to the logits behind the same head as {config.family.classifiers[0]}'s, give "
                 f"--rename '{bare(old)}.={new}.' (rename= in Python)."
             )
+    if any(".lora_" in raw for raw in unknown):
+        said += " It holds a LoRA adapter that is not merged: model.merge_and_unload() of PEFT merges it."
     losses = [raw for raw in unknown if raw not in left]
     if losses:
         said += f" What is no part of the model may go: --drop '{bare(losses[0])}' (drop= in Python)."

@@ -1,0 +1,71 @@
+"""Saving: explanations in memory -> one file, as the explain command writes it. `Explanations.save` calls it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from autorel_jax import __version__
+from autorel_jax.corpus.contents import Contents
+from autorel_jax.corpus.formats import FORMATS
+from autorel_jax.data.row import Row
+from autorel_jax.errors import InputError
+from autorel_jax.files import beside, disk_faults, new_file, writable
+from autorel_jax.report.explanation import SCHEMA
+from autorel_jax.report.output import WRITERS, open_writer
+
+if TYPE_CHECKING:
+    from autorel_jax.report.explanation import Explanation
+
+
+def save(explanations: Sequence[Explanation], path: str | Path, level: str = "word") -> None:
+    """Writes explanations, whole or not at all.
+
+    Args:
+      explanations: of one model and method, as `explain` returns them.
+      path: of a .parquet, .jsonl, .csv, .npz or .html file in a directory that exists.
+      level: "word" or "token", of .csv and .html; the others hold both.
+
+    Raises:
+      InputError: there are none, the suffix is unknown, or the file cannot be written.
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    accepted = ", ".join(dict.fromkeys([*FORMATS, *WRITERS]))
+    if suffix not in FORMATS and suffix not in WRITERS:
+        raise InputError(f"{path}: cannot write {suffix or 'a name without suffix'}; accepted: {accepted}.")
+    if not explanations:
+        raise InputError(f"{path}: there are no explanations to save.")
+    if suffix in WRITERS:
+        with open_writer(path, level) as write:
+            for one in explanations:
+                write(one)
+        return
+    made = FORMATS[suffix](contents_of(explanations, level))
+    pairs = [(Row(one.id, one.text, one.text_pair, None), one) for one in explanations]
+    part = beside(writable(path))
+    try:
+        with new_file(path) as draft, disk_faults(path), open(draft, "xb") as target:
+            made.write(part, pairs)
+            made.merge([part], target)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def contents_of(explanations: Sequence[Explanation], level: str) -> Contents:
+    """What the file is to hold."""
+    first = explanations[0]
+    method = {"name": first.method, "parameters": first.parameters}
+    return Contents(
+        level=level,
+        numbered=all(isinstance(one.id, int) for one in explanations),
+        about={
+            "schema": SCHEMA,
+            "version": __version__,
+            "model": {"name": first.model, "weights_sha256": first.weights_sha256},
+            "method": method,
+        },
+        audit=any(one.ledger is not None for one in explanations),
+        readouts=tuple(first.readouts),
+    )
