@@ -79,7 +79,7 @@ MPNET = Family(
     },
     # A WordPiece tokenizer with RoBERTa's special tokens, but for the unknown one.
     tokens=dataclasses.replace(
-        TOKENS, special=TOKENS.special | {"unk_token": "[UNK]"}, word_piece_class="MPNetTokenizer"
+        TOKENS, special=TOKENS.special | {"unk_token": "[UNK]"}, tokenizer_class="MPNetTokenizer"
     ),
     position_offset=2,  # whatever pad_token_id says
 )

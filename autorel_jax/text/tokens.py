@@ -328,7 +328,7 @@ def encodable(text: str, where: str) -> str:
 
 def _segment(source: _Source, encoding: Any, split: bool, made_by: str, word_pieces: bool) -> _Segment:
     text, words = source
-    spans = encoding.offsets if word_pieces else without_space(text, encoding.offsets)
+    spans = encoding.offsets if word_pieces else without_space(text, encoding.offsets, encoding.tokens)
     if words is None and word_pieces:
         words = bert_words(text, spans, encoding.word_ids, split, made_by != WHITESPACE)
     elif words is None:
