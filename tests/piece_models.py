@@ -37,7 +37,7 @@ def with_class(tokenizer_class: str, **special: str) -> Family:
 CASES = {  # model_type -> the file, the family, the first pieces of the file
     "xlm-roberta": ("sentencepiece.bpe.model", family_of("xlm-roberta"), ("<unk>", "<s>", "</s>")),
     "camembert": ("sentencepiece.bpe.model", family_of("camembert"), ("<unk>", "<s>", "</s>")),
-    "deberta-v2": ("spm.model", with_class("DebertaV2Tokenizer"), ("[PAD]", "[CLS]", "[SEP]", "[UNK]")),
+    "deberta-v2": ("spm.model", family_of("deberta-v2"), ("[PAD]", "[CLS]", "[SEP]", "[UNK]")),
     "albert": (
         "spiece.model",
         with_class("AlbertTokenizer", pad_token="<pad>", unk_token="<unk>"),

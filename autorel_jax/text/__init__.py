@@ -8,7 +8,8 @@ tokenizer.py  the files of a tokenizer <-> what the tokenizers library computes 
     normalizing.py   BERT's normalizer and its casing
     agreement.py     tokenizer.json against the settings and the family
     japanese.py      BertJapaneseTokenizer, through transformers
-tokens.py     texts -> Tokens: ids, word pieces, words and characters; batches of them
+tokens.py     texts -> Tokens: ids, word pieces, words and characters
+batches.py    tokens of many texts -> arrays of one length
 words.py      scores of tokens -> scores of words
 layout.py     where special tokens and texts stand
 windows.py    a long text -> overlapping windows, and their relevance -> the text's

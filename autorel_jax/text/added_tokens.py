@@ -64,7 +64,7 @@ def add_tokens(
 def _silent(special: Mapping[str, str], others: list[Added], known: TokenizerClass | None) -> list[Added]:
     """The special tokens that files name without flags or not at all, with the flags that the class gives them."""
     flagged = {token.text for token in others if len(token.flags) > 1}
-    flags = {"special": True, "normalized": False, **(known.flags if known else {})}
+    flags = {"special": True, "normalized": False}
     found = []
     for role in ROLES:
         token = special.get(role)

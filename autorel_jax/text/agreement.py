@@ -5,7 +5,7 @@ Used by tokenizer.py.
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from autorel_jax.errors import InputError
 from autorel_jax.families.family import UNIGRAM, Family, TokenFacts
 from autorel_jax.text.classes import TokenizerClass, own_class
 from autorel_jax.text.layout import has_types, lay, one_type
-from autorel_jax.text.normalizing import lowers
+from autorel_jax.text.normalizing import lowers, silent_setting
 from autorel_jax.text.settings import CONFIG, TYPES, Settings
 
 PROBE = "a"  # a text of one token in any vocabulary
@@ -40,14 +40,21 @@ SHOWN: Mapping[str, Callable[[Any], bool]] = {  # setting -> whether a pipeline 
 }
 
 
-def check_pipeline(model: Any, source: Path, settings: Settings, known: TokenizerClass) -> None:
-    """Raises InputError where tokenizer.json does another thing than a setting of the class says."""
-    for key in known.settings:
+def check_pipeline(model: Any, source: Path, settings: Settings, known: TokenizerClass) -> Iterator[str]:
+    """A warning where tokenizer.json does another thing than the class does without a setting.
+
+    Raises:
+      InputError: it does another thing than a setting says.
+    """
+    for key, default in known.settings.items():
         said, shows = settings.flag(key, None), SHOWN.get(key)
         prefix = key == "add_prefix_space"
-        if said is None or shows is None or (prefix and (known.kind != UNIGRAM or model.pre_tokenizer is None)):
+        if shows is None or (prefix and (known.kind != UNIGRAM or model.pre_tokenizer is None)):
             continue
-        if shows(model) != said:
+        done = shows(model)
+        if said is None and default not in (None, done):
+            yield silent_setting(key, done, default)
+        if said not in (None, done):
             raise InputError(
                 f"{source.parent}: {CONFIG} says {key} {str(said).lower()}, but {source.name} does the opposite. "
                 f"Repair the one that is wrong, or give {source.name} itself (vocab, --vocab), which then counts alone."
@@ -85,6 +92,8 @@ def as_the_file(model: Any, source: Path, special: Mapping[str, str], facts: Tok
                 f"post_processor right, or name {own_class(family)} the tokenizer_class in {CONFIG}, which sets it."
             )
         types = [segment for part, segment, _ in laid for _ in part]
+        if not has_types(facts.pair):
+            continue
         if any(found.type_ids) and found.type_ids != types:
             raise InputError(f"{source} gives a pair the segment ids {found.type_ids}, {family.name} has {types}.")
         alike = alike and found.type_ids == types

@@ -28,8 +28,7 @@ class TokenizerClass(NamedTuple):
     file: str  # the vocabulary that it reads where there is no tokenizer.json
     settings: Mapping[str, Any]  # those that change ids -> what it takes where a file is silent
     types: bool = True  # whether models get segment ids where model_input_names does not say
-    flags: Mapping[str, bool] = {}  # of special tokens that a file names by their text alone
-    mask: Mapping[str, bool] = {}  # likewise of <mask>, beside those
+    mask: Mapping[str, bool] = {}  # flags of <mask> where a file names it by its text alone
 
 
 BERT_SETTINGS = {"do_lower_case": True, "strip_accents": None, "tokenize_chinese_chars": True}
@@ -42,8 +41,7 @@ KNOWN = (
     TokenizerClass("LayoutLMTokenizer", WORD_PIECE, "vocab.txt", BERT_SETTINGS),
     TokenizerClass("SqueezeBertTokenizer", WORD_PIECE, "vocab.txt", BERT_SETTINGS),
     TokenizerClass("DistilBertTokenizer", WORD_PIECE, "vocab.txt", BERT_SETTINGS, types=False),
-    TokenizerClass("ConvBertTokenizer", WORD_PIECE, "vocab.txt", BERT_SETTINGS, types=False),
-    TokenizerClass("MPNetTokenizer", WORD_PIECE, "vocab.txt", BERT_SETTINGS, False, {"normalized": True}, LSTRIP),
+    TokenizerClass("MPNetTokenizer", WORD_PIECE, "vocab.txt", BERT_SETTINGS, types=False, mask=LSTRIP),
     TokenizerClass("RobertaTokenizer", BPE, "vocab.json", {"add_prefix_space": False}),
     TokenizerClass("XLMRobertaTokenizer", UNIGRAM, "sentencepiece.bpe.model", PREFIX),
     TokenizerClass("CamembertTokenizer", UNIGRAM, "sentencepiece.bpe.model", PREFIX, mask=LSTRIP),

@@ -14,8 +14,17 @@ from autorel_jax.errors import InputError, one_line
 from autorel_jax.text.classes import JAPANESE
 
 INSTALL = "pip install 'autorel-jax[japanese]'"
-WORDS = ("basic", "mecab", "sudachi", "jumanpp")  # values of word_tokenizer_type
-SUBWORDS = ("wordpiece", "character")  # of subword_tokenizer_type
+SUBWORDS = ("wordpiece", "character")  # values of subword_tokenizer_type
+DECISIVE = (  # attributes of transformers' tokenizer that, beside the vocabulary, decide ids
+    "do_lower_case",
+    "word_tokenizer_type",
+    "subword_tokenizer_type",
+    "never_split",
+    "mecab_kwargs",
+    "sudachi_kwargs",
+    "jumanpp_kwargs",
+    "unk_token",
+)
 
 
 def read_japanese(path: Path) -> "Japanese":
@@ -33,7 +42,9 @@ def read_japanese(path: Path) -> "Japanese":
     try:
         theirs = BertJapaneseTokenizer.from_pretrained(path, local_files_only=True)
     except ImportError as error:  # of MeCab's dictionary and its like, which transformers names
-        raise InputError(f"{path}: {JAPANESE} needs more: {one_line(error)}. Or: {INSTALL}.") from None
+        raise InputError(
+            f"{path}: {JAPANESE}: {one_line(error)}. With MeCab and its dictionaries: {INSTALL}."
+        ) from None
     except Exception as error:  # what damaged files raise there has no common class
         raise InputError(f"{path}: transformers cannot read {JAPANESE}: {one_line(error)}.") from None
     if not theirs.do_word_tokenize or not theirs.do_subword_tokenize or theirs.subword_tokenizer_type not in SUBWORDS:
@@ -47,6 +58,8 @@ def read_japanese(path: Path) -> "Japanese":
 
 class Japanese:
     """What the rest of text/ uses of a `tokenizers.Tokenizer`, with the ids of `theirs`, transformers' tokenizer."""
+
+    encode_special_tokens = False
 
     def __init__(self, theirs: Any):
         self.theirs = theirs
@@ -81,10 +94,8 @@ class Japanese:
 
     def to_str(self) -> str:
         """All that decides which ids a text has, for a fingerprint."""
-        values = {
-            key: value for key, value in self.theirs.init_kwargs.items() if not key.endswith(("_file", "name_or_path"))
-        }
-        return json.dumps([values, sorted(self.get_vocab().items())], sort_keys=True, default=str)
+        chosen = {key: getattr(self.theirs, key, None) for key in DECISIVE}
+        return json.dumps([chosen, sorted(self.get_vocab().items())], sort_keys=True, default=str)
 
 
 def _model(theirs: Any) -> Any:

@@ -61,8 +61,13 @@ def silent(old: Any, source: Path, settings: Settings) -> tuple[str, ...]:
         return ()
     held = {LOWER: old.lowercase, ACCENTS: old.strip_accents, IDEOGRAPHS: old.handle_chinese_chars}
     return tuple(
-        f"{CONFIG} does not say {key}: tokenizer.json counts, where it is {str(held[key]).lower()}; transformers would "
-        f"take {'null' if default is None else str(default).lower()}"
+        silent_setting(key, held[key], default)
         for key, default in BERT_SETTINGS.items()
         if key not in settings.values and held[key] != default
     )
+
+
+def silent_setting(key: str, held: Any, default: Any) -> str:
+    """The warning for a setting that tokenizer.json has and the settings do not name."""
+    held, default = ("null" if value is None else str(value).lower() for value in (held, default))
+    return f"{CONFIG} does not say {key}: tokenizer.json counts, where it is {held}; transformers would take {default}"

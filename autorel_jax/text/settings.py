@@ -212,7 +212,7 @@ def read_settings(directory: Path) -> Settings:
     """
     values, added = json_object(directory / CONFIG), {}
     if "added_tokens_decoder" not in values:
-        values |= {key: value for key, value in json_object(directory / SPECIAL_MAP).items() if value is not None}
+        values = _with_map(values, json_object(directory / SPECIAL_MAP))
         added = json_object(directory / ADDED)
     named = values.get("tokenizer_class") or json_object(directory / "config.json").get("tokenizer_class")
     if named is not None and not isinstance(named, str):
@@ -223,6 +223,18 @@ def read_settings(directory: Path) -> Settings:
         what = f"key {unknown[0]} is" if len(unknown) == 1 else f"keys {', '.join(unknown)} are"
         return Settings(values, added, named, (f"{CONFIG}: the {what} unknown here and not read",))
     return Settings(values, added, named)
+
+
+def _with_map(values: dict[str, Any], special_map: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings with those of special_tokens_map.json, whose further special tokens only add to named ones."""
+    extra, additional = EXTRA
+    found = {key: value for key, value in special_map.items() if value is not None}
+    named = values.get(extra) or values.get(additional)
+    if named:
+        found.pop(additional, None)
+    if isinstance(named, list) and isinstance(found.get(extra), list):
+        found[extra] = [*named, *(token for token in found[extra] if token not in named)]
+    return values | found
 
 
 def json_object(path: Path) -> dict[str, Any]:

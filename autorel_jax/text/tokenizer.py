@@ -37,6 +37,17 @@ class Backend:
     truncation_side: str = RIGHT  # the end at which a text that is too long is cut
     warnings: tuple[str, ...] = ()
 
+    typed: bool = True  # False: the files take the family's segment ids away
+
+    def beside(self) -> str:
+        """What decides what is read of a text and is not in the model; empty where it is as usual."""
+        unusual = {
+            "without segment ids": not self.typed,
+            "special tokens split": self.model.encode_special_tokens,
+            f"cut on the {self.truncation_side}": self.truncation_side != RIGHT,
+        }
+        return ", ".join(name for name, found in unusual.items() if found)
+
 
 def read_backend(path: Path, cased: bool | None, family: Family, truncation_side: str | None = None) -> Backend:
     """Reads a directory with tokenizer.json or a vocabulary (as in transformers the first wins), or such a file.
@@ -62,7 +73,11 @@ def read_backend(path: Path, cased: bool | None, family: Family, truncation_side
     side = truncation_side or settings.truncation_side or backend.truncation_side
     held = {role: token for role, token in special.items() if backend.model.token_to_id(token) is not None}
     return dataclasses.replace(
-        backend, special=held, truncation_side=side, warnings=(*settings.warnings, *backend.warnings)
+        backend,
+        special=held,
+        truncation_side=side,
+        warnings=(*settings.warnings, *backend.warnings),
+        typed=backend.facts is family.tokens,
     )
 
 
@@ -116,8 +131,7 @@ def _settle(
         model.model.unk_token = special["unk_token"]
     if normalizing.is_bert(model):
         return normalizing.silent(model.normalizer, source, settings)
-    agreement.check_pipeline(model, source, settings, known)
-    return ()
+    return tuple(agreement.check_pipeline(model, source, settings, known))
 
 
 def _japanese(path: Path, cased: bool | None, family: Family, settings: Settings, special: dict[str, str]) -> Backend:
@@ -153,6 +167,8 @@ def _find(path: Path, family: Family, known: TokenizerClass | None) -> Path:
         raise InputError(f"{path} is not {accepted}, which {family.name}'s tokenizer is read from. {SAVE}")
     if (path / "bpe.codes").is_file():
         raise InputError(f"{path} holds bpe.codes of BERTweet's or PhoBERT's tokenizer, which is not supported.")
+    if known is None:
+        raise InputError(f"{path} holds no {JSON}, which its tokenizer_class takes as it is. {SAVE}")
     if family.tokens.kind == WORD_PIECE:
         raise InputError(f"{path} holds neither {' nor '.join((JSON, *files))}; copy one of them there.")
     raise InputError(f"{path} holds no {accepted}, which {family.name}'s tokenizer is read from. {SAVE}")
