@@ -4,7 +4,7 @@ import dataclasses
 import json
 import struct
 
-from family_models import SPECIAL, unigram
+from family_models import special_tokens, unigram
 
 from autorel_jax.families import family_of
 from autorel_jax.families.family import UNIGRAM, A, B, Family, Place, TokenFacts
@@ -48,8 +48,9 @@ CASES = {  # model_type -> the file, the family, the first pieces of the file
 
 def trained_pieces() -> list[tuple[str, float]]:
     """Pieces that the tokenizers library trains on the tests' sentences, without special tokens."""
-    vocab = json.loads(unigram().to_str())["model"]["vocab"]
-    return [(text, score) for text, score in vocab if text not in SPECIAL]
+    family = family_of("xlm-roberta")
+    vocab = json.loads(unigram(family).to_str())["model"]["vocab"]
+    return [(text, score) for text, score in vocab if text not in special_tokens(family)]
 
 
 def varint(value: int) -> bytes:

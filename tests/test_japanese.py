@@ -52,7 +52,7 @@ def test_it_is_never_read_as_another_class(tmp_path, monkeypatch, where):
     monkeypatch.setitem(sys.modules, "transformers", None)  # not installed
     path = folder(tmp_path / "x", MECAB, where)
     said = refusal(load_tokenizer, path)
-    assert "BertJapaneseTokenizer needs transformers" in said
+    assert "BertJapaneseTokenizer is read through transformers, which is not installed" in said
     assert "pip install 'autorel-jax[japanese]'" in said
     assert "is a WordPiece tokenizer; RoBERTa's is BPE" in refusal(load_tokenizer, path, family=family_of("roberta"))
 

@@ -14,6 +14,7 @@ from test_tokens import SENTENCES
 import autorel_jax as ar
 from autorel_jax.cli.convert import main as convert
 from autorel_jax.families import family_of
+from autorel_jax.text.layout import has_types
 from autorel_jax.text.settings import HARMLESS, HONOURED, JAPANESE_KEYS, REFUSED
 from autorel_jax.text.tokens import load_tokenizer
 
@@ -372,7 +373,7 @@ def compare(path, family, texts):
             row = one(ours, *texts_of_row, max_length=length)
             assert row.ids.tolist() == expected.input_ids[0], (ascii(texts_of_row), length)
             types = expected.get("token_type_ids", [[0] * len(row.ids)])[0]
-            assert row.types.tolist() == (types if family.name == "BERT" else [0] * len(row.ids))
+            assert row.types.tolist() == (types if has_types(family.tokens.pair) else [0] * len(row.ids))
 
 
 @pytest.mark.parity
@@ -408,14 +409,7 @@ def test_its_relatives_as_transformers_reads_them(tmp_path, config, model_type):
 @pytest.mark.parity
 def test_mpnet_s_vocabulary_as_transformers_reads_it(tmp_path):
     """Its mask takes the space before it."""
-    import dataclasses
-
-    roberta = family_of("roberta")
-    special = roberta.tokens.special | {"unk_token": "[UNK]"}
-    facts = dataclasses.replace(
-        roberta.tokens, kind="WordPiece", special=special, tokenizer_class="MPNetTokenizer", longest=512
-    )
-    family = dataclasses.replace(roberta, tokens=facts)
+    family = family_of("mpnet")
     lines = ["<s>", "<pad>", "</s>", "<unk>", "[UNK]", *VOCAB.read_text("utf-8").splitlines()[10:], "<mask>"]
     for name in ("x", "y"):
         (tmp_path / name).mkdir()
