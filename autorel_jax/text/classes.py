@@ -54,6 +54,7 @@ KNOWN = (
     ),
 )
 CLASSES = {known.name: known for known in KNOWN}
+VOCABULARIES = ("tokenizer.json", *dict.fromkeys(known.file for known in KNOWN))  # the files that hold one
 OF_KIND = {WORD_PIECE: "BertTokenizer", BPE: "RobertaTokenizer"}  # where a family does not name one
 
 
