@@ -22,8 +22,10 @@ from autorel_jax.errors import InputError
 from autorel_jax.lrp import composites
 from autorel_jax.model.config import COMPUTE_DTYPES, FLOAT64, REGRESSION, BertConfig
 from autorel_jax.model.encoder import Bert, Params
+from autorel_jax.model.inputs import check_ids
 from autorel_jax.model.ops import Array
-from autorel_jax.text.tokens import Batch, Tokenizer, Tokens, load_tokenizer, pad
+from autorel_jax.text.batches import Batch, pad
+from autorel_jax.text.tokens import Tokenizer, Tokens, load_tokenizer
 from autorel_jax.text.unspaced import AUTO, WHITESPACE
 
 
@@ -122,7 +124,15 @@ class Classifier:
         return lambda x: settings.method.boundary.logits(f(x))
 
     def logits(self, batch: Batch) -> np.ndarray:
-        """The plain model's logits [B, C]."""
+        """The plain model's logits [B, C].
+
+        Raises:
+          InputError: an id lies beyond the embedding table.
+        """
+        tables = self.params["embeddings"]
+        check_ids(batch.ids, len(tables["word"]), "token ids")
+        if "type" in tables:
+            check_ids(batch.types, len(tables["type"]), "segment ids")
         with self.precision():
             return np.asarray(
                 forward(self.config, jnp.dtype(self.dtype), self.params, batch.ids, batch.mask, batch.types)
@@ -194,6 +204,7 @@ def load(
     config: Any = None,
     vocab: Path | None = None,
     cased: bool | None = None,
+    truncation_side: str | None = None,
     revision: str | None = None,
     problem_type: str | None = None,
     labels: Sequence[str] = (),
@@ -210,6 +221,7 @@ def load(
       config: the model's config file, where it does not lie beside the weights; for a model in memory its config.
       vocab: the vocabulary or tokenizer, likewise.
       cased: overrides what the vocabulary says of upper case.
+      truncation_side: "right" or "left", the end at which a text that is too long is cut; overrides what the files say.
       revision: of a hub id.
       problem_type: what the outputs are, over what the config says: single_label_classification,
         multi_label_classification or regression.
@@ -235,7 +247,7 @@ def load(
             f"{checkpoint.source} has no classification head ({family.head.output}): fine-tune it first, or give a "
             f"{family.classifiers[0]}."
         )
-    tokenizer = tokenizer_for(checkpoint, vocab if tokenizer is None else tokenizer, cased)
+    tokenizer = tokenizer_for(checkpoint, vocab if tokenizer is None else tokenizer, cased, truncation_side)
     params = checkpoint.params
     warnings = (*checkpoint.warnings, *tokenizer.warnings, *tokenizer.misfits(checkpoint.config.vocab_size))
     labels = checkpoint.config.labels
@@ -249,15 +261,15 @@ def load(
     return Classifier(name, checkpoint.config, jax.device_put(params), tokenizer, dtype, warnings)
 
 
-def tokenizer_for(checkpoint: weights.Checkpoint, given: Any, cased: bool | None) -> Tokenizer:
+def tokenizer_for(checkpoint: weights.Checkpoint, given: Any, cased: bool | None, side: str | None) -> Tokenizer:
     """The tokenizer of a checkpoint: that of its folder, of a path, or one of transformers in memory."""
     family = checkpoint.config.family
     if given is None and checkpoint.directory is None:
         raise InputError(f"{checkpoint.source} brings no tokenizer; give tokenizer=, one of transformers or a path.")
     if given is None or isinstance(given, str | Path):
-        return load_tokenizer(Path(given) if given else checkpoint.directory, cased, family)
+        return load_tokenizer(Path(given) if given else checkpoint.directory, cased, family, side)
     if not callable(getattr(given, "save_pretrained", None)):
         raise InputError(f"tokenizer is a {type(given).__name__}; expected one of transformers, or a path.")
     with tempfile.TemporaryDirectory() as folder:
         given.save_pretrained(folder)
-        return load_tokenizer(Path(folder), cased, family)
+        return load_tokenizer(Path(folder), cased, family, side)

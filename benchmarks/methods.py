@@ -26,7 +26,8 @@ from autorel_jax.explaining.explainer import Explainer
 from autorel_jax.explaining.fitting import fetched
 from autorel_jax.explaining.shapes import batch_shape, padded_length
 from autorel_jax.lrp.composites import COMPOSITES
-from autorel_jax.text.tokens import Tokens, pad
+from autorel_jax.text.batches import pad
+from autorel_jax.text.tokens import Tokens
 
 PREDICTED = Targets(None, None)
 

@@ -10,7 +10,8 @@ from models import VOCAB, refusal
 
 from autorel_jax.data.task import TaskConfig
 from autorel_jax.text import tokens
-from autorel_jax.text.tokens import Encoded, load_tokenizer, pad
+from autorel_jax.text.batches import Encoded, pad
+from autorel_jax.text.tokens import load_tokenizer
 from autorel_jax.training.batches import MULTIPLE, Examples, Plan, TrainBatch, fit, in_order, padded_lengths
 from autorel_jax.training.config import TrainConfig
 from autorel_jax.training.prepare import Prepared, make_plan

@@ -105,7 +105,7 @@ def test_warnings(classifier):
     assert "empty" in " ".join(empty.warnings)
     (cut,) = ar.explain(classifier, ["good " * 30], max_length=10)
     assert cut.truncated_tokens == 22
-    assert "22 word pieces beyond 10 tokens were cut off and not read" in cut.warnings
+    assert "22 word pieces beyond 10 tokens were cut off on the right and not read" in cut.warnings
     signs = {e.target: (e.target_value < 0, " ".join(e.warnings)) for e in ar.explain(classifier, "bad", target="all")}
     assert {negative for negative, _ in signs.values()} == {True, False}
     assert all(negative == ("logit is negative" in text) for negative, text in signs.values())

@@ -16,6 +16,7 @@ from autorel_jax.model.config import config_json, parse_config
 from autorel_jax.model.encoder import Bert, init, shapes
 from autorel_jax.model.heads import HEADS
 from autorel_jax.model.parameters import parameters
+from autorel_jax.text.classes import class_of
 from autorel_jax.text.layout import around, lay, room
 from autorel_jax.weights.names import slots
 from autorel_jax.weights.params import leaves, to_params, to_tensors
@@ -85,6 +86,12 @@ def test_facts_agree(family):
     assert family.head.output in {leaf.tensor for leaf in family.head.leaves}
     for pattern in family.ignored:
         re.compile(pattern)
+
+
+@FACTS
+def test_the_tokenizer_class_is_of_the_family_s_kind(family):
+    known = class_of(family, None)
+    assert known is None or known.kind == family.tokens.kind
 
 
 @FACTS

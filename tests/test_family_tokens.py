@@ -69,6 +69,18 @@ def test_tokens_of_one_character_share_its_span(tokenizers):
     assert tokens.words == ("<s>", "电", "e\u0301", "</s>")
 
 
+def test_marks_of_spaces_hold_no_character(tokenizers):
+    """A lone mark is of its word, and the characters of that are counted once."""
+    tokens = {name: tokenizer(["a 电", "é"], max_length=20) for name, tokenizer in tokenizers.items()}
+    space, word = tokens["roberta"]  # Ġ is a real space here
+    assert ("Ġ", (1, 2)) in zip(space.pieces, space.spans, strict=True)
+    for model_type in ("xlm-roberta", "camembert"):
+        space, word = tokens[model_type]
+        assert ("▁", (2, 2)) in zip(space.pieces, space.spans, strict=True)
+        assert (word.pieces[1:-1], word.spans[1:-1]) == (("▁", "é"), ((0, 0), (0, 1)))
+        assert word.word_index.tolist() == [0, 1, 1, 2]
+
+
 @each
 def test_pairs_have_two_separators_and_one_type(tokenizers, model_type):
     tokenizer = tokenizers[model_type]

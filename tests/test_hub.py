@@ -82,6 +82,7 @@ def test_a_local_directory_goes_before_the_hub(cache, tmp_path, monkeypatch):
 )
 def test_one_kind_of_weights_is_downloaded(names, expected):
     assert hub.wanted(names, "org/name") == [*expected, *hub.SMALL_FILES]
+    assert {"sentencepiece.bpe.model", "spm.model", "spiece.model", "vocab.json", "merges.txt"} <= {*hub.SMALL_FILES}
 
 
 class Hub(http.server.BaseHTTPRequestHandler):

@@ -36,7 +36,7 @@ APART = (  # they meet through the Ops table, or not at all
 )
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
 ONLY_IMPORTERS = {
-    "tokenizers": ("tokenizer.py", "unspaced.py"),
+    "tokenizers": ("tokenizer.py", "pipelines.py", "normalizing.py", "added_tokens.py", "japanese.py", "unspaced.py"),
     "icu4py": "unspaced.py",
     "orbax": "run_state.py",
     "datasets": "hf.py",
@@ -45,7 +45,7 @@ ONLY_IMPORTERS = {
     "tensorflow": None,
     "tensorflow_datasets": "tfds.py",
     "torch": None,
-    "transformers": None,
+    "transformers": "japanese.py",
 }
 
 

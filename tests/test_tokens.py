@@ -12,7 +12,8 @@ import pytest
 from tolerances import SUM_FLOAT64
 
 from autorel_jax.errors import InputError
-from autorel_jax.text.tokens import load_tokenizer, pad
+from autorel_jax.text.batches import pad
+from autorel_jax.text.tokens import load_tokenizer
 from autorel_jax.text.words import pool
 
 FIXTURES = Path(__file__).parent / "fixtures"

@@ -22,7 +22,7 @@ from autorel_jax.classifier import forward, load
 from autorel_jax.cli import explain
 from autorel_jax.data.task import TaskConfig
 from autorel_jax.model.config import config_json
-from autorel_jax.text.tokens import Encoded
+from autorel_jax.text.batches import Encoded
 from autorel_jax.training.batches import Examples
 from autorel_jax.training.config import TrainConfig
 from autorel_jax.training.prepare import make_plan

@@ -149,7 +149,7 @@ def test_the_command(model_folder, long_text, tmp_path, capsys):
         assert main([str(tmp_path / "in.txt"), *more, "--long", long]) == 0
         found[long] = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
     assert [len(row["tokens"]) for row in found["truncate"]] == [3, 32]
-    assert "40 word pieces beyond 32 tokens were cut off and not read" in found["truncate"][1]["warnings"]
+    assert "40 word pieces beyond 32 tokens were cut off on the right and not read" in found["truncate"][1]["warnings"]
     assert [len(row["tokens"]) for row in found["windows"]] == [3, 72]
     assert [len(row["windows"]) for row in found["windows"]] == [0, 4]
     assert list(found["windows"][1]["windows"][0]) == ["start", "end", "weight", "logits"]

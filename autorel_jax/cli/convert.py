@@ -67,7 +67,9 @@ def convert(argv: Sequence[str] | None, prog: str) -> None:
     config = checkpoint.config
     if args.problem_type and not config.labels:
         raise InputError("--problem-type was given, but the checkpoint has no classification head.")
-    tokenizer = load_tokenizer(args.vocab or checkpoint.directory, args.cased, checkpoint.config.family)
+    tokenizer = load_tokenizer(
+        args.vocab or checkpoint.directory, args.cased, checkpoint.config.family, args.truncation_side
+    )
     warn(args.prog, (*checkpoint.warnings, *tokenizer.warnings, *tokenizer.misfits(config.vocab_size)))
     write(target, config, checkpoint.params, tokenizer, dtype=args.dtype, force=args.force)
     print(summary(checkpoint, config))

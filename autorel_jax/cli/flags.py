@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from autorel_jax.cli.command import warn
 from autorel_jax.model.config import COMPUTE_DTYPES, PROBLEMS
 from autorel_jax.options import kind_of
+from autorel_jax.text.settings import SIDES
 
 if TYPE_CHECKING:
     from autorel_jax.classifier import Classifier
@@ -110,6 +111,11 @@ def add_model_flags(parser: _ActionsContainer) -> None:
         help="the tokenizer keeps capitals (default: as the files say; a bare vocab.txt: if The is in it)",
     )
     case.add_argument("--uncased", action="store_false", dest="cased", default=None, help="the tokenizer lowercases")
+    add(
+        "--truncation-side",
+        choices=SIDES,
+        help="the end at which longer texts are cut (default: as the tokenizer's files say, else right)",
+    )
     add("--revision", metavar="NAME", help="branch, tag or commit of a model on the hub (default: main)")
     add(
         "--problem-type",
@@ -152,6 +158,7 @@ def loaded(args: Namespace) -> Classifier:
         config=args.config,
         vocab=args.vocab,
         cased=args.cased,
+        truncation_side=args.truncation_side,
         revision=args.revision,
         problem_type=args.problem_type,
         rename=args.rename,

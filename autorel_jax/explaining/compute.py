@@ -22,7 +22,8 @@ from autorel_jax.classifier import Classifier
 from autorel_jax.explaining.config import BATCH_SIZE, BATCH_SIZES, ExplainConfig
 from autorel_jax.explaining.fitting import fitted
 from autorel_jax.explaining.shapes import batch_shape, padded_length
-from autorel_jax.text.tokens import Tokens, pad
+from autorel_jax.text.batches import pad
+from autorel_jax.text.tokens import Tokens
 
 if TYPE_CHECKING:
     from autorel_jax.text.windows import Window

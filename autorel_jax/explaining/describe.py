@@ -123,7 +123,8 @@ def ledger_of(tokens: Tokens, scores: np.ndarray, answer: Answer, asked: Asked) 
 def doubts(method: Method, row: Row, tokens: Tokens, scores: np.ndarray, outcome: Outcome) -> Iterator[str]:
     """What to know before trusting the scores [T] of a target."""
     if tokens.truncated:
-        yield f"{tokens.truncated} word pieces beyond {len(tokens.ids)} tokens were cut off and not read"
+        side = tokens.truncation_side
+        yield f"{tokens.truncated} word pieces beyond {len(tokens.ids)} tokens were cut off on the {side} and not read"
     for text in (row.text, row.pair):
         given = [] if text is None or isinstance(text, str) else text
         spaced = next((word for word in given if len(word.split()) > 1), None)

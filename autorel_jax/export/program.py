@@ -17,8 +17,11 @@ import numpy as np
 
 from autorel_jax.errors import InputError, one_line
 from autorel_jax.families import family_of
+from autorel_jax.model.inputs import check_ids
 from autorel_jax.model.parameters import nested
-from autorel_jax.text.tokens import Text, Tokens, load_tokenizer, pad
+from autorel_jax.text.batches import pad
+from autorel_jax.text.settings import CONFIG as SETTINGS
+from autorel_jax.text.tokens import Text, Tokens, load_tokenizer
 from autorel_jax.text.unspaced import WHITESPACE
 
 SCHEMA = 1  # of the file; raised when an older reader would misunderstand it
@@ -48,11 +51,11 @@ class Program:
           types: [B, T], segment ids; None: 0.
 
         Raises:
-          InputError: the shapes do not fit, or an id is beyond its table.
+          InputError: the shapes do not fit, or an id lies beyond its table.
         """
-        ids = np.asarray(ids, np.int32)
-        mask = np.ones_like(ids) if mask is None else np.asarray(mask, np.int32)
-        types = np.zeros_like(ids) if types is None else np.asarray(types, np.int32)
+        ids = np.asarray(ids)
+        mask = np.ones_like(ids) if mask is None else np.asarray(mask)
+        types = np.zeros_like(ids) if types is None else np.asarray(types)
         longest = self.about["max_length"]
         if ids.ndim != 2 or not ids.size or ids.shape[1] > longest or {mask.shape, types.shape} != {ids.shape}:
             raise InputError(
@@ -60,12 +63,10 @@ class Program:
                 f"of 1 to {longest} tokens for all."
             )
         tables = self._params["embeddings"]
-        for name, table, values in (("ids", "word", ids), ("types", "type", types)):
-            size = len(tables[table]) if table in tables else None  # None: a family without types
-            if size is not None and (values.min() < 0 or values.max() >= size):
-                found = f"{values.min()} to {values.max()}"
-                raise InputError(f"{name} are {found}; expected 0 to {size - 1}, as the model has {size}.")
-        return self._call(self._params, ids, mask, types)
+        check_ids(ids, len(tables["word"]), "token ids")
+        if "type" in tables:
+            check_ids(types, len(tables["type"]), "segment ids")
+        return self._call(self._params, *(array.astype(np.int32) for array in (ids, mask, types)))
 
     @functools.cached_property
     def tokenizer(self) -> Any:
@@ -73,6 +74,9 @@ class Program:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / TOKENIZER
             path.write_bytes(self._tokenizer)
+            if "tokenizer_config" in self.about:  # older files lack it
+                (Path(folder) / SETTINGS).write_text(json.dumps(self.about["tokenizer_config"]), "utf-8")
+                path = path.parent
             return load_tokenizer(path, self.about["cased"], family_of(self.about.get("model_type", "bert")))
 
     def explain(self, texts: Sequence[Text]) -> list[tuple[Tokens, np.ndarray, np.ndarray]]:

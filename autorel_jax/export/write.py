@@ -23,7 +23,7 @@ from autorel_jax.attribution.scores import token_scores
 from autorel_jax.classifier import Classifier
 from autorel_jax.errors import InputError
 from autorel_jax.explaining.config import ExplainConfig
-from autorel_jax.export.program import ABOUT, FLATBUFFERS, PARAMS, PROGRAM, SCHEMA, TOKENIZER
+from autorel_jax.export.program import ABOUT, FLATBUFFERS, PARAMS, PROGRAM, SCHEMA, SETTINGS, TOKENIZER
 from autorel_jax.files import disk_faults, new_file
 from autorel_jax.lrp.composites import COMPOSITES, Composite, composite
 from autorel_jax.model.ops import Array
@@ -121,6 +121,10 @@ def write(path: Path, classifier: Classifier, program: bytes, about: dict) -> No
     params = {name: np.ascontiguousarray(leaf) for name, leaf in leaves(classifier.params)}
     with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(path, "x") as archive:
         classifier.tokenizer.save(Path(folder))
+        if not (Path(folder) / TOKENIZER).is_file():
+            raise InputError(f"{classifier.name} has a tokenizer of Python code, which a program cannot hold.")
+        settings = json.loads((Path(folder) / SETTINGS).read_bytes())
+        about = about | {"tokenizer_config": settings}
         texts = {ABOUT: json.dumps(about, indent=1).encode(), TOKENIZER: (Path(folder) / TOKENIZER).read_bytes()}
         for name, content in {PROGRAM: program, PARAMS: save(params), **texts}.items():
             entry = zipfile.ZipInfo(name)

@@ -275,7 +275,8 @@ DEBERTA = Family(
         "classifier.out_proj.": "RoBERTa's classification head",
         "qa_outputs.": "a question-answering head",
     },
-    tokens=dataclasses.replace(BERT_TOKENS, kind=UNIGRAM),  # with types, which most models have no table for
+    # With types, which most models have no table for.
+    tokens=dataclasses.replace(BERT_TOKENS, kind=UNIGRAM, tokenizer_class="DebertaV2Tokenizer"),
     details=DebertaDetails,
     harmless={
         "pooler_hidden_size": "hidden_size, or refused",

@@ -121,7 +121,7 @@ class TokenFacts:
     longest: int  # tokens; written as model_max_length where the files name no sane number
     single: Template  # one text
     pair: Template  # two texts
-    word_piece_class: str = "BertTokenizer"  # transformers' class for a WordPiece, which lays texts out as `pair` does
+    tokenizer_class: str = ""  # transformers' for the family, in text/classes.py; Unigram has no default
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -29,7 +29,7 @@ OWN = {
     "classifier_dropout": constant("classifier_dropout", None),  # as hidden_dropout_prob
     "pad_token_id": Setting("pad_token_id", 1, ("pad_token_id",)),
 }
-TOKENS = roberta_tokens(WORD_PIECE)
+TOKENS = roberta_tokens(WORD_PIECE, "MPNetTokenizer")
 
 MPNET = Family(
     name="MPNet",
@@ -78,8 +78,6 @@ MPNET = Family(
         "qa_outputs.": "a question-answering head",
     },
     # A WordPiece tokenizer with RoBERTa's special tokens, but for the unknown one.
-    tokens=dataclasses.replace(
-        TOKENS, special=TOKENS.special | {"unk_token": "[UNK]"}, word_piece_class="MPNetTokenizer"
-    ),
+    tokens=dataclasses.replace(TOKENS, special=TOKENS.special | {"unk_token": "[UNK]"}),
     position_offset=2,  # whatever pad_token_id says
 )

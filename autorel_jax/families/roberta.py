@@ -41,10 +41,11 @@ HEAD = Head(
 )
 
 
-def tokens(kind: str) -> TokenFacts:
+def tokens(kind: str, tokenizer_class: str) -> TokenFacts:
     """The special tokens, which all have in common, with a tokenizer of that kind."""
     return TokenFacts(
         kind=kind,
+        tokenizer_class=tokenizer_class,
         special={
             "pad_token": "<pad>",
             "unk_token": "<unk>",
@@ -85,7 +86,7 @@ def relative(name: str, model_type: str, stem: str, kind: str) -> Family:
             "classifier.bias": "a head for tokens or multiple choice",
             "qa_outputs.": "a question-answering head",
         },
-        tokens=tokens(kind),
+        tokens=tokens(kind, f"{stem}Tokenizer"),
         # transformers counts the ids that are not <pad>; we count along the row, as padding stands on the right. The
         # two differ where a text itself holds "<pad>", which transformers takes for padding that is attended to.
         position_offset=None,

@@ -5,5 +5,6 @@ ops.py         the arithmetic as pure functions, and the Ops table
 blocks.py      attention, feed-forward, a layer
 heads.py       the last layer's tokens -> logits
 encoder.py     Bert, the Linen module
+inputs.py      ids beyond a table are refused
 parameters.py  the shape of every parameter
 """

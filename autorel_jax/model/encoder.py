@@ -23,6 +23,7 @@ from autorel_jax.model.blocks import LAYERS, LayerInputs, Params, affine, dropou
 from autorel_jax.model.config import BertConfig
 from autorel_jax.model.convolution import Convolved, convolve
 from autorel_jax.model.heads import HEADS
+from autorel_jax.model.inputs import check_ids
 from autorel_jax.model.ops import PLAIN, Array, Ops, Values
 from autorel_jax.model.parameters import Parameter, nested, parameters
 from autorel_jax.model.positions import POSITIONS, Places
@@ -122,7 +123,9 @@ class Bert(nn.Module):
 
     def lookup(self, ids: Array) -> Array:
         """Word embeddings: ids [B, T] -> [B, T, D]."""
-        return self.part("embeddings")["word"][ids]
+        table = self.part("embeddings")["word"]
+        check_ids(ids, len(table), "token ids")
+        return table[ids]
 
     def values(self, part: str) -> Values:
         """The rules' parameters and the taps in a part of LAYERS_OF; `values` holds scalars or [L, …] each."""
@@ -150,6 +153,7 @@ class Bert(nn.Module):
         if "position" in tables:
             others = ops.tap("positions", tables["position"][start : start + length])
         if "type" in tables:
+            check_ids(types, len(tables["type"]), "segment ids")
             segments = ops.tap("segments", tables["type"][types])
             others = segments if others is None else ops.add(segments, others)
         return words if others is None else ops.add(words, others)

@@ -83,15 +83,18 @@ def joined(text: Text) -> str:
 
 
 def runs(text: str, units: Sequence[Unit], cut: bool) -> Iterator[Run]:
-    """One text as runs; `cut`: the text after the last unit was not read and is shown as an ellipsis."""
+    """One text as runs; `cut`: the text after the last unit, or else before the first, is shown as an ellipsis."""
     placed = [place for place, unit in enumerate(units) if unit.span]
     head, foot = (placed[0], placed[-1] + 1) if placed else (len(units) - 1, len(units) - 1)
+    cut_before = cut and bool(placed) and not text[units[foot - 1].span[1] :].strip()
     for unit in units[:head]:
         yield from (Run(visible(unit.text), unit), Run(" ", None))
     position = 0
     for unit in units[head:foot]:
         start, end = unit.span or (position, position)
-        if start > position:
+        if cut_before and not position and text[:start].strip():
+            yield Run("… ", None)
+        elif start > position:
             yield Run(visible(text[position:start], LAYOUT), None)
         # Two units may share a character (Hangul in parts): the second shows its own name.
         yield Run(visible(text[max(start, position) : end] or unit.text.removeprefix("##")), unit)

@@ -18,6 +18,7 @@ Span = tuple[int, int]
 # "a\x0bb" is one piece, hence one word.
 BERT_WORD = re.compile(r"\S+(?:[\x0b\x0c\x1c-\x1f\x85]+\S+)*")
 WORD = re.compile(r"\S+")
+SPACES = ("▁", "Ġ")  # how the pieces of Unigram and of byte-level BPE spell a space
 
 
 def bert_words(
@@ -90,9 +91,20 @@ def joined(words: Sequence[Span], spans: Sequence[Span]) -> list[Span]:
     return whole
 
 
-def without_space(text: str, spans: Iterable[Span]) -> list[Span]:
-    """The spans without whitespace at either end; a token that is nothing but whitespace keeps its own."""
-    return [bare(text, start, end) for start, end in spans]
+def without_space(text: str, spans: Iterable[Span], pieces: Iterable[str]) -> list[Span]:
+    """The spans without whitespace at either end; a token that is nothing but whitespace keeps its own.
+
+    A mark of a space alone, which tokenizers put before a word without one, has no character: its span is empty.
+    """
+    return [
+        (start, start) if piece in SPACES and is_word(text[start:end], piece) else bare(text, start, end)
+        for (start, end), piece in zip(spans, pieces, strict=True)
+    ]
+
+
+def is_word(held: str, mark: str) -> bool:
+    """Whether what a mark of a space is said to hold is the word after it: neither a space nor the mark itself."""
+    return held != mark and not held.isspace()
 
 
 def bare(text: str, start: int, end: int) -> Span:

@@ -30,6 +30,16 @@ def lay(template: Template, texts: Sequence[Part], special: Mapping[str, Part]) 
     return parts
 
 
+def one_type(template: Template) -> Template:
+    """The same order with segment id 0 everywhere."""
+    return tuple(place._replace(segment=0) for place in template)
+
+
+def has_types(template: Template) -> bool:
+    """Whether two texts are told apart by segment ids."""
+    return any(segment for _, segment in template)
+
+
 def around(template: Template) -> tuple[int, int]:
     """How many special tokens stand before the first text, and after it in a template of one."""
     before = next(place for place, (holds, _) in enumerate(template) if not isinstance(holds, str))

@@ -1,7 +1,7 @@
 """Tokens: a text, or a pair of texts, -> token ids with the word and the characters of each.
 
-`load_tokenizer` reads a vocabulary, Tokenizer maps texts to Tokens, `pad` lays rows side by side in a Batch.
-Used by classifier.py, words.py, explaining/ and training/. B batch, T tokens, W words.
+`load_tokenizer` reads a vocabulary, Tokenizer maps texts to Tokens. Used by classifier.py, words.py, explaining/ and
+training/. T tokens, W words.
 """
 
 import functools
@@ -16,8 +16,10 @@ import numpy as np
 from autorel_jax.errors import InputError
 from autorel_jax.families.bert import BERT
 from autorel_jax.families.family import WORD_PIECE, Family, Template
+from autorel_jax.text.batches import Encoded
 from autorel_jax.text.characters import Span, bert_words, other_words, owners, without_space
 from autorel_jax.text.layout import lay, room
+from autorel_jax.text.settings import LEFT, RIGHT
 from autorel_jax.text.tokenizer import Backend, read_backend, write_backend
 from autorel_jax.text.unspaced import GIVEN, WHITESPACE, check_split_words, splitter, tell_of
 
@@ -47,77 +49,18 @@ class Tokens:
     truncated: int  # word pieces cut off by max_length
     warnings: tuple[str, ...]
     splitter: str = WHITESPACE  # what made the words (unspaced.py); "whitespace and graphemes" of a pair
+    truncation_side: str = RIGHT  # the end of its text, or texts, at which they were cut off
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class Encoded:
-    """The token ids of N texts or pairs, one after the other: 4 bytes a token, for whole training sets."""
+def load_tokenizer(
+    path: Path, cased: bool | None = None, family: Family = BERT, truncation_side: str | None = None
+) -> "Tokenizer":
+    """Reads a local directory with tokenizer.json or a vocabulary, or such a file itself.
 
-    ids: np.ndarray  # [sum of lengths] int32
-    offsets: np.ndarray  # [N + 1] int64: row i is ids[offsets[i] : offsets[i + 1]]
-    first: np.ndarray  # [N] int32, tokens of segment 0; those after them are of segment 1
-    whole: np.ndarray  # [N] int32, tokens before max_length cut any
-
-    def __len__(self) -> int:
-        return len(self.first)
-
-    @property
-    def lengths(self) -> np.ndarray:
-        """Tokens of each row [N]."""
-        return np.diff(self.offsets)
-
-    def batch(self, rows: np.ndarray, shape: tuple[int, ...], pad_id: int = 0) -> "Batch":
-        """The rows of those numbers, padded on the right: `shape` is [..., T] for as many rows as the rest holds.
-
-        Where `rows` are fewer, the batch ends with rows of mask 0.
-        """
-        length = shape[-1]
-        counts = np.zeros((int(np.prod(shape[:-1])), 1), np.int64)
-        counts[: len(rows), 0] = self.offsets[rows + 1] - self.offsets[rows]
-        firsts, starts = np.zeros_like(counts), np.zeros_like(counts)
-        firsts[: len(rows), 0], starts[: len(rows), 0] = self.first[rows], self.offsets[rows]
-        if counts.max(initial=0) > length:
-            raise ValueError(f"A row of {counts.max()} tokens does not fit a batch of length {length}.")
-        places = np.arange(length)
-        mask = places < counts
-        ids = np.where(mask, self.ids[np.where(mask, starts + places, 0)], pad_id)
-        types = mask & (places >= firsts)
-        return Batch(*(part.astype(np.int32).reshape(shape) for part in (ids, mask, types)))
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Batch:
-    """Rows padded on the right to one length; all [B, T] int32."""
-
-    ids: np.ndarray
-    mask: np.ndarray  # 1 token, 0 padding
-    types: np.ndarray
-
-
-def pad(rows: Sequence[Tokens], length: int, batch: int, pad_id: int = 0) -> Batch:
-    """Rows -> Batch of the shape [batch, length]; the rows that are missing have mask 0 everywhere.
-
-    `pad_id` is the id of [PAD] (`tokenizer.pad_id`), 0 in Google's BERTs. With mask 0 it reaches no result.
+    `cased` and `truncation_side` ("right", "left") override what the files say; `tokenizer.why` tells where the choice
+    of `cased` comes from. `family` is the model's.
     """
-    longest = max((len(row.ids) for row in rows), default=0)
-    if len(rows) > batch or longest > length:
-        raise ValueError(f"{len(rows)} rows of up to {longest} tokens do not fit a batch of [{batch}, {length}].")
-    lengths = np.array([*(len(row.ids) for row in rows), *[0] * (batch - len(rows))], np.int64)
-    there = np.arange(length) < lengths[:, None]
-    ids = np.full((batch, length), pad_id, np.int32)
-    types = np.zeros_like(ids)
-    if rows:
-        ids[there] = np.concatenate([row.ids for row in rows])  # row by row, as `there` is read
-        types[there] = np.concatenate([row.types for row in rows])
-    return Batch(ids, there.astype(np.int32), types)
-
-
-def load_tokenizer(path: Path, cased: bool | None = None, family: Family = BERT) -> "Tokenizer":
-    """Reads a local directory with tokenizer.json or vocab.txt, or such a file itself.
-
-    `cased` overrides what the files say; `tokenizer.why` tells where the choice comes from. `family` is the model's.
-    """
-    return Tokenizer(read_backend(path, cased, family))
+    return Tokenizer(read_backend(path, cased, family, truncation_side))
 
 
 class Tokenizer:
@@ -131,6 +74,7 @@ class Tokenizer:
         self.cased = backend.cased
         self.why = backend.why
         self.warnings = backend.warnings  # about the vocabulary
+        self.truncation_side = backend.truncation_side
         self.positions = backend.positions  # the files' model_max_length, or the family's
         self.vocab_size = len(pieces)  # added tokens included
         self.max_id = max(self._pieces)  # the embedding table must be longer than this
@@ -144,7 +88,8 @@ class Tokenizer:
     @functools.cached_property
     def fingerprint(self) -> str:
         """SHA-256 of all that decides which ids a text has."""
-        return hashlib.sha256(self._backend.model.to_str().encode()).hexdigest()
+        told = self._backend.model.to_str() + self._backend.beside()
+        return hashlib.sha256(told.encode()).hexdigest()
 
     def __repr__(self) -> str:
         return f"Tokenizer({self.vocab_size} pieces, {'cased' if self.cased else 'uncased'}, {self.why})"
@@ -181,7 +126,7 @@ class Tokenizer:
         tell_of(row.splitter for row in rows)
         return rows
 
-    def encode(self, texts: Sequence[str], pairs: Sequence[str] | None = None, *, max_length: int) -> "Encoded":
+    def encode(self, texts: Sequence[str], pairs: Sequence[str] | None = None, *, max_length: int) -> Encoded:
         """The ids alone of texts (or pairs), as `__call__` gives them, without words and characters: for training.
 
         The texts are `encodable`: where they are read, the file and the line of one that is not are known.
@@ -197,7 +142,10 @@ class Tokenizer:
             ]
             for segments in zip(*parts, strict=True):
                 lengths = [len(segment) for segment in segments]
-                kept = [segment[:count] for segment, count in zip(segments, _kept(lengths, pieces), strict=True)]
+                kept = [
+                    segment[_range(len(segment), count, self.truncation_side)]
+                    for segment, count in zip(segments, _kept(lengths, pieces), strict=True)
+                ]
                 laid = lay(template, kept, self._special_ids)
                 rows.append(np.array([number for part, _, _ in laid for number in part], np.int32))
                 first.append(sum(len(part) for part, segment, _ in laid if segment == 0))
@@ -243,7 +191,7 @@ class Tokenizer:
         lengths = [len(segment.ids) for segment in segments]
         kept = _kept(lengths, room)
         ids, types, index, spans, words, word_spans, word_segments = [], [], [], [], [], [], []
-        for part, segment, text in lay(template, list(map(_cut, segments, kept)), self._special_segments):
+        for part, segment, text in lay(template, self._cut(segments, kept), self._special_segments):
             first = len(words)
             ids += part.ids
             types += [segment] * len(part.ids)
@@ -264,7 +212,14 @@ class Tokenizer:
             truncated=sum(lengths) - sum(kept),
             warnings=_warnings(segments) if 0 in lengths else (),
             splitter=" and ".join(dict.fromkeys(segment.splitter for segment in segments)),
+            truncation_side=self.truncation_side,
         )
+
+    def _cut(self, segments: Sequence["_Segment"], kept: Sequence[int]) -> list["_Segment"]:
+        return [
+            _cut(segment, _range(len(segment.ids), count, self.truncation_side))
+            for segment, count in zip(segments, kept, strict=True)
+        ]
 
 
 class _Source(NamedTuple):
@@ -328,7 +283,7 @@ def encodable(text: str, where: str) -> str:
 
 def _segment(source: _Source, encoding: Any, split: bool, made_by: str, word_pieces: bool) -> _Segment:
     text, words = source
-    spans = encoding.offsets if word_pieces else without_space(text, encoding.offsets)
+    spans = encoding.offsets if word_pieces else without_space(text, encoding.offsets, encoding.tokens)
     if words is None and word_pieces:
         words = bert_words(text, spans, encoding.word_ids, split, made_by != WHITESPACE)
     elif words is None:
@@ -352,17 +307,25 @@ def _kept(lengths: Sequence[int], room: int) -> list[int]:
     return [room - short, short] if lengths[0] > lengths[1] else [short, room - short]
 
 
-def _cut(segment: _Segment, kept: int) -> _Segment:
-    if kept == len(segment.ids):
+def _range(length: int, kept: int, side: str) -> slice:
+    """Which of so many pieces stay where `side` of the text is cut."""
+    return slice(length - kept, length) if side == LEFT else slice(kept)
+
+
+def _cut(segment: _Segment, pieces: slice) -> _Segment:
+    first, end, _ = pieces.indices(len(segment.ids))
+    if end - first == len(segment.ids):
         return segment
-    # Words before the first cut piece, and the word in the middle of which the cut falls.
-    words = max(segment.index[kept], segment.index[kept - 1] + 1 if kept else 0)
+    # The words of the pieces, also the one in the middle of which the cut falls, and beside it words without pieces.
+    index = segment.index
+    start = min(index[first - 1] + 1, index[first] if first < end else len(segment.words)) if first else 0
+    stop = max(index[end], index[end - 1] + 1 if end else 0) if end < len(index) else len(segment.words)
     return segment._replace(
-        ids=segment.ids[:kept],
-        spans=segment.spans[:kept],
-        index=segment.index[:kept],
-        words=segment.words[:words],
-        word_spans=segment.word_spans[:words],
+        ids=segment.ids[pieces],
+        spans=segment.spans[pieces],
+        index=[word - start for word in index[pieces]],
+        words=segment.words[start:stop],
+        word_spans=segment.word_spans[start:stop],
     )
 
 

@@ -18,6 +18,7 @@ from autorel_jax.errors import LARGEST_INT, InputError
 from autorel_jax.files import read_toml
 from autorel_jax.model.config import COMPUTE_DTYPES, SINGLE
 from autorel_jax.options import check_options, option
+from autorel_jax.text.settings import SIDES
 
 SCHEDULES = ("linear", "cosine", "constant")
 OPTIMIZERS = ("adamw", "bert_adam")
@@ -37,6 +38,11 @@ class TrainConfig:
     model_config: Path | None = option(None, "its config.json or bert_config.json, if not beside the weights")
     vocab: Path | None = option(None, "its vocab.txt or tokenizer.json, if not beside the weights")
     cased: bool | None = option(None, "the tokenizer keeps capitals (default: as the files say)")
+    truncation_side: str | None = option(
+        None,
+        "the end at which a text that is too long is cut (default: as the tokenizer's files say, else right)",
+        SIDES,
+    )
     revision: str | None = option(None, "branch, tag or commit of a model on the hub")
     rename: tuple[str, ...] = option((), "OLD=NEW: tensors of the checkpoint that begin with OLD begin with NEW")
     drop: tuple[str, ...] = option((), "tensors of the checkpoint to leave out, as patterns such as 'loss_fct.*'")

@@ -43,7 +43,9 @@ def read_pretrained(config: TrainConfig, task: TaskConfig) -> Pretrained:
     checkpoint = weights.read(
         config.model, config=config.model_config, revision=config.revision, encoder=True, changes=changes
     )
-    tokenizer = load_tokenizer(config.vocab or checkpoint.directory, config.cased, checkpoint.config.family)
+    tokenizer = load_tokenizer(
+        config.vocab or checkpoint.directory, config.cased, checkpoint.config.family, config.truncation_side
+    )
     settled = for_task(checkpoint.config, config, task)
     if config.max_length > settled.longest_text:
         raise InputError(

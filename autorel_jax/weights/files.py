@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from autorel_jax.errors import InputError, one_line
+from autorel_jax.text.classes import VOCABULARIES
 from autorel_jax.weights.disk import AGAIN, Refused, Tensors, open_weights
 
 # What a directory is read from: the first of these that it holds; for a pattern, the only file that matches.
@@ -41,7 +42,6 @@ UNREAD = {  # files of weights that are not read -> what to do
     "model.onnx": "get the model that it was exported from",
 }
 CONFIGS = ("config.json", "bert_config.json")
-VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json")
 
 
 class Source(NamedTuple):

@@ -8,7 +8,8 @@ import re
 from pathlib import Path
 
 from autorel_jax.errors import InputError, one_line
-from autorel_jax.weights.files import CONFIGS, VOCABULARIES, choose
+from autorel_jax.text.classes import VOCABULARIES
+from autorel_jax.weights.files import CONFIGS, choose
 
 TIMEOUT = 10  # seconds for the first answer of the hub
 SMALL_FILES = (
