@@ -153,7 +153,8 @@ def parquet(path: Path, wanted: Wanted, header: Sequence[str] = ()) -> Iterator[
     columns = list(dict.fromkeys(column for column in wanted if column is not None))
     number = 0
     try:
-        with reader.ParquetFile(path) as file:
+        # A stream of our own: the library takes no name that is not UTF-8.
+        with open(path, "rb") as stream, reader.ParquetFile(stream) as file:
             for column in columns:
                 place(file.schema_arrow.names, column, str(path))
             for batch in file.iter_batches(columns=columns):
