@@ -16,6 +16,7 @@ CHUNK = 2**15  # characters that are given to the library at once
 LONG = 2 * CHUNK  # a text of fewer characters is tokenized as a whole
 AROUND = 512  # characters on each side that decide whether a text may be cut
 TRIES = 50  # places that are tried for a cut, before the chunk grows
+SPACE = re.compile(r"\s")
 WORD_START = re.compile(r"(?<=\S)\s")
 # One word to BERT, which splits at white space, punctuation and ideographs alone; one of more than 100 letters is one
 # [UNK], however long.
@@ -44,18 +45,21 @@ class Stretch(NamedTuple):
         return self.place(span[0]), self.place(span[1], end=True)
 
 
-def stretch(encode: Encode, text: str, room: int, left: bool, word_pieces: bool) -> Stretch:
+def stretch(
+    encode: Encode, text: str, room: int, squeeze: bool, within_words: bool = False, left: bool = False
+) -> Stretch:
     """The beginning of a text, or its end, with more tokens than there is room for; of few tokens, the whole.
 
     Args:
       encode: the library's call, for this tokenizer.
       text: of LONG characters or more.
       room: tokens that are read.
+      squeeze: whether a word of very many letters is one token, as it is to BERT.
+      within_words: whether it may be cut within a word of very many letters.
       left: whether the end is read: the left side is cut off.
-      word_pieces: whether the tokenizer is BERT's, to which a very long word is one token.
     """
-    short, starts, shifts = squeezed(text) if word_pieces else (text, [0], [0])
-    chunks = list(itertools.pairwise([0, *places(encode, short), len(short)]))
+    short, starts, shifts = squeezed(text) if squeeze else (text, [0], [0])
+    chunks = list(itertools.pairwise([0, *places(encode, short, within_words and not left), len(short)]))
     kept, counted, more = [], 0, 0
     for start, end in reversed(chunks) if left else chunks:
         (encoding,) = encode([short[start:end]])
@@ -89,16 +93,41 @@ def squeezed(text: str) -> tuple[str, list[int], list[int]]:
     return ("".join([*parts, text[at:]]) if parts else text), starts, shifts
 
 
-def places(encode: Encode, text: str) -> Iterator[int]:
+def places(encode: Encode, text: str, within_words: bool) -> Iterator[int]:
     """Where a text may be cut, CHUNK characters or more apart."""
-    at = CHUNK
+    start, at = 0, CHUNK
     while at < len(text):
-        for _, match in zip(range(TRIES), WORD_START.finditer(text, at), strict=False):
-            if may_cut(encode, text, match.start()):
-                at = match.start()
-                yield at
-                break
+        tried = itertools.islice(WORD_START.finditer(text, at, at + CHUNK), TRIES)
+        found = next((match.start() for match in tried if may_cut(encode, text, match.start())), None)
+        if found is None and within_words:
+            found = boundary(encode, text, start, at)
+        if found is not None:
+            yield found
+            start = at = found
         at += CHUNK
+
+
+def boundary(encode: Encode, text: str, start: int, at: int) -> int | None:
+    """Where a token ends, near `at`; None if the text may not be cut there.
+
+    `start` is where it was cut before. In BPE, no merge has crossed the end of a token: both sides are apart.
+    """
+    (whole,) = encode([text[start : at + 2 * AROUND]])
+    ends = [end for _, end in whole.offsets]
+    count = bisect.bisect_left(ends, at - start)
+    while count < len(ends) - 1 and ends[count] > whole.offsets[count + 1][0]:  # bytes of one character
+        count += 1
+    found = start + ends[count]
+    left, right = encode([text[start:found], text[found : at + 2 * AROUND]])
+    return found if found < len(text) and left.ids + right.ids == whole.ids else None
+
+
+def word_end(text: str, at: int) -> int:
+    """The end of the word, between white space, that is cut at that character."""
+    if not at or at == len(text) or text[at - 1].isspace():
+        return at
+    match = SPACE.search(text, at)
+    return match.start() if match else len(text)
 
 
 def may_cut(encode: Encode, text: str, at: int) -> bool:
