@@ -1,4 +1,4 @@
-"""Long texts are tokenized in chunks: ids, words, characters and counts are those of the whole, and memory stays small."""
+"""Long texts are tokenized in chunks: ids, words, characters and counts are those of the whole; memory stays small."""
 
 import subprocess
 import sys
