@@ -97,6 +97,15 @@ def is_pipe(path: Path) -> bool:
     return not (stat.S_ISREG(kind) or stat.S_ISDIR(kind))
 
 
+def version_of(path: Path) -> tuple[int, int]:
+    """Size and time of change of a file; (-1, -1) where it is no more."""
+    try:
+        there = path.stat()
+    except OSError:
+        return -1, -1
+    return there.st_size, there.st_mtime_ns
+
+
 # ---- one file
 
 

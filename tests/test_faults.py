@@ -24,6 +24,7 @@ from autorel_jax.corpus.partial import Partial
 from autorel_jax.data.by_products import partial_of, rejected_of
 from autorel_jax.data.row import Columns
 from autorel_jax.data.sources import open_corpus
+from autorel_jax.data.tables import read_table
 from autorel_jax.explaining import part
 from autorel_jax.explaining.explainer import Explainer
 from autorel_jax.report.output import Jsonl
@@ -238,6 +239,15 @@ def test_an_input_that_changes_while_it_is_read_is_refused(
     said = capsys.readouterr().err.splitlines()[-1]
     assert (code, f"{source} changed while it was read; begin anew when nothing writes to it." in said) == (2, True)
     assert not (tmp_path / name).exists()
+
+
+def test_data_that_change_while_they_are_read_are_not_trained_on(tmp_path):
+    path = tmp_path / "train.csv"
+    path.write_text("text,label\n" + "good,1\n" * 50)
+    records = read_table(path, "csv", ("text", "label"), (), "utf-8")
+    next(records)
+    path.write_text("text,label\n" + "good,1\n" * 20)
+    assert f"{path} changed while it was read" in refusal(list, records)
 
 
 # Pipes.

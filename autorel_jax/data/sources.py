@@ -18,7 +18,7 @@ from typing import Any
 from autorel_jax.data.kinds import HF, IN_FOLDERS, STDIN, STDIN_NAME, SUFFIXES, TFDS, suffix_of
 from autorel_jax.data.row import ROW_FAULTS, Columns, Rejected, Row, reason_of, reject
 from autorel_jax.errors import InputError
-from autorel_jax.files import is_pipe
+from autorel_jax.files import is_pipe, version_of
 from autorel_jax.foreign import fault_in
 
 ENDS = tuple({"/", os.sep})  # of a folder's name
@@ -228,15 +228,6 @@ def file(name: str, columns: Columns, encoding: str) -> Source:
         return [place, *version_of(Path(name)), encoding]
 
     return Source(name, lambda: read_rows(name, columns, encoding), state(), Path(name), note, state)
-
-
-def version_of(path: Path) -> tuple[int, int]:
-    """Size and time of change of a file; (-1, -1) where it is no more."""
-    try:
-        there = path.stat()
-    except OSError:
-        return -1, -1
-    return there.st_size, there.st_mtime_ns
 
 
 def hf_set(name: str, split: str, columns: Columns) -> Source:
