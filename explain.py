@@ -1,8 +1,6 @@
 """Explains texts with a text classifier: `python explain.py "a witty movie." --model DIR`; see --help."""
 
-import sys
-
-from autorel_jax.cli.explain import main
+from autorel_jax.cli.start import explain
 
 if __name__ == "__main__":
-    sys.exit(main())
+    explain()

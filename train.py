@@ -1,8 +1,6 @@
 """Fine-tunes a text classifier: `python train.py --config configs/sst2.toml --model DIR --data-dir DIR`; see --help."""
 
-import sys
-
-from autorel_jax.cli.train import main
+from autorel_jax.cli.start import train
 
 if __name__ == "__main__":
-    sys.exit(main())
+    train()

@@ -1,8 +1,6 @@
 """`python -m autorel_jax`: the same as `autorel`."""
 
-import sys
-
-from autorel_jax.cli.main import main
+from autorel_jax.cli.start import autorel
 
 if __name__ == "__main__":
-    sys.exit(main())
+    autorel()

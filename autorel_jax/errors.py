@@ -6,12 +6,19 @@ The text says what was received, what is accepted and what to do next, in one li
 import numbers
 from typing import Any
 
+from autorel_jax.foreign import visible
+
 LARGEST_INT = 2**31 - 1  # of rows, tokens and the like: they are int32 on the device
+LONGEST_MESSAGE = 8_000  # characters; it may list a thousand columns, but no file's content
 LARGEST_FLOAT = (2 - 2**-23) * 2.0**127  # of what is float32 there
 
 
 class InputError(ValueError):
-    """A fault of the input (a file, a flag, a text), never of the program."""
+    """A fault of the input (a file, a flag, a text), never of the program: one line, which no terminal obeys."""
+
+    def __init__(self, message: str):
+        message = visible(" ".join(message.splitlines()))
+        super().__init__(message if len(message) <= LONGEST_MESSAGE else f"{message[:LONGEST_MESSAGE]}…")
 
 
 class InputWarning(UserWarning):

@@ -7,29 +7,71 @@ export/, training/ and the commands.
 import contextlib
 import fcntl
 import io
+import json
 import os
 import secrets
 import shutil
+import stat
 import tomllib
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
 from autorel_jax.errors import InputError, one_line
+from autorel_jax.foreign import fault_in
 
 # A lone surrogate, which UTF-8 cannot hold, becomes \udXXX: inside a JSON string that is its very escape.
 TEXT = {"encoding": "utf-8", "errors": "backslashreplace", "newline": ""}
+LARGEST_SETTINGS = 2**26  # bytes; the largest in use, the index of a model in shards, has some 10 MB
 LONGEST_NAME = 240  # bytes of a file's name that leave room for more in the name beside it; systems allow 255
 
 
 def read_toml(path: Path, instead: str = "give a TOML file") -> dict[str, Any]:
     """The tables of a TOML file, or an InputError; where there is none it says what to do `instead`."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))  # some editors write a byte order mark
+        return tomllib.loads(read_settings(path).decode("utf-8-sig"))  # some editors write a byte order mark
     except FileNotFoundError:
         raise InputError(f"{path} does not exist; {instead}.") from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} is not a TOML file that can be read: {one_line(error)}.") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{path} is not a TOML file that can be read: {reason(error)}.") from None
+
+
+def read_json(path: Path, instead: str = "give a JSON file") -> dict[str, Any]:
+    """The object in a JSON file of settings, or an InputError; where there is none it says what to do `instead`."""
+    try:
+        value = json.loads(read_settings(path))
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist; {instead}.") from None
+    except RecursionError:
+        raise InputError(f"{path} is not a JSON file that can be read: it is nested too deep.") from None
+    except (OSError, ValueError) as error:  # ValueError: also bytes that are not UTF-8, and numbers of 4,300 digits
+        raise InputError(f"{path} is not a JSON file that can be read: {reason(error)}.") from None
+    if not isinstance(value, dict):
+        raise InputError(f"{path} holds a JSON {type(value).__name__}; expected an object ({{...}}).")
+    if fault := fault_in(value):
+        raise InputError(f"{path} has {fault}, which no program writes; repair it.")
+    return value
+
+
+def reason(error: Exception) -> str:
+    """Why something failed, without the file's name, which the message has already."""
+    return getattr(error, "strerror", None) or one_line(error)
+
+
+def read_settings(path: Path) -> bytes:
+    """The bytes of a file of settings; a pipe, a device or a file of any size is none.
+
+    Raises:
+      OSError: it cannot be read, or is no such file.
+    """
+    if is_pipe(path):
+        raise OSError("it is no regular file")
+    with open(path, "rb") as stream:
+        content = stream.read(LARGEST_SETTINGS + 1)
+    if len(content) > LARGEST_SETTINGS:
+        raise OSError(f"it has more than {LARGEST_SETTINGS} bytes")
+    return content
 
 
 @contextlib.contextmanager
@@ -43,15 +85,39 @@ def disk_faults(path: Path, *more: type[Exception]) -> Iterator[None]:
     except BrokenPipeError:
         raise
     except (OSError, *more) as error:
-        reason = getattr(error, "strerror", None) or one_line(error)
-        raise InputError(f"{path} cannot be written: {reason}.") from None
+        raise InputError(f"{path} cannot be written: {reason(error)}.") from None
+
+
+def is_pipe(path: Path) -> bool:
+    """Whether there is a pipe or a device."""
+    try:
+        kind = os.stat(path).st_mode
+    except (OSError, ValueError):  # ValueError: a NUL in the name
+        return False
+    return not (stat.S_ISREG(kind) or stat.S_ISDIR(kind))
+
+
+def version_of(path: Path) -> tuple[int, int]:
+    """Size and time of change of a file; (-1, -1) where it is no more."""
+    try:
+        there = path.stat()
+    except OSError:
+        return -1, -1
+    return there.st_size, there.st_mtime_ns
 
 
 # ---- one file
 
 
+def check_name(path: Path) -> None:
+    """Raises InputError for what cannot be the name of a file."""
+    if "\0" in str(path):
+        raise InputError(f"{path} holds a NUL character, which no file's name does; give another name.")
+
+
 def writable(path: Path) -> Path:
     """The file that `path` leads to through links, or InputError where no file can be written there."""
+    check_name(path)
     with disk_faults(path):
         target = Path(os.path.realpath(path))
         if target.is_dir():
@@ -115,6 +181,15 @@ def write_text(path: Path, text: str) -> None:
     """Writes a file of text."""
     with new_text(path) as stream, disk_faults(path):
         stream.write(text)
+
+
+def checksum(path: Path) -> int:
+    """CRC-32 of a file of any size."""
+    value = 0
+    with path.open("rb") as stream:
+        while block := stream.read(2**20):
+            value = zlib.crc32(block, value)
+    return value
 
 
 def append(file: io.RawIOBase, data: bytes) -> None:

@@ -299,7 +299,7 @@ def test_a_busy_output_is_refused_before_the_input_is_counted(explainer, tmp_pat
 def test_work_of_another_schema_is_refused_by_name(explainer, source, tmp_path, before):
     output, names = tmp_path / "out.jsonl", ["id", "target_logit"]
     with open_partial(output, {**before, "output": {"columns": names}}) as partial:
-        partial.add(0, lambda path: path.write_text("{}"), {"rows": 7, "rejected": []})
+        partial.add(0, lambda path: {"rows": path.write_text("{}"), "rejected": []})
     said = refusal(score, explainer, source, output)
     begun = f"was begun by autorel-jax {before['version'][0]} with results of schema {before.get('schema', 1)};"
     assert f"{output}.partial {begun} this version writes schema 2" in said

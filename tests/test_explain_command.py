@@ -112,7 +112,7 @@ def test_every_flag_is_documented():
     ("arguments", "said"),
     [
         (["a", "--shard", "3/2"], "The shard 3/2 does not exist"),
-        (["-", "--shard", "1/2"], "Standard input cannot be divided into shards; give files."),
+        (["-", "--shard", "1/2"], "Standard input and pipes cannot be divided into shards; give files."),
         (["a", "--part-rows", "0"], "part_rows=0: expected a whole number of at least 1."),
     ],
 )

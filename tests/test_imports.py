@@ -13,7 +13,7 @@ import autorel_jax
 PACKAGE = Path(autorel_jax.__file__).parent
 ROOT = Path(__file__).parents[1]
 LEVELS = (  # a module imports from its own level or one before; a folder stands for all that is in it
-    {"autorel_jax", "errors", "builtin"},
+    {"autorel_jax", "errors", "foreign", "builtin"},
     {"files", "options", "sharding"},
     {"families"},
     {"text", "model"},

@@ -12,6 +12,7 @@ from explanations import explanation
 from models import refusal
 from tolerances import SUM_FLOAT32
 
+from autorel_jax.files import TEXT
 from autorel_jax.report import output
 from autorel_jax.report.explanation import Prediction
 from autorel_jax.report.output import open_writer
@@ -136,6 +137,31 @@ def test_csv_cells_that_begin_with_white_space():
         "",
         "'x",
     ]
+
+
+CONTROLS = [chr(code) for code in (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029, 0xFEFF)]
+
+
+@pytest.mark.parametrize("reader", ["csv", "pandas"])
+def test_csv_cells_of_control_characters(tmp_path, reader):
+    """Each is one cell of one row, for every reader: a row that began after it might begin with a formula."""
+    path, values = tmp_path / "a.csv", [f"a{char}=HYPERLINK(1){char}" for char in CONTROLS]
+    with open(path, "w", **TEXT) as stream:
+        writer = output.Csv(stream, "word", ("id", "word"), ("kept",))
+        writer.begin()
+        for value in values:
+            writer.write(explanation("good", id=value), kept=[value])
+    ids = [value for value in values for _ in range(3)]  # [CLS] good [SEP]
+    expected = list(zip(ids, ["[CLS]", "good", "[SEP]"] * len(values), ids, strict=True))
+    if reader == "csv":
+        with open(path, encoding="utf-8", newline="") as stream:
+            found = [tuple(row) for row in csv.reader(stream)][1:]
+    else:
+        pandas = pytest.importorskip("pandas")
+        frame = pandas.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
+        found = list(frame.itertuples(index=False, name=None))
+    assert found == expected
+    assert path.read_bytes().count(b"\r\n") == 0
 
 
 def test_csv_numbers_stay_numbers(tmp_path):

@@ -19,11 +19,11 @@ from autorel_jax.cli.job import begin_ray
 from autorel_jax.corpus.config import JobConfig
 from autorel_jax.corpus.job import counted, explain_corpus
 from autorel_jax.corpus.on_ray import Reader, Worker, connect, recipe_of, room, task_of
-from autorel_jax.corpus.part import explained
 from autorel_jax.data.row import Row
 from autorel_jax.data.sources import Corpus, Source, open_corpus
 from autorel_jax.errors import InputError, InputWarning
 from autorel_jax.explaining.explainer import Explainer
+from autorel_jax.explaining.part import explained
 from autorel_jax.lrp import linear, rules
 from autorel_jax.lrp.composites import COMPOSITES
 from autorel_jax.text import unspaced

@@ -15,7 +15,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NoReturn
 
 from autorel_jax.cli.memory import keep_freed_memory
+from autorel_jax.cli.start import RECEIVED
 from autorel_jax.errors import InputError, InputWarning, one_line
+from autorel_jax.foreign import visible
 
 BAD_INPUT, INTERRUPTED, TERMINATED = 2, 128 + signal.SIGINT, 128 + signal.SIGTERM
 SIGNALS = {(KeyboardInterrupt, ""): signal.SIGINT, (SystemExit, str(TERMINATED)): signal.SIGTERM}  # their exceptions
@@ -65,12 +67,22 @@ def run(command: Callable[[Sequence[str] | None], int | None], argv: Sequence[st
         signal.signal(signal.SIGTERM, stop)
     try:
         with telling(prog):
-            code = command(argv)
+            return called(command, argv, prog)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except Exception:
+        if RECEIVED:  # a library that is interrupted may raise something else
+            return INTERRUPTED
+        raise
+
+
+def called(command: Callable[[Sequence[str] | None], int | None], argv: Sequence[str] | None, prog: str) -> int:
+    """The exit code of the command; it is 2 where a fault of the input, or of standard output, ends it."""
+    try:
+        code = command(argv)
         sys.stdout.flush()
     except InputError as error:
         return complain(prog, error)
-    except KeyboardInterrupt:
-        return INTERRUPTED
     except BrokenPipeError:
         drop_output()
         return BAD_INPUT
@@ -80,10 +92,22 @@ def run(command: Callable[[Sequence[str] | None], int | None], argv: Sequence[st
     return code or 0
 
 
+def tell(prog: str, message: str) -> None:
+    """Prints a line on stderr; what the message quotes of files cannot act on the terminal."""
+    print(f"{prog}: {visible(message)}", file=sys.stderr)
+
+
+def say(message: str) -> None:
+    """Prints lines on stdout, likewise, at once."""
+    text = "\n".join(map(visible, message.split("\n")))
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
+
+
 def warn(prog: str, doubts: Iterable[object]) -> None:
     """Prints what to beware of on stderr, a line for each."""
     for doubt in doubts:
-        print(f"{prog}: warning: {doubt}", file=sys.stderr)
+        tell(prog, f"warning: {doubt}")
 
 
 @contextlib.contextmanager
@@ -106,8 +130,19 @@ def telling(prog: str) -> Iterator[None]:
 
 def complain(prog: str, error: object) -> int:
     """Prints one line on stderr; the exit code of bad input."""
-    print(f"{prog}: error: {' '.join(str(error).splitlines())}", file=sys.stderr)
+    tell(prog, f"error: {' '.join(str(error).splitlines())}")
     return BAD_INPUT
+
+
+def counted(read: int, explained: int, left_out: int) -> str:
+    """What became of the rows of the input, each of which is in one of the two counts.
+
+    Raises:
+      RuntimeError: a row is in neither or in both, which is a fault of the program.
+    """
+    if read != explained + left_out:
+        raise RuntimeError(f"{read} rows were read, but {explained} explained and {left_out} left out")
+    return f"{read} rows read = {explained} explained + {left_out} left out"
 
 
 def stop(number: int, frame: object) -> NoReturn:

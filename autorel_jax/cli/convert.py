@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from autorel_jax.cli.command import Parser, run, warn
+from autorel_jax.cli.command import Parser, run, say, warn
 from autorel_jax.cli.flags import add_model_flags
 from autorel_jax.errors import InputError
+from autorel_jax.foreign import visible
 from autorel_jax.model.config import BertConfig
 from autorel_jax.text.tokens import load_tokenizer
 from autorel_jax.weights import DTYPES, Changes, Checkpoint, check_target, listing, read, write
@@ -72,10 +73,10 @@ def convert(argv: Sequence[str] | None, prog: str) -> None:
     )
     warn(args.prog, (*checkpoint.warnings, *tokenizer.warnings, *tokenizer.misfits(config.vocab_size)))
     write(target, config, checkpoint.params, tokenizer, dtype=args.dtype, force=args.force)
-    print(summary(checkpoint, config))
+    say(summary(checkpoint, config))
     case = "cased" if tokenizer.cased else "uncased"
-    print(f"tokenizer: {tokenizer.vocab_size} word pieces, {case} ({tokenizer.why})")
-    print(f"wrote {args.output}: {', '.join(sorted(file.name for file in target.iterdir()))}, {args.dtype}")
+    say(f"tokenizer: {tokenizer.vocab_size} word pieces, {case} ({tokenizer.why})")
+    say(f"wrote {args.output}: {', '.join(sorted(file.name for file in target.iterdir()))}, {args.dtype}")
 
 
 def label_names(labels: str | None) -> tuple[str, ...]:
@@ -88,7 +89,8 @@ def label_names(labels: str | None) -> tuple[str, ...]:
 
 def summary(checkpoint: Checkpoint, config: BertConfig) -> str:
     """What was read, in a line or two."""
-    head = f"labels {', '.join(config.labels)} ({config.problem})" if config.labels else "no classification head"
+    labels = visible(", ".join(config.labels))
+    head = f"labels {labels} ({config.problem})" if labels else "no classification head"
     lines = [f"read {checkpoint.source}: {config.num_hidden_layers} layers of width {config.hidden_size}, {head}"]
     if checkpoint.ignored:
         lines.append(f"ignored by name ({len(checkpoint.ignored)}): {listing(checkpoint.ignored)}")

@@ -5,18 +5,19 @@ The same as autorel-explain and `python explain.py`. The flags are in explain_fl
 
 import argparse
 import contextlib
-import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from autorel_jax.cli.command import run, warn
+from autorel_jax.cli.command import run, tell, warn
 from autorel_jax.cli.explain_flags import PROG, explain_config, parser
 from autorel_jax.cli.flags import loaded
-from autorel_jax.cli.stream import is_pipe, opened, progress_bar, stream
+from autorel_jax.cli.start import importing
+from autorel_jax.cli.stream import opened, progress_bar, stream
 from autorel_jax.corpus.config import LOCAL
 from autorel_jax.data.row import Columns, Row
 from autorel_jax.data.sources import Corpus, is_source, of_texts, open_corpus
 from autorel_jax.errors import InputError, one_line
+from autorel_jax.files import is_pipe
 
 if TYPE_CHECKING:
     from autorel_jax.classifier import Classifier
@@ -54,8 +55,12 @@ def explain(argv: Sequence[str] | None, prog: str) -> int:
         from autorel_jax.cli.job import job_config, write_job
 
         job = job_config(args, config, corpus)
+        with importing():
+            import autorel_jax.corpus.job
         with progress_bar(args) as progress, explainer_of(args, config, local=job.engine == LOCAL) as explainer:
             return write_job(args, explainer, corpus, job, progress)
+    with importing():  # before a file is begun
+        import autorel_jax.explaining.explainer  # noqa: F401
     with (
         opened(args, config) as write,
         progress_bar(args) as progress,
@@ -114,7 +119,7 @@ def input_corpus(args: argparse.Namespace) -> Corpus:
     corpus = open_corpus(sources, columns, encoding=encoding, split=args.split, data_dir=args.data_dir)
     for source in corpus.sources:
         if source.note:
-            print(f"{args.prog}: {source.note}", file=sys.stderr)
+            tell(args.prog, source.note)
     if corpus.left_out:
         first, more = corpus.left_out[:NAMED], len(corpus.left_out) - NAMED
         listed = ", ".join(first) + (f" and {more} more" if more > 0 else "")
@@ -152,9 +157,9 @@ def introduced(args: argparse.Namespace) -> "Classifier":
     classifier = loaded(args)
     tokenizer, config = classifier.tokenizer, classifier.config
     labels = ", ".join(config.labels) + outputs(config)
-    print(
-        f"{args.prog}: {classifier.name}: {config.num_hidden_layers} layers of width {config.hidden_size}, labels "
+    tell(
+        args.prog,
+        f"{classifier.name}: {config.num_hidden_layers} layers of width {config.hidden_size}, labels "
         f"{labels}; tokenizer {'cased' if tokenizer.cased else 'uncased'} ({tokenizer.why})",
-        file=sys.stderr,
     )
     return classifier

@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from autorel_jax.cli.command import Parser, run
+from autorel_jax.cli.command import Parser, run, say
 from autorel_jax.cli.flags import add_compute_dtype, add_fields, add_model_flags, given_fields, loaded
 from autorel_jax.cli.method_flags import add_method_flags, method_options
+from autorel_jax.cli.start import importing
 from autorel_jax.explaining.config import ExplainConfig
 from autorel_jax.files import writable
+from autorel_jax.foreign import visible
 
 PROG = "autorel-export"
 EXAMPLES = """examples:
@@ -46,11 +48,11 @@ def export(argv: Sequence[str] | None, prog: str) -> None:
     config = ExplainConfig(**given_fields(args, ExplainConfig) | method_options(args))
     writable(args.output)
 
-    from autorel_jax.export import write as exporter
+    with importing():
+        from autorel_jax.export import write as exporter
 
     exporter.exportable(config.method)  # before the model is read
     classifier = loaded(args)
     exporter.export(classifier, args.output, config)
-    print(
-        f"wrote {args.output}: {args.output.stat().st_size / 1e6:.1f} MB, labels {', '.join(classifier.config.labels)}"
-    )
+    labels = visible(", ".join(classifier.config.labels))
+    say(f"wrote {args.output}: {args.output.stat().st_size / 1e6:.1f} MB, labels {labels}")

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from autorel_jax.cli.command import counted, tell, warn
 from autorel_jax.cli.flags import given_fields
 from autorel_jax.corpus.config import LOCAL, RAY, JobConfig
 from autorel_jax.data.by_products import partial_of, rejected_of
@@ -41,10 +41,8 @@ def job_config(args: argparse.Namespace, config: ExplainConfig, corpus: Corpus) 
     if job.engine == RAY:
         begin_ray(args, job.workers)
     if not corpus.again:
-        print(
-            f"{args.prog}: standard input cannot be read again: if this run is interrupted, it has to begin anew",
-            file=sys.stderr,
-        )
+        once = ", ".join(source.name for source in corpus.sources if not source.again)
+        tell(args.prog, f"{once} cannot be read again: if this run is interrupted, it has to begin anew")
     return job
 
 
@@ -79,12 +77,15 @@ def write_job(
     except (KeyboardInterrupt, SystemExit):
         if folder.exists():
             done = f"what is done is in {partial_of(args.output)}"
-            print(f"{args.prog}: interrupted; {done}, and the same command goes on from there", file=sys.stderr)
+            tell(args.prog, f"interrupted; {done}, and the same command goes on from there")
         raise
     said = f"wrote {args.output}: {summary.rows} texts"
     if summary.resumed:
         said += f" ({summary.resumed} rows had been done before)"
     if summary.rejected:
         said += f"; {summary.rejected} left out, see {rejected_of(args.output)} (the first: {summary.first})"
-    print(f"{args.prog}: {said}", file=sys.stderr)
+    if summary.remade:
+        warn(args.prog, [f"parts in {folder.name} vanished or were damaged during the run, and were made again"])
+    tell(args.prog, said)
+    tell(args.prog, counted(summary.read, summary.rows, summary.rejected))
     return int(args.strict and summary.rejected > 0)

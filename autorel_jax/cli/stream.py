@@ -7,18 +7,18 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import os
-import stat
+import itertools
 import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from autorel_jax.cli.command import counted, tell
 from autorel_jax.cli.flags import given_fields
 from autorel_jax.corpus.config import JobConfig
-from autorel_jax.data.row import Rejected, Row
+from autorel_jax.data.row import ROW_FAULTS, Rejected, reason_of, reject
 from autorel_jax.data.sources import Corpus
 from autorel_jax.errors import InputError
+from autorel_jax.files import is_pipe
 
 if TYPE_CHECKING:
     from autorel_jax.explaining.config import ExplainConfig
@@ -30,15 +30,6 @@ Write = Callable[["Explanation"], object]
 FOR_FILES = ("part_rows", "restart", "columns", "shard", "engine", "workers")
 
 
-def is_pipe(path: Path) -> bool:
-    """Whether there is a pipe or a device."""
-    try:
-        kind = os.stat(path).st_mode
-    except OSError:
-        return False
-    return not (stat.S_ISREG(kind) or stat.S_ISDIR(kind))
-
-
 def stream(
     args: argparse.Namespace,
     explainer: Explainer,
@@ -47,27 +38,37 @@ def stream(
     progress: Callable[[int], object],
 ) -> int:
     """Writes one explanation after the other; says on stderr what is left out. Returns the exit code."""
-    from autorel_jax.explaining.usable import none_usable, usable
+    from autorel_jax.explaining.part import explained, prepared
+    from autorel_jax.explaining.usable import none_usable
 
     left_out: list[Rejected] = []
-    count = 0
+    read = rows = 0
 
-    def rows() -> Iterator[Row]:
-        for item in corpus.rows():
-            item = usable(item, explainer) if isinstance(item, Row) else item
-            if isinstance(item, Row):
-                yield item
-            else:
-                left_out.append(item)
-                print(f"{args.prog}: left out: {item}", file=sys.stderr)
+    def leave_out(items: Sequence[Rejected]) -> None:
+        left_out.extend(items)
+        for item in items:
+            tell(args.prog, f"left out: {item}")
 
-    for explanation in explainer.explain(rows(), progress):
-        write(explanation)
-        count += 1
-    if left_out and not count:
+    for number, items in enumerate(explainer.chunks(corpus.rows())):
+        read += len(items)
+        part, pairs = explained(explainer, prepared(explainer, number, items), progress)
+        leave_out(part.rejected)
+        for _, of_row in itertools.groupby(pairs, key=lambda pair: id(pair[0])):
+            try:
+                for row, explanation in of_row:  # noqa: B007 - the row is named below
+                    write(explanation)
+                rows += 1
+            except InputError:
+                raise  # of the output
+            except ROW_FAULTS as error:
+                leave_out([reject(row, reason_of(error, "written"))])
+    corpus.check_unchanged()
+    if left_out and not rows:
         raise none_usable(len(left_out), str(left_out[0]))
+    total = counted(read, rows, len(left_out))
     if args.output:
         tell_of_output(args, left_out)
+        tell(args.prog, total)
     return int(args.strict and len(left_out) > 0)
 
 
@@ -76,7 +77,7 @@ def tell_of_output(args: argparse.Namespace, left_out: list[Rejected]) -> None:
     from autorel_jax.corpus.partial import write_rejected
     from autorel_jax.data.by_products import rejected_of
 
-    print(f"{args.prog}: wrote {args.output}", file=sys.stderr)
+    tell(args.prog, f"wrote {args.output}")
     if args.output.is_file():
         write_rejected(rejected_of(args.output), [item.record for item in left_out])
 

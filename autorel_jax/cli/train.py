@@ -5,7 +5,6 @@ The same as autorel-train and `python train.py`. The flags are in train_flags.py
 
 import contextlib
 import dataclasses
-import functools
 import os
 import shlex
 import signal
@@ -14,8 +13,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from autorel_jax.cli.command import run
+from autorel_jax.cli.command import run, say, tell
 from autorel_jax.cli.processes import join, leave, others
+from autorel_jax.cli.start import importing
 from autorel_jax.cli.train_flags import IGNORED, PROG, parser
 from autorel_jax.data.presets import FOLDERS, named
 from autorel_jax.data.task import TaskConfig
@@ -46,12 +46,13 @@ def train(argv: Sequence[str] | None, prog: str) -> None:
             raise InputError("--finish RUN names the run itself; leave out --output and --resume.")
         given |= {"output": given["finish"], "resume": True}
     config = resolve(given)
+    with importing():
+        from autorel_jax.training import run as training
     devices = place(given)
-    from autorel_jax.training import run as training
 
     for flag in (word.split("=")[0] for word in words):
         if flag in IGNORED:
-            print(f"{prog}: {flag} is ignored: {IGNORED[flag][1]}", file=sys.stderr)
+            tell(prog, f"{flag} is ignored: {IGNORED[flag][1]}")
     with others():
         training.train(
             config,
@@ -59,7 +60,7 @@ def train(argv: Sequence[str] | None, prog: str) -> None:
             early="finish" in given,
             devices=devices,
             listen=signals,
-            show=functools.partial(print, flush=True),  # as it happens, into a file too
+            show=say,
             command=shlex.join([*prog.split(), *words]),
         )
 

@@ -46,6 +46,8 @@ class JobConfig:
         if corpus.again:
             return
         if self.shard != (1, 1):
-            raise InputError("Standard input cannot be divided into shards; give files.")
+            raise InputError("Standard input and pipes cannot be divided into shards; give files.")
         if self.engine == RAY:
-            raise InputError("Standard input cannot be divided among workers; give files, or use the engine local.")
+            raise InputError(
+                "Standard input and pipes cannot be divided among workers; give files, or use the engine local."
+            )

@@ -69,7 +69,8 @@ class Parquet:
         """Writes a part."""
         from pyarrow import parquet
 
-        parquet.write_table(columns.table(pairs, self.schema, self.kept), path, compression="zstd")
+        with open(path, "wb") as stream:  # the library takes no name that is not UTF-8
+            parquet.write_table(columns.table(pairs, self.schema, self.kept), stream, compression="zstd")
 
     def merge(self, parts: Sequence[Path], target: BinaryIO) -> None:
         """Writes the whole, ROW_GROUP rows or a little more at a time."""
@@ -77,9 +78,17 @@ class Parquet:
         from pyarrow import parquet
 
         with parquet.ParquetWriter(target, self.schema, compression="zstd") as writer:
-            for tables in groups(parquet.read_table(path, memory_map=False) for path in parts):
+            for tables in groups(map(read_table, parts)):
                 whole = pa.concat_tables(tables).combine_chunks()
                 writer.write_table(whole, row_group_size=max(1, whole.num_rows))
+
+
+def read_table(path: Path) -> pyarrow.Table:
+    """A part of a .parquet file."""
+    from pyarrow import parquet
+
+    with open(path, "rb") as stream:
+        return parquet.read_table(stream)
 
 
 def groups(tables: Iterator[pyarrow.Table]) -> Iterator[list[pyarrow.Table]]:

@@ -7,6 +7,8 @@ cli/job.py.
 
 import contextlib
 import dataclasses
+import functools
+import importlib.metadata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -19,7 +21,7 @@ from autorel_jax.corpus.config import LOCAL, RAY, JobConfig
 from autorel_jax.corpus.contents import Contents
 from autorel_jax.corpus.formats import FORMATS, SUFFIX
 from autorel_jax.corpus.partial import Partial, open_partial
-from autorel_jax.corpus.parts import Finished, parts_here, parts_of_shard, parts_on_ray
+from autorel_jax.corpus.parts import Made, parts_here, parts_of_shard, parts_on_ray
 from autorel_jax.data.row import Row
 from autorel_jax.data.sources import Corpus
 from autorel_jax.errors import InputError
@@ -27,6 +29,9 @@ from autorel_jax.explaining.explainer import Explainer
 from autorel_jax.explaining.usable import none_usable
 from autorel_jax.report.explanation import SCHEMA
 from autorel_jax.text.unspaced import splitter, tell_of, word_source
+
+LIBRARIES = ("jax", "jaxlib", "tokenizers")  # whose versions may change a number
+PRECISION = ("jax_enable_x64", "jax_default_matmul_precision")  # settings of JAX that may
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +42,12 @@ class Summary:
     rejected: int  # that were left out
     resumed: int  # of both, that an earlier run had done
     first: str | None  # of those left out: where it stands, and why
+    remade: int = 0  # parts that vanished or were damaged during the run, and were made again
+
+    @property
+    def read(self) -> int:
+        """Rows that were read, which is their sum: `check_counts` compares it with the input."""
+        return self.rows + self.rejected
 
 
 def explain_corpus(
@@ -97,13 +108,61 @@ def run_job(
     with open_partial(output, settings, corpus.again, config.restart) as partial:
         # To know how many rows there are, the input is read once more.
         count = counted(explainer, corpus, config) if config.engine == RAY or config.shard[1] > 1 else None
-        before = partial.done()
+        before = partial.done(check=True)
         resumed = sum(map(sum, before.values()))
         progress(resumed)
-        with writer() as submit:
-            for number, write, record in parts(explainer, corpus, made, config, count, before, progress):
-                submit(partial.add, number, write, record)
-        return finish(partial, made, config, resumed)
+        make = functools.partial(make_parts, partial, explainer, corpus, made, config, count, progress=progress)
+        expected = make(before)
+        done = partial.done(check=True)
+        if lost := [number for number in expected if number not in done]:
+            if corpus.again:
+                expected = make(done)
+            done = partial.done(check=True)
+            check_there(partial, expected, done)
+        corpus.check_unchanged()
+        check_counts(partial, expected, done)
+        return finish(partial, made, config, done, resumed, len(lost))
+
+
+def make_parts(
+    partial: Partial,
+    explainer: Explainer,
+    corpus: Corpus,
+    made: Any,
+    config: JobConfig,
+    count: int | None,
+    before: Mapping[int, Any],
+    progress: Callable[[int], object],
+) -> dict[int, int]:
+    """Adds the parts that are not done `before`; the rows of the input that each part stands for."""
+    expected: dict[int, int] = {}
+    with writer() as submit:
+        for part in parts(explainer, corpus, made, config, count, before, progress):
+            expected[part.number] = part.rows
+            if part.write is not None:
+                submit(partial.add, part.number, part.write)
+    return dict(sorted(expected.items()))
+
+
+def check_there(partial: Partial, expected: Mapping[int, int], done: Mapping[int, Any]) -> None:
+    """Raises InputError where a part is missing or damaged."""
+    lost = [partial.data(number).name for number in expected if number not in done]
+    if lost:
+        raise InputError(
+            f"{partial.folder}: {len(lost)} of {len(expected)} parts are missing or damaged ({lost[0]}, …), although "
+            "they were written: something else removes or changes files there. The same command makes them again."
+        )
+
+
+def check_counts(partial: Partial, expected: Mapping[int, int], done: Mapping[int, tuple[int, int]]) -> None:
+    """Raises InputError unless each row of the input was explained or left out, and no other."""
+    for number in expected.keys() | done.keys():
+        there, rows = sum(done.get(number, ())), expected.get(number, 0)
+        if there != rows:
+            raise InputError(
+                f"Part {number + 1} of {partial.folder} has {there} rows where the input has {rows}: the input is not "
+                "the one that it was made of. --restart (restart=True) begins anew."
+            )
 
 
 def counted(explainer: Explainer, corpus: Corpus, config: JobConfig) -> int:
@@ -125,28 +184,29 @@ def parts(
     count: int | None,
     before: Mapping[int, Any],
     progress: Callable[[int], object],
-) -> Iterator[Finished]:
-    """The parts that are not done `before`, each when it is; `count` is the number of rows where it is known."""
+) -> Iterator[Made]:
+    """The parts, each when it is done; `count` is the number of rows where it is known."""
     size = config.part_rows
     numbers = None if count is None else parts_of_shard(count, config.shard, size)
     if config.engine == LOCAL:
         return parts_here(explainer, corpus, made, numbers, size, before, progress)
     from autorel_jax.corpus import on_ray
 
-    todo = [number for number in numbers if number not in before]
-    return parts_on_ray(on_ray.task_of(explainer, corpus, made, size, count), todo, config.workers, progress)
+    task = on_ray.task_of(explainer, corpus, made, size, count)
+    return parts_on_ray(task, numbers, config.workers, before, progress)
 
 
-def finish(partial: Partial, made: Any, config: JobConfig, resumed: int) -> Summary:
-    """Makes the output of the parts, which are all done; InputError where no row could be explained."""
-    done = partial.done()
+def finish(
+    partial: Partial, made: Any, config: JobConfig, done: Mapping[int, tuple[int, int]], resumed: int, remade: int
+) -> Summary:
+    """Makes the output of the parts, which are all `done`; InputError where no row could be explained."""
     rows, rejected = (sum(counts[i] for counts in done.values()) for i in range(2))
     first = next((shown(partial.rejected(number)[0]) for number, counts in done.items() if counts[1]), None)
     if rejected and not rows and config.shard[1] == 1:
         partial.discard()
         raise none_usable(rejected, first)
     partial.finish(list(done), made.merge)
-    return Summary(rows, rejected, resumed, first)
+    return Summary(rows, rejected, resumed, first, remade)
 
 
 def shown(record: Mapping[str, Any]) -> str:
@@ -209,7 +269,10 @@ def kept_types(corpus: Corpus) -> dict[str, Any]:
         return {}
     from pyarrow import parquet
 
-    schemas = [parquet.read_schema(path) for path in paths]
+    schemas = []
+    for path in paths:
+        with open(path, "rb") as stream:
+            schemas.append(parquet.read_schema(stream))
     there = [name for name in corpus.columns.keep if all(name in schema.names for schema in schemas)]
     found = {name: {schema.field(name).type for schema in schemas} for name in there}
     return {name: types.pop() for name, types in found.items() if len(types) == 1}
@@ -220,12 +283,14 @@ def settings_of(explainer: Explainer, corpus: Corpus, output: Mapping[str, Any])
     classifier, config = explainer.classifier, explainer.config
     fields = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
     return {
-        "version": [__version__, jax.__version__],
+        "version": [__version__, *map(importlib.metadata.version, LIBRARIES)],
         "schema": SCHEMA,
         "input": corpus.state,
         "output": dict(output),
         "model": [classifier.name, classifier.fingerprint, classifier.tokenizer.fingerprint, classifier.dtype],
+        "config": dataclasses.asdict(classifier.config),
         "explanation": {**fields, "method": explainer.method.content()},
         "words": word_source(config.split_words),
         "devices": [jax.devices()[0].device_kind, explainer.computer.devices, explainer.computer.batch_size],
+        "jax": {name: str(getattr(jax.config, name)) for name in PRECISION},
     }

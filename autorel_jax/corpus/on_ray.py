@@ -26,12 +26,12 @@ import numpy as np
 import autorel_jax
 from autorel_jax.attribution.registry import named
 from autorel_jax.classifier import Classifier
-from autorel_jax.corpus.part import explained, prepared, record_of
 from autorel_jax.data.row import Rejected, Row
 from autorel_jax.data.sources import Corpus
 from autorel_jax.errors import InputError, one_line
 from autorel_jax.explaining.config import ExplainConfig
 from autorel_jax.explaining.explainer import Explainer
+from autorel_jax.explaining.part import explained, prepared, written
 from autorel_jax.lrp.composites import OPS, PLAIN_RULE, RULES, Composite
 from autorel_jax.model.ops import PLAIN
 from autorel_jax.text.unspaced import word_source
@@ -150,10 +150,11 @@ class Worker:
                 "it was started: install the same icu4py on both, or use --split-words whitespace."
             )
         part = prepared(self.explainer, number, self.reader.items(number))
+        part, pairs = explained(self.explainer, part, lambda rows: None)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / PART
-            self.task.format.write(path, explained(self.explainer, part, lambda rows: None))
-            return record_of(part), path.read_bytes()
+            record = written(self.task.format, path, part, pairs)
+            return record, path.read_bytes()
 
 
 class Reader:

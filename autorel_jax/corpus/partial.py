@@ -1,24 +1,28 @@
 """Partial: the work in progress of an OUTPUT, in the folder OUTPUT.partial until it becomes OUTPUT by a rename.
 
-The folder holds numbered parts, each with a .json beside it that is written last and says that the part is done, and
-a manifest of what the command was. Whatever is in it was given its name after it was complete, so that a process that
-is killed leaves nothing half written. Used by job.py.
+The folder holds numbered parts, each with a .json beside it that is written last and says that the part is done, with
+the size and checksum of its data, and a manifest of what the command was. Whatever is in it was given its name after it
+was complete, so that a process that is killed leaves nothing half written. Used by job.py.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from autorel_jax.data.by_products import partial_of, rejected_of
+from autorel_jax.data.row import Rejected
 from autorel_jax.errors import InputError
-from autorel_jax.files import disk_faults, locked, put, writable
+from autorel_jax.files import checksum, disk_faults, locked, put, writable
 
 MANIFEST, LOCK, DRAFT = "manifest.json", "lock", "draft-"
+NUMBER = re.compile(r"[0-9]{6,12}")  # of a part, in its file's name
+REJECTED = Rejected(None, None, "").record.keys()  # of a row that was left out
 DISCARD = "--restart (restart=True) discards it"
 
 
@@ -109,7 +113,7 @@ class Partial:
         path = self.folder / MANIFEST
         before = read_json(path)
         settings = json.loads(json.dumps(settings, default=str))
-        if self.done() and before != settings and not restart:
+        if self.numbers() and before != settings and not restart:
             before = before or {}
             refuse_other_schema(self.folder, before, settings)
             others = [name for name in {**before, **settings} if before.get(name) != settings.get(name)]
@@ -120,13 +124,32 @@ class Partial:
         for entry in self.entries():
             if entry.name.startswith(DRAFT) or (entry.name != LOCK and (restart or not again)):
                 remove(entry)
-        self.write(path, lambda draft: draft.write_text(json.dumps(settings, indent=1), "utf-8"))
+        self.write(path, json.dumps(settings, indent=1))
 
-    def done(self) -> dict[int, tuple[int, int]]:
-        """Of each finished part, in order: how many rows were explained, and how many left out."""
-        numbers = sorted(int(path.stem) for path in self.folder.glob("*.json") if path.stem.isdecimal())
-        records = {number: read_json(self.record(number)) for number in numbers}
-        return {number: (record["rows"], len(record["rejected"])) for number, record in records.items()}
+    def done(self, check: bool = False) -> dict[int, tuple[int, int]]:
+        """Of each finished part that is there and whole, in order: how many rows were explained, and how many left out.
+
+        It is whole if its record can be read and its data have the size that was written; with `check`, which reads
+        them all, also the checksum.
+        """
+        records = {number: self.known(number, check) for number in self.numbers()}
+        return {number: (one["rows"], len(one["rejected"])) for number, one in records.items() if one is not None}
+
+    def numbers(self) -> list[int]:
+        """Of the parts that have a record, also one that is of no use."""
+        return sorted(int(path.stem) for path in self.folder.glob("*.json") if NUMBER.fullmatch(path.stem))
+
+    def known(self, number: int, check: bool) -> dict[str, Any] | None:
+        """The record of a part that is there and whole; None if it is not."""
+        record = read_json(self.record(number))
+        if not is_record(record):
+            return None
+        data = self.data(number)
+        try:
+            same = data.stat().st_size == record["bytes"] and (not check or checksum(data) == record["crc32"])
+        except FileNotFoundError:
+            return None
+        return record if same else None
 
     def rejected(self, number: int) -> list[dict[str, Any]]:
         """The rows of a finished part that were left out."""
@@ -140,16 +163,19 @@ class Partial:
         """What is known of a part; it is there if and only if the part is done."""
         return self.folder / f"{number:06d}.json"
 
-    def add(self, number: int, write: Callable[[Path], object], record: Mapping[str, Any]) -> None:
-        """A finished part, whose data `write` puts into a file."""
+    def add(self, number: int, write: Callable[[Path], Mapping[str, Any]]) -> None:
+        """Adds a part: `write` puts its data into a file and returns the number `rows` and the list `rejected`."""
         with disk_faults(self.output):
-            self.write(self.data(number), write)
-            self.write(self.record(number), lambda path: path.write_text(json.dumps(record), "utf-8"))
+            data = self.data(number)
+            draft = data.with_name(f"{DRAFT}{data.name}")
+            record = {**write(draft), "bytes": draft.stat().st_size, "crc32": checksum(draft)}
+            put(draft, data)
+            self.write(self.record(number), json.dumps(record))
 
-    def write(self, path: Path, write: Callable[[Path], object]) -> None:
+    def write(self, path: Path, text: str) -> None:
         """A file that is there as a whole or not at all, also after a loss of power."""
         draft = path.with_name(f"{DRAFT}{path.name}")
-        write(draft)
+        draft.write_text(text, "utf-8")
         put(draft, path)
 
     def finish(self, numbers: Sequence[int], merge: Callable[[Sequence[Path], BinaryIO], None]) -> None:
@@ -173,18 +199,27 @@ class Partial:
         )
 
     def discard(self) -> None:
-        """Removes the folder."""
-        for entry in self.entries():
-            remove(entry)
-        self.folder.rmdir()
+        """Removes the folder; something else may have done so."""
+        with contextlib.suppress(FileNotFoundError):
+            for entry in self.entries():
+                remove(entry)
+            self.folder.rmdir()
         self.open = False
+
+
+def is_record(value: Any) -> bool:
+    """Whether this is the record of a part, as `add` writes it."""
+    if not isinstance(value, dict) or any(type(value.get(name)) is not int for name in ("rows", "bytes", "crc32")):
+        return False
+    rejected = value.get("rejected")
+    return isinstance(rejected, list) and all(isinstance(one, dict) and one.keys() == REJECTED for one in rejected)
 
 
 def read_json(path: Path) -> Any:
     """The content of a file, None where there is none or no JSON in it."""
     try:
         return json.loads(path.read_text("utf-8"))
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, ValueError, RecursionError):
         return None
 
 

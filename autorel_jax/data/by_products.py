@@ -56,7 +56,8 @@ def _is_parquet(path: Path) -> bool:
     from pyarrow import parquet
 
     try:
-        return MARK.encode() in (parquet.read_metadata(path).metadata or {})
+        with open(path, "rb") as stream:
+            return MARK.encode() in (parquet.read_metadata(stream).metadata or {})
     except pyarrow.ArrowException:
         return False
 

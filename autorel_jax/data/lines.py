@@ -32,7 +32,7 @@ def check_encoding(encoding: str) -> None:
     """Raises InputError for a name that is no encoding."""
     try:
         "".encode(encoding)
-    except (LookupError, UnicodeError):  # UnicodeError: "undefined" is an encoding that has none
+    except (LookupError, ValueError):  # ValueError: "undefined" is an encoding that has none, and a name may hold a NUL
         raise InputError(f"Unknown encoding {encoding!r}; for example utf-8, latin-1, cp1252, utf-16.") from None
 
 

@@ -5,7 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from autorel_jax.errors import InputError, one_line
+from autorel_jax.foreign import lone_surrogate
+
 Label = str | int | float | bool | tuple[str, ...] | None  # a tuple: spellings, of which the first known counts
+
+# What a row's own values may cause, whatever reads, computes or writes them. Faults of the disk, of a device and of
+# memory are not among them: those end a run, which can then go on.
+ROW_FAULTS = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RecursionError)
 
 
 @dataclass(frozen=True)
@@ -45,6 +52,13 @@ def reject(row: Row, reason: str) -> Rejected:
     return Rejected(row.file, row.line, reason, where)
 
 
+def reason_of(error: Exception, stage: str) -> str:
+    """Why a row cannot be used: our own words, or of another of ROW_FAULTS its kind; `stage` says what was done."""
+    if isinstance(error, InputError):
+        return str(error)
+    return f"it cannot be {stage} ({type(error).__name__}: {one_line(error)})."
+
+
 @dataclass(frozen=True)
 class Columns:
     """What is where in a table of rows: the names of its columns, None where there is none."""
@@ -57,6 +71,11 @@ class Columns:
     format: str | None = None  # how the files are written, a name in data/rows.py; None: by the suffix
     delimiter: str | None = None  # between the columns; None: as the format has it
     header: tuple[str, ...] = ()  # the names of all columns of files that have no header
+
+    def __post_init__(self):
+        for name in filter(None, self.wanted):
+            if fault := lone_surrogate(name):
+                raise InputError(f"The name of the column {name!r} has {fault}; a name is text in UTF-8.")
 
     @property
     def wanted(self) -> tuple[str | None, ...]:

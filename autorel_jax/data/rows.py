@@ -15,7 +15,7 @@ from autorel_jax.data import hf, tfds
 from autorel_jax.data.kinds import BY_SUFFIX, COMPRESSED, HF, INSTEAD, STDIN, STDIN_NAME, SUFFIXES, suffix_of
 from autorel_jax.data.lines import Damaged, Lines, check_encoding, read_lines, without_end
 from autorel_jax.data.moments import Moment
-from autorel_jax.data.row import Columns, Label, Rejected, Row
+from autorel_jax.data.row import ROW_FAULTS, Columns, Label, Rejected, Row, reason_of
 from autorel_jax.data.streams import opened
 from autorel_jax.data.tables import TEXT_FORMATS, Fault, Record, Wanted, parquet, reader_of, without_header
 from autorel_jax.errors import InputError, one_line
@@ -112,8 +112,8 @@ def as_rows(records: Iterable[Record | Fault], name: str, wanted: Wanted) -> Ite
                 continue
             try:
                 yield _row(record, name, wanted)
-            except InputError as error:
-                yield Rejected(name, record.line, str(error), record.where)
+            except ROW_FAULTS as error:
+                yield Rejected(name, record.line, reason_of(error, "read"), record.where)
     except OSError as error:
         raise InputError(f"{name} cannot be read: {error.strerror or one_line(error)}.") from None
 

@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from autorel_jax.data.kinds import HF, IN_FOLDERS, STDIN, STDIN_NAME, SUFFIXES, TFDS, suffix_of
-from autorel_jax.data.row import Columns, Rejected, Row, reject
+from autorel_jax.data.row import ROW_FAULTS, Columns, Rejected, Row, reason_of, reject
 from autorel_jax.errors import InputError
+from autorel_jax.files import is_pipe, version_of
+from autorel_jax.foreign import fault_in
 
 ENDS = tuple({"/", os.sep})  # of a folder's name
 WILD = set("*?[")  # what makes a name a pattern
@@ -33,6 +35,8 @@ class Source:
     state: Any  # JSON; another one means that the rows may be others
     path: Path | None = None  # of a file
     note: str | None = None  # what was assumed of it
+    state_now: Callable[[], Any] | None = None  # what `state` would be if it were opened now
+    again: bool = True  # whether it can be read again, which standard input and pipes cannot
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +45,7 @@ class Corpus:
 
     sources: tuple[Source, ...]
     columns: Columns = dataclasses.field(default_factory=Columns)
-    again: bool = True  # whether it can be read again, which standard input cannot
+    again: bool = True  # whether all of them can be read again
     left_out: tuple[str, ...] = ()  # files of the folders that are outputs, and not read for that reason
 
     @property
@@ -66,6 +70,12 @@ class Corpus:
             names = self.sources[0].name if len(self.sources) == 1 else f"Each of the {len(self.sources)} files"
             raise InputError(f"{names} is empty: it holds no text to explain.")
 
+    def check_unchanged(self) -> None:
+        """Raises InputError where a source is not the one that was opened: rows may be missing or mixed."""
+        for source in self.sources:
+            if source.state_now is not None and source.state_now() != source.state:
+                raise InputError(f"{source.name} changed while it was read; begin anew when nothing writes to it.")
+
     def holds(self, path: Path) -> bool:
         """Whether that file is one of its own."""
         files = [source.path for source in self.sources if source.path and source.path.exists()]
@@ -73,37 +83,28 @@ class Corpus:
 
 
 def checked(row: Row, keep: Sequence[str] = ()) -> Row | Rejected:
-    """The row itself, or Rejected where it has no text, or holds what UTF-8 cannot; `keep` names what it has kept."""
+    """The row itself, or Rejected where it has no text, or what no output can hold; `keep` names what it has kept."""
+    try:
+        fault = fault_of(row, keep)
+    except ROW_FAULTS as error:
+        fault = reason_of(error, "checked")
+    return reject(row, fault) if fault else row
+
+
+def fault_of(row: Row, keep: Sequence[str]) -> str | None:
+    """What is wrong with a row, None if nothing is."""
     texts = {"text": row.text, "pair": row.pair}
     texts = {
         name: value if isinstance(value, str) else " ".join(value) for name, value in texts.items() if value is not None
     }
     for name, text in texts.items():
         if not text.strip():
-            return reject(row, f"the {name} is empty.")
+            return f"the {name} is empty."
     values = texts | {"id": row.id, "label": row.label}
     values |= {f"column {name!r}": value for name, value in zip(keep, row.kept, strict=True)}
     for name, value in values.items():
-        fault = surrogate(value)
-        if fault:
-            return reject(row, f"the {name} has {fault}.")
-    return row
-
-
-def surrogate(value: Any) -> str | None:
-    """What is wrong with a value of JSON that holds half a surrogate pair, which no tokenizer and no format takes."""
-    left = [value]
-    while left:  # no recursion: JSON may be nested deeper than Python's calls
-        one = left.pop()
-        if isinstance(one, dict):
-            left += [*one, *one.values()]
-        elif isinstance(one, list | tuple):
-            left += one
-        elif isinstance(one, str) and not one.isascii():
-            try:
-                one.encode()
-            except UnicodeEncodeError as error:
-                return f"the lone surrogate U+{ord(one[error.start]):04X} at character {error.start}"
+        if fault := fault_in(value):
+            return f"the {name} has {fault}."
     return None
 
 
@@ -160,7 +161,7 @@ def open_corpus(
             taken, left = without_outputs(name)
             sources += [file(path, columns, encoding) for path in taken]
             left_out += left
-    return Corpus(tuple(sources), columns, STDIN not in names, tuple(left_out))
+    return Corpus(tuple(sources), columns, all(source.again for source in sources), tuple(left_out))
 
 
 def of_texts(rows: Sequence[Row]) -> Corpus:
@@ -213,14 +214,20 @@ def file(name: str, columns: Columns, encoding: str) -> Source:
 
     read_rows(name, columns, encoding)  # refuses now what is no file, and reads nothing yet
     if name == STDIN:
-        return Source(STDIN_NAME, lambda: read_rows(name, columns, encoding), None)
-    there = os.stat(name)
-    state, note = [os.path.abspath(name), there.st_size, there.st_mtime_ns, encoding], None
-    if os.path.isfile(name):  # a pipe can be read once
-        mark = assumed_delimiter(name, columns, encoding)
-        if mark is not None:
-            columns, note = dataclasses.replace(columns, delimiter=mark), assumption(name, mark)
-    return Source(name, lambda: read_rows(name, columns, encoding), state, Path(name), note)
+        return Source(STDIN_NAME, lambda: read_rows(name, columns, encoding), None, again=False)
+    if is_pipe(Path(name)):
+        if not Path(name).is_fifo() or suffix_of(name) == ".parquet":
+            raise InputError(f"{name} is no regular file; give a file, or pipe its lines to standard input (-).")
+        return Source(name, lambda: read_rows(name, columns, encoding), None, again=False)
+    mark, note = assumed_delimiter(name, columns, encoding), None
+    if mark is not None:
+        columns, note = dataclasses.replace(columns, delimiter=mark), assumption(name, mark)
+    place = os.path.abspath(name)
+
+    def state() -> list[Any]:
+        return [place, *version_of(Path(name)), encoding]
+
+    return Source(name, lambda: read_rows(name, columns, encoding), state(), Path(name), note, state)
 
 
 def hf_set(name: str, split: str, columns: Columns) -> Source:
@@ -236,9 +243,16 @@ def hf_set(name: str, split: str, columns: Columns) -> Source:
 
 def data_set(name: str, split: str, folder: Path | None, columns: Columns) -> Source:
     """The source of a split of a TensorFlow data set."""
+    from autorel_jax.data import tfds
     from autorel_jax.data.rows import read_tfds
 
     bare = name.removeprefix(TFDS)
     folder = folder or Path.home() / "tensorflow_datasets"
     read_tfds(bare, split, folder, columns)  # refuses now what is not there
-    return Source(name, lambda: read_tfds(bare, split, folder, columns), [split, str(folder)])
+    inside = tfds.data_path(bare, folder)
+
+    def state() -> list[Any]:
+        versions = [[path.name, *version_of(path)] for path in sorted(inside.iterdir())]
+        return [split, str(folder), versions]
+
+    return Source(name, lambda: read_tfds(bare, split, folder, columns), state(), state_now=state)

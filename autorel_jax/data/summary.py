@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from autorel_jax.data.splits import Split
+from autorel_jax.foreign import visible
 
 PERCENTILES = (50, 90, 99)
 MOST = 20  # classes that are listed
@@ -35,12 +36,13 @@ def summary(split: Split, lengths: Sequence[int], max_length: int, labels: Seque
 
 def _targets(targets: np.ndarray, labels: Sequence[str]) -> str:
     """Rows with each label, or the distribution of a regression's numbers."""
+    shown = [visible(name) for name in labels]
     if targets.ndim == 1 and targets.dtype.kind == "f":
         values = targets.astype(np.float64)
         numbers = f"mean {values.mean():.4g}, std {values.std():.4g}, min {values.min():.4g}, max {values.max():.4g}"
-        return f"{labels[0]}: {numbers}" if labels else numbers
+        return f"{shown[0]}: {numbers}" if labels else numbers
     counts = targets.sum(0).astype(int) if targets.ndim == 2 else np.bincount(targets, minlength=len(labels))
-    parts = [f"{name} {n:,} ({_percent(n, len(targets))})" for name, n in zip(labels, counts.tolist(), strict=True)]
+    parts = [f"{name} {n:,} ({_percent(n, len(targets))})" for name, n in zip(shown, counts.tolist(), strict=True)]
     if targets.ndim == 2:
         none = int((targets.sum(1) == 0).sum())
         parts.append(f"without any {none:,} ({_percent(none, len(targets))})")

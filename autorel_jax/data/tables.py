@@ -20,6 +20,7 @@ from autorel_jax.data.lines import Damaged, Lines, read_lines, without_end
 from autorel_jax.data.moments import are_moments, moments
 from autorel_jax.data.streams import opened
 from autorel_jax.errors import InputError, one_line
+from autorel_jax.files import version_of
 
 if TYPE_CHECKING:
     import pyarrow
@@ -153,7 +154,8 @@ def parquet(path: Path, wanted: Wanted, header: Sequence[str] = ()) -> Iterator[
     columns = list(dict.fromkeys(column for column in wanted if column is not None))
     number = 0
     try:
-        with reader.ParquetFile(path) as file:
+        # A stream of our own: the library takes no name that is not UTF-8.
+        with open(path, "rb") as stream, reader.ParquetFile(stream) as file:
             for column in columns:
                 place(file.schema_arrow.names, column, str(path))
             for batch in file.iter_batches(columns=columns):
@@ -227,18 +229,19 @@ def read_table(
     Raises:
       InputError: the file cannot be read, is not of its format, or lacks a column; with the line.
     """
+    before = version_of(path)
     try:
+        read = reader_of(kind, delimiter) if delimiter is not None or kind != "parquet" else None
         if kind == "parquet":
-            if delimiter is not None:
-                reader_of(kind, delimiter)  # raises
             yield from _faultless(parquet(path, wanted, header))
-            return
-        read = reader_of(kind, delimiter)
-        with opened(path) as stream:
-            lines = read_lines(stream, str(path), encoding)
-            yield from _faultless(read(lines, str(path), wanted, header))
+        else:
+            with opened(path) as stream:
+                lines = read_lines(stream, str(path), encoding)
+                yield from _faultless(read(lines, str(path), wanted, header))
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or one_line(error)}.") from None
+    if version_of(path) != before:
+        raise InputError(f"{path} changed while it was read; begin anew when nothing writes to it.")
 
 
 def without_header(rows: Iterator[Record | Fault], wanted: Wanted, instead: str) -> Iterator[Record | Fault]:

@@ -92,6 +92,11 @@ def prepared(name: str, folder: Path) -> Any:
     return builder
 
 
+def data_path(name: str, folder: Path) -> Path:
+    """The folder of the files of a data set that is there."""
+    return Path(prepared(name, folder).data_path)
+
+
 def _package(name: str) -> Any:
     try:
         import tensorflow_datasets
@@ -134,7 +139,10 @@ def _complaint(tfds: Any, name: str, error: Exception) -> str:
         close = difflib.get_close_matches(base, tfds.list_builders(with_community_datasets=False), n=3)
         hint = f" Did you mean {' or '.join(close)}?" if close else ""
         return f"there is no such data set, neither in TensorFlow Datasets nor in the data folder.{hint}"
-    configs = getattr(tfds.builder_cls(base), "builder_configs", {})
+    try:
+        configs = getattr(tfds.builder_cls(base), "builder_configs", {})
+    except Exception:  # a name that cannot be one
+        return f"{one_line(error)}."
     config = name.split(":")[0].partition("/")[2]
     if config and config not in configs:
         return f"{base} has no {config!r}; there are: {', '.join(configs) or 'none'}."

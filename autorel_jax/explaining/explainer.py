@@ -111,9 +111,14 @@ class Explainer:
 
         `progress` is called with the number of rows that were finished since its last call.
         """
-        rows, batches = iter(rows), 1  # chunks grow, so that the first result comes soon
-        while chunk := list(itertools.islice(rows, batches * self.computer.batch_size)):
+        for chunk in self.chunks(rows):
             yield from self.explain_chunk(chunk, progress)
+
+    def chunks(self, rows: Iterable[Any]) -> Iterator[list[Any]]:
+        """What is sorted by length and held in memory together; it grows, so that the first result comes soon."""
+        rows, batches = iter(rows), 1
+        while chunk := list(itertools.islice(rows, batches * self.computer.batch_size)):
+            yield chunk
             batches = min(2 * batches, self.config.prefetch)
 
     def explain_chunk(

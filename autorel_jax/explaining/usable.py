@@ -1,10 +1,10 @@
 """Usable: a row -> itself, or Rejected where it lacks the label that is to be explained.
 
-Used by corpus/part.py and cli/stream.py.
+Used by explaining/part.py and cli/stream.py.
 """
 
 from autorel_jax.attribution import targets
-from autorel_jax.data.row import Rejected, Row, reject
+from autorel_jax.data.row import ROW_FAULTS, Rejected, Row, reason_of, reject
 from autorel_jax.errors import InputError
 from autorel_jax.explaining.explainer import Explainer
 
@@ -14,8 +14,8 @@ def usable(row: Row, explainer: Explainer) -> Row | Rejected:
     if explainer.config.target == targets.GIVEN:
         try:
             targets.given_id(row.id, row.label, explainer.classifier.label_id)
-        except InputError as error:
-            return reject(row, str(error))
+        except ROW_FAULTS as error:
+            return reject(row, reason_of(error, "matched with a label"))
     return row
 
 

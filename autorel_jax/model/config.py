@@ -5,17 +5,18 @@ weights/checkpoint.py, which reads one, and by weights/directory.py, which write
 """
 
 import dataclasses
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from autorel_jax.errors import LARGEST_FLOAT, InputError, one_line
+from autorel_jax.errors import LARGEST_FLOAT, LARGEST_INT, InputError, one_line
 from autorel_jax.families import FAMILIES, family_of
 from autorel_jax.families.bert import BERT
 from autorel_jax.families.family import ACTIVATIONS, REQUIRED, Details, Family, Leaf, Setting
 from autorel_jax.families.keys import HARMLESS, OWN_CODE, READ, REFUSALS
 from autorel_jax.families.mpnet import BUCKETS
+from autorel_jax.files import read_json
+from autorel_jax.foreign import lone_surrogate
 
 SINGLE, MULTI, REGRESSION = PROBLEMS = (
     "single_label_classification",
@@ -24,6 +25,8 @@ SINGLE, MULTI, REGRESSION = PROBLEMS = (
 )
 SHOWN = 8  # unknown keys in a warning
 MOST_LABELS = 2**20  # a larger number is a fault of the file, and would fill the memory with names
+MOST_LAYERS = 2**12  # likewise: a config of more would fill the memory with names of tensors
+RATES = (("hidden_dropout_prob", 1), ("attention_probs_dropout_prob", 1), ("classifier_dropout", 1))
 SIZES = (
     "vocab_size",
     "hidden_size",
@@ -89,6 +92,9 @@ class BertConfig:
                 raise InputError(
                     f"{name}={value!r} in the model's config: expected a whole number of at least {least}."
                 )
+            most = MOST_LAYERS if name == "num_hidden_layers" else LARGEST_INT
+            if value > most:
+                raise InputError(f"{name}={one_line(value)} in the model's config: expected no more than {most}.")
         if self.family.position_offset is None and (not isinstance(self.pad_token_id, int) or self.pad_token_id < 0):
             raise InputError(f"pad_token_id={self.pad_token_id!r} in the model's config: expected a token's id.")
         if self.hidden_size % self.num_attention_heads:
@@ -105,8 +111,21 @@ class BertConfig:
                 f"max_position_embeddings={self.max_position_embeddings} leaves no position for a token; the first "
                 f"has row {self.position_offset} of the table."
             )
-        if not 0 <= self.layer_norm_eps <= LARGEST_FLOAT:
-            raise InputError(f"layer_norm_eps={self.layer_norm_eps!r}: expected a finite number of at least 0.")
+        for name, most in (("layer_norm_eps", LARGEST_FLOAT), ("initializer_range", LARGEST_FLOAT), *RATES):
+            self._check_number(name, most)
+        for label in self.labels:
+            if fault := lone_surrogate(label):
+                raise InputError(f"the label {label!r} has {fault}; rename it.")
+
+    def _check_number(self, name: str, most: float) -> None:
+        """Makes a whole number a float, which JAX else takes for an int32; InputError for one out of range."""
+        value = getattr(self, name)
+        if value is None:
+            return
+        if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= most:
+            limits = "a finite number of at least 0" if most == LARGEST_FLOAT else f"a number from 0 to {most:g}"
+            raise InputError(f"{name}={one_line(repr(value))} in the model's config: expected {limits}.")
+        object.__setattr__(self, name, float(value))
 
     @property
     def family(self) -> Family:
@@ -275,14 +294,7 @@ def read_model_config(path: Path) -> tuple[BertConfig, tuple[str, ...]]:
     Raises:
       InputError: not JSON, or a model of no family that is supported; the message names it.
     """
-    try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist; a model needs its config.json or bert_config.json.") from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise InputError(f"{path} is not a JSON file that can be read: {error}.") from None
-    if not isinstance(raw, dict):
-        raise InputError(f"{path} holds a {type(raw).__name__}; expected a JSON object.")
+    raw = read_json(path, "a model needs its config.json or bert_config.json")
     try:
         config = parse_config(raw)
         return config, tuple(f"{path}: {doubt}" for doubt in doubts(raw, config))

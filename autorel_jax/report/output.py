@@ -88,11 +88,24 @@ class Jsonl:
         """Nothing follows the last line."""
 
 
+class EndsWithNewline:
+    """A stream for csv.writer, which hands over a row at a time: the row then ends with a newline alone."""
+
+    def __init__(self, stream: TextIO):
+        self.stream = stream
+
+    def write(self, row: str) -> int:
+        """Writes a row."""
+        return self.stream.write(f"{row[:-2]}\n")
+
+
 class Csv:
     """One row for each word or word piece of each explanation; arguments as for Jsonl."""
 
     def __init__(self, stream: TextIO, level: str, columns: Sequence[str] = (), kept: Sequence[str] = ()):
-        self.rows, self.level = csv.writer(stream, lineterminator="\n"), level
+        # A field that holds a character of the line's end is quoted: with "\n" alone, "\r" would be left as it is, and
+        # readers end a line there.
+        self.rows, self.level = csv.writer(EndsWithNewline(stream), lineterminator="\r\n"), level
         self.columns, self.kept = columns or csv_columns(level), kept
         every = (*csv_columns(level), *CSV_MORE, "file")
         values_of = {field.column: field.get for field in IN_FILES}

@@ -78,7 +78,7 @@ def read_parquet(path: Path) -> Iterator[Record]:
     from pyarrow import parquet
 
     try:
-        with parquet.ParquetFile(path) as file:
+        with open(path, "rb") as stream, parquet.ParquetFile(stream) as file:
             about = (file.schema_arrow.metadata or {}).get(MARK.encode())
             if about is None:
                 raise InputError(f"{path}: not results of autorel-jax (no {MARK} in its metadata); {EXPECTED}.")

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from autorel_jax.errors import InputError
+from autorel_jax.foreign import PICTURES, visible
 from autorel_jax.text.unspaced import GIVEN, WHITESPACE
 
 if TYPE_CHECKING:
@@ -22,15 +23,6 @@ if TYPE_CHECKING:
 WORD, TOKEN = LEVELS = ("word", "token")
 TOP = 8  # words for and against the target in a table of the strongest
 NEGLIGIBLE = 0.02  # of the strongest |score|; not listed among the strongest
-REPLACED = "\N{REPLACEMENT CHARACTER}"
-# What must not reach a terminal or a page as it is: C0 controls have pictures (␛), C1 controls, lone surrogates and
-# the marks that reverse the direction of what follows do not.
-PICTURES = (
-    {code: 0x2400 + code for code in range(0x20)}
-    | {0x7F: 0x2421}
-    | dict.fromkeys([*range(0x80, 0xA0), *range(0xD800, 0xE000)], REPLACED)
-    | dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A)], REPLACED)
-)
 LAYOUT = PICTURES | {ord("\n"): "\n", ord("\t"): " ", ord("\r"): " "}  # of text between words
 
 
@@ -111,11 +103,6 @@ def strongest(units: Sequence[Unit], count: int = TOP) -> tuple[list[Unit], list
     least = NEGLIGIBLE * abs(finite[0].score) if finite else 0.0
     sides = ((unit for unit in finite if unit.score * sign > least) for sign in (1, -1))
     return tuple(list(itertools.islice(side, count)) for side in sides)
-
-
-def visible(text: str, pictures: dict[int, int | str] = PICTURES) -> str:
-    """Text without control characters: each is replaced by a symbol that can be seen."""
-    return text if text.isascii() and text.isprintable() else text.translate(pictures)
 
 
 def number_format(units: Sequence[Unit]) -> Callable[[float], str]:

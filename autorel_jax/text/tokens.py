@@ -15,10 +15,11 @@ import numpy as np
 
 from autorel_jax.errors import InputError
 from autorel_jax.families.bert import BERT
-from autorel_jax.families.family import WORD_PIECE, Family, Template
+from autorel_jax.families.family import BPE, WORD_PIECE, Family, Template
 from autorel_jax.text.batches import Encoded
 from autorel_jax.text.characters import Span, bert_words, other_words, owners, without_space
 from autorel_jax.text.layout import lay, room
+from autorel_jax.text.long import KEPT, LONG, Stretch, stretch, word_end
 from autorel_jax.text.settings import LEFT, RIGHT
 from autorel_jax.text.tokenizer import Backend, read_backend, write_backend
 from autorel_jax.text.unspaced import GIVEN, WHITESPACE, check_split_words, splitter, tell_of
@@ -121,7 +122,7 @@ class Tokenizer:
                 )
         template = self._template(columns)
         pieces = room(template, max_length)
-        encoded = [self._segments(column, split_punctuation, split_words) for column in columns]
+        encoded = [self._segments(column, split_punctuation, split_words, pieces) for column in columns]
         rows = [self._row(segments, pieces, template) for segments in zip(*encoded, strict=True)]
         tell_of(row.splitter for row in rows)
         return rows
@@ -137,14 +138,16 @@ class Tokenizer:
         rows, first, whole = [], [], []
         for start in range(0, len(texts), CHUNK):
             parts = [
-                [encoding.ids for encoding in self._backend.model.encode_batch(chunk, add_special_tokens=False)]
-                for chunk in (list(column[start : start + CHUNK]) for column in columns)
+                zip(read, self._encode([one.text for one in read]), strict=True)
+                for read in (
+                    [self._stretch(text, pieces, True) for text in column[start : start + CHUNK]] for column in columns
+                )
             ]
             for segments in zip(*parts, strict=True):
-                lengths = [len(segment) for segment in segments]
+                lengths = [len(encoding.ids) + read.more for read, encoding in segments]
                 kept = [
-                    segment[_range(len(segment), count, self.truncation_side)]
-                    for segment, count in zip(segments, _kept(lengths, pieces), strict=True)
+                    encoding.ids[_range(len(encoding.ids), count, self.truncation_side)]
+                    for (_, encoding), count in zip(segments, _kept(lengths, pieces), strict=True)
                 ]
                 laid = lay(template, kept, self._special_ids)
                 rows.append(np.array([number for part, _, _ in laid for number in part], np.int32))
@@ -179,16 +182,41 @@ class Tokenizer:
     def _template(self, columns: Sequence[Any]) -> Template:
         return self.facts.single if len(columns) == 1 else self.facts.pair
 
-    def _segments(self, column: list["_Source"], split: bool, split_words: str) -> Iterator["_Segment"]:
+    def _segments(self, column: list["_Source"], split: bool, split_words: str, room: int) -> Iterator["_Segment"]:
         for start in range(0, len(column), CHUNK):
             sources = column[start : start + CHUNK]
-            encodings = self._backend.model.encode_batch([s.text for s in sources], add_special_tokens=False)
-            for source, encoding in zip(sources, encodings, strict=True):
-                made_by = splitter(source.text, split_words) if source.word_spans is None else GIVEN
-                yield _segment(source, encoding, split, made_by, self.facts.kind == WORD_PIECE)
+            made = [splitter(text, split_words) if words is None else GIVEN for text, words in sources]
+            read = [
+                self._stretch(source.text, len(source.text) if by == GIVEN else room, by == WHITESPACE and not split)
+                for source, by in zip(sources, made, strict=True)
+            ]
+            encodings = self._encode([one.text for one in read])
+            for source, made_by, one, encoding in zip(sources, made, read, encodings, strict=True):
+                word_pieces = self.facts.kind == WORD_PIECE
+                segment = _segment(_Source(one.text, source.word_spans), encoding, split, made_by, word_pieces)
+                yield segment if one.text is source.text else _restored(segment, source.text, one)
+
+    def _encode(self, texts: list[str]) -> list[Any]:
+        return self._backend.model.encode_batch(texts, add_special_tokens=False)
+
+    def _stretch(self, text: str, room: int, within_words: bool) -> Stretch:
+        """What of a text is given to the library, where `room` tokens are read; it may end within a word or not."""
+        if len(text) < LONG or room >= len(text):
+            return Stretch(text, [0], [0], 0)
+        within_words, left = within_words and self.facts.kind == BPE, self.truncation_side == LEFT
+        return stretch(self._encode, text, room, self._one_unknown, within_words, left)
+
+    @functools.cached_property
+    def _one_unknown(self) -> bool:
+        """Whether a word of very many letters is one [UNK]."""
+        model = self._backend.model
+        if self.facts.kind != WORD_PIECE or type(model.pre_tokenizer).__name__ != "BertPreTokenizer":
+            return False
+        within_words = any(token.content.isalnum() for token in model.get_added_tokens_decoder().values())
+        return model.model.max_input_chars_per_word < KEPT // 2 and not within_words
 
     def _row(self, segments: Sequence["_Segment"], room: int, template: Template) -> Tokens:
-        lengths = [len(segment.ids) for segment in segments]
+        lengths = [len(segment.ids) + segment.more for segment in segments]
         kept = _kept(lengths, room)
         ids, types, index, spans, words, word_spans, word_segments = [], [], [], [], [], [], []
         for part, segment, text in lay(template, self._cut(segments, kept), self._special_segments):
@@ -237,6 +265,7 @@ class _Segment(NamedTuple):
     words: list[str]
     word_spans: list[Span | None]
     splitter: str = WHITESPACE
+    more: int = 0  # tokens of the text that are known by their number alone
 
 
 def _special(number: int, piece: str) -> _Segment:
@@ -292,6 +321,20 @@ def _segment(source: _Source, encoding: Any, split: bool, made_by: str, word_pie
         words = [(0, len(text))]
     index = owners(text, words, spans)
     return _Segment(text, encoding.ids, spans, index, [text[start:end] for start, end in words], words, made_by)
+
+
+def _restored(segment: _Segment, text: str, read: Stretch) -> _Segment:
+    """A segment of a stretch of the text as one of the text."""
+    spans = [read.span(span) for span in segment.word_spans]
+    if spans and spans[-1][1] == read.place(len(read.text), end=True):  # the word goes on
+        spans[-1] = spans[-1][0], word_end(text, spans[-1][1])
+    return segment._replace(
+        text=text,
+        spans=[read.span(span) for span in segment.spans],
+        words=[text[start:end] for start, end in spans],
+        word_spans=spans,
+        more=read.more,
+    )
 
 
 def _kept(lengths: Sequence[int], room: int) -> list[int]:

@@ -4,8 +4,9 @@ An item is a folder in that folder; its files are those anywhere below it.
 """
 
 import json
-import zlib
 from pathlib import Path
+
+from autorel_jax.files import checksum
 
 CHECKSUMS = "checksums.json"
 
@@ -31,12 +32,3 @@ def checksums(folder: Path, *items: str) -> dict[str, int]:
     """Of each file of the items; tensorstore itself sees missing and truncated files, but no changed bits of arrays."""
     files = (file for item in items for file in sorted((folder / item).rglob("*")) if file.is_file())
     return {file.relative_to(folder).as_posix(): checksum(file) for file in files}
-
-
-def checksum(file: Path) -> int:
-    """Of a file of any size."""
-    value = 0
-    with file.open("rb") as stream:
-        while block := stream.read(2**20):
-            value = zlib.crc32(block, value)
-    return value

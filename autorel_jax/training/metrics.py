@@ -20,6 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from autorel_jax.errors import InputError
+from autorel_jax.foreign import visible
 from autorel_jax.model.config import MULTI, REGRESSION, SINGLE
 
 METRICS = {  # the first is what chooses the best checkpoint by default
@@ -198,5 +199,5 @@ def table(lines: Sequence[Sequence[str]]) -> str:
 
 def cut(name: str, cells: int) -> str:
     """A label's name on one line, of at most so many cells."""
-    name = " ".join(str(name).split())
+    name = visible(" ".join(str(name).split()))
     return name if cell_len(name) <= cells else set_cell_size(name, cells - 1).rstrip() + "…"

@@ -6,7 +6,6 @@ What was trained in full (modules_to_save, biases) replaces the base's. Used by 
 Source: Hu et al. 2021 (arXiv 2106.09685).
 """
 
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 
 from autorel_jax.errors import InputError, one_line
 from autorel_jax.families.family import Family
+from autorel_jax.files import read_json
 from autorel_jax.weights.disk import Tensors
 from autorel_jax.weights.names import identify
 
@@ -52,11 +52,8 @@ def settings(folder: Path) -> dict[str, Any] | None:
     path = folder / CONFIG
     if not path.is_file():
         return None
-    try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{path} is not a JSON file that can be read: {one_line(error)}.") from None
-    if not isinstance(raw, dict) or not isinstance(raw.get("base_model_name_or_path"), str):
+    raw = read_json(path)
+    if not isinstance(raw.get("base_model_name_or_path"), str):
         raise InputError(f"{path} names no base model; {MERGE}.")
     if raw.get("peft_type") != "LORA":
         raise InputError(f"{path}: peft_type={raw.get('peft_type')!r} is not supported; accepted: 'LORA'. {MERGE}.")

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from autorel_jax.errors import InputError
-from autorel_jax.files import disk_faults, new_folder
+from autorel_jax.files import check_name, disk_faults, new_folder
 from autorel_jax.model.config import BertConfig, config_json
 from autorel_jax.weights.files import CONFIGS
 from autorel_jax.weights.params import to_tensors
@@ -64,6 +64,7 @@ def write(
 
 def check_target(directory: Path, force: bool = False) -> Path:
     """The resolved target, or InputError where it may not be written."""
+    check_name(directory)
     target = Path(directory).expanduser().resolve()
     if target.exists() and not target.is_dir():
         raise InputError(f"{directory} is a file; give a directory to write.")

@@ -157,9 +157,9 @@ def _read_msgpack(path: Path) -> Tensors:
         raw = file.read()
     try:
         tree = msgpack_restore(raw)
-    except Exception as error:  # msgpack's, NumPy's and Flax's own, of many kinds
+        tensors = flatten_dict(tree, sep="/") if isinstance(tree, dict) else {"the file": tree}
+    except Exception as error:  # msgpack's, NumPy's and Flax's own, of many kinds; of names that are none, a TypeError
         raise InputError(f"{path} is no complete Flax msgpack file: {one_line(error)}; {AGAIN}") from None
-    tensors = flatten_dict(tree, sep="/") if isinstance(tree, dict) else {"the file": tree}
     for name, value in tensors.items():
         if not isinstance(value, np.ndarray):
             raise InputError(f"{path}: {name} is a {type(value).__name__}; expected a tree of arrays.")
