@@ -20,7 +20,8 @@ from autorel_jax.attribution.scores import token_scores
 from autorel_jax.attribution.settings import Settings
 from autorel_jax.families import FAMILIES, family_of
 from autorel_jax.lrp.composites import ATTNLRP
-from autorel_jax.model.config import BertConfig, parse_config
+from autorel_jax.model.config import BertConfig
+from autorel_jax.model.config_file import parse_config
 from autorel_jax.model.encoder import Bert
 from autorel_jax.model.heads import HEADS
 from explain import alternate, random_params

@@ -21,7 +21,8 @@ from autorel_jax.families.albert import AlbertDetails
 from autorel_jax.families.deberta import DebertaDetails
 from autorel_jax.families.modernbert import ModernDetails
 from autorel_jax.model import encoder as bert
-from autorel_jax.model.config import BertConfig, config_json
+from autorel_jax.model.config import BertConfig
+from autorel_jax.model.config_file import config_json
 from autorel_jax.text.tokens import load_tokenizer
 from autorel_jax.weights import write
 

@@ -11,7 +11,8 @@ from models import random_params, tiny_config
 from tolerances import BATCH, BFLOAT16, DROPPED, FORWARD, INIT_DEVIATION, REMATERIALISED
 
 from autorel_jax.errors import InputError
-from autorel_jax.model.config import BertConfig, parse_config
+from autorel_jax.model.config import BertConfig
+from autorel_jax.model.config_file import parse_config
 from autorel_jax.model.encoder import Bert, init, shapes
 
 

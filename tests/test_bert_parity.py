@@ -9,7 +9,7 @@ import pytest
 from models import random_params, tiny_config
 from tolerances import PARITY_FLOAT32, PARITY_FLOAT64, PARITY_REAL_MODEL
 
-from autorel_jax.model.config import config_json, parse_config
+from autorel_jax.model.config_file import config_json, parse_config
 from autorel_jax.model.encoder import Bert
 from autorel_jax.weights import read, write
 from autorel_jax.weights.params import to_params

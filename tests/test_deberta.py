@@ -15,7 +15,7 @@ from autorel_jax.attribution.method import Texts
 from autorel_jax.attribution.scores import token_scores
 from autorel_jax.attribution.settings import Settings
 from autorel_jax.lrp.composites import COMPOSITES, WORD_EMBEDDINGS
-from autorel_jax.model.config import config_json, parse_config
+from autorel_jax.model.config_file import config_json, parse_config
 from autorel_jax.model.convolution import convolve
 from autorel_jax.model.encoder import Bert
 from autorel_jax.model.ops import PLAIN

@@ -12,7 +12,7 @@ from models import random_params, refusal
 from autorel_jax import families
 from autorel_jax.families.bert import BERT
 from autorel_jax.families.family import A, B
-from autorel_jax.model.config import config_json, parse_config
+from autorel_jax.model.config_file import config_json, parse_config
 from autorel_jax.model.encoder import Bert, init, shapes
 from autorel_jax.model.heads import HEADS
 from autorel_jax.model.parameters import parameters

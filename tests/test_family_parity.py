@@ -16,7 +16,7 @@ import autorel_jax as ar
 from autorel_jax.families import family_of
 from autorel_jax.families.albert import AlbertDetails
 from autorel_jax.families.modernbert import FLAGS, ModernDetails
-from autorel_jax.model.config import config_json, parse_config
+from autorel_jax.model.config_file import config_json, parse_config
 from autorel_jax.model.encoder import Bert
 from autorel_jax.weights import read, write
 from autorel_jax.weights.params import to_params

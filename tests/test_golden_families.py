@@ -16,7 +16,7 @@ from tolerances import GOLDEN_FAMILIES
 from autorel_jax.attribution import relevance
 from autorel_jax.attribution.settings import Settings
 from autorel_jax.lrp.composites import COMPOSITES, WORD_EMBEDDINGS
-from autorel_jax.model.config import parse_config
+from autorel_jax.model.config_file import parse_config
 from autorel_jax.weights.params import to_params
 
 GOLDEN = Path(__file__).parent / "golden" / "families"

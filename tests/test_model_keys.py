@@ -10,7 +10,8 @@ from tolerances import BATCH, PARITY_FLOAT32
 import autorel_jax as ar
 from autorel_jax.cli.explain import main
 from autorel_jax.families.keys import HARMLESS, READ, REFUSALS
-from autorel_jax.model.config import MULTI, REGRESSION, SINGLE, config_json, doubts, parse_config
+from autorel_jax.model.config import MULTI, REGRESSION, SINGLE
+from autorel_jax.model.config_file import config_json, doubts, parse_config
 from autorel_jax.weights import read
 
 RAW = config_json(tiny_config())

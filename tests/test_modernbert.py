@@ -21,7 +21,7 @@ from autorel_jax.attribution.settings import Settings
 from autorel_jax.classifier import forward
 from autorel_jax.families.modernbert import FLAGS, ModernDetails
 from autorel_jax.lrp.composites import COMPOSITES, WORD_EMBEDDINGS
-from autorel_jax.model.config import config_json, parse_config
+from autorel_jax.model.config_file import config_json, parse_config
 from autorel_jax.model.encoder import Bert
 from autorel_jax.model.heads import alike
 from autorel_jax.model.parameters import parameters

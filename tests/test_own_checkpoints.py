@@ -10,7 +10,7 @@ from tolerances import PARITY_FLOAT32
 
 import autorel_jax as ar
 from autorel_jax.cli.convert import main as convert
-from autorel_jax.model.config import config_json
+from autorel_jax.model.config_file import config_json
 from autorel_jax.model.encoder import Bert
 from autorel_jax.text.tokens import load_tokenizer
 from autorel_jax.weights import Changes, fingerprint, read

@@ -8,7 +8,8 @@ from models import refusal
 from popular_configs import CONFIGS, named, write_config
 from tolerances import PARITY_FLOAT32
 
-from autorel_jax.model.config import MULTI, REGRESSION, SINGLE, parse_config
+from autorel_jax.model.config import MULTI, REGRESSION, SINGLE
+from autorel_jax.model.config_file import parse_config
 from autorel_jax.model.encoder import Bert
 from autorel_jax.weights import read
 

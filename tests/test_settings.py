@@ -14,7 +14,7 @@ from autorel_jax.cli.main import main
 from autorel_jax.data.lines import check_encoding
 from autorel_jax.data.row import Columns
 from autorel_jax.files import LARGEST_SETTINGS, read_json, read_toml
-from autorel_jax.model.config import config_json, read_model_config
+from autorel_jax.model.config_file import config_json, read_model_config
 from autorel_jax.weights.directory import check_target
 from autorel_jax.weights.files import read_tensors
 

@@ -21,7 +21,7 @@ from autorel_jax import weights
 from autorel_jax.classifier import forward, load
 from autorel_jax.cli import explain
 from autorel_jax.data.task import TaskConfig
-from autorel_jax.model.config import config_json
+from autorel_jax.model.config_file import config_json
 from autorel_jax.text.batches import Encoded
 from autorel_jax.training.batches import Examples
 from autorel_jax.training.config import TrainConfig

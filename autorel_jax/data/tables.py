@@ -5,18 +5,16 @@ lines, the file's name for messages, the names of the columns that are wanted (N
 without a header, the names of all columns. Used by rows.py and splits.py.
 """
 
-import csv
 import difflib
 import functools
 import itertools
 import json
-import re
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from autorel_jax.data.lines import Damaged, Lines, read_lines, without_end
+from autorel_jax.data.fields import Fields, csv_fields, labelled_fields, raw_fields, tsv_fields
+from autorel_jax.data.lines import Damaged, Lines, read_lines
 from autorel_jax.data.moments import are_moments, moments
 from autorel_jax.data.streams import opened
 from autorel_jax.errors import InputError, one_line
@@ -25,13 +23,7 @@ from autorel_jax.files import version_of
 if TYPE_CHECKING:
     import pyarrow
 
-Fields = Iterator[tuple[int, list[str] | str]]  # number of the row's first line; its fields, or what is wrong with it
 Wanted = Sequence[str | None]
-
-LARGEST_FIELD = (
-    2**24
-)  # characters in a .csv field: a book, which csv's own limit of 131,072 is not; an open quote reads as much
-TSV_FIELD = re.compile(r'"((?:[^"]|"")*)"(?=\t|\Z)|([^\t]*)')  # quoted as a whole, or as it stands
 
 
 COLUMNS = "[task] columns or --input-columns"  # what names the columns of a file without header
@@ -58,29 +50,29 @@ def csv_table(
     lines: Lines, name: str, wanted: Wanted, header: Sequence[str] = (), delimiter: str = ","
 ) -> Iterator[Record | Fault]:
     """Quoted as RFC 4180 says, newlines in quotes included."""
-    return _table(_csv_fields(lines, delimiter), name, wanted, header)
+    return _table(csv_fields(lines, delimiter), name, wanted, header)
 
 
 def tsv_quoted(lines: Lines, name: str, wanted: Wanted, header: Sequence[str] = ()) -> Iterator[Record | Fault]:
     """Likewise, with tabs: what a csv writer makes of the dialect excel-tab."""
-    return _table(_csv_fields(lines, "\t"), name, wanted, header)
+    return _table(csv_fields(lines, "\t"), name, wanted, header)
 
 
 def tsv_table(lines: Lines, name: str, wanted: Wanted, header: Sequence[str] = ()) -> Iterator[Record | Fault]:
     """A row is one line, and a field is unquoted only if it is properly quoted as a whole."""
-    return _table(_tsv_fields(lines), name, wanted, header)
+    return _table(tsv_fields(lines), name, wanted, header)
 
 
 def tsv_raw(
     lines: Lines, name: str, wanted: Wanted, header: Sequence[str] = (), delimiter: str = "\t"
 ) -> Iterator[Record | Fault]:
     """A row is one line, and a quote is a character like any other: GLUE's way."""
-    return _table(_raw_fields(lines, delimiter), name, wanted, header)
+    return _table(raw_fields(lines, delimiter), name, wanted, header)
 
 
 def labelled(lines: Lines, name: str, wanted: Wanted, header: Sequence[str] = ()) -> Iterator[Record | Fault]:
     """A line is a label, a space and the text: the way of SST-5's stsa.fine.* files. No header."""
-    return _table(_labelled_fields(lines), name, wanted, header or ("label", "text"))
+    return _table(labelled_fields(lines), name, wanted, header or ("label", "text"))
 
 
 def jsonl(lines: Lines, name: str, wanted: Wanted, header: Sequence[str] = ()) -> Iterator[Record | Fault]:
@@ -307,98 +299,6 @@ def hint(header: Sequence[str], wanted: Wanted) -> str:
     if any(name in header for name in wanted if name):
         return ""
     return f" If the file has no header, name its columns: {COLUMNS}."
-
-
-class _Returnable:
-    """Lines for csv.reader, which can be handed back: a quote that is never closed takes all lines after it."""
-
-    def __init__(self, lines: Lines):
-        self.lines, self.returned = iter(lines), deque()
-        self.taken: list[tuple[int, str]] = []  # since the row began
-
-    def __iter__(self) -> "_Returnable":
-        return self
-
-    def __next__(self) -> str:
-        line = self.returned.popleft() if self.returned else next(self.lines)
-        self.taken.append(line)
-        return line[1]
-
-    def hand_back(self) -> None:
-        """All but the first of the row's lines are read again."""
-        self.returned.extendleft(reversed(self.taken[1:]))
-
-
-def _csv_fields(lines: Lines, delimiter: str) -> Fields:
-    csv.field_size_limit(max(csv.field_size_limit(), LARGEST_FIELD))
-    source = _Returnable(lines)
-    # strict: a quote that is never closed is an error, not a field as long as the rest of the file.
-    reader = csv.reader(source, delimiter=delimiter, strict=True)
-    while True:
-        source.taken.clear()
-        fields = reason = None
-        try:
-            fields = next(reader, None)
-        except csv.Error as error:
-            source.hand_back()
-            reason = one_line(error)
-            if "new-line character" in reason and "\r" in without_end(source.taken[0][1]):
-                reason = "a bare carriage return; end lines with a newline, not as old Macs did, or quote the field"
-            reason = f"not valid CSV ({reason})."
-        if not source.taken:
-            return
-        first, line = source.taken[0]
-        damaged = [line] if reason else [line for _, line in source.taken]
-        reason = next((line.reason for line in damaged if isinstance(line, Damaged)), reason)
-        if reason or fields:  # [] is a blank line
-            yield first, reason or fields
-
-
-def _raw_fields(lines: Lines, delimiter: str) -> Fields:
-    for number, line in lines:
-        if isinstance(line, Damaged):
-            yield number, line.reason
-        elif line := without_end(line):
-            yield number, line.split(delimiter)
-
-
-def _labelled_fields(lines: Lines) -> Fields:
-    for number, line in lines:
-        if isinstance(line, Damaged):
-            yield number, line.reason
-        elif line := without_end(line):
-            label, space, text = line.partition(" ")
-            yield number, [label, text] if space else f"{one_line(line)!r} has no space; expected LABEL TEXT."
-
-
-def _tsv_fields(lines: Lines) -> Fields:
-    width = None
-    for number, line in lines:
-        if isinstance(line, Damaged):
-            yield number, line.reason
-        elif line := without_end(line):
-            fields = _unquoted(line, width)
-            width = width or len(fields)
-            yield number, fields
-
-
-def _unquoted(line: str, width: int | None) -> list[str]:
-    """The fields of one line, unquoted where a quote opens and closes the field and those inside are doubled.
-
-    The .tsv files in use come in both kinds: GLUE's raw lines, where a quote is a character like any other
-    (and often alone), and files that a csv writer quoted. Such a writer doubles every quote inside, which raw
-    text hardly ever does. A raw field that is one quotation from end to end loses its outer quotes. Where
-    unquoting gives a number of fields other than the header's `width`, the line is raw.
-    """
-    if '"' not in line:
-        return line.split("\t")
-    fields, at = [], 0
-    while at <= len(line):
-        match = TSV_FIELD.match(line, at)
-        quoted, raw = match.groups()
-        fields.append(raw if quoted is None else quoted.replace('""', '"'))
-        at = match.end() + 1
-    return fields if width in (None, len(fields)) else line.split("\t")
 
 
 def _object(line: str) -> dict[str, Any]:

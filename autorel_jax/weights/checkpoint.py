@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from autorel_jax.errors import InputError, one_line
-from autorel_jax.model.config import BertConfig, doubts, parse_config, read_model_config
+from autorel_jax.model.config import BertConfig
+from autorel_jax.model.config_file import doubts, parse_config, read_model_config
 from autorel_jax.weights import adapter, memory
 from autorel_jax.weights.arranged import arranged
 from autorel_jax.weights.disk import Tensors

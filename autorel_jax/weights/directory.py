@@ -13,7 +13,8 @@ import numpy as np
 
 from autorel_jax.errors import InputError
 from autorel_jax.files import check_name, disk_faults, new_folder
-from autorel_jax.model.config import BertConfig, config_json
+from autorel_jax.model.config import BertConfig
+from autorel_jax.model.config_file import config_json
 from autorel_jax.weights.files import CONFIGS
 from autorel_jax.weights.params import to_tensors
 
