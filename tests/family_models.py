@@ -40,6 +40,10 @@ def bpe(family: Family) -> Tokenizer:
     tokenizer.train_from_iterator(SENTENCES * 3, trainer)
     if "<s>" in special_tokens(family):
         tokenizer.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0), True, False)
+    else:  # ModernBERT, whose tokenizer.json counts as it is
+        tokenizer.post_processor = processors.TemplateProcessing(
+            "[CLS] $A [SEP]", "[CLS] $A [SEP] $B [SEP]", [("[CLS]", 0), ("[SEP]", 2)]
+        )
     return tokenizer
 
 

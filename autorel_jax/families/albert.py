@@ -123,7 +123,10 @@ ALBERT = Family(
     renamed={},
     foreign={"qa_outputs.": "a question-answering head"},
     tokens=dataclasses.replace(
-        BERT_TOKENS, kind=UNIGRAM, special={**BERT_TOKENS.special, "pad_token": "<pad>", "unk_token": "<unk>"}
+        BERT_TOKENS,
+        kind=UNIGRAM,
+        special={**BERT_TOKENS.special, "pad_token": "<pad>", "unk_token": "<unk>"},
+        tokenizer_class="AlbertTokenizer",
     ),
     details=AlbertDetails,
 )

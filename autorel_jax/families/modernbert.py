@@ -238,7 +238,13 @@ MODERNBERT = Family(
     ),
     renamed={},
     foreign={"qa_outputs.": "a question-answering head"},
-    tokens=dataclasses.replace(BERT_TOKENS, kind=BPE, longest=8192, pair=PAIR_WITHOUT_TYPES.pair),
+    tokens=dataclasses.replace(
+        BERT_TOKENS,
+        kind=BPE,
+        longest=8192,
+        pair=PAIR_WITHOUT_TYPES.pair,
+        tokenizer_class="PreTrainedTokenizerFast",  # transformers takes tokenizer.json as it is, whatever is named
+    ),
     details=ModernDetails,
     harmless={
         "layer_norm_eps": "equals norm_eps, or is refused",

@@ -11,7 +11,7 @@ from typing import Any
 
 from autorel_jax.errors import InputError
 from autorel_jax.families.family import UNIGRAM, Family, TokenFacts
-from autorel_jax.text.classes import TokenizerClass, own_class
+from autorel_jax.text.classes import GENERIC, TokenizerClass, own_class
 from autorel_jax.text.layout import has_types, lay, one_type
 from autorel_jax.text.normalizing import lowers, silent_setting
 from autorel_jax.text.settings import CONFIG, TYPES, Settings
@@ -87,9 +87,11 @@ def as_the_file(model: Any, source: Path, special: Mapping[str, str], facts: Tok
         expected = [number for part, _, _ in laid for number in part]
         if found.ids != expected:
             pieces = " ".join(map(str, map(model.id_to_token, expected)))
+            own = own_class(family)
+            sets = "" if own in GENERIC else f", or name {own} the tokenizer_class in {CONFIG}, which sets it"
             raise InputError(
                 f"{source} reads a text as {' '.join(found.tokens)!r}, {family.name} as {pieces!r}. Set its "
-                f"post_processor right, or name {own_class(family)} the tokenizer_class in {CONFIG}, which sets it."
+                f"post_processor right{sets}."
             )
         types = [segment for part, segment, _ in laid for _ in part]
         if not has_types(facts.pair):
