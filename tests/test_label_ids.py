@@ -116,7 +116,7 @@ def test_the_library_has_the_same(stars):
     classifier = ar.load(stars)
     found = ar.explain(classifier, ["a film"] * 4, labels=[1, "2.0", np.float64(5), "id:2"], target="given")
     assert [e.target for e in found] == ["1.0", "2.0", "5.0", "3.0"]
-    for target in (1, "1", 1.0, np.int32(1), "id:0"):
+    for target in (1, "1", "1.0", np.int32(1), "id:0"):
         assert ar.explain(classifier, "a film", target=target)[0].target == "1.0"
     assert ar.explain(classifier, "a film", target=(5, 1))[0].target == "5.0 - 1.0"
     said = refusal(ar.explain, classifier, "a film", target=0)

@@ -70,7 +70,7 @@ def resolve(
     target = target.item() if isinstance(target, np.generic) else target
     if callable(target):
         return everywhere(Function(target), [function_name(target, len(labels))], len(given))
-    if not isinstance(target, str | numbers.Real | list | tuple):
+    if not isinstance(target, str | numbers.Integral | list | tuple):
         raise InputError(
             f"The target is {target!r}; expected {', '.join(KINDS)}, a label's name or id, {LOG_PROBABILITY}LABEL, two "
             "labels or a function of the logits."
@@ -89,7 +89,7 @@ def resolve(
         return Targets(one_hot[ids][:, None], tuple((labels[i],) for i in ids))
     if target == ALL:
         weights, names = one_hot, tuple(labels)
-    elif isinstance(target, str | numbers.Real):
+    elif isinstance(target, str | numbers.Integral):
         index = label_id(target)
         weights, names = one_hot[[index]], (labels[index],)
     else:
