@@ -22,7 +22,7 @@ def first():
     return collected(
         explanation("good film", (0.5, 2.0, 1.0, -0.5), id=1),
         explanation("bad film", (0.0, -4.0, 2.0, 2.0), id=2),
-        explanation("only here", id=3),
+        explanation("only here", id=3, prediction=NEGATIVE),
     )
 
 
