@@ -32,6 +32,7 @@ NAMES = {  # public name -> the module that it lives in
     "open_corpus": "autorel_jax.data.sources",
     "read_results": "autorel_jax.report.saved",
     "register": "autorel_jax.lrp.composites",
+    "save_report": "autorel_jax.report.page.save",
     "TaskConfig": "autorel_jax.data.task",
     "train": "autorel_jax.training.run",
     "TrainConfig": "autorel_jax.training.config",

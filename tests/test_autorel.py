@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import autorel_jax
-from autorel_jax.cli import convert, explain, export, train
+from autorel_jax.cli import convert, explain, export, report, train
 from autorel_jax.cli.main import COMMANDS, main
 
 
@@ -36,9 +36,9 @@ def test_the_help_lists_each_command_in_a_line(capsys, flag):
 
 
 def test_each_command_has_its_module():
-    assert list(COMMANDS) == ["explain", "train", "convert", "export"]
+    assert list(COMMANDS) == ["explain", "report", "train", "convert", "export"]
     found = [importlib.import_module(module) for module, _ in COMMANDS.values()]
-    assert found == [explain, train, convert, export]
+    assert found == [explain, report, train, convert, export]
 
 
 def test_without_a_command_it_prints_the_help(capsys):
@@ -54,15 +54,18 @@ def test_its_version(capsys):
     assert capsys.readouterr().out == f"autorel {autorel_jax.__version__}\n"
 
 
+AVAILABLE = "available: explain, report, train, convert, export"
+
+
 @pytest.mark.parametrize(
     ("word", "said"),
     [
-        ("explian", "unknown command 'explian'; available: explain, train, convert, export. Did you mean explain?"),
-        ("Convert", "unknown command 'Convert'; available: explain, train, convert, export. Did you mean convert?"),
-        ("evaluate", "unknown command 'evaluate'; available: explain, train, convert, export."),
-        ("record", "unknown command 'record'; available: explain, train, convert, export."),
-        ("a\nb", "unknown command 'a'; available: explain, train, convert, export."),
-        ("", "unknown command ''; available: explain, train, convert, export."),
+        ("explian", f"unknown command 'explian'; {AVAILABLE}. Did you mean explain?"),
+        ("Convert", f"unknown command 'Convert'; {AVAILABLE}. Did you mean convert?"),
+        ("evaluate", f"unknown command 'evaluate'; {AVAILABLE}."),
+        ("record", f"unknown command 'record'; {AVAILABLE}."),
+        ("a\nb", f"unknown command 'a'; {AVAILABLE}."),
+        ("", f"unknown command ''; {AVAILABLE}."),
         ("--verson", "unknown option '--verson'; available: --help, --version, or a command:"),
     ],
 )
@@ -109,7 +112,7 @@ def test_the_help_imports_no_command():
 def test_a_command_imports_no_other():
     modules = imported_by("convert", "--help")
     assert "autorel_jax.cli.convert" in modules
-    assert not modules & {"jax", *(f"autorel_jax.cli.{name}" for name in ("explain", "train", "export"))}
+    assert not modules & {"jax", *(f"autorel_jax.cli.{name}" for name in ("explain", "report", "train", "export"))}
 
 
 def test_the_module_is_the_same_command():

@@ -65,7 +65,7 @@ def test_html(run, tmp_path):
     assert run("a good <script>alert(1)</script> film", "--output", tmp_path / "out.html")[0] == 0
     page = (tmp_path / "out.html").read_text(encoding="utf-8")
     assert "<script>alert" not in page
-    assert "&lt;script&gt;" in page
+    assert r"\u003cscript>alert(1)\u003c/script>" in page
 
 
 def test_a_file_with_columns(run, tmp_path):

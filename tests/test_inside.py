@@ -173,7 +173,7 @@ def test_formats_that_hold_it(suffix, asked):
     if suffix in WITH_INSIDE:
         FORMATS[suffix](Contents(**asked))
     else:
-        accepted = SHOWN_IN[LEDGER] if "audit" in asked else WITH_INSIDE
+        accepted = SHOWN_IN[LEDGER if "audit" in asked else "readouts"]
         assert f"use {', '.join(accepted)}." in refusal(FORMATS[suffix], Contents(**asked))
 
 

@@ -71,6 +71,11 @@ def convert() -> NoReturn:
     sys.exit(start("convert"))
 
 
+def report() -> NoReturn:
+    """The console script `autorel-report`."""
+    sys.exit(start("report"))
+
+
 def export() -> NoReturn:
     """The console script `autorel-export`."""
     sys.exit(start("export"))

@@ -7,25 +7,28 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 import itertools
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from autorel_jax.cli.command import counted, tell
 from autorel_jax.cli.flags import given_fields
 from autorel_jax.corpus.config import JobConfig
-from autorel_jax.data.row import ROW_FAULTS, Rejected, reason_of, reject
+from autorel_jax.data.row import ROW_FAULTS, Rejected, Row, reason_of, reject
 from autorel_jax.data.sources import Corpus
 from autorel_jax.errors import InputError
 from autorel_jax.files import is_pipe
+from autorel_jax.report.json_values import plain
 
 if TYPE_CHECKING:
     from autorel_jax.explaining.config import ExplainConfig
     from autorel_jax.explaining.explainer import Explainer
     from autorel_jax.report.explanation import Explanation
 
-Write = Callable[["Explanation"], object]
+Write = Callable[["Row", "Explanation"], object]
 # Fields of JobConfig that are refused here.
 FOR_FILES = ("part_rows", "restart", "columns", "shard", "engine", "workers")
 
@@ -55,8 +58,8 @@ def stream(
         leave_out(part.rejected)
         for _, of_row in itertools.groupby(pairs, key=lambda pair: id(pair[0])):
             try:
-                for row, explanation in of_row:  # noqa: B007 - the row is named below
-                    write(explanation)
+                for row, explanation in of_row:
+                    write(dataclasses.replace(row, label=label_of(row, explainer)), explanation)
                 rows += 1
             except InputError:
                 raise  # of the output
@@ -70,6 +73,16 @@ def stream(
         tell_of_output(args, left_out)
         tell(args.prog, total)
     return int(args.strict and len(left_out) > 0)
+
+
+def label_of(row: Row, explainer: Explainer) -> str | None:
+    """The row's label in the model's words, where it is one of the model's."""
+    if row.label in (None, ""):
+        return None
+    try:
+        return explainer.classifier.config.labels[explainer.classifier.label_id(row.label)]
+    except InputError:
+        return row.label
 
 
 def tell_of_output(args: argparse.Namespace, left_out: list[Rejected]) -> None:
@@ -91,18 +104,31 @@ def opened(args: argparse.Namespace, config: ExplainConfig) -> Iterator[Write]:
     if args.output:
         from autorel_jax.report.output import open_writer
 
-        with open_writer(args.output, args.level) as write:
-            yield write
+        with open_writer(args.output, args.level, args.keep_columns) as write:
+            page = is_page(args.output)
+            yield lambda row, explanation: write(explanation, **(row_facts(row) if page else {}))
     else:
         from autorel_jax.report.terminal import show
 
-        yield lambda explanation: show(explanation, args.level, sys.stdout)
+        yield lambda row, explanation: show(explanation, args.level, sys.stdout)
+
+
+def is_page(path: Path | None) -> bool:
+    """Whether the output is a page, which shows the true labels and the columns that pass through."""
+    return path is not None and path.suffix.lower() == ".html"
+
+
+def row_facts(row: Row) -> dict[str, Any]:
+    """What a page has of a row beside its explanation."""
+    return {"file": row.file, "kept": [plain(value) for value in row.kept], "label": row.label}
 
 
 def check_flags(args: argparse.Namespace) -> None:
     """Raises InputError for flags that only a file of rows has."""
     given = given_fields(args, JobConfig)
-    if args.keep_columns or any(given.get(name, default) != default for name, default in defaults().items()):
+    if (args.keep_columns and not is_page(args.output)) or any(
+        given.get(name, default) != default for name, default in defaults().items()
+    ):
         from autorel_jax.corpus.formats import FORMATS
 
         raise InputError(

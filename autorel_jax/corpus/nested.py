@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 KINDS = (LEDGER, READOUTS, DIAGNOSTICS)  # of columns, each with one column of the same name
 WITH_INSIDE = (".parquet", ".jsonl", ".npz")  # formats that hold ledgers and read-outs
 TERMINAL = "the terminal"
-SHOWN_IN = {LEDGER: (*WITH_INSIDE, ".html", TERMINAL), READOUTS: WITH_INSIDE}  # kind -> outputs of any sort
+SHOWN_IN = {LEDGER: (*WITH_INSIDE, ".html", TERMINAL), READOUTS: (*WITH_INSIDE, ".html")}  # kind -> outputs of any sort
 SUMS = ("value", "words", "special_tokens", "positions", "segments", "function", "rounding")  # of a ledger
 DEPTHS = {name: len(shape.axes) for name, shape in SHAPES.items()}  # read-out -> number of axes
 BY_TEXT = tuple(name for name, shape in SHAPES.items() if shape.axes[-1] != TOKENS)  # as long for every text

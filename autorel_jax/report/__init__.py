@@ -3,7 +3,8 @@
     explanation.py     one text explained for one target; each field is declared with what it means (fields.py)
     ledger.py          where the target's value went
     terminal.py        text on a stream, coloured where it is a terminal
-    html.py            a fragment for notebooks, and a page (page.html)
+    html.py            a fragment for notebooks (fragment.html)
+    page/              a page over many texts, for a browser
     output.py          the files of `--output`, one by one: .jsonl, .csv, .html
     saved.py           the way back: a .jsonl or .parquet of results -> records
     view.py            what all reports show: words with scores in reading order, and formatted numbers

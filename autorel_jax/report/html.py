@@ -1,28 +1,25 @@
-"""HTML: Explanations -> coloured text, as a fragment for notebooks or piece by piece as a page (page.html).
+"""HTML: Explanations -> coloured text, as a fragment for notebooks (fragment.html).
 
-No script, nothing from the network, every text escaped. Used by explanation.py (`_repr_html_`) and output.py.
+No script, nothing from the network, every text escaped. Used by explanation.py (`_repr_html_`); pages are in page/.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from autorel_jax import __version__
 from autorel_jax.report import colour, view
 
 if TYPE_CHECKING:
     from autorel_jax.report.explanation import Explanation
 
-Look = Callable[..., Markup]  # (a name in STYLES, more CSS) -> attributes of an element
-
 SHOWN = 100  # explanations in a notebook's cell; more would fill it for screens
-# How one explanation is laid out. A page has these as classes, a fragment has them in every element, since notebooks
-# may drop <style>. Colours come from the score; text has the colour of the page around it.
+# How one explanation is laid out: in every element, since notebooks may drop <style>. Colours come from the score; text
+# has the colour of the page around it.
 STYLES = {
     "entry": "max-width:60em;padding:1.2em 0",
     "head": "margin:0;font-size:1.1em;font-weight:600;line-height:1.5",
@@ -55,29 +52,12 @@ def fragment(explanations: Sequence[Explanation], level: str = view.WORD) -> str
       level: "word" or "token".
     """
     view.check_level(level)
-    entries = [entry(explanation, level, in_element) for explanation in explanations[:SHOWN]]
+    entries = [entry(explanation, level) for explanation in explanations[:SHOWN]]
     return str(parts().fragment(entries, len(explanations) - len(entries), in_element, solid))
 
 
-def head(first: Explanation | None) -> str:
-    """The beginning of a page; model and method are those of its first explanation, if there is one."""
-    css = Markup("\n".join(f".{name} {{ {style} }}" for name, style in STYLES.items()))
-    return str(parts().head(None if first is None else origin(first), css, by_class, solid))
-
-
-def origin(explanation: Explanation) -> dict[str, str]:
-    """Where the scores of a page come from."""
-    parameters = ", ".join(f"{name} = {value}" for name, value in explanation.parameters.items())
-    return {
-        "model": view.visible(explanation.model),
-        "weights": view.visible(explanation.weights_sha256),
-        "method": view.visible(f"{explanation.method} ({parameters})" if parameters else explanation.method),
-        "version": __version__,
-    }
-
-
-def entry(explanation: Explanation, level: str, look: Look | None = None) -> Markup:
-    """One explanation, laid out by the classes of a page unless `look` says otherwise."""
+def entry(explanation: Explanation, level: str) -> Markup:
+    """One explanation."""
     units = view.units(explanation, level)
     strength = dict(zip(units, colour.strengths(unit.score for unit in units), strict=True))
     number = view.number_format(units)
@@ -94,27 +74,16 @@ def entry(explanation: Explanation, level: str, look: Look | None = None) -> Mar
     }
     return parts().entry(
         shown,
-        look or by_class,
+        in_element,
         fill=lambda unit: colour.css(strength[unit]),
         bar=lambda unit: f"width:{abs(strength[unit]):.0%};{solid(strength[unit])}",
         score=lambda unit: number(unit.score),
     )
 
 
-def tail(count: int) -> str:
-    """The end of a page of `count` explanations."""
-    return str(parts().tail(count))
-
-
-@functools.lru_cache(maxsize=1024)
-def by_class(name: str, more: str = "") -> Markup:
-    """The attributes of an element of a page."""
-    return Markup('class="{}" style="{}"' if more else 'class="{}"').format(name, more)
-
-
 @functools.lru_cache(maxsize=1024)
 def in_element(name: str, more: str = "") -> Markup:
-    """The attributes of an element of a fragment."""
+    """The attributes of an element."""
     return Markup('style="{}"').format(";".join(filter(None, (STYLES[name], more))))
 
 
@@ -125,7 +94,7 @@ def solid(strength: float) -> str:
 
 @functools.cache
 def parts() -> Any:
-    """The macros of page.html, compiled once."""
+    """The macros of fragment.html, compiled once."""
     environment = Environment(
         loader=PackageLoader("autorel_jax", "report"),
         autoescape=True,
@@ -134,4 +103,4 @@ def parts() -> Any:
         lstrip_blocks=True,
     )
     environment.filters["visible"] = view.visible
-    return environment.get_template("page.html").module
+    return environment.get_template("fragment.html").module

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from autorel_jax.errors import InputError
 from autorel_jax.files import disk_faults, new_text
 from autorel_jax.report import view
-from autorel_jax.report.explanation import ALIASES, IN_FILES
+from autorel_jax.report.explanation import ALIASES, FIELDS, IN_FILES
 from autorel_jax.report.json_values import plain
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ OF_TEXT = ("id", "target", "target_value", "prediction", "probability")  # colum
 
 
 @contextlib.contextmanager
-def open_writer(path: Path, level: str) -> Iterator[Callable[[Explanation], None]]:
+def open_writer(path: Path, level: str, kept: Sequence[str] = ()) -> Iterator[Callable[..., None]]:
     """A function that writes an explanation to a file, whose suffix decides the format.
 
         with open_writer(Path("out.jsonl"), "word") as write:
@@ -39,9 +39,11 @@ def open_writer(path: Path, level: str) -> Iterator[Callable[[Explanation], None
     Args:
       path: of a .jsonl, .csv or .html file in a directory that exists.
       level: "word" or "token", of .csv and .html; .jsonl holds both.
+      kept: names of the input's columns that pass through, whose values `write(explanation, kept=...)` takes.
 
     Raises:
-      InputError: the path cannot be written (known on entry where possible), or the level is unknown.
+      InputError: the path cannot be written (known on entry where possible), the level is unknown, or a column that
+        passes through has the name of a field.
     """
     path = Path(path)
     suffix = path.suffix.lower()
@@ -49,12 +51,15 @@ def open_writer(path: Path, level: str) -> Iterator[Callable[[Explanation], None
         what, accepted = suffix or "a name without suffix", ", ".join(WRITERS)
         raise InputError(f"{path}: cannot write {what} text by text, as into a pipe or a device; accepted: {accepted}.")
     view.check_level(level)
+    for name in kept:
+        if name in (*FIELDS, *ALIASES, "file"):
+            raise InputError(f"--keep-columns {name}: the output has a field of this name already; rename the column.")
     with new_text(path) as stream:
-        writer = WRITERS[suffix](stream, level)
+        writer = WRITERS[suffix](stream, level, kept=kept)
 
-        def write(explanation: Explanation) -> None:
+        def write(explanation: Explanation, **of_row: Any) -> None:
             with disk_faults(path):
-                writer.write(explanation)
+                writer.write(explanation, **of_row)
 
         with disk_faults(path):
             writer.begin()
@@ -133,30 +138,32 @@ class Csv:
 
 
 class Html:
-    """A page, written piece by piece."""
+    """A page over all explanations, which is made at the end; `kept` as for Jsonl."""
 
-    def __init__(self, stream: TextIO, level: str):
-        self.stream, self.level, self.count = stream, level, 0
+    def __init__(self, stream: TextIO, level: str, columns: Sequence[str] = (), kept: Sequence[str] = ()):
+        from autorel_jax.evaluation.collection import Collection
+
+        self.stream, self.level, self.kept = stream, level, kept
+        self.collection = Collection()
 
     def begin(self) -> None:
-        """Nothing yet: the head of a page names the model of its first explanation."""
+        """Nothing yet: the page begins with what is known of all explanations."""
 
-    def write(self, explanation: Explanation) -> None:
-        """Writes an explanation, and before the first one the beginning of the page."""
-        from autorel_jax.report import html
+    def write(
+        self, explanation: Explanation, file: str | None = None, kept: Sequence[Any] = (), label: str | None = None
+    ) -> None:
+        """Gathers an explanation; `label` is the true label of its text."""
+        from autorel_jax.report.page.save import check_size
 
-        if not self.count:
-            self.stream.write(html.head(explanation))
-        self.stream.write(html.entry(explanation, self.level))
-        self.count += 1
+        record = explanation.to_dict() | ({} if file is None else {"file": file})
+        self.collection.add(record | dict(zip(self.kept, kept, strict=True)), label)
+        check_size(self.collection)
 
     def end(self) -> None:
-        """Writes the end of the page."""
-        from autorel_jax.report import html
+        """Writes the page."""
+        from autorel_jax.report.page.save import page
 
-        if not self.count:
-            self.stream.write(html.head(None))
-        self.stream.write(html.tail(self.count))
+        self.stream.write(page(self.collection, self.level, False))
 
 
 def csv_columns(level: str) -> tuple[str, ...]:

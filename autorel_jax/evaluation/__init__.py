@@ -1,0 +1,9 @@
+"""Evaluation: many results -> what they say together.
+
+    collection.py  records of results -> one Collection: the texts, and every score in flat arrays
+    words.py       a Collection -> statistics of words and n-grams, the one home of their formulas
+    doubts.py      what to know of each explanation before trusting it
+    compare.py     two Collections -> where they differ, text by text and word by word
+
+Used by report/page. NumPy only: nothing here imports JAX.
+"""

@@ -1,0 +1,300 @@
+"""Collection: records of results (a line of .jsonl each) -> the texts, and every score in flat arrays.
+
+A text that was explained for several targets, or by several methods, is one entry here, and each pair of method and
+target is a Series. N texts, M words of all texts, one after the other. Used by words.py, compare.py and report/page.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import reprlib
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from autorel_jax.errors import InputError, one_line
+from autorel_jax.report import view
+from autorel_jax.report.explanation import FIELDS
+
+NEEDED = ("id", "text", "target", "prediction", "words", "word_relevance", "word_spans", "word_segments")
+OF_TOKENS = ("tokens", "token_relevance", "token_words", "token_spans")  # one text has all of them or none
+SPECIAL = (1, 0)  # stands for the span of a special token: no text ends before it begins
+
+
+class Text(NamedTuple):
+    """One text, as it was given, with what the classifier made of it."""
+
+    id: str | int
+    text: str
+    pair: str | None
+    file: str | None
+    prediction: str
+    probability: float | None
+    label: str | None  # in the words of the model where they are known
+    truncated: int
+    kept: dict[str, Any]  # columns that passed through
+
+
+class Other(NamedTuple):
+    """Results of another model for the same texts; their scores are series of the collection."""
+
+    model: str
+    first: int  # of its methods, by the place in `Collection.methods`
+    predictions: dict[int, str]  # the place of a text -> what was predicted there
+    split: int  # texts that were split into other words, and have no scores
+    more: int  # texts that are there alone
+
+
+class Units:
+    """The words, or the word pieces, of all texts: names, spans and owners in flat arrays.
+
+    Attributes:
+      names: [M] as in the results.
+      spans: [2 M] start and end in characters of the unit's own text; SPECIAL for special tokens.
+      owners: [M] of words their segment, 0 or 1; of word pieces the place of their word in the text.
+      offsets: [N + 1] where the units of each text begin.
+    """
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self.spans, self.owners, self.offsets = array("i"), array("i"), array("i", [0])
+
+    def add(self, names: Sequence[str], spans: Iterable[Sequence[int] | None], owners: Iterable[int]) -> None:
+        """Adds the units of one more text."""
+        self.names.extend(names)
+        for span in spans:
+            self.spans.extend(span or SPECIAL)
+        self.owners.extend(owners)
+        self.offsets.append(len(self.names))
+
+    def differ(self, place: int, names: Sequence[str]) -> bool:
+        """Whether the units of a text are others than these."""
+        return self.names[self.offsets[place] : self.offsets[place + 1]] != list(names)
+
+
+class Series:
+    """All scores of one method for one target.
+
+    Attributes:
+      method: its place in `Collection.methods`.
+      target: as in the results.
+      rows: [R] the texts that have scores, by their place, in the order in which they came.
+      scores: of their words, one text after the other.
+      token_scores: of their word pieces.
+      inside: roughly the characters that all ledgers and read-outs take.
+      facts: [R] what else is known of each explanation, by its name in .jsonl.
+    """
+
+    def __init__(self, method: int, target: str):
+        self.method, self.target = method, target
+        self.rows = array("i")
+        self.scores, self.token_scores = array("f"), array("f")
+        self.facts: list[dict[str, Any]] = []
+        self.inside = 0
+        self.known: set[int] = set()
+
+
+class Collection:
+    """Results over many texts, gathered record by record with `add`.
+
+    Attributes:
+      texts: [N].
+      words, tokens: their units; no tokens if the results do not hold them.
+      methods: (name, parameters) of each.
+      series: (method, target) -> Series, in the order in which they came.
+      model, version: of all records, which must agree in the model.
+      other: what another model made of the texts, if it is compared (compare.py).
+      names: the place of a logit -> the label, as far as a prediction shows it.
+    """
+
+    def __init__(self, label_column: str | None = None):
+        self.label_column = label_column
+        self.texts: list[Text] = []
+        self.words, self.tokens = Units(), Units()
+        self.methods: list[tuple[str, dict[str, Any]]] = []
+        self.series: dict[tuple[int, str], Series] = {}
+        self.model: dict[str, Any] | None = None
+        self.version = ""
+        self.other: Other | None = None
+        self.names: dict[int, str] = {}
+        self.has_tokens: bool | None = None
+        self._places: dict[Any, list[int]] = {}
+        self._known_methods: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    @property
+    def own_methods(self) -> int:
+        """How many of the methods are of its own model; those of the other one come after."""
+        return len(self.methods) if self.other is None else self.other.first
+
+    def add(self, record: Mapping[str, Any], label: Any = None, where: str = "the results") -> None:
+        """Adds one explanation.
+
+        Args:
+          record: as `Explanation.to_dict` makes it, with the columns that passed through under their own names.
+          label: the true label of its text; None to take that of the label column.
+          where: for messages.
+
+        Raises:
+          InputError: the record lacks what a report needs, is of another model, or has other words than an earlier
+            one of the same text.
+        """
+        if lacking := [name for name in NEEDED if name not in record]:
+            raise InputError(
+                f"{where}: the results have no {', '.join(lacking)}; expected at least {', '.join(NEEDED)}: write "
+                "them without --columns."
+            )
+        self._check_model(record, where)
+        series = self._series_of(record)
+        place = self._place_of(record, series, label, where)
+        has_tokens = all(record.get(name) is not None for name in OF_TOKENS)
+        if self.has_tokens not in (None, has_tokens):
+            raise InputError(f"{where}: some results have word pieces ({', '.join(OF_TOKENS)}), others do not.")
+        self.has_tokens = has_tokens
+        if place == len(self.texts) - 1 and len(self.words.offsets) == len(self.texts):  # a new text
+            self.words.add(record["words"], record["word_spans"], record["word_segments"])
+            if has_tokens:
+                self.tokens.add(record["tokens"], record["token_spans"], record["token_words"])
+        elif self.words.differ(place, record["words"]) or (has_tokens and self.tokens.differ(place, record["tokens"])):
+            raise InputError(
+                f"{where}: text {one_line(record['id'])!r} was explained with other words before; results that were "
+                "split into words in different ways make two reports, or one with --compare."
+            )
+        series.rows.append(place)
+        series.known.add(place)
+        series.scores.extend(map(number, record["word_relevance"]))
+        if has_tokens:
+            series.token_scores.extend(map(number, record["token_relevance"]))
+        facts = {name: record[name] for name in OF_EXPLANATION if record.get(name) not in EMPTY}
+        series.inside += 6 * sum(numbers_in(facts.get(name)) for name in ("ledger", "readouts"))
+        series.facts.append(facts)
+
+    def _check_model(self, record: Mapping[str, Any], where: str) -> None:
+        model = record.get("model")
+        if not self.texts:
+            self.model, self.version = model, str(record.get("version", ""))
+        elif model != self.model:
+            ours, theirs = ((each or {}).get("name", "an unknown model") for each in (self.model, model))
+            raise InputError(
+                f"{where}: results of the model {one_line(theirs)!r} beside results of {one_line(ours)!r}; one report "
+                "has one model. Give the second file to --compare."
+            )
+
+    def _series_of(self, record: Mapping[str, Any]) -> Series:
+        method = record.get("method") or {}
+        key = json.dumps([method.get("name"), method.get("parameters")], sort_keys=True, default=str)
+        if key not in self._known_methods:
+            self._known_methods[key] = len(self.methods)
+            self.methods.append((str(method.get("name", "unknown method")), method.get("parameters") or {}))
+        number = self._known_methods[key]
+        target = str(record["target"])
+        return self.series.setdefault((number, target), Series(number, target))
+
+    def _place_of(self, record: Mapping[str, Any], series: Series, label: Any, where: str) -> int:
+        """The place of the record's text, which is added if it has this series already or is new."""
+        pair = record.get("text_pair")
+        text, pair = view.joined(record["text"]), None if pair is None else view.joined(pair)
+        places = self._places.setdefault((record.get("file"), record["id"], text, pair), [])
+        for place in places:
+            if place not in series.known:
+                return place
+        prediction = record["prediction"] or {}
+        if not isinstance(prediction, Mapping) or "label" not in prediction:
+            raise InputError(f"{where}: the results do not say what was predicted; write them without --columns.")
+        logits = record.get("logits") or []
+        if logits and None not in logits:
+            self.names.setdefault(logits.index(max(logits)), prediction["label"])
+        if label is None and self.label_column is not None:
+            if self.label_column not in record:
+                raise InputError(
+                    f"{where}: the results have no column {self.label_column!r}; explain again with --keep-columns "
+                    f"{self.label_column}."
+                )
+            label = record[self.label_column]
+        kept = {name: value for name, value in record.items() if name not in OURS}
+        places.append(len(self.texts))
+        self.texts.append(
+            Text(
+                record["id"],
+                text,
+                pair,
+                record.get("file"),
+                str(prediction["label"]),
+                prediction.get("probability"),
+                None if label is None or label == "" else str(label),
+                int(record.get("truncated_tokens") or 0),
+                kept,
+            )
+        )
+        return places[-1]
+
+    def name_labels(self, required: bool) -> list[str]:
+        """Gives the labels the model's names where they are its numbers; returns those that it does not know.
+
+        Args:
+          required: whether it is refused that no label is one of the model's; else they are dropped.
+
+        Raises:
+          InputError: no label is one of the model's.
+        """
+        known = {*self.names.values(), *(text.prediction for text in self.texts)}
+        known |= {target for _, target in self.series}
+        by_number = {str(place): name for place, name in self.names.items()}
+        given = {text.label for text in self.texts if text.label is not None}
+        meant = {label: label if label in known else by_number.get(whole(label)) for label in given}
+        unknown = sorted(label for label, name in meant.items() if name is None)
+        drop = bool(given) and len(unknown) == len(given)
+        if drop and required:
+            raise InputError(
+                f"None of the labels in the data ({', '.join(map(reprlib.repr, unknown[:5]))}) is a label of the model "
+                f"({', '.join(sorted(known))}); a label is the model's name for it, or its number."
+            )
+        if drop or not given:
+            self.label_column = None
+        self.texts = [
+            text._replace(
+                label=None if drop or text.label is None else meant[text.label] or text.label,
+                kept={name: value for name, value in text.kept.items() if name != self.label_column},
+            )
+            for text in self.texts
+        ]
+        return unknown
+
+
+OF_EXPLANATION = ("target_value", "explained", "warnings", "diagnostics", "ledger", "readouts")
+EMPTY = (None, [], {}, ())
+OURS = frozenset((*FIELDS, "file"))  # all other fields of a record are columns that passed through
+
+
+def numbers_in(value: Any) -> int:
+    """How many numbers nested lists and objects hold."""
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return sum(1 if isinstance(item, int | float) else numbers_in(item) for item in items)
+
+
+def number(value: float | None) -> float:
+    """A score; results have null where it is not finite."""
+    return math.nan if value is None else value
+
+
+def whole(label: str) -> str:
+    """1.0 as 1: a column with gaps is one of floats in many tools."""
+    return label.removesuffix(".0")
+
+
+def lengths(units: Units, rows: np.ndarray) -> np.ndarray:
+    """How many units each of these texts has."""
+    return np.diff(np.asarray(units.offsets))[rows]
+
+
+def places(units: Units, rows: np.ndarray) -> np.ndarray:
+    """The places in the flat arrays of all units of these texts, one text after the other."""
+    offsets = np.asarray(units.offsets)
+    count = lengths(units, rows)
+    begin = np.repeat(offsets[rows] - np.concatenate([[0], np.cumsum(count)[:-1]]), count) if len(rows) else []
+    return np.asarray(begin, np.int64) + np.arange(int(count.sum()))

@@ -1,0 +1,251 @@
+"""report/page and `autorel report`: what is packed comes back, text stays text, and bad input is one line."""
+
+import base64
+import csv
+import hashlib
+import html.parser
+import json
+import re
+
+import numpy as np
+import pytest
+from explanations import explanation
+from models import refusal
+from test_word_statistics import collected, three
+
+import autorel_jax as ar
+from autorel_jax.cli.main import main
+from autorel_jax.evaluation import words
+from autorel_jax.report.output import open_writer
+from autorel_jax.report.page import pack, save
+
+NASTY = "</script><script>alert(1)</script><!-- \"quoted\" & 'single' \x1b[31m \ud800 \u202ereversed \u2028"
+
+
+class Parsed(html.parser.HTMLParser):
+    """The elements of a page, with their attributes and, of scripts and styles, their content."""
+
+    def __init__(self, document):
+        super().__init__()
+        self.tags, self.held, self.inside = [], {}, None
+        self.feed(document)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        self.inside = (tag, dict(attrs).get("id")) if tag in ("script", "style") else None
+
+    def handle_endtag(self, tag):
+        self.inside = None
+
+    def handle_data(self, data):
+        self.held[self.inside] = self.held.get(self.inside, "") + data
+
+
+def written(tmp_path, *made, **options):
+    path = tmp_path / "report.html"
+    ar.save_report(made, path, **options)
+    return path.read_text(encoding="utf-8")
+
+
+def data_of(document):
+    return json.loads(Parsed(document).held["script", "data"])
+
+
+def unpacked(packed):
+    types = {"u8": "<u1", "u16": "<u2", "u32": "<u4", "f32": "<f4"}
+    return np.frombuffer(base64.b64decode(packed["data"]), types[packed["type"]])
+
+
+@pytest.mark.parametrize(("values", "name"), [([0, 255], "u8"), ([256], "u16"), ([2**16], "u32"), ([], "u8")])
+def test_whole_numbers_take_the_least_room(values, name):
+    packed = pack.integers(values)
+    assert packed["type"] == name
+    assert unpacked(packed).tolist() == values
+
+
+def test_scores_are_packed_exactly(tmp_path):
+    made = explanation(scores=(0.1, -1e-30, 3e30, np.nan, 1 / 3, 0.0, -0.0))
+    (series,) = data_of(written(tmp_path, made))["series"]
+    np.testing.assert_array_equal(unpacked(series["scores"]), made.word_relevance)
+    np.testing.assert_array_equal(unpacked(series["tokenScores"]), made.token_relevance)
+
+
+def test_spans_count_as_javascript_does(tmp_path):
+    """A character beyond U+FFFF is two units there."""
+    units = data_of(written(tmp_path, explanation("🎬 is b🎬d .")))["words"]
+    spans = list(zip(unpacked(units["starts"]).tolist(), unpacked(units["ends"]).tolist(), strict=True))
+    assert spans == [(1, 0), (0, 2), (3, 5), (6, 10), (11, 12), (1, 0)]
+    assert units["odd"] == {"0": "[CLS]", "5": "[SEP]"}
+
+
+def test_the_words_of_the_table_are_those_of_python(tmp_path):
+    collection = three()
+    data = data_of(save.page(collection, "word", True))
+    names = words.keys(collection)
+    _, begins = words.ngrams(collection, names, 1)
+    (series,) = collection.series.values()
+    summary = words.summary(words.occurrences(collection, series, begins, 1), len(names.names))
+    assert data["keys"] == ["good", "film", "bad"]
+    (table,) = data["tables"]
+    assert unpacked(table["texts"]).tolist() == [2, 2, 1]
+    np.testing.assert_allclose(unpacked(table["mean"]), summary.mean, rtol=1e-6)
+    assert table["all"] == [3, 3]
+    assert unpacked(table["labelled"]).tolist() == [2, 2, 1]
+
+
+def test_association_is_there_only_for_labels(tmp_path):
+    collection = collected(explanation(target="margin"), labels=["positive"])
+    assert "association" not in data_of(save.page(collection, "word", True))["tables"][0]
+
+
+def test_nothing_of_the_data_is_markup(tmp_path):
+    made = explanation(NASTY, pair=NASTY, id=NASTY, target=NASTY, model=NASTY, method=NASTY, warnings=(NASTY,),
+                       parameters={NASTY: NASTY})  # fmt: skip
+    document = written(tmp_path, made.to_dict() | {NASTY: NASTY})
+    tags = [tag for tag, _ in Parsed(document).tags]
+    assert tags == [
+        "html",
+        "head",
+        "meta",
+        "meta",
+        "meta",
+        "title",
+        "style",
+        "body",
+        "noscript",
+        "p",
+        "script",
+        "script",
+    ]
+    assert "<!--" not in document
+    data = data_of(document)
+    assert data["texts"]["text"] == data["texts"]["pair"] == data["texts"]["id"] == [NASTY]
+    assert data["texts"]["kept"] == {NASTY: [NASTY]}
+    assert "\x1b" not in document
+
+
+def test_the_policy_allows_this_script_and_style_alone(tmp_path):
+    parsed = Parsed(written(tmp_path, explanation()))
+    (policy,) = (attributes["content"] for _, attributes in parsed.tags if "http-equiv" in attributes)
+
+    def sha(content):
+        return f"'sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}'"
+
+    script, style = sha(parsed.held["script", None]), sha(parsed.held["style", None])
+    assert policy == (
+        f"default-src 'none'; style-src {style}; script-src {script}; base-uri 'none'; form-action 'none'"
+    )
+
+
+def test_the_page_names_no_address(tmp_path):
+    document = written(tmp_path, explanation())
+    assert set(re.findall(r"https?://[^\"' ]*", document)) == {"http://www.w3.org/2000/svg"}  # a name, not an address
+    assert "url(" not in document
+
+
+def test_files_are_named_where_there_are_several(tmp_path):
+    first, second = (explanation(id=number).to_dict() | {"file": f"{number}.csv"} for number in (1, 2))
+    assert data_of(written(tmp_path, first))["texts"]["file"] is None
+    assert data_of(written(tmp_path, first, second))["texts"]["file"] == ["1.csv", "2.csv"]
+
+
+def test_a_page_without_results(tmp_path):
+    assert data_of(written(tmp_path))["texts"]["id"] == []
+
+
+def test_a_page_that_no_browser_opens_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(save, "LARGEST", 1000)
+    said = refusal(written, tmp_path, explanation(), explanation(id=2), explanation(id=3))
+    assert "make a page of over 0 MB, which a browser cannot open. Explain into a .parquet file" in said
+    assert not (tmp_path / "report.html").exists()
+    with open_writer(tmp_path / "a.html", "word") as write:
+        said = refusal(lambda: [write(explanation(id=number)) for number in range(9)])
+    assert "texts make a page of over 0 MB" in said
+
+
+def test_an_unknown_level_is_refused(tmp_path):
+    assert refusal(written, tmp_path, level="page") == "Unknown level 'page'; accepted: word, token."
+
+
+def test_a_missing_label_column_is_refused(tmp_path):
+    said = refusal(written, tmp_path, explanation(), label_column="stars")
+    assert said == ("the results: the results have no column 'stars'; explain again with --keep-columns stars.")
+
+
+# The command.
+
+
+@pytest.fixture
+def results(tmp_path):
+    path = tmp_path / "scores.jsonl"
+    made = [explanation(id=number, text_pair=None) for number in range(1, 4)]
+    lines = [json.dumps(one.to_dict() | {"label": label}) for one, label in zip(made, (1, 0, 1), strict=True)]
+    path.write_text("\n".join(lines), encoding="utf-8")
+    return path
+
+
+def run(capsys, *arguments):
+    code = main(["report", *map(str, arguments)])
+    return code, capsys.readouterr().err
+
+
+def test_report_of_results(results, capsys):
+    code, said = run(capsys, results)
+    page = results.with_suffix(".html")
+    assert (code, said) == (0, f"autorel report: wrote {page}; open it in a browser\n")
+    data = data_of(page.read_text(encoding="utf-8"))
+    assert data["texts"]["label"]["names"] == ["positive", "0"]
+    assert unpacked(data["texts"]["label"]["of"]).tolist() == [1, 2, 1]
+    assert data["notes"] == ["Labels in the data that no prediction or target of these results has: 0."]
+    assert data["texts"]["kept"] == {}  # the label is shown as such
+
+
+def test_report_of_some_texts(results, capsys):
+    assert run(capsys, results, "--rows", "2:3", "--where", "label=1")[0] == 0
+    data = data_of(results.with_suffix(".html").read_text(encoding="utf-8"))
+    assert data["texts"]["id"] == [3]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--output", "a.pdf"), "--output a.pdf: a report is a .html file; give a name that ends so."),
+        (("--rows", "3"), "'3' is no stretch of rows; expected A:B, such as 1:20000"),
+        (("--rows", "5:6"), "No text passes --rows and --where; give others."),
+        (("--where", "label"), "'label' is no condition; expected NAME=VALUE"),
+        (("--where", "stars=1"), "--where stars: the results have no such column; they have schema, version,"),
+        (("--label-column", "text"), "None of the labels in the data ('not a gorgeous, witty movie.') is a label of"),
+        (("--level", "page"), "invalid choice: 'page'"),
+    ],
+)
+def test_the_command_refuses_in_one_line(results, capsys, arguments, said):
+    code, error = run(capsys, results, *arguments)
+    assert code == 2
+    assert said in error
+    assert error.count("\n") == 1
+    assert not results.with_suffix(".html").exists()
+
+
+def test_a_corpus_becomes_a_report(tmp_path, capsys):
+    """With the built-in model: the label in the model's words, the columns that pass through, every target."""
+    with open(tmp_path / "in.csv", "w", newline="", encoding="utf-8") as stream:
+        csv.writer(stream).writerows([("text", "stars", "url"), ("a good film", "1", "u1"), ("dull", "1", "u2")])
+    page = tmp_path / "out.html"
+    flags = ("--label-column", "stars", "--keep-columns", "url", "--target", "all", "--output", page)
+    assert main(["explain", str(tmp_path / "in.csv"), *map(str, flags)]) == 0
+    data = data_of(page.read_text(encoding="utf-8"))
+    assert [series["target"] for series in data["series"]] == ["negative", "positive"]
+    assert data["texts"]["label"]["names"] == ["positive"]
+    assert data["texts"]["prediction"]["names"] == ["positive", "negative"]
+    assert data["texts"]["kept"] == {"url": ["u1", "u2"]}
+
+
+@pytest.mark.parametrize("name", ["text", "words", "file", "target_logit"])
+def test_a_column_that_would_replace_a_field_is_refused(tmp_path, capsys, name):
+    (tmp_path / "in.csv").write_text(f"review,{name}\na film,x\n", encoding="utf-8")
+    page = tmp_path / "out.html"
+    flags = ["--text-column", "review", "--keep-columns", name, "--output", str(page)]
+    assert main(["explain", str(tmp_path / "in.csv"), *flags]) == 2
+    said = capsys.readouterr().err
+    assert f"--keep-columns {name}: the output has a field of this name already; rename the column." in said
+    assert not page.exists()
