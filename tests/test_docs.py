@@ -41,7 +41,7 @@ def fence(language):
 def test_both_ways_to_a_composite_of_ones_own_lead_to_the_same(capsys):
     names = {}
     exec(compile(fence("python"), "docs/rules.md", "exec"), names)
-    assert capsys.readouterr().out.startswith("linear            gamma   gamma = 0.1\n")
+    assert capsys.readouterr().out.startswith("linear            gamma        gamma = 0.1\n")
     read = parse_composite(tomllib.loads(fence("toml")))
     assert read == names["mine"] != ar.COMPOSITES["gamma"]
     assert (read.name, read.parameters) == (names["mine"].name, names["mine"].parameters)

@@ -60,6 +60,8 @@ def doubts(raw: Mapping[str, Any], config: BertConfig) -> Iterator[str]:
         listed = ", ".join(map(one_line, unknown[:SHOWN])) + (" …" if len(unknown) > SHOWN else "")
         yield f"unknown keys, which are not read: {listed}; a model that needs them would give other numbers"
     names, ids = raw.get("id2label"), raw.get("label2id")
+    if isinstance(names, dict) and raw.get("num_labels") not in (None, len(names)):
+        yield f"num_labels={one_line(raw['num_labels'])} contradicts id2label, whose {len(names)} names are used"
     if not isinstance(names, dict) or not isinstance(ids, dict):
         return
     if any(str(names.get(str(i))) != name for name, i in ids.items()):
