@@ -68,10 +68,9 @@ def read_settings(path: Path) -> bytes:
     if is_pipe(path):
         raise OSError("it is no regular file")
     with open(path, "rb") as stream:
-        content = stream.read(LARGEST_SETTINGS + 1)
-    if len(content) > LARGEST_SETTINGS:
-        raise OSError(f"it has more than {LARGEST_SETTINGS} bytes")
-    return content
+        if os.fstat(stream.fileno()).st_size > LARGEST_SETTINGS:
+            raise OSError(f"it has more than {LARGEST_SETTINGS} bytes")
+        return stream.read()
 
 
 @contextlib.contextmanager
