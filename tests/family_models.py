@@ -8,7 +8,7 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, 
 
 from autorel_jax.families import family_of
 from autorel_jax.families.bert import BERT
-from autorel_jax.families.family import BPE, UNIGRAM, Family
+from autorel_jax.families.family import BPE, UNIGRAM, B, Family
 from autorel_jax.text.tokens import load_tokenizer
 from autorel_jax.weights import write
 
@@ -41,10 +41,18 @@ def bpe(family: Family) -> Tokenizer:
     if "<s>" in special_tokens(family):
         tokenizer.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0), True, False)
     else:  # ModernBERT, whose tokenizer.json counts as it is
-        tokenizer.post_processor = processors.TemplateProcessing(
-            "[CLS] $A [SEP]", "[CLS] $A [SEP] $B [SEP]", [("[CLS]", 0), ("[SEP]", 2)]
-        )
+        tokenizer.post_processor = around(family)
     return tokenizer
+
+
+def around(family: Family) -> processors.TemplateProcessing:
+    """What puts the family's special tokens around texts."""
+    special = special_tokens(family)
+    single, pair = (
+        [f"{family.tokens.special.get(holds, ('$A', '$B')[holds == B])}:{segment}" for holds, segment in template]
+        for template in (family.tokens.single, family.tokens.pair)
+    )
+    return processors.TemplateProcessing(single, pair, [(special[0], 0), (special[2], 2)])
 
 
 def unigram(family: Family) -> Tokenizer:
@@ -57,6 +65,7 @@ def unigram(family: Family) -> Tokenizer:
     tokenizer.decoder = decoders.Metaspace()
     trainer = trainers.UnigramTrainer(vocab_size=120, special_tokens=special, unk_token=special[3], show_progress=False)
     tokenizer.train_from_iterator(SENTENCES * 3, trainer)
+    tokenizer.post_processor = around(family)
     return tokenizer
 
 

@@ -68,7 +68,7 @@ def relative_table(config: BertConfig, params: Params, tokens: int, dtype: jnp.d
     """Of `shared`: the table of distances [R, D], normalised; None where no score needs it."""
     if not config.details.terms:
         return None
-    found = params["relative"]["table"]
+    found = jnp.asarray(params["relative"]["table"])
     if not config.details.norm_rel_ebd:
         return found
     own = params["relative"]["norm"]
