@@ -94,6 +94,11 @@ def test_a_label2id_that_contradicts(label2id, warned):
     assert any("label2id contradicts id2label" in doubt for doubt in doubted(RAW | {"label2id": label2id})) == warned
 
 
+def test_a_config_in_memory_has_numbers_for_keys():
+    names = {"id2label": {0: "negative", 1: "positive"}, "label2id": {"negative": 0, "positive": 1}}
+    assert doubted(RAW | names) == []
+
+
 @pytest.mark.parametrize(("count", "warned"), [(None, False), (len(RAW["id2label"]), False), (7, True)])
 def test_num_labels_beside_names(count, warned):
     assert any("contradicts id2label, whose" in doubt for doubt in doubted(RAW | {"num_labels": count})) == warned

@@ -343,3 +343,10 @@ def test_tensors_of_masked_words_are_not_needed():
     assert sorted(found.ignored) == sorted(needless)
     assert "head.dense.weight" in tensors  # the pooler, without the prefix that other tensors have
     assert "classifier.bias" in tensors
+
+
+def test_a_window_that_is_said_twice():
+    raw = config_json(FAMILIES["modernbert"])
+    half = raw["local_attention"] // 2
+    assert parse_config(raw | {"sliding_window": half}).details.window == half
+    assert f"sliding_window={half + 1} is not half of" in refusal(parse_config, raw | {"sliding_window": half + 1})

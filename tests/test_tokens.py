@@ -270,7 +270,7 @@ def test_no_room(uncased, pairs, least):
         ("", "The text is empty."),
         (" \n\t", "The text is empty."),
         ([], "The text is empty."),
-        ("\u200b", "The text has no word piece: it holds nothing but characters that BERT drops."),
+        ("\u200b", "The text has no word piece: it holds nothing but characters that the tokenizer drops."),
     ],
 )
 def test_empty_text(uncased, text, warning):

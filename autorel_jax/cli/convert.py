@@ -29,7 +29,7 @@ def parser(prog: str = PROG) -> Parser:
     made = Parser(
         prog=prog,
         description="Writes a checkpoint of any format as a Hugging Face directory: config.json,\n"
-        "model.safetensors, tokenizer.json, tokenizer_config.json and vocab.txt. Needs no PyTorch.",
+        "model.safetensors, tokenizer.json, tokenizer_config.json and, for WordPiece, vocab.txt. Needs no PyTorch.",
         epilog=EXAMPLES.replace(PROG, prog),
     )
     add = made.add_argument

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from autorel_jax.model.config import BertConfig
 
 NAMED = 5  # files in a warning
-FOR_FILES = (  # flags without a meaning for texts of the command line
+OF_SOURCES = (  # flags without a meaning for texts of the command line
     "text_column",
     "pair_column",
     "label_column",
@@ -96,7 +96,7 @@ def input_corpus(args: argparse.Namespace) -> Corpus:
     """The rows of the sources, or of the texts on the command line."""
     sources = [text for text in args.texts if is_source(text)]
     if not sources:
-        given = next((name for name in FOR_FILES if getattr(args, name)), None)
+        given = next((name for name in OF_SOURCES if getattr(args, name)), None)
         if given:
             raise InputError(
                 f"--{given.replace('_', '-')} is for files, but {one_line(args.texts[0], 60)!r} is none that exists; a "

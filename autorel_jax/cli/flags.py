@@ -101,7 +101,8 @@ def add_model_flags(parser: _ActionsContainer) -> None:
         "--vocab",
         metavar="FILE",
         type=Path,
-        help="vocab.txt or tokenizer.json (default: beside the weights, or beside --config)",
+        help="vocab.txt, tokenizer.json, vocab.json or a .model of SentencePiece (default: beside the weights, or "
+        "beside --config)",
     )
     case = parser.add_mutually_exclusive_group()
     case.add_argument(

@@ -1,4 +1,4 @@
-"""autorel train: a pretrained BERT and a task -> a classifier that everyone can load.
+"""autorel train: a pretrained encoder and a task -> a classifier that everyone can load.
 
 The same as autorel-train and `python train.py`. The flags are in train_flags.py.
 """

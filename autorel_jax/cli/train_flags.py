@@ -35,7 +35,7 @@ ORIGINAL = {
 }
 # Its flags that mean nothing here, with the number of their values, and why.
 IGNORED = {
-    "--model_type": (1, "every model is a BERT"),
+    "--model_type": (1, "the model's config says it"),
     "--do_train": (0, "this command trains"),
     "--do_eval": (0, "dev is always evaluated"),
     "--do_save_model": (0, "the model is always saved"),
@@ -51,7 +51,7 @@ def parser(prog: str = PROG) -> Parser:
     """The flags: one for each field of TrainConfig, which documents it, and those that say where it runs."""
     made = Parser(
         prog=prog,
-        description="Fine-tunes a pretrained BERT to a classifier and writes it as a Hugging Face directory.",
+        description="Fine-tunes a pretrained encoder to a classifier and writes it as a Hugging Face directory.",
         epilog=EXAMPLES.replace(PROG, prog),
         argument_default=argparse.SUPPRESS,
         allow_abbrev=False,

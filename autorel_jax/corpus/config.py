@@ -13,6 +13,7 @@ from autorel_jax.report.view import LEVELS, WORD
 
 LOCAL, RAY = ENGINES = ("local", "ray")  # what computes: this process, or Ray Data with many
 PART_ROWS = 2048  # what a kill costs at most, and what is sorted by length together
+PRECISION = ("jax_enable_x64", "jax_default_matmul_precision")  # settings of JAX that may change a number
 
 
 @dataclasses.dataclass(frozen=True)

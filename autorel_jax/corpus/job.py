@@ -17,7 +17,7 @@ from typing import Any
 import jax
 
 from autorel_jax import __version__
-from autorel_jax.corpus.config import LOCAL, RAY, JobConfig
+from autorel_jax.corpus.config import LOCAL, PRECISION, RAY, JobConfig
 from autorel_jax.corpus.contents import Contents
 from autorel_jax.corpus.formats import FORMATS, SUFFIX
 from autorel_jax.corpus.partial import Partial, open_partial
@@ -31,7 +31,6 @@ from autorel_jax.report.explanation import SCHEMA
 from autorel_jax.text.unspaced import splitter, tell_of, word_source
 
 LIBRARIES = ("jax", "jaxlib", "tokenizers")  # whose versions may change a number
-PRECISION = ("jax_enable_x64", "jax_default_matmul_precision")  # settings of JAX that may
 
 
 @dataclasses.dataclass(frozen=True)

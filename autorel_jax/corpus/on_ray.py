@@ -26,6 +26,7 @@ import numpy as np
 import autorel_jax
 from autorel_jax.attribution.registry import named
 from autorel_jax.classifier import Classifier
+from autorel_jax.corpus.config import PRECISION
 from autorel_jax.data.row import Rejected, Row
 from autorel_jax.data.sources import Corpus
 from autorel_jax.errors import InputError, one_line
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 
 INSTALL = "pip install 'autorel-jax[ray]'"
 SETTINGS = (  # of JAX, that a worker takes over: its precision, and where compiled programs are kept
-    "jax_enable_x64",
+    *PRECISION,
     "jax_compilation_cache_dir",
     "jax_persistent_cache_min_compile_time_secs",
     "jax_persistent_cache_min_entry_size_bytes",

@@ -11,8 +11,8 @@ from autorel_jax.errors import InputError
 from autorel_jax.families.bert import INNER, WIDTH, refusals
 from autorel_jax.families.bert import SETTINGS as BERT_SETTINGS
 from autorel_jax.families.bert import TOKENS as BERT_TOKENS
-from autorel_jax.families.electra import NARROW
 from autorel_jax.families.family import (
+    NARROW,
     UNIGRAM,
     Family,
     Head,

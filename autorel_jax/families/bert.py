@@ -36,7 +36,7 @@ SETTINGS = (
     setting("pad_token_id", 0),
 )
 ENCODER = (
-    Refusal(("position_embedding_type",), ("absolute",), "accepted: 'absolute'"),
+    Refusal(("position_embedding_type",), (None, "absolute"), "accepted: 'absolute'"),
     Refusal(
         ("is_decoder", "add_cross_attention", "pruned_heads"), (None, False, {}, [], ""), "accepted: a plain encoder"
     ),

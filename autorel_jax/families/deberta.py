@@ -16,6 +16,7 @@ from autorel_jax.families.family import (
     BIAS,
     DISENTANGLED,
     KERNEL,
+    NARROW,
     UNIGRAM,
     Family,
     Head,
@@ -27,7 +28,6 @@ from autorel_jax.families.family import (
     table,
 )
 
-NARROW = "embedding_width"
 TERMS = C2P, P2C = "c2p", "p2c"  # products of tokens and positions: of a query with its keys' distances, and back
 
 SETTINGS = (

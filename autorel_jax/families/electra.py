@@ -5,9 +5,8 @@ Clark et al. 2020, with the names of transformers' `modeling_electra.py`. Regist
 
 from autorel_jax.families.bert import LAYER, TOKENS, WIDTH, refusals
 from autorel_jax.families.bert import SETTINGS as BERT_SETTINGS
-from autorel_jax.families.family import Family, Head, Layers, affine, norm, setting, table
+from autorel_jax.families.family import NARROW, Family, Head, Layers, affine, norm, setting, table
 
-NARROW = "embedding_width"
 OUTSIDE = (
     *table("embeddings/word", "embeddings.word_embeddings", "vocab_size", NARROW),
     *table("embeddings/position", "embeddings.position_embeddings", "max_position_embeddings", NARROW),

@@ -23,6 +23,7 @@ ACTIVATIONS = {  # the name in config.json -> the function's name in ops.py
 REQUIRED = object()  # the default of a setting that config.json must have
 KERNEL, BIAS, SCALE, TABLE = "kernel", "bias", "scale", "table"  # kinds of parameters
 A, B = 0, 1  # the first text and the second
+NARROW = "embedding_width"  # the width of embeddings that may be narrower than layers
 WORD_PIECE, BPE, UNIGRAM = "WordPiece", "BPE", "Unigram"  # kinds of tokenizers, as the tokenizers library names them
 POST_NORM = "post_norm"  # kinds of layers: LayerNorm after each sub-block, or
 PRE_NORM_GATED = "pre_norm_gated"  # before each, and a gated feed-forward

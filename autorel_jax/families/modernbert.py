@@ -59,6 +59,10 @@ class ModernDetails:
         thetas = rotary_thetas(raw)
         flags = {name: flag(name, raw) for name in FLAGS}
         local = whole("local_attention", raw, 128, least=0)
+        if raw.get("sliding_window") not in (None, local // 2):
+            raise InputError(
+                f"sliding_window={raw['sliding_window']!r} is not half of local_attention={local}; remove one of them."
+            )
         pooling = one_of("classifier_pooling", raw, "cls", KINDS)
         act = one_of("classifier_activation", raw, "gelu", ACTIVATIONS)
         return cls(thetas[FULL], thetas[SLIDING], every, types, local, pooling, act, **flags)

@@ -15,7 +15,7 @@ SINGLE, MULTI, REGRESSION = PROBLEMS = (
     "multi_label_classification",
     "regression",
 )
-MOST_LAYERS = 2**12  # likewise: a config of more would fill the memory with names of tensors
+MOST_LAYERS = 2**12  # a config of more would fill the memory with names of tensors
 RATES = (("hidden_dropout_prob", 1), ("attention_probs_dropout_prob", 1), ("classifier_dropout", 1))
 SIZES = (
     "vocab_size",

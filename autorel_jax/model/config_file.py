@@ -64,7 +64,8 @@ def doubts(raw: Mapping[str, Any], config: BertConfig) -> Iterator[str]:
         yield f"num_labels={one_line(raw['num_labels'])} contradicts id2label, whose {len(names)} names are used"
     if not isinstance(names, dict) or not isinstance(ids, dict):
         return
-    if any(str(names.get(str(i))) != name for name, i in ids.items()):
+    by_id = {str(i): str(name) for i, name in names.items()}  # of a config in memory the keys are numbers
+    if any(by_id.get(str(i)) != name for name, i in ids.items()):
         yield "label2id contradicts id2label, whose names are used"
 
 

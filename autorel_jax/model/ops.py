@@ -3,7 +3,7 @@
 A composite of lrp/ is this table with some entries replaced by twins: same forward value, another backward.
 
 Shape letters of the whole package: B batch, T tokens (of a query), S tokens (of a key), D model width, E width of the
-embeddings (D but in ELECTRA), H heads, K head width, F feed-forward width, C classes, L layers.
+embeddings (D in most families), H heads, K head width, F feed-forward width, C classes, L layers.
 """
 
 import dataclasses

@@ -378,7 +378,7 @@ def _warnings(segments: Sequence[_Segment]) -> tuple[str, ...]:
     return tuple(
         f"The {name} is empty."
         if not segment.text.strip()
-        else f"The {name} has no word piece: it holds nothing but characters that BERT drops."
+        else f"The {name} has no word piece: it holds nothing but characters that the tokenizer drops."
         for name, segment in zip(names, segments, strict=True)
         if not segment.ids
     )

@@ -34,7 +34,7 @@ class TrainConfig:
     """How a classifier is trained. Batch sizes are global: rows per optimizer step over devices and accumulation."""
 
     task: TaskConfig
-    model: str = option("", "pretrained BERT: a directory, a weights file, a TensorFlow prefix, or a name on the hub")
+    model: str = option("", "pretrained encoder: a directory, a weights file, a TensorFlow prefix, or a hub name")
     model_config: Path | None = option(None, "its config.json or bert_config.json, if not beside the weights")
     vocab: Path | None = option(None, "its vocab.txt or tokenizer.json, if not beside the weights")
     cased: bool | None = option(None, "the tokenizer keeps capitals (default: as the files say)")

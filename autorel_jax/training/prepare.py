@@ -70,7 +70,7 @@ def prepare(config: TrainConfig, devices: Sequence[Any] | None, show: Callable[[
       InputError: the config, the data or the model do not fit each other.
     """
     if not config.model:
-        raise InputError("--model is missing; give a pretrained BERT: a directory, a weights file or a hub name.")
+        raise InputError("--model is missing; give a pretrained encoder: a directory, a weights file or a hub name.")
     show = show if jax.process_index() == 0 else lambda line: None
     select = selector(config.select, config.task.problem)
     task = settle(config.task, data_folder(config))

@@ -156,7 +156,7 @@ class GenericAttention(PlainMethod):
 
     name = "generic_attention"
     reads = READS
-    note = "scores are never negative and no parts of the logit; [CLS] keeps 1 for itself"
+    note = "scores are never negative and no parts of the logit; what the head reads keeps 1 in all"
 
     def scores(self, batch: TargetedBatch, values: Values) -> Scores:
         texts, config, inputs = batch.texts, batch.settings.config, batch.inputs
