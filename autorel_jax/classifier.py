@@ -249,7 +249,8 @@ def load(
         )
     tokenizer = tokenizer_for(checkpoint, vocab if tokenizer is None else tokenizer, cased, truncation_side)
     params = checkpoint.params
-    warnings = (*checkpoint.warnings, *tokenizer.warnings, *tokenizer.misfits(checkpoint.config.vocab_size))
+    misfits = tokenizer.misfits(checkpoint.config.vocab_size, checkpoint.config.counted_pad)
+    warnings = (*checkpoint.warnings, *tokenizer.warnings, *misfits)
     labels = checkpoint.config.labels
     if len(set(labels)) < len(labels):
         warnings += (f"labels share a name ({', '.join(labels)}): tell them apart by id",)

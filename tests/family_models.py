@@ -91,13 +91,12 @@ def tokenizer_of(folder: Path, model_type: str):
 
 
 def word_piece(folder: Path, family: Family) -> Path:
-    """The vocabulary of the tests, or one with the family's special tokens in place of BERT's."""
+    """The vocabulary of the tests, or one that begins with the family's special tokens in place of BERT's."""
     if family.tokens.special == BERT.tokens.special:
         return VOCAB
-    own = {token: family.tokens.special[role] for role, token in BERT.tokens.special.items()}
     folder.mkdir(parents=True, exist_ok=True)
-    lines = VOCAB.read_text("utf-8").splitlines()
-    (folder / "vocab.txt").write_text("".join(f"{own.get(line, line)}\n" for line in lines), "utf-8")
+    others = [line for line in VOCAB.read_text("utf-8").splitlines() if line not in BERT.tokens.special.values()]
+    (folder / "vocab.txt").write_text("".join(f"{line}\n" for line in [*special_tokens(family), *others]), "utf-8")
     return folder / "vocab.txt"
 
 

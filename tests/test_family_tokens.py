@@ -4,10 +4,11 @@ import json
 import shutil
 
 import pytest
-from family_models import SENTENCES, save_tokenizer, tokenizer_of
+from family_models import SENTENCES, save_tokenizer, tokenizer_of, write_family
 from models import refusal
 from tokenizers import Tokenizer
 
+from autorel_jax.classifier import load
 from autorel_jax.families import family_of
 from autorel_jax.text.characters import apart, joined, other_words
 from autorel_jax.text.tokens import load_tokenizer
@@ -224,3 +225,15 @@ def test_vocab_and_merges_as_transformers_reads_them(tokenizers, folder, tmp_pat
     theirs = transformers.AutoTokenizer.from_pretrained(tmp_path)
     for text in TEXTS:
         assert ours([text], max_length=99)[0].ids.tolist() == theirs(text).input_ids
+
+
+@pytest.mark.parametrize(
+    ("model_type", "changes"), [("roberta", {"pad_token_id": 0}), ("camembert", {"pad_token_id": 2})]
+)
+def test_positions_that_stand_still_at_another_id(model_type, changes, tmp_path):
+    """transformers numbers positions by the config's pad_token_id: at a token of every text, if it is not the pad."""
+    folder = write_family(tmp_path / "model", model_type)
+    values = json.loads((folder / "config.json").read_text()) | changes
+    (folder / "config.json").write_text(json.dumps(values))
+    said = refusal(load, folder)
+    assert f"pads with the id 1, but the model's positions stand still at the id {changes['pad_token_id']}" in said

@@ -71,7 +71,10 @@ def convert(argv: Sequence[str] | None, prog: str) -> None:
     tokenizer = load_tokenizer(
         args.vocab or checkpoint.directory, args.cased, checkpoint.config.family, args.truncation_side
     )
-    warn(args.prog, (*checkpoint.warnings, *tokenizer.warnings, *tokenizer.misfits(config.vocab_size)))
+    warn(
+        args.prog,
+        (*checkpoint.warnings, *tokenizer.warnings, *tokenizer.misfits(config.vocab_size, config.counted_pad)),
+    )
     write(target, config, checkpoint.params, tokenizer, dtype=args.dtype, force=args.force)
     say(summary(checkpoint, config))
     case = "cased" if tokenizer.cased else "uncased"

@@ -151,6 +151,11 @@ class BertConfig:
         return tuple(f"{layers.name}.{end}" for end in ends)
 
     @property
+    def counted_pad(self) -> int | None:
+        """The id of padding by which positions are numbered; None where they are numbered along the text alone."""
+        return self.position_offset - 1 if self.position_offset else None
+
+    @property
     def num_labels(self) -> int:
         """C, the number of outputs of the head; 0 without a head."""
         return len(self.labels)

@@ -157,12 +157,20 @@ class Tokenizer:
         ids = np.concatenate(rows) if rows else np.zeros(0, np.int32)
         return Encoded(ids, offsets, np.array(first, np.int32), np.array(whole, np.int32))
 
-    def misfits(self, rows: int) -> tuple[str, ...]:
+    def misfits(self, rows: int, pad: int | None = None) -> tuple[str, ...]:
         """Warnings about this vocabulary beside an embedding table of so many rows.
 
+        `pad` is the id by which the model knows padding when it numbers positions, if it does so by ids.
+
         Raises:
-          InputError: a token id lies beyond the table.
+          InputError: a token id lies beyond the table, or `pad` is not the tokenizer's.
         """
+        if pad not in (None, self.pad_id):
+            raise InputError(
+                f"the tokenizer pads with the id {self.pad_id}, but the model's positions stand still at the id {pad} "
+                "(pad_token_id in config.json), which texts may hold; give the vocabulary that the model was trained "
+                "with."
+            )
         if self.max_id >= rows:
             raise InputError(
                 f"the tokenizer has token ids up to {self.max_id} but the model embeds {rows} tokens (vocab_size); "

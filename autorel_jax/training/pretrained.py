@@ -59,7 +59,7 @@ def read_pretrained(config: TrainConfig, task: TaskConfig) -> Pretrained:
     notes = (
         *(f"{warning}" for warning in checkpoint.warnings if "no classification head" not in warning),
         *tokenizer.warnings,
-        *tokenizer.misfits(settled.vocab_size),
+        *tokenizer.misfits(settled.vocab_size, settled.counted_pad),
         f"tokenizer {case} ({tokenizer.why})",
         f"new: {', '.join(drawn)}" if drawn else "the checkpoint's own head is trained further",
     )

@@ -49,7 +49,7 @@ def write(
     if dtype not in DTYPES:
         raise InputError(f"dtype={dtype!r} is unknown; accepted: {', '.join(DTYPES)}.")
     if tokenizer is not None:
-        tokenizer.misfits(config.vocab_size)
+        tokenizer.misfits(config.vocab_size, config.counted_pad)
     from safetensors import SafetensorError
 
     with disk_faults(directory, SafetensorError), new_folder(directory) as new:
