@@ -1,7 +1,7 @@
 """Assumed: the first lines of a file of rows -> what separates its columns, where nobody has said it.
 
 A wrong guess would explain the wrong text, so nothing is assumed that does not give all the columns that are asked for.
-Used by sources.py, and for its hints by splits.py.
+Used by sources.py and splits.py.
 """
 
 import csv
@@ -9,6 +9,7 @@ import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
+from autorel_jax.data.fields import tsv_fields
 from autorel_jax.data.kinds import BY_SUFFIX, suffix_of
 from autorel_jax.data.lines import Damaged, read_lines, without_end
 from autorel_jax.data.row import Columns
@@ -16,6 +17,7 @@ from autorel_jax.data.streams import opened
 from autorel_jax.errors import InputError, one_line
 
 MARKS = {",": "','", ";": "';'", "\t": "a tab", "|": "'|'"}  # between columns -> for messages
+OWN = {"csv": ",", "tsv": "\t"}  # format -> its mark
 LOOKED_AT = 20  # lines
 
 
@@ -23,11 +25,10 @@ def assumed_delimiter(path: str | Path, columns: Columns, encoding: str) -> str 
     """What separates the columns of a file where that is not what its suffix says; None: it is, or it has been said.
 
     Raises:
-      InputError: a text file whose lines all look like rows of a table; a table without the columns.
+      InputError: a text file whose lines all look like rows of a table; a table that may be divided in several ways.
     """
     kind = columns.format or BY_SUFFIX.get(suffix_of(path))
-    own = {"csv": ",", "tsv": "\t", "text": None}
-    if kind not in own or columns.delimiter or (kind == "text" and columns.format):
+    if kind not in (*OWN, "text") or columns.delimiter or (kind == "text" and columns.format):
         return None
     lines = first_lines(path, encoding)
     if kind == "text":
@@ -35,20 +36,62 @@ def assumed_delimiter(path: str | Path, columns: Columns, encoding: str) -> str 
         return None
     if not lines:
         return None
-    wanted = [name for name in columns.wanted if name is not None]
-    fits = [mark for mark in MARKS if has_columns(lines[0], mark, wanted, columns.header)]
-    if own[kind] in fits or has_columns(lines[0], own[kind], wanted, columns.header):
+    if columns.header:
+        return mark_of_rows(lines, kind, len(columns.header), str(path))
+    wanted = {name for name in columns.wanted if name is not None}
+    fits = [mark for mark in MARKS if wanted <= set(fields_of(lines[0], mark))]
+    return fits[0] if len(fits) == 1 and fits != [OWN[kind]] else None
+
+
+def mark_of_rows(lines: Sequence[str], kind: str, width: int, name: str) -> str | None:
+    """What divides the lines of a file without header into that many columns; None: the format's own mark.
+
+    Raises:
+      InputError: several marks may, or none divides all the lines.
+    """
+    if width == 1:
         return None
-    return fits[0] if len(fits) == 1 else None
+    own, fits = OWN[kind], {}
+    for mark in MARKS:
+        widths = widths_of(lines, mark, kind)
+        fits[mark] = widths.count(width), len(widths)
+    whole = [mark for mark, (fitting, rows) in fits.items() if fitting == rows > 0]
+    if whole == [own] or (own == "\t" and own in whole):  # hardly a text has tabs
+        return None
+    if len(whole) == 1:
+        return whole[0]
+    found = [mark for mark, (fitting, _) in fits.items() if fitting]
+    if found in ([], [own]):  # of the rows that do not fit the reader says so
+        return None
+    raise InputError(
+        f"{name}: {' and '.join(MARKS[mark] for mark in found)} each give {width} columns in "
+        f"{'all' if whole else 'some'} of its first lines ({one_line(lines[0], 60)!r}); say which with --delimiter "
+        "(or [task] delimiter)."
+    )
+
+
+def widths_of(lines: Sequence[str], mark: str, kind: str) -> list[int]:
+    """The number of fields of each row as its reader has them, 0 where it is not valid; not of a row cut off."""
+    if (kind, mark) == ("tsv", "\t"):
+        return [len(fields) for _, fields in tsv_fields(enumerate(lines, 1))]
+    reader = csv.reader((f"{line}\n" for line in lines), delimiter=mark, strict=True)
+    try:
+        widths: list[int] = []
+        for fields in reader:
+            widths.append(len(fields))
+    except csv.Error:  # an open quote takes all lines to the last
+        is_cut = reader.line_num == len(lines) == LOOKED_AT and widths
+        return widths if is_cut else [*widths, 0]
+    return widths
 
 
 def first_lines(path: str | Path, encoding: str) -> list[str]:
     """The first lines that are not blank; none if one of them cannot be read."""
-    with opened(path) as stream:
-        try:
+    try:
+        with opened(path) as stream:
             lines = list(itertools.islice(read_lines(stream, str(path), encoding), LOOKED_AT))
-        except InputError:  # where it is read it is said
-            return []
+    except (InputError, OSError):  # where it is read it is said
+        return []
     if any(isinstance(line, Damaged) for _, line in lines):
         return []
     return [without_end(line) for _, line in lines if line.strip()]
@@ -70,12 +113,6 @@ def fields_of(line: str, mark: str) -> list[str]:
         return next(csv.reader([line], delimiter=mark, strict=True), [])
     except csv.Error:
         return []
-
-
-def has_columns(line: str, mark: str, wanted: Sequence[str], header: Sequence[str]) -> bool:
-    """Whether a first line, divided at that mark, has the columns; without a header as many as are named."""
-    fields = fields_of(line, mark)
-    return len(fields) == len(header) if header else set(wanted) <= set(fields)
 
 
 def assumption(path: str, mark: str) -> str:
