@@ -3,9 +3,11 @@
 import bz2
 import dataclasses
 import gzip
+import io
 import json
 import lzma
 import os
+import sys
 
 import pyarrow
 import pytest
@@ -202,9 +204,51 @@ def test_rows_without_header_are_divided_as_all_of_them_say(tmp_path):
     )
 
 
+def test_rows_of_standard_input_likewise(monkeypatch):
+    def stdin(content):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(content.encode()))))
+
+    columns = dataclasses.replace(NO_HEADER, format="csv")
+    stdin("3;Wall St. Bears, again\n")
+    assert refusal(found, "-", columns).startswith("standard input: ',' and ';' each give 2 columns in all")
+    stdin("3;Wall St. Bears, again\n4;Oil\n")
+    (source,) = open_corpus(["-"], columns).sources
+    assert source.note == "standard input: its columns are separated by ';', it seems; --delimiter says it"
+    assert [(row.text, row.label) for row in source.rows()] == [("Wall St. Bears, again", "3"), ("Oil", "4")]
+
+
 def test_a_quote_open_at_the_last_line_looked_at_is_no_doubt(tmp_path):
     (tmp_path / "in.csv").write_text("3,a; b\n" + "3,a\n" * 18 + '3,"one\ntwo"\n')
     assert found(tmp_path / "in.csv", NO_HEADER)[-1] == ("one\ntwo", "3")
+
+
+def test_text_with_tabs(tmp_path, monkeypatch):
+    """A file and standard input alike: labels are not read as words without a word."""
+
+    def stdin(content):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(content.encode()))))
+        return "-"
+
+    def written(content):
+        (tmp_path / "in.txt").write_text(content)
+        return str(tmp_path / "in.txt")
+
+    for source in (stdin, written):
+        name = "standard input" if source is stdin else f"{tmp_path}/in.txt"
+        said = refusal(found, source("a film\t1\nbad\t0\n"))
+        assert said.startswith(f"{name}: each line has a tab, as in a table ('a film 1'); give --format tsv")
+        said = refusal(found, source("no tab\n" + "bad\t0\n" * 9))
+        assert said.startswith(
+            f"{name}: 9 of its first 10 lines have a tab, as in a table ('bad 0'); give --format tsv"
+        )
+        corpus = open_corpus([source("no tab\n" * 2 + "bad\t0\n" * 8)])
+        assert corpus.sources[0].note.startswith(
+            f"{name}: 8 of its first 10 lines have a tab ('bad 0'), which is taken"
+        )
+        assert [row.text for row in corpus.rows()] == ["no tab"] * 2 + ["bad\t0"] * 8
+        assert open_corpus([source("no tab\n")]).sources[0].note is None
+        asked = open_corpus([source("bad\t0\n")], Columns(format="text"))
+        assert [asked.sources[0].note, *(row.text for row in asked.rows())] == [None, "bad\t0"]
 
 
 @pytest.mark.parametrize(

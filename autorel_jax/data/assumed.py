@@ -4,13 +4,15 @@ A wrong guess would explain the wrong text, so nothing is assumed that does not 
 Used by sources.py and splits.py.
 """
 
+import codecs
 import csv
 import itertools
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from autorel_jax.data.fields import tsv_fields
-from autorel_jax.data.kinds import BY_SUFFIX, suffix_of
+from autorel_jax.data.kinds import BY_SUFFIX, STDIN, STDIN_NAME, suffix_of
 from autorel_jax.data.lines import Damaged, read_lines, without_end
 from autorel_jax.data.row import Columns
 from autorel_jax.data.streams import opened
@@ -19,25 +21,35 @@ from autorel_jax.errors import InputError, one_line
 MARKS = {",": "','", ";": "';'", "\t": "a tab", "|": "'|'"}  # between columns -> for messages
 OWN = {"csv": ",", "tsv": "\t"}  # format -> its mark
 LOOKED_AT = 20  # lines
+MOST = 0.9  # of the lines of a text that have a tab: it is a table
 
 
-def assumed_delimiter(path: str | Path, columns: Columns, encoding: str) -> str | None:
-    """What separates the columns of a file where that is not what its suffix says; None: it is, or it has been said.
+def assumed(path: str | Path, columns: Columns, encoding: str) -> tuple[str | None, str | None]:
+    """What separates the columns of a file where that is not what its suffix says, and what to say; else None.
+
+    Of standard input it looks at what has come first.
 
     Raises:
-      InputError: a text file whose lines all look like rows of a table; a table that may be divided in several ways.
+      InputError: text whose lines look like rows of a table; a table that may be divided in several ways.
     """
-    kind = columns.format or BY_SUFFIX.get(suffix_of(path))
+    is_stdin = str(path) == STDIN
+    kind = columns.format or ("text" if is_stdin else BY_SUFFIX.get(suffix_of(path)))
     if kind not in (*OWN, "text") or columns.delimiter or (kind == "text" and columns.format):
-        return None
-    lines = first_lines(path, encoding)
+        return None, None
+    name = STDIN_NAME if is_stdin else str(path)
+    lines = first_of_stdin(encoding) if is_stdin else first_lines(path, encoding)
     if kind == "text":
-        refuse_table(lines, str(path))
-        return None
+        return None, tabs_in(lines, name)
+    mark = assumed_mark(lines, kind, columns, name)
+    return mark, mark and f"{name}: its columns are separated by {MARKS[mark]}, it seems; --delimiter says it"
+
+
+def assumed_mark(lines: Sequence[str], kind: str, columns: Columns, name: str) -> str | None:
+    """What divides the lines of a table; None: the format's own mark. Errors are those of `mark_of_rows`."""
     if not lines:
         return None
     if columns.header:
-        return mark_of_rows(lines, kind, len(columns.header), str(path))
+        return mark_of_rows(lines, kind, len(columns.header), name)
     wanted = {name for name in columns.wanted if name is not None}
     fits = [mark for mark in MARKS if wanted <= set(fields_of(lines[0], mark))]
     return fits[0] if len(fits) == 1 and fits != [OWN[kind]] else None
@@ -80,7 +92,7 @@ def widths_of(lines: Sequence[str], mark: str, kind: str) -> list[int]:
         for fields in reader:
             widths.append(len(fields))
     except csv.Error:  # an open quote takes all lines to the last
-        is_cut = reader.line_num == len(lines) == LOOKED_AT and widths
+        is_cut = reader.line_num == len(lines) and widths
         return widths if is_cut else [*widths, 0]
     return widths
 
@@ -97,14 +109,36 @@ def first_lines(path: str | Path, encoding: str) -> list[str]:
     return [without_end(line) for _, line in lines if line.strip()]
 
 
-def refuse_table(lines: Sequence[str], name: str) -> None:
-    """Raises InputError where each line of a text file has as many tabs: a label would be read as text."""
-    counts = {line.count("\t") for line in lines}
-    if len(counts) == 1 and counts != {0}:
-        raise InputError(
-            f"{name}: each line has a tab, as in a table ({one_line(lines[0], 60)!r}); give --format tsv, with "
-            "--input-columns NAME,NAME where it has no header, or --format text to take the lines as they are."
+def first_of_stdin(encoding: str) -> list[str]:
+    """The first lines of standard input that have come, not blank; they are still there to be read."""
+    try:
+        chunk = getattr(sys.stdin.buffer, "peek", bytes)()
+        text = codecs.getincrementaldecoder(encoding)("replace").decode(chunk)
+    except (AttributeError, OSError, ValueError):  # closed, or not decodable: where it is read it is said
+        return []
+    *lines, rest = text.split("\n")
+    return [without_end(line) for line in (lines or [rest])[:LOOKED_AT] if line.strip()]
+
+
+def tabs_in(lines: Sequence[str], name: str) -> str | None:
+    """What to say of lines of text that have a tab; None: none has.
+
+    Raises:
+      InputError: most have one, so that a label would be read as text.
+    """
+    tabbed = [line for line in lines if "\t" in line]
+    if not tabbed:
+        return None
+    if len(tabbed) < MOST * len(lines):
+        return (
+            f"{name}: {len(tabbed)} of its first {len(lines)} lines have a tab ({one_line(tabbed[0], 60)!r}), which is "
+            "taken as part of the text; --format text says so, --format tsv reads columns"
         )
+    each = "each line has" if len(tabbed) == len(lines) else f"{len(tabbed)} of its first {len(lines)} lines have"
+    raise InputError(
+        f"{name}: {each} a tab, as in a table ({one_line(tabbed[0], 60)!r}); give --format tsv, with "
+        "--input-columns NAME,NAME where it has no header, or --format text to take the lines as they are."
+    )
 
 
 def fields_of(line: str, mark: str) -> list[str]:
@@ -113,8 +147,3 @@ def fields_of(line: str, mark: str) -> list[str]:
         return next(csv.reader([line], delimiter=mark, strict=True), [])
     except csv.Error:
         return []
-
-
-def assumption(path: str, mark: str) -> str:
-    """What to say of an assumed separator."""
-    return f"{path}: its columns are separated by {MARKS[mark]}, it seems; --delimiter says it"
