@@ -1,6 +1,7 @@
 """One rule for what a label means, in training and in explaining: names first, numbers by value, ids last."""
 
 import json
+import types
 
 import numpy as np
 import pytest
@@ -8,8 +9,10 @@ from models import refusal, write_model
 
 import autorel_jax as ar
 from autorel_jax.cli.explain import main
+from autorel_jax.cli.stream import label_of
 from autorel_jax.data.label_ids import class_number, known_labels, label_number
 from autorel_jax.data.labels import encode
+from autorel_jax.data.row import Row
 from autorel_jax.data.task import TaskConfig
 from autorel_jax.errors import InputError
 
@@ -155,3 +158,11 @@ def test_a_class_that_the_model_lacks_is_refused_by_both_names(classifier):
     assert said.endswith(": negative (id:0), neutral (id:1), positive (id:2).")
     found = ar.explain(classifier, ["a film"], labels=[("POSITIVE", "id:1")], target="given")
     assert found[0].target == "positive"
+
+
+@pytest.mark.parametrize(
+    ("label", "shown"),
+    [(("Positive", "id:0"), "positive"), (("joy", "id:7"), "joy"), ("joy", "joy"), (1, "neutral"), ("", None)],
+)
+def test_the_label_on_a_page(classifier, label, shown):
+    assert label_of(Row(1, "a film", None, label), types.SimpleNamespace(classifier=classifier)) == shown
