@@ -154,17 +154,22 @@ class Classifier:
         return label_ids.known_labels(self.config.labels)
 
     def label_id(self, label: Any) -> int:
-        """The index of a label, by name, by number or as "id:1": data/label_ids.py has the rule.
+        """The index of a label, by name, by number, as "id:1" or as a data set's class: data/label_ids.py has the rule.
 
         Raises:
           InputError: there is no such label; the message lists those there are.
         """
+        labels, of_data_set = self.config.labels, label_ids.is_class(label)
         with contextlib.suppress(InputError):  # what is no label at all is not known either
-            number = label_ids.label_number(label, self.known_labels, self.name)
+            if of_data_set:
+                number = label_ids.class_number(label, labels)
+            else:
+                number = label_ids.label_number(label, self.known_labels, self.name)
             if number is not None:
                 return number
-        names = ", ".join(f"{name} (id:{index})" for index, name in enumerate(self.config.labels))
-        raise InputError(f"Unknown label {label!r}. The labels of {self.name}: {names}.")
+        names = ", ".join(f"{name} (id:{index})" for index, name in enumerate(labels))
+        shown = f"{label[0]!r} ({label[1]} of the data set)" if of_data_set else repr(label)
+        raise InputError(f"Unknown label {shown}. The labels of {self.name}: {names}.")
 
 
 _PROCESS = {"loaded": False, "forked": False}  # whether JAX has computed here, and whether that was before a fork

@@ -1,5 +1,6 @@
 """What programs pass to the library: pairs, contrasts, NaN, arrays, x64, jit, forks; and names of rules."""
 
+import contextlib
 import subprocess
 import sys
 
@@ -21,10 +22,19 @@ PAIR = ("who wrote a good film", "a bad film")
 @pytest.mark.parametrize("kind", [tuple, list])
 def test_pairs_as_cross_encoders_take_them(classifier, kind):
     expected = ar.explain(classifier, [PAIR[0]], [PAIR[1]])
-    (found,) = ar.explain(classifier, [kind(PAIR)])
+    said = contextlib.nullcontext() if kind is tuple else pytest.warns(ar.InputWarning, match="read as pairs of texts")
+    with said as caught:
+        (found,) = ar.explain(classifier, [kind(PAIR)])
+    assert caught is None or [warning.filename for warning in caught] == [__file__]
     assert (found.text, found.text_pair) == PAIR
     np.testing.assert_array_equal(found.token_relevance, expected[0].token_relevance)
     assert found.warnings == expected[0].warnings
+
+
+def test_lists_of_two_strings_are_not_pairs_without_a_word(classifier):
+    with pytest.warns(ar.InputWarning, match=r"Give pairs as tuples or as pairs=\[…\], and given words without spaces"):
+        found = ar.explain(classifier, [["New York", "is"], ["a", "b"]])
+    assert [(one.text, one.text_pair) for one in found] == [("New York", "is"), ("a", "b")]
 
 
 def test_given_words_stay_words(classifier):

@@ -1,10 +1,13 @@
 """What is a file: formats, compression, separators, files without header, and arguments that only look like texts."""
 
 import bz2
+import dataclasses
 import gzip
+import io
 import json
 import lzma
 import os
+import sys
 
 import pyarrow
 import pytest
@@ -131,6 +134,9 @@ def test_items_of_a_json_list_that_cannot_be_used(tmp_path):
         ("in.tsv", "text|y\na|1\n", Columns(format="tsv_raw", delimiter="|"), "a"),
         ("in.csv", "text\ty\na\t1\n", Columns(delimiter="tab"), "a"),
         ("in.csv", "a;1\n", Columns("text", header=("text", "y")), "a"),  # assumed
+        ("in.csv", '3;"Wall St.\nBears, again"\n', Columns("text", header=("y", "text")), "Wall St.\nBears, again"),
+        ("in.tsv", "3\tBears, again\n", Columns("text", header=("y", "text")), "Bears, again"),
+        ("in.csv", "Bears; again\n", Columns("text", header=("text",)), "Bears; again"),
         ("in.csv", "text,a;b,y\nx;y,1,2\n", Columns(), "x;y"),
         ("in.csv", "text\na; b\n", Columns(), "a; b"),
         ("in.txt", "3 bad film\n", Columns(format="labelled"), "bad film"),
@@ -174,6 +180,75 @@ def test_what_was_assumed_is_said_and_remembered(tmp_path):
     said = open_corpus([str(tmp_path / "in.csv")], Columns(delimiter=";"))
     assert said.sources[0].note is None
     assert said.state["columns"] != open_corpus([str(tmp_path / "in.csv")]).state["columns"]
+
+
+NO_HEADER = Columns("text", label="label", header=("label", "text"))
+
+
+def test_rows_without_header_are_divided_as_all_of_them_say(tmp_path):
+    path = tmp_path / "in.csv"
+    path.write_text("3;Wall St. Bears, again\n4;Oil rises\n")
+    assert found(path, NO_HEADER) == [("Wall St. Bears, again", "3"), ("Oil rises", "4")]
+    for content, said in (
+        ("3;Wall St. Bears, again\n", "in.csv: ',' and ';' each give 2 columns in all of its first lines ('3;Wall St."),
+        ("3;Bears, again\n4;up\n5,down\n", "',' and ';' each give 2 columns in some of its first lines ('3;Bears"),
+    ):
+        path.write_text(content)
+        assert said in refusal(found, path, NO_HEADER)
+        assert "--delimiter" in refusal(found, path, NO_HEADER)
+    said = dataclasses.replace(NO_HEADER, delimiter=";")
+    path.write_text("3;Wall St. Bears, again\n")
+    assert found(path, said) == [("Wall St. Bears, again", "3")]
+    assert "say which with --delimiter" in refusal(
+        read_split, TaskConfig(train="in.csv", labels=("3", "4"), columns=("label", "text")), "train", tmp_path
+    )
+
+
+def test_rows_of_standard_input_likewise(monkeypatch):
+    def stdin(content):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(content.encode()))))
+
+    columns = dataclasses.replace(NO_HEADER, format="csv")
+    stdin("3;Wall St. Bears, again\n")
+    assert refusal(found, "-", columns).startswith("standard input: ',' and ';' each give 2 columns in all")
+    stdin("3;Wall St. Bears, again\n4;Oil\n")
+    (source,) = open_corpus(["-"], columns).sources
+    assert source.note == "standard input: its columns are separated by ';', it seems; --delimiter says it"
+    assert [(row.text, row.label) for row in source.rows()] == [("Wall St. Bears, again", "3"), ("Oil", "4")]
+
+
+def test_a_quote_open_at_the_last_line_looked_at_is_no_doubt(tmp_path):
+    (tmp_path / "in.csv").write_text("3,a; b\n" + "3,a\n" * 18 + '3,"one\ntwo"\n')
+    assert found(tmp_path / "in.csv", NO_HEADER)[-1] == ("one\ntwo", "3")
+
+
+def test_text_with_tabs(tmp_path, monkeypatch):
+    """A file and standard input alike: labels are not read as words without a word."""
+
+    def stdin(content):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(content.encode()))))
+        return "-"
+
+    def written(content):
+        (tmp_path / "in.txt").write_text(content)
+        return str(tmp_path / "in.txt")
+
+    for source in (stdin, written):
+        name = "standard input" if source is stdin else f"{tmp_path}/in.txt"
+        said = refusal(found, source("a film\t1\nbad\t0\n"))
+        assert said.startswith(f"{name}: each line has a tab, as in a table ('a film 1'); give --format tsv")
+        said = refusal(found, source("no tab\n" + "bad\t0\n" * 9))
+        assert said.startswith(
+            f"{name}: 9 of its first 10 lines have a tab, as in a table ('bad 0'); give --format tsv"
+        )
+        corpus = open_corpus([source("no tab\n" * 2 + "bad\t0\n" * 8)])
+        assert corpus.sources[0].note.startswith(
+            f"{name}: 8 of its first 10 lines have a tab ('bad 0'), which is taken"
+        )
+        assert [row.text for row in corpus.rows()] == ["no tab"] * 2 + ["bad\t0"] * 8
+        assert open_corpus([source("no tab\n")]).sources[0].note is None
+        asked = open_corpus([source("bad\t0\n")], Columns(format="text"))
+        assert [asked.sources[0].note, *(row.text for row in asked.rows())] == [None, "bad\t0"]
 
 
 @pytest.mark.parametrize(

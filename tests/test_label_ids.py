@@ -1,6 +1,7 @@
 """One rule for what a label means, in training and in explaining: names first, numbers by value, ids last."""
 
 import json
+import types
 
 import numpy as np
 import pytest
@@ -8,8 +9,10 @@ from models import refusal, write_model
 
 import autorel_jax as ar
 from autorel_jax.cli.explain import main
-from autorel_jax.data.label_ids import known_labels, label_number
+from autorel_jax.cli.stream import label_of
+from autorel_jax.data.label_ids import class_number, known_labels, label_number
 from autorel_jax.data.labels import encode
+from autorel_jax.data.row import Row
 from autorel_jax.data.task import TaskConfig
 from autorel_jax.errors import InputError
 
@@ -49,8 +52,6 @@ CASES = [  # the names, a label as it may come, its number
     (PLAIN, -1, None),
     (PLAIN, 0.5, None),
     (PLAIN, "id:1", 1),
-    (PLAIN, ("positive", "id:1"), 1),  # of a data set whose classes have other names
-    (PLAIN, ("bad", "id:1"), 0),
     (("LABEL_0", "LABEL_1"), 1, 1),
     (("0", "1"), 1, 1),
     (("False", "True"), True, 1),
@@ -67,6 +68,33 @@ CASES = [  # the names, a label as it may come, its number
 @pytest.mark.parametrize(("names", "label", "number"), CASES)
 def test_the_rule(names, label, number):
     assert label_number(label, known_labels(names), "here") == number
+
+
+NLI = ("CONTRADICTION", "NEUTRAL", "ENTAILMENT")
+
+
+@pytest.mark.parametrize(
+    ("names", "own", "place", "number"),
+    [
+        (NLI, "entailment", 0, 2),
+        (NLI, "contradiction", 2, 0),
+        (NLI, " Neutral", 1, 1),
+        (PLAIN, "bad", 1, 0),
+        (PLAIN, "positive", 1, None),  # either may be meant
+        (("maybe", "no", "unsure"), "yes", 1, None),
+        (("Good", "GOOD", "bad"), "good", 0, None),  # of two alike neither
+        (("Good", "GOOD", "bad"), "GOOD", 0, 1),
+        (("LABEL_0", "LABEL_1"), "positive", 1, 1),
+        (("LABEL_0", "LABEL_1"), "1", 0, 0),  # its name is no id
+        (("LABEL_0", "LABEL_1"), "positive", 2, None),
+        (("LABEL_0", "bad"), "positive", 0, None),
+        (("0", "1"), "positive", 1, 1),
+        (WRITTEN, "5", 0, 4),
+        (("0", "1", "2"), "3", 2, None),  # whose 1 and 2 go by their names
+    ],
+)
+def test_a_class_of_a_data_set(names, own, place, number):
+    assert class_number((own, f"id:{place}"), names) == number
 
 
 @pytest.mark.parametrize(("names", "label", "number"), [case for case in CASES if "" not in case[0]])
@@ -121,3 +149,20 @@ def test_the_library_has_the_same(stars):
     assert ar.explain(classifier, "a film", target=(5, 1))[0].target == "5.0 - 1.0"
     said = refusal(ar.explain, classifier, "a film", target=0)
     assert said.startswith(f"Unknown label 0. The labels of {stars}: 1.0 (id:0), ")
+
+
+def test_a_class_that_the_model_lacks_is_refused_by_both_names(classifier):
+    assert classifier.label_id(("Positive", "id:0")) == 2
+    said = refusal(classifier.label_id, ("joy", "id:1"))
+    assert said.startswith("Unknown label 'joy' (id:1 of the data set). The labels of ")
+    assert said.endswith(": negative (id:0), neutral (id:1), positive (id:2).")
+    found = ar.explain(classifier, ["a film"], labels=[("POSITIVE", "id:1")], target="given")
+    assert found[0].target == "positive"
+
+
+@pytest.mark.parametrize(
+    ("label", "shown"),
+    [(("Positive", "id:0"), "positive"), (("joy", "id:7"), "joy"), ("joy", "joy"), (1, "neutral"), ("", None)],
+)
+def test_the_label_on_a_page(classifier, label, shown):
+    assert label_of(Row(1, "a film", None, label), types.SimpleNamespace(classifier=classifier)) == shown

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from autorel_jax.cli.command import counted, tell
 from autorel_jax.cli.flags import given_fields
 from autorel_jax.corpus.config import JobConfig
+from autorel_jax.data.label_ids import is_class
 from autorel_jax.data.row import ROW_FAULTS, Rejected, Row, reason_of, reject
 from autorel_jax.data.sources import Corpus
 from autorel_jax.errors import InputError
@@ -76,13 +77,13 @@ def stream(
 
 
 def label_of(row: Row, explainer: Explainer) -> str | None:
-    """The row's label in the model's words, where it is one of the model's."""
+    """The row's label in the model's words, where it is one of the model's; else as it came, a class by its name."""
     if row.label in (None, ""):
         return None
     try:
         return explainer.classifier.config.labels[explainer.classifier.label_id(row.label)]
     except InputError:
-        return row.label
+        return row.label[0] if is_class(row.label) else row.label
 
 
 def tell_of_output(args: argparse.Namespace, left_out: list[Rejected]) -> None:

@@ -1,8 +1,9 @@
 """Label ids: a label as a file, a flag or a program writes it -> its number among a model's. The one rule for it.
 
 A label is compared with the names first, and a number with names that are numbers by its value: 1, 1.0 and "1.0" are
-the name "1". It is an id, counted from 0, only where no name tells of a number; `id:1` is one always. Used by labels.py
-to train and by classifier.py to explain. C labels.
+the name "1". It is an id, counted from 0, only where no name tells of a number; `id:1` is one always. A class of a data
+set has a name of its own: the id counts only where the model's names say nothing. Used by labels.py to train and by
+classifier.py to explain. C labels.
 """
 
 import contextlib
@@ -19,6 +20,7 @@ from autorel_jax.errors import InputError, one_line
 
 YES, NO = ("true", "yes", "t", "y"), ("false", "no", "f", "n")
 ID = re.compile(r"id:(\d{1,9})", re.ASCII)
+SILENT = re.compile(r"label[_ -]?\d+", re.ASCII | re.IGNORECASE)  # a name that says nothing, as a number does
 
 
 def known_labels(names: Sequence[str], ids: bool = True) -> dict[str, int]:
@@ -48,7 +50,7 @@ def label_number(value: Any, known: dict[str, int], where: str) -> int | None:
     """The number of a label, None where there is no such label.
 
     Args:
-      value: a string, a number, a bool or NumPy's of these; or a tuple of spellings, of which the first known counts.
+      value: a string, a number, a bool or NumPy's of these.
       known: from `known_labels`.
       where: what the label is of, for messages.
 
@@ -56,15 +58,41 @@ def label_number(value: Any, known: dict[str, int], where: str) -> int | None:
       InputError: it is no label: null, NaN, empty, a dict.
     """
     value = value.item() if isinstance(value, np.generic) else value
-    if isinstance(value, tuple):
-        numbers_of = (label_number(one, known, where) for one in value)
-        return next((number for number in numbers_of if number is not None), None)
     spelt = spellings(value, where)
     if isinstance(value, bool):
         return truth(value, known)
     number = next((known[text] for text in spelt if text in known), None)
     if number is None and (match := ID.fullmatch(spelt[0])):
         return int(match[1]) if int(match[1]) in known.values() else None
+    return number
+
+
+def is_class(label: Any) -> bool:
+    """Whether it is a class of a data set: its name, and its id there."""
+    return isinstance(label, tuple) and len(label) == 2 and ID.fullmatch(str(label[1])) is not None
+
+
+def class_number(label: tuple[str, str], names: Sequence[str]) -> int | None:
+    """The number of a data set's class among a model's labels, None where it is none of them for sure.
+
+    Data sets and models order the same classes differently, so an id means the same only where no name tells.
+
+    Args:
+      label: the class's name, and its id in the data set as "id:1".
+      names: C names of the model's labels.
+    """
+    own, number = label[0].strip(), int(label[1].removeprefix("id:"))
+    known = known_labels(names, ids=False)
+    for spelt in filter(None, (own, whole(own))):
+        if spelt in known:
+            return known[spelt]
+    alike = [i for i, name in enumerate(names) if name.strip().casefold() == own.casefold()]
+    if len(alike) == 1:
+        return alike[0]
+    numbers_told = any(whole(name) is not None for name in names)
+    names_told = any(whole(name) is None and not SILENT.fullmatch(name.strip()) for name in names)
+    if names_told or number >= len(names) or (numbers_told and whole(own) is not None):  # its own is another number
+        return None
     return number
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from autorel_jax.errors import InputError, one_line
 from autorel_jax.foreign import lone_surrogate
 
-Label = str | int | float | bool | tuple[str, ...] | None  # a tuple: spellings, of which the first known counts
+Label = str | int | float | bool | tuple[str, ...] | None  # a tuple: a data set's class, as its name and "id:1"
 
 # What a row's own values may cause, whatever reads, computes or writes them. Faults of the disk, of a device and of
 # memory are not among them: those end a run, which can then go on.

@@ -72,7 +72,7 @@ def printable(path: str | Path) -> str:
 
 
 def read_tfds(name: str, split: str, folder: Path, columns: Columns) -> Iterator[Row | Rejected]:
-    """The rows of a split of a TensorFlow data set that is in the folder; a ClassLabel is its name, or else its id.
+    """The rows of a split of a TensorFlow data set that is in the folder; a ClassLabel is its name and its id there.
 
     Raises:
       InputError: the package, the data set, the split or a feature is not there.
@@ -95,7 +95,7 @@ def read_hf(made: "DatasetBuilder", name: str, split: str, columns: Columns) -> 
 
 
 def by_class(records: Iterable[Record], names: Sequence[str]) -> Iterator[Record]:
-    """The records, a label by its class's name in the data set, or else by its id; without names as they are."""
+    """The records, a label as its class's name and id in the data set; without names as they are."""
     for record in records:
         text, pair, label, *more = record.values
         if isinstance(label, int) and 0 <= label < len(names):

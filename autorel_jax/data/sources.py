@@ -209,19 +209,19 @@ def without_outputs(name: str) -> tuple[list[str], list[str]]:
 
 def file(name: str, columns: Columns, encoding: str) -> Source:
     """The source of a file, or of standard input."""
-    from autorel_jax.data.assumed import assumed_delimiter, assumption
+    from autorel_jax.data.assumed import assumed
     from autorel_jax.data.rows import read_rows
 
     read_rows(name, columns, encoding)  # refuses now what is no file, and reads nothing yet
-    if name == STDIN:
-        return Source(STDIN_NAME, lambda: read_rows(name, columns, encoding), None, again=False)
-    if is_pipe(Path(name)):
+    if name != STDIN and is_pipe(Path(name)):
         if not Path(name).is_fifo() or suffix_of(name) == ".parquet":
             raise InputError(f"{name} is no regular file; give a file, or pipe its lines to standard input (-).")
         return Source(name, lambda: read_rows(name, columns, encoding), None, again=False)
-    mark, note = assumed_delimiter(name, columns, encoding), None
+    mark, note = assumed(name, columns, encoding)
     if mark is not None:
-        columns, note = dataclasses.replace(columns, delimiter=mark), assumption(name, mark)
+        columns = dataclasses.replace(columns, delimiter=mark)
+    if name == STDIN:
+        return Source(STDIN_NAME, lambda: read_rows(name, columns, encoding), None, note=note, again=False)
     place = os.path.abspath(name)
 
     def state() -> list[Any]:

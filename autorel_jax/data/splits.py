@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from autorel_jax.data import label_names, labels, tfds
+from autorel_jax.data.assumed import OWN, first_lines, mark_of_rows
 from autorel_jax.data.clean import clean
 from autorel_jax.data.kinds import BY_SUFFIX, suffix_of
 from autorel_jax.data.lines import check_encoding
@@ -127,7 +128,10 @@ def records(task: TaskConfig, split: str, name: str, folder: Path) -> Iterator[R
             f"{path} {problem}: the {split} data of {task.name}. Put it into {folder}, or give its folder (--data-dir)."
         )
     check_encoding(task.encoding)
-    rows = read_table(path, kind(task, path), wanted, task.columns, task.encoding, task.delimiter)
+    form = kind(task, path)
+    if task.columns and not task.delimiter and form in OWN:
+        mark_of_rows(first_lines(path, task.encoding), form, len(task.columns), str(path))  # refuses what is in doubt
+    rows = read_table(path, form, wanted, task.columns, task.encoding, task.delimiter)
     return without_header(rows, wanted, "[task] columns") if task.columns else rows
 
 

@@ -3,13 +3,18 @@
 Used by explainer.py.
 """
 
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from autorel_jax.errors import InputError, one_line
+from autorel_jax.errors import InputError, InputWarning, one_line
 
+READ_AS_PAIRS = (
+    "texts are lists of two strings, of which one has a space; they are read as pairs of texts. Give pairs as tuples "
+    "or as pairs=[…], and given words without spaces."
+)
 Columns = dict[str, list[Any] | None]  # texts, pairs and labels, each one for every text, or None
 
 
@@ -17,7 +22,7 @@ def columns_of(texts: Any, pairs: Any, labels: Any) -> Columns:
     """Texts, pairs and labels as lists of one length.
 
     Texts that are two strings each, at least one of which has a space, are pairs, as sentence-transformers takes them:
-    no list of words has one.
+    no list of words has one. Lists may also be meant as given words, so of them it is said.
 
     Raises:
       InputError: what is no text, with its place; lists of different lengths.
@@ -75,6 +80,8 @@ def paired(columns: Columns) -> Columns:
                 f"texts[{first}] looks like a pair of texts, but texts[{place}] is none; give the second texts as "
                 "pairs=[…], one for each text."
             )
+    if not all(isinstance(text, tuple) for text in texts):
+        warnings.warn(READ_AS_PAIRS, InputWarning, stacklevel=4)  # where `explain` was called
     first, second = (list(column) for column in zip(*texts, strict=True))
     return columns | {"texts": first, "pairs": second}
 
