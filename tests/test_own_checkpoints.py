@@ -196,6 +196,7 @@ def test_what_was_trained_in_full_and_tables(tmp_path):
         ),
         ({"use_dora": True}, "use_dora=True is not supported; merge it with PEFT"),
         ({"init_lora_weights": "pissa"}, "init_lora_weights=pissa changed the base's own weights"),
+        ({"init_lora_weights": "lora_ga"}, "init_lora_weights=lora_ga changed the base's own weights"),
         ({"base_model_name_or_path": "./nowhere/base"}, "is a LoRA adapter of ./nowhere/base, which is not at hand ("),
         ({"base_model_name_or_path": None}, "names no base model"),
     ],

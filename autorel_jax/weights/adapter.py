@@ -44,7 +44,7 @@ REFUSED = (  # keys whose values change how the tensors are used, and must be ab
     "target_parameters",
     "megatron_config",
 )
-PLAIN_STARTS = (None, True, False, "gaussian", "eva", "orthogonal", "lora_ga")  # that leave the base as it is
+PLAIN_STARTS = (None, True, False, "gaussian", "eva", "orthogonal")  # that leave the base as it is
 
 
 def settings(folder: Path) -> dict[str, Any] | None:
