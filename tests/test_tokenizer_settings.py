@@ -146,6 +146,17 @@ def test_the_side_in_tokenizer_json(tmp_path):
     assert one(load_tokenizer(path), "the quiet film", max_length=4).pieces[1:-1] == ("the", "quiet")
 
 
+def test_the_role_of_a_token_is_part_of_the_fingerprint(tmp_path):
+    """The vocabulary and the added tokens are the same; what texts begin with is not."""
+    named = {"do_lower_case": True}
+    plain = load_tokenizer(bert(tmp_path / "a", named))
+    other = load_tokenizer(bert(tmp_path / "b", named | {"cls_token": "[MASK]"}))
+    assert (one(plain, "a").pieces[0], one(other, "a").pieces[0]) == ("[CLS]", "[MASK]")
+    assert plain._backend.model.to_str() == other._backend.model.to_str()
+    assert plain.fingerprint != other.fingerprint
+    assert load_tokenizer(bert(tmp_path / "c", named)).fingerprint == plain.fingerprint
+
+
 # --- classes
 
 

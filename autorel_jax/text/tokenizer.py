@@ -37,16 +37,10 @@ class Backend:
     truncation_side: str = RIGHT  # the end at which a text that is too long is cut
     warnings: tuple[str, ...] = ()
 
-    typed: bool = True  # False: the files take the family's segment ids away
-
     def beside(self) -> str:
-        """What decides what is read of a text and is not in the model; empty where it is as usual."""
-        unusual = {
-            "without segment ids": not self.typed,
-            "special tokens split": self.model.encode_special_tokens,
-            f"cut on the {self.truncation_side}": self.truncation_side != RIGHT,
-        }
-        return ", ".join(name for name, found in unusual.items() if found)
+        """What decides what is read of a text and is not in the model."""
+        roles, templates = sorted(self.special.items()), (self.facts.single, self.facts.pair)
+        return json.dumps([roles, templates, self.model.encode_special_tokens, self.truncation_side])
 
 
 def read_backend(path: Path, cased: bool | None, family: Family, truncation_side: str | None = None) -> Backend:
@@ -77,7 +71,6 @@ def read_backend(path: Path, cased: bool | None, family: Family, truncation_side
         special=held,
         truncation_side=side,
         warnings=(*settings.warnings, *backend.warnings),
-        typed=backend.facts is family.tokens,
     )
 
 
