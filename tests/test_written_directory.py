@@ -49,17 +49,17 @@ class FakeTokenizer:
     max_id = 59
     misfits = Tokenizer.misfits
 
-    def save(self, directory):
+    def save(self, directory, positions):
         (directory / "vocab.txt").write_text("[PAD]\n")
 
 
 class FullDisk(FakeTokenizer):
-    def save(self, directory):
+    def save(self, directory, positions):
         raise OSError(28, "No space left on device")
 
 
 class Interrupted(FakeTokenizer):
-    def save(self, directory):
+    def save(self, directory, positions):
         raise KeyboardInterrupt
 
 

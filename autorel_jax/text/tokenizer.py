@@ -32,10 +32,11 @@ class Backend:
     special: dict[str, str]  # role -> token; a role that the vocabulary lacks is left out
     cased: bool
     why: str  # where the choice of `cased` comes from
-    positions: int
+    positions: int  # model_max_length, or the family's where the files name no sane number
     written_class: str  # the tokenizer_class from which transformers gives the same ids
     truncation_side: str = RIGHT  # the end at which a text that is too long is cut
     warnings: tuple[str, ...] = ()
+    named: int | None = None  # model_max_length, where the files name a sane number
 
     def beside(self) -> str:
         """What decides what is read of a text and is not in the model."""
@@ -70,6 +71,7 @@ def read_backend(path: Path, cased: bool | None, family: Family, truncation_side
         backend,
         special=held,
         truncation_side=side,
+        named=settings.positions,
         warnings=(*settings.warnings, *backend.warnings),
     )
 
@@ -167,11 +169,14 @@ def _find(path: Path, family: Family, known: TokenizerClass | None) -> Path:
     raise InputError(f"{path} holds no {accepted}, which {family.name}'s tokenizer is read from. {SAVE}")
 
 
-def write_backend(backend: Backend, directory: Path) -> None:
-    """Writes the files from which transformers' AutoTokenizer and `read_backend` give the same ids."""
+def write_backend(backend: Backend, directory: Path, positions: int | None = None) -> None:
+    """Writes the files from which transformers' AutoTokenizer and `read_backend` give the same ids.
+
+    `positions` are those of the model, its longest text unless the files that were read name another.
+    """
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
-    settings = _settings(backend)
+    settings = _settings(backend) | {"model_max_length": backend.named or positions or backend.positions}
     if isinstance(backend.model, Japanese):
         backend.model.theirs.save_pretrained(directory)
         settings = json.loads((directory / CONFIG).read_bytes()) | settings
@@ -190,7 +195,6 @@ def _settings(backend: Backend) -> dict[str, Any]:
     # Without names, which segment ids a model gets depends on the class and on transformers' version.
     names = [IDS, TYPES, MASK] if has_types(backend.facts.pair) else [IDS, MASK]
     settings: dict[str, Any] = {
-        "model_max_length": backend.positions,
         "model_input_names": names,
         "tokenizer_class": backend.written_class,
         **backend.special,

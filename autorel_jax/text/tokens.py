@@ -175,9 +175,16 @@ class Tokenizer:
             "this is not the vocabulary that it was trained with",
         )
 
-    def save(self, directory: Path) -> None:
-        """Writes tokenizer.json, tokenizer_config.json and vocab.txt, for transformers and load_tokenizer."""
-        write_backend(self._backend, directory)
+    def longest(self, positions: int) -> int:
+        """How many tokens of a text are read where nobody says, by a model of so many positions."""
+        return min(positions, self._backend.named or positions)
+
+    def save(self, directory: Path, positions: int | None = None) -> None:
+        """Writes tokenizer.json, tokenizer_config.json and vocab.txt, for transformers and load_tokenizer.
+
+        `positions` are those of the model that it is written beside.
+        """
+        write_backend(self._backend, directory, positions)
 
     def _template(self, columns: Sequence[Any]) -> Template:
         return self.facts.single if len(columns) == 1 else self.facts.pair
