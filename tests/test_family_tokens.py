@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 from family_models import SENTENCES, save_tokenizer, tokenizer_of
-from models import refusal
+from models import VOCAB, refusal
 from tokenizers import Tokenizer
 
 from autorel_jax.families import family_of
@@ -182,6 +182,28 @@ def test_the_space_before_the_first_word(tmp_path, settings, in_file):
         (path / "tokenizer_config.json").write_text(json.dumps(settings))
     expected = transformers.AutoTokenizer.from_pretrained(path)("film").input_ids
     assert load_tokenizer(path, family=family_of("roberta"))(["film"], max_length=9)[0].ids.tolist() == expected
+
+
+@each
+def test_a_pad_token_in_a_text_is_told(tokenizers, model_type):
+    tokenizer = tokenizers[model_type]
+    for texts in ((["a <pad> film"],), (["a film"], ["<pad>"])):
+        (row,) = tokenizer(*texts, max_length=50)
+        assert row.ids.tolist().count(tokenizer.pad_id) == 1
+        (warning,) = row.warnings
+        assert warning.startswith("The text holds <pad>, which transformers skips when it numbers positions")
+    (cut,) = tokenizer(["a film <pad>"], max_length=3)  # before it
+    assert tokenizer.pad_id not in cut.ids
+    assert cut.warnings == ()
+    (row,) = tokenizer(["a film"], max_length=50)
+    assert row.warnings == ()
+
+
+def test_only_where_transformers_skips_it(tmp_path):
+    assert "[PAD]" in load_tokenizer(VOCAB)(["a [PAD] film"], max_length=9)[0].pieces[1:-1]
+    assert load_tokenizer(VOCAB)(["a [PAD] film"], max_length=9)[0].warnings == ()
+    (warning,) = tokenizer_of(tmp_path / "mpnet", "mpnet")(["a <pad> film"], max_length=9)[0].warnings
+    assert warning.startswith("The text holds <pad>")
 
 
 @pytest.mark.parity

@@ -245,9 +245,16 @@ class Tokenizer:
             word_segments=tuple(word_segments),
             spans=tuple(spans),
             truncated=sum(lengths) - sum(kept),
-            warnings=_warnings(segments) if 0 in lengths else (),
+            warnings=(*_warnings(segments), *((self._skipped,) if self.facts.numbered and self.pad_id in ids else ())),
             splitter=" and ".join(dict.fromkeys(segment.splitter for segment in segments)),
             truncation_side=self.truncation_side,
+        )
+
+    @property
+    def _skipped(self) -> str:
+        return (
+            f"The text holds {self._pieces[self.pad_id]}, which transformers skips when it numbers positions; here it "
+            "counts like any other token, so that the numbers are not those of transformers. Take it out of the text."
         )
 
     def _cut(self, segments: Sequence["_Segment"], kept: Sequence[int]) -> list["_Segment"]:
