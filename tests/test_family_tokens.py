@@ -184,6 +184,22 @@ def test_the_space_before_the_first_word(tmp_path, settings, in_file):
     assert load_tokenizer(path, family=family_of("roberta"))(["film"], max_length=9)[0].ids.tolist() == expected
 
 
+@pytest.mark.parametrize(
+    ("settings", "first", "warned"),
+    [({}, "film", True), ({"add_prefix_space": False}, "film", False), ({"add_prefix_space": True}, "Ġfilm", False)],
+)
+def test_silence_about_the_space_before_the_first_word_is_told(tmp_path, settings, first, warned):
+    path = save_tokenizer(tmp_path / "tokenizer", "roberta")
+    raw = json.loads((path / "tokenizer.json").read_text())
+    raw["pre_tokenizer"]["add_prefix_space"] = True
+    (path / "tokenizer.json").write_text(json.dumps(raw))
+    (path / "tokenizer_config.json").write_text(json.dumps(settings))
+    tokenizer = load_tokenizer(path, family=family_of("roberta"))
+    assert "".join(tokenizer(["film"], max_length=9)[0].pieces[1:-1]) == first
+    said = "does not say add_prefix_space: it is false, as in transformers; tokenizer.json has true"
+    assert tokenizer.warnings == (f"tokenizer_config.json {said}",) * warned
+
+
 @each
 def test_a_pad_token_in_a_text_is_told(tokenizers, model_type):
     tokenizer = tokenizers[model_type]

@@ -120,13 +120,17 @@ def _settle(
 ) -> tuple[str, ...]:
     """Puts the settings that the class reads into effect, checks the others, and warns of what they do not say."""
     agreement.check_bounds(settings, special, family)
+    more = ()
     if type(model.pre_tokenizer).__name__ == "ByteLevel":
-        model.pre_tokenizer.add_prefix_space = settings.flag("add_prefix_space", False)
+        held, said = model.pre_tokenizer.add_prefix_space, settings.flag("add_prefix_space", None)
+        model.pre_tokenizer.add_prefix_space = bool(said)
+        if held and said is None:
+            more = (f"{CONFIG} does not say add_prefix_space: it is false, as in transformers; {JSON} has true",)
     if known.kind == WORD_PIECE:
         model.model.unk_token = special["unk_token"]
     if normalizing.is_bert(model):
         return normalizing.silent(model.normalizer, source, settings)
-    return tuple(agreement.check_pipeline(model, source, settings, known))
+    return (*more, *agreement.check_pipeline(model, source, settings, known))
 
 
 def _japanese(path: Path, cased: bool | None, family: Family, settings: Settings, special: dict[str, str]) -> Backend:
