@@ -63,6 +63,11 @@ class Classifier:
         """SHA-256 of the parameters in float32; the same for the same weights in another file format."""
         return weights.fingerprint(self.params)
 
+    @property
+    def longest_text(self) -> int:
+        """How many tokens of a text are read where nobody says: the model's positions, or fewer as its files say."""
+        return self.tokenizer.longest(self.config.longest_text)
+
     def tokens(
         self,
         texts: Sequence[str | Sequence[str]],
@@ -77,7 +82,7 @@ class Classifier:
         Args:
           texts: N texts.
           pairs: N second texts, or None.
-          max_length: tokens per text with special tokens; None is as many as the model has positions.
+          max_length: tokens per text with special tokens; None is `longest_text`.
           split_punctuation: whether punctuation marks are words of their own.
           split_words: "auto" or "whitespace", as in ExplainConfig.
 
@@ -85,7 +90,7 @@ class Classifier:
           InputError: `max_length` exceeds the model's positions; pairs for a model that knows one segment alone.
         """
         positions = self.config.longest_text
-        length = positions if max_length is None else max_length
+        length = self.longest_text if max_length is None else max_length
         if length > positions:
             raise InputError(f"max_length={length} exceeds the model's {positions} positions; use at most {positions}.")
         words = {"split_punctuation": split_punctuation, "split_words": split_words}

@@ -1,22 +1,25 @@
 """export/write.py and program.py: one file gives what the library gives, in a process without Flax and transformers."""
 
+import json
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
-from models import refusal
+from models import VOCAB, refusal
 from sentences import lines
 from tolerances import BATCH
 
 import autorel_jax as ar
 from autorel_jax.cli.export import export as command
 from autorel_jax.cli.export import main, parser
-from autorel_jax.export.program import MEMBERS, load_program
+from autorel_jax.export.program import MEMBERS, Program, load_program
 from autorel_jax.export.write import export
 from autorel_jax.text import unspaced
+from autorel_jax.text.tokens import load_tokenizer
 
 pytest.importorskip("flatbuffers", reason="pip install 'autorel-jax[export]'")
 ROOT = Path(__file__).parents[1]
@@ -149,3 +152,18 @@ def test_what_is_refused(file, classifier, tmp_path, capsys):
     assert "lime" not in said
     assert main(["absent", str(tmp_path / "a.zip")]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_texts_are_cut_where_the_tokenizers_files_say(tmp_path):
+    """At their 10 tokens, not at the 64 that the program takes."""
+    load_tokenizer(VOCAB).save(tmp_path, 10)
+    settings = json.loads((tmp_path / "tokenizer_config.json").read_text())
+    about = {"max_length": 64, "cased": False, "tokenizer_config": settings}
+
+    def call(params, ids, mask, types):
+        return jnp.zeros((len(ids), 2)), jnp.zeros((len(ids), 1, ids.shape[1]))
+
+    params = {"embeddings": {"word": np.zeros((1000, 1))}}
+    program = Program(about, call, params, (tmp_path / "tokenizer.json").read_bytes())
+    ((tokens, _, relevance),) = program.explain(["film " * 30])
+    assert (len(tokens.ids), relevance.shape, tokens.truncated) == (10, (1, 10), 22)

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 from family_models import SENTENCES, save_tokenizer, tokenizer_of, write_family
-from models import refusal
+from models import VOCAB, refusal
 from tokenizers import Tokenizer
 
 from autorel_jax.classifier import load
@@ -183,6 +183,44 @@ def test_the_space_before_the_first_word(tmp_path, settings, in_file):
         (path / "tokenizer_config.json").write_text(json.dumps(settings))
     expected = transformers.AutoTokenizer.from_pretrained(path)("film").input_ids
     assert load_tokenizer(path, family=family_of("roberta"))(["film"], max_length=9)[0].ids.tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("settings", "first", "warned"),
+    [({}, "film", True), ({"add_prefix_space": False}, "film", False), ({"add_prefix_space": True}, "Ġfilm", False)],
+)
+def test_silence_about_the_space_before_the_first_word_is_told(tmp_path, settings, first, warned):
+    path = save_tokenizer(tmp_path / "tokenizer", "roberta")
+    raw = json.loads((path / "tokenizer.json").read_text())
+    raw["pre_tokenizer"]["add_prefix_space"] = True
+    (path / "tokenizer.json").write_text(json.dumps(raw))
+    (path / "tokenizer_config.json").write_text(json.dumps(settings))
+    tokenizer = load_tokenizer(path, family=family_of("roberta"))
+    assert "".join(tokenizer(["film"], max_length=9)[0].pieces[1:-1]) == first
+    said = "does not say add_prefix_space: it is false, as in transformers; tokenizer.json has true"
+    assert tokenizer.warnings == (f"tokenizer_config.json {said}",) * warned
+
+
+@each
+def test_a_pad_token_in_a_text_is_told(tokenizers, model_type):
+    tokenizer = tokenizers[model_type]
+    for texts in ((["a <pad> film"],), (["a film"], ["<pad>"])):
+        (row,) = tokenizer(*texts, max_length=50)
+        assert row.ids.tolist().count(tokenizer.pad_id) == 1
+        (warning,) = row.warnings
+        assert warning.startswith("The text holds <pad>, which transformers skips when it numbers positions")
+    (cut,) = tokenizer(["a film <pad>"], max_length=3)  # before it
+    assert tokenizer.pad_id not in cut.ids
+    assert cut.warnings == ()
+    (row,) = tokenizer(["a film"], max_length=50)
+    assert row.warnings == ()
+
+
+def test_only_where_transformers_skips_it(tmp_path):
+    assert "[PAD]" in load_tokenizer(VOCAB)(["a [PAD] film"], max_length=9)[0].pieces[1:-1]
+    assert load_tokenizer(VOCAB)(["a [PAD] film"], max_length=9)[0].warnings == ()
+    (warning,) = tokenizer_of(tmp_path / "mpnet", "mpnet")(["a <pad> film"], max_length=9)[0].warnings
+    assert warning.startswith("The text holds <pad>")
 
 
 @pytest.mark.parity

@@ -11,6 +11,7 @@ import time
 import pytest
 from huggingface_hub import constants
 from models import bert_tensors, refusal, save
+from safetensors.numpy import save_file
 
 from autorel_jax.weights import fingerprint, hub, read
 
@@ -47,6 +48,20 @@ def test_a_branch_is_read_from_the_cache(cache):
     assert read("org/name", revision="v2").directory == directory
     assert "not in the cache." in refusal(read, "org/name")
     assert "at revision v3" in refusal(read, "org/name", revision="v3")
+
+
+def test_the_base_of_an_adapter_is_read_at_its_revision(cache, tmp_path):
+    """The branch v2 alone is in the cache; the adapter holds no factors, so that the base is what is read."""
+    save(snapshot(cache, branch="v2"), bert_tensors())
+    settings = {"peft_type": "LORA", "base_model_name_or_path": "org/name"}
+    folder = tmp_path / "adapter"
+    folder.mkdir()
+    save_file({}, folder / "adapter_model.safetensors")
+    (folder / "adapter_config.json").write_text(json.dumps(settings | {"revision": "v2"}))
+    assert fingerprint(read(folder).params) == fingerprint(read("org/name", revision="v2").params)
+    for other in ({"revision": "v3"}, {}):
+        (folder / "adapter_config.json").write_text(json.dumps(settings | other))
+        assert "is a LoRA adapter of org/name, which is not at hand" in refusal(read, folder)
 
 
 def test_what_is_neither_local_nor_cached_is_refused_at_once(cache):

@@ -162,6 +162,25 @@ def test_an_adapter_is_merged(tmp_path, settings, scale):
     assert np.abs(found[f"{QUERY}.weight"] - TENSORS[f"{QUERY}.weight"]).max() > 1
 
 
+def test_what_peft_writes_of_a_plain_adapter(tmp_path):
+    """The keys of LoraConfig in PEFT 0.21, with the values that it has where nothing is said."""
+    save(tmp_path / "base", TENSORS)
+    raw = {
+        **dict.fromkeys(("arrow_config", "auto_mapping", "corda_config", "eva_config", "exclude_modules", "revision")),
+        **dict.fromkeys(("kasa_config", "layer_replication", "layers_pattern", "layers_to_transform", "use_bdlora")),
+        **dict.fromkeys(("lora_ga_config", "megatron_config", "modules_to_save", "monteclora_config", "velora_config")),
+        **dict.fromkeys(("alora_invocation_tokens", "target_parameters", "trainable_token_indices")),
+        **dict.fromkeys(("ensure_weight_tying", "fan_in_fan_out", "lora_bias", "use_dora", "use_qalora"), False),
+        **{key: {} for key in ("alpha_pattern", "loftq_config", "rank_pattern")},
+        **{"bias": "none", "inference_mode": True, "init_lora_weights": True, "lora_dropout": 0.1},
+        **{"megatron_core": "megatron.core", "peft_version": "0.21.2", "qalora_group_size": 16, "use_rslora": False},
+        **{"target_modules": ["query"], "task_type": "SEQ_CLS"},
+    }
+    write_adapter(tmp_path / "adapter", tmp_path / "base", **raw)
+    write_adapter(tmp_path / "bare", tmp_path / "base")
+    assert fingerprint(read(tmp_path / "adapter").params) == fingerprint(read(tmp_path / "bare").params)
+
+
 def test_what_was_trained_in_full_and_tables(tmp_path):
     """A base without head and prefix, as BertModel is saved; a head, a bias and a table in the adapter."""
     bare = {name.removeprefix("bert."): v for name, v in TENSORS.items() if "classifier" not in name}
@@ -196,8 +215,13 @@ def test_what_was_trained_in_full_and_tables(tmp_path):
         ),
         ({"use_dora": True}, "use_dora=True is not supported; merge it with PEFT"),
         ({"init_lora_weights": "pissa"}, "init_lora_weights=pissa changed the base's own weights"),
+        ({"init_lora_weights": "lora_ga"}, "init_lora_weights=lora_ga changed the base's own weights"),
         ({"base_model_name_or_path": "./nowhere/base"}, "is a LoRA adapter of ./nowhere/base, which is not at hand ("),
         ({"base_model_name_or_path": None}, "names no base model"),
+        ({"kasa_config": {"beta": 1}}, "kasa_config={'beta': 1} is not supported; merge it with PEFT"),
+        ({"not_known_yet": 4}, "not_known_yet=4 is not supported; merge it with PEFT"),
+        ({"revision": "v2"}, "at revision 'v2', but "),
+        ({"revision": 2}, "revision=2: expected a branch, a tag or a commit."),
     ],
 )
 def test_adapters_that_are_refused(tmp_path, settings, said):

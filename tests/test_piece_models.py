@@ -120,6 +120,24 @@ def test_an_added_mask_has_the_id_of_the_file(tmp_path, pieces):
     assert f"'[MASK]' as id {count + 1}, but it would be {count}" in refusal(load_tokenizer, path, family=family)
 
 
+@pytest.mark.parametrize(
+    ("settings", "types", "warned"),
+    [
+        ({}, (0, 1), True),
+        ({"model_input_names": ["input_ids", "token_type_ids"]}, (0, 1), False),
+        ({"model_input_names": ["input_ids", "attention_mask"]}, (0, 0), False),
+    ],
+)
+def test_segment_ids_of_albert(tmp_path, pieces, settings, types, warned):
+    path, family = folder(tmp_path / "x", "albert", pieces)
+    (path / "tokenizer_config.json").write_text(json.dumps(settings))
+    tokenizer = load_tokenizer(path, family=family)
+    (row,) = tokenizer(["a"], ["a"], max_length=9)
+    assert (row.types[0], row.types[-1]) == types
+    said = "no model_input_names: the segment ids of pairs are 0 and 1, as in transformers 4; transformers 5 has 0"
+    assert [said in warning for warning in tokenizer.warnings] == [True] * warned
+
+
 @each
 def test_what_is_written_is_read_back(tmp_path, pieces, model_type):
     path, family = folder(tmp_path / "x", model_type, pieces)

@@ -136,6 +136,44 @@ def test_the_side_is_kept_told_and_part_of_the_fingerprint(tmp_path):
     assert "truncation_side" not in json.loads((tmp_path / "right/tokenizer_config.json").read_text())
 
 
+# --- the longest text
+
+
+def test_texts_are_cut_where_the_files_say(tmp_path):
+    """The model has 64 positions; its files say 10, as they do of a model that was trained on short texts."""
+    write_model(tmp_path / "model")
+    path = tmp_path / "model" / "tokenizer_config.json"
+    raw = json.loads(path.read_text())
+    text = " ".join(["film"] * 30)
+    for said, length in ((10, 10), (1000, 32), (1e30, 32)):
+        path.write_text(json.dumps(raw | {"model_max_length": said}))
+        classifier = ar.load(tmp_path / "model")
+        assert len(classifier.tokens([text])[0].ids) == classifier.batch([text]).ids.shape[1] == length
+        assert len(classifier.tokens([text], max_length=20)[0].ids) == 20
+    path.write_text(json.dumps(raw | {"model_max_length": 10}))
+    classifier = ar.load(tmp_path / "model")
+    (cut,) = ar.explain(classifier, text, method="gradient_x_input")
+    assert (len(cut.tokens), cut.truncated_tokens) == (10, 22)
+    assert "22 word pieces beyond 10 tokens were cut off on the right and not read" in cut.warnings
+    (asked,) = ar.explain(classifier, text, method="gradient_x_input", max_length=10)
+    np.testing.assert_array_equal(cut.token_relevance, asked.token_relevance)
+    (whole,) = ar.explain(classifier, text, method="gradient_x_input", long="windows")
+    assert (len(whole.tokens), whole.truncated_tokens) == (32, 0)
+    assert {window.end - window.start for window in whole.windows} == {8}
+
+
+def test_a_written_directory_is_cut_where_its_model_was(tmp_path):
+    """A vocabulary alone names no longest text; BERT's 512 must not cut the texts of a longer model."""
+    write_model(tmp_path / "long", max_position_embeddings=600)
+    assert json.loads((tmp_path / "long/tokenizer_config.json").read_text())["model_max_length"] == 600
+    assert ar.load(tmp_path / "long").longest_text == 600
+    assert ar.load(tmp_path / "long", vocab=VOCAB).longest_text == 600
+    path = tmp_path / "long" / "tokenizer_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"model_max_length": 10}))
+    assert convert([str(tmp_path / "long"), str(tmp_path / "again")]) == 0
+    assert ar.load(tmp_path / "again").longest_text == 10
+
+
 def test_the_side_in_tokenizer_json(tmp_path):
     path = bert(tmp_path / "x", {"do_lower_case": True})
     raw = json.loads((path / "tokenizer.json").read_text("utf-8"))
@@ -144,6 +182,17 @@ def test_the_side_in_tokenizer_json(tmp_path):
     assert one(load_tokenizer(path), "the quiet film", max_length=4).pieces[1:-1] == ("quiet", "film")
     (path / "tokenizer_config.json").write_text('{"truncation_side": "right"}')
     assert one(load_tokenizer(path), "the quiet film", max_length=4).pieces[1:-1] == ("the", "quiet")
+
+
+def test_the_role_of_a_token_is_part_of_the_fingerprint(tmp_path):
+    """The vocabulary and the added tokens are the same; what texts begin with is not."""
+    named = {"do_lower_case": True}
+    plain = load_tokenizer(bert(tmp_path / "a", named))
+    other = load_tokenizer(bert(tmp_path / "b", named | {"cls_token": "[MASK]"}))
+    assert (one(plain, "a").pieces[0], one(other, "a").pieces[0]) == ("[CLS]", "[MASK]")
+    assert plain._backend.model.to_str() == other._backend.model.to_str()
+    assert plain.fingerprint != other.fingerprint
+    assert load_tokenizer(bert(tmp_path / "c", named)).fingerprint == plain.fingerprint
 
 
 # --- classes

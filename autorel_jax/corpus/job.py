@@ -288,7 +288,7 @@ def settings_of(explainer: Explainer, corpus: Corpus, output: Mapping[str, Any])
         "output": dict(output),
         "model": [classifier.name, classifier.fingerprint, classifier.tokenizer.fingerprint, classifier.dtype],
         "config": dataclasses.asdict(classifier.config),
-        "explanation": {**fields, "method": explainer.method.content()},
+        "explanation": {**fields, "max_length": explainer.max_length, "method": explainer.method.content()},
         "words": word_source(config.split_words),
         "devices": [jax.devices()[0].device_kind, explainer.computer.devices, explainer.computer.batch_size],
         "jax": {name: str(getattr(jax.config, name)) for name in PRECISION},

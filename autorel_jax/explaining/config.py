@@ -26,7 +26,10 @@ class ExplainConfig:
     readouts: Sequence[str] = option((), "relevance inside the model")  # names in lrp/taps.py
     neurons: int = option(10, "of each layer, by |relevance|, for the read-out neurons", count=True)
     max_length: int | None = option(
-        None, "tokens per text, special tokens included (default: as many as the model has positions)", count=True
+        None,
+        "tokens per text, special tokens included (default: as many as the model has positions, or the tokenizer's "
+        "model_max_length where that is less)",
+        count=True,
     )
     batch_size: int | None = option(
         None,

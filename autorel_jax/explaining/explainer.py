@@ -90,7 +90,7 @@ class Explainer:
                 "long='truncate'."
             )
         self.classifier, self.config = classifier, config
-        self.max_length = config.max_length or classifier.config.longest_text
+        self.max_length = config.max_length or classifier.longest_text
         self.computer = Computer(classifier, config, devices)
         self.about = about(self.computer)
 

@@ -83,7 +83,7 @@ class Program:
         """Of each text its tokens, logits [C] and relevance [N, T], computed as one batch."""
         tokens = self.tokenizer(
             texts,
-            max_length=self.about["max_length"],
+            max_length=self.tokenizer.longest(self.about["max_length"]),
             split_words=self.about.get("split_words", WHITESPACE),
             split_punctuation=self.about.get("split_punctuation", False),
         )

@@ -120,7 +120,7 @@ def write(path: Path, classifier: Classifier, program: bytes, about: dict) -> No
 
     params = {name: np.ascontiguousarray(leaf) for name, leaf in leaves(classifier.params)}
     with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(path, "x") as archive:
-        classifier.tokenizer.save(Path(folder))
+        classifier.tokenizer.save(Path(folder), classifier.config.longest_text)
         if not (Path(folder) / TOKENIZER).is_file():
             raise InputError(f"{classifier.name} has a tokenizer of Python code, which a program cannot hold.")
         settings = json.loads((Path(folder) / SETTINGS).read_bytes())

@@ -122,6 +122,7 @@ class TokenFacts:
     longest: int  # tokens; written as model_max_length where the files name no sane number
     single: Template  # one text
     pair: Template  # two texts
+    numbered: bool = False  # whether transformers counts positions by ids, and skips a pad token inside a text
     tokenizer_class: str = ""  # transformers' for the family, in text/classes.py; Unigram has no default
 
 

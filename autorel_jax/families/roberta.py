@@ -55,6 +55,7 @@ def tokens(kind: str, tokenizer_class: str) -> TokenFacts:
         },
         optional=("mask_token",),  # only the faithfulness checks mask
         longest=512,
+        numbered=True,
         single=(Place("cls_token"), Place(A), Place("sep_token")),
         pair=(Place("cls_token"), Place(A), Place("sep_token"), Place("sep_token"), Place(B), Place("sep_token")),
     )

@@ -109,7 +109,11 @@ def with_types(
     if not has_types(facts.pair) or settings.types:
         return facts, ()
     if settings.types is None and known:
-        return (facts if known.types else without_types(facts)), ()
+        warning = (
+            f"{CONFIG} has no model_input_names: the segment ids of pairs are 0 and 1, as in transformers 4; "
+            f"transformers 5 has 0, which model_input_names without {TYPES!r} says"
+        )
+        return (facts if known.types else without_types(facts)), () if known.types_in_5 else (warning,)
     if settings.types is None:
         warning = (
             f"{CONFIG} has no model_input_names: the segment ids of pairs are 0, as in transformers 5; transformers 4 "

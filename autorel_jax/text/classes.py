@@ -28,6 +28,7 @@ class TokenizerClass(NamedTuple):
     file: str  # the vocabulary that it reads where there is no tokenizer.json
     settings: Mapping[str, Any]  # those that change ids -> what it takes where a file is silent
     types: bool = True  # whether models get segment ids where model_input_names does not say
+    types_in_5: bool = True  # whether they get those of transformers 4 in transformers 5 too
     mask: Mapping[str, bool] = {}  # flags of <mask> where a file names it by its text alone
 
 
@@ -48,9 +49,13 @@ KNOWN = (
     TokenizerClass(
         "DebertaV2Tokenizer", UNIGRAM, "spm.model", {"do_lower_case": False, "split_by_punct": False, **PREFIX}
     ),
-    # transformers 5 gives its models no segment ids, transformers 4 did: pairs keep those of the family.
+    # transformers 5 gives its models no segment ids, transformers 4 did: pairs keep the family's, and it is said.
     TokenizerClass(
-        "AlbertTokenizer", UNIGRAM, "spiece.model", {"do_lower_case": True, "keep_accents": False, **PREFIX}
+        "AlbertTokenizer",
+        UNIGRAM,
+        "spiece.model",
+        {"do_lower_case": True, "keep_accents": False, **PREFIX},
+        types_in_5=False,
     ),
 )
 CLASSES = {known.name: known for known in KNOWN}

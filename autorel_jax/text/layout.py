@@ -2,7 +2,7 @@
 
 The order is a fact of the family, a Template. `lay` is the one function that puts it into effect: for token ids, for
 tokens with their words, and for the template in tokenizer.json; `room` and `around` say how much of it is special
-tokens. Used by tokens.py, tokenizer.py, windows.py and explaining/.
+tokens, `pieces_kept` and `which_kept` what of a long text is read. Used by tokens.py, tokenizer.py, windows.py and explaining/.
 """
 
 from collections.abc import Mapping, Sequence
@@ -56,3 +56,21 @@ def room(template: Template, max_length: int) -> int:
     if max_length <= special:
         raise InputError(f"max_length={max_length} leaves no room for text; use at least {special + 1}.")
     return max_length - special
+
+
+def pieces_kept(lengths: Sequence[int], room: int) -> list[int]:
+    """How many pieces of each text stay: the longer gives first ("longest_first" of the tokenizers library).
+
+    With both longer than half of an odd room, the longer keeps one more, the second if they are equal.
+    """
+    if len(lengths) == 1:
+        return [min(lengths[0], room)]
+    if sum(lengths) <= room:
+        return list(lengths)
+    short = min(*lengths, room // 2)
+    return [room - short, short] if lengths[0] > lengths[1] else [short, room - short]
+
+
+def which_kept(length: int, kept: int, left: bool) -> slice:
+    """Which of so many pieces stay: the last where the left side of a text is cut, else the first."""
+    return slice(length - kept, length) if left else slice(kept)

@@ -32,21 +32,16 @@ class Backend:
     special: dict[str, str]  # role -> token; a role that the vocabulary lacks is left out
     cased: bool
     why: str  # where the choice of `cased` comes from
-    positions: int
+    positions: int  # model_max_length, or the family's where the files name no sane number
     written_class: str  # the tokenizer_class from which transformers gives the same ids
     truncation_side: str = RIGHT  # the end at which a text that is too long is cut
     warnings: tuple[str, ...] = ()
-
-    typed: bool = True  # False: the files take the family's segment ids away
+    named: int | None = None  # model_max_length, where the files name a sane number
 
     def beside(self) -> str:
-        """What decides what is read of a text and is not in the model; empty where it is as usual."""
-        unusual = {
-            "without segment ids": not self.typed,
-            "special tokens split": self.model.encode_special_tokens,
-            f"cut on the {self.truncation_side}": self.truncation_side != RIGHT,
-        }
-        return ", ".join(name for name, found in unusual.items() if found)
+        """What decides what is read of a text and is not in the model."""
+        roles, templates = sorted(self.special.items()), (self.facts.single, self.facts.pair)
+        return json.dumps([roles, templates, self.model.encode_special_tokens, self.truncation_side])
 
 
 def read_backend(path: Path, cased: bool | None, family: Family, truncation_side: str | None = None) -> Backend:
@@ -76,8 +71,8 @@ def read_backend(path: Path, cased: bool | None, family: Family, truncation_side
         backend,
         special=held,
         truncation_side=side,
+        named=settings.positions,
         warnings=(*settings.warnings, *backend.warnings),
-        typed=backend.facts is family.tokens,
     )
 
 
@@ -125,13 +120,17 @@ def _settle(
 ) -> tuple[str, ...]:
     """Puts the settings that the class reads into effect, checks the others, and warns of what they do not say."""
     agreement.check_bounds(settings, special, family)
+    more = ()
     if type(model.pre_tokenizer).__name__ == "ByteLevel":
-        model.pre_tokenizer.add_prefix_space = settings.flag("add_prefix_space", False)
+        held, said = model.pre_tokenizer.add_prefix_space, settings.flag("add_prefix_space", None)
+        model.pre_tokenizer.add_prefix_space = bool(said)
+        if held and said is None:
+            more = (f"{CONFIG} does not say add_prefix_space: it is false, as in transformers; {JSON} has true",)
     if known.kind == WORD_PIECE:
         model.model.unk_token = special["unk_token"]
     if normalizing.is_bert(model):
         return normalizing.silent(model.normalizer, source, settings)
-    return tuple(agreement.check_pipeline(model, source, settings, known))
+    return (*more, *agreement.check_pipeline(model, source, settings, known))
 
 
 def _japanese(path: Path, cased: bool | None, family: Family, settings: Settings, special: dict[str, str]) -> Backend:
@@ -174,11 +173,14 @@ def _find(path: Path, family: Family, known: TokenizerClass | None) -> Path:
     raise InputError(f"{path} holds no {accepted}, which {family.name}'s tokenizer is read from. {SAVE}")
 
 
-def write_backend(backend: Backend, directory: Path) -> None:
-    """Writes the files from which transformers' AutoTokenizer and `read_backend` give the same ids."""
+def write_backend(backend: Backend, directory: Path, positions: int | None = None) -> None:
+    """Writes the files from which transformers' AutoTokenizer and `read_backend` give the same ids.
+
+    `positions` are those of the model, its longest text unless the files that were read name another.
+    """
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
-    settings = _settings(backend)
+    settings = _settings(backend) | {"model_max_length": backend.named or positions or backend.positions}
     if isinstance(backend.model, Japanese):
         backend.model.theirs.save_pretrained(directory)
         settings = json.loads((directory / CONFIG).read_bytes()) | settings
@@ -197,7 +199,6 @@ def _settings(backend: Backend) -> dict[str, Any]:
     # Without names, which segment ids a model gets depends on the class and on transformers' version.
     names = [IDS, TYPES, MASK] if has_types(backend.facts.pair) else [IDS, MASK]
     settings: dict[str, Any] = {
-        "model_max_length": backend.positions,
         "model_input_names": names,
         "tokenizer_class": backend.written_class,
         **backend.special,

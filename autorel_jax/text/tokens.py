@@ -18,7 +18,7 @@ from autorel_jax.families.bert import BERT
 from autorel_jax.families.family import BPE, WORD_PIECE, Family, Template
 from autorel_jax.text.batches import Encoded
 from autorel_jax.text.characters import Span, bert_words, other_words, owners, without_space
-from autorel_jax.text.layout import lay, room
+from autorel_jax.text.layout import lay, pieces_kept, room, which_kept
 from autorel_jax.text.long import KEPT, LONG, Stretch, stretch, word_end
 from autorel_jax.text.settings import LEFT, RIGHT
 from autorel_jax.text.tokenizer import Backend, read_backend, write_backend
@@ -146,8 +146,8 @@ class Tokenizer:
             for segments in zip(*parts, strict=True):
                 lengths = [len(encoding.ids) + read.more for read, encoding in segments]
                 kept = [
-                    encoding.ids[_range(len(encoding.ids), count, self.truncation_side)]
-                    for (_, encoding), count in zip(segments, _kept(lengths, pieces), strict=True)
+                    encoding.ids[which_kept(len(encoding.ids), count, self.truncation_side == LEFT)]
+                    for (_, encoding), count in zip(segments, pieces_kept(lengths, pieces), strict=True)
                 ]
                 laid = lay(template, kept, self._special_ids)
                 rows.append(np.array([number for part, _, _ in laid for number in part], np.int32))
@@ -183,9 +183,16 @@ class Tokenizer:
             "this is not the vocabulary that it was trained with",
         )
 
-    def save(self, directory: Path) -> None:
-        """Writes tokenizer.json, tokenizer_config.json and vocab.txt, for transformers and load_tokenizer."""
-        write_backend(self._backend, directory)
+    def longest(self, positions: int) -> int:
+        """How many tokens of a text are read where nobody says, by a model of so many positions."""
+        return min(positions, self._backend.named or positions)
+
+    def save(self, directory: Path, positions: int | None = None) -> None:
+        """Writes tokenizer.json, tokenizer_config.json and vocab.txt, for transformers and load_tokenizer.
+
+        `positions` are those of the model that it is written beside.
+        """
+        write_backend(self._backend, directory, positions)
 
     def _template(self, columns: Sequence[Any]) -> Template:
         return self.facts.single if len(columns) == 1 else self.facts.pair
@@ -225,7 +232,7 @@ class Tokenizer:
 
     def _row(self, segments: Sequence["_Segment"], room: int, template: Template) -> Tokens:
         lengths = [len(segment.ids) + segment.more for segment in segments]
-        kept = _kept(lengths, room)
+        kept = pieces_kept(lengths, room)
         ids, types, index, spans, words, word_spans, word_segments = [], [], [], [], [], [], []
         for part, segment, text in lay(template, self._cut(segments, kept), self._special_segments):
             first = len(words)
@@ -246,14 +253,21 @@ class Tokenizer:
             word_segments=tuple(word_segments),
             spans=tuple(spans),
             truncated=sum(lengths) - sum(kept),
-            warnings=_warnings(segments) if 0 in lengths else (),
+            warnings=(*_warnings(segments), *((self._skipped,) if self.facts.numbered and self.pad_id in ids else ())),
             splitter=" and ".join(dict.fromkeys(segment.splitter for segment in segments)),
             truncation_side=self.truncation_side,
         )
 
+    @property
+    def _skipped(self) -> str:
+        return (
+            f"The text holds {self._pieces[self.pad_id]}, which transformers skips when it numbers positions; here it "
+            "counts like any other token, so that the numbers are not those of transformers. Take it out of the text."
+        )
+
     def _cut(self, segments: Sequence["_Segment"], kept: Sequence[int]) -> list["_Segment"]:
         return [
-            _cut(segment, _range(len(segment.ids), count, self.truncation_side))
+            _cut(segment, which_kept(len(segment.ids), count, self.truncation_side == LEFT))
             for segment, count in zip(segments, kept, strict=True)
         ]
 
@@ -343,24 +357,6 @@ def _restored(segment: _Segment, text: str, read: Stretch) -> _Segment:
         word_spans=spans,
         more=read.more,
     )
-
-
-def _kept(lengths: Sequence[int], room: int) -> list[int]:
-    """How many pieces of each text stay: the longer gives first ("longest_first" of the tokenizers library).
-
-    With both longer than half of an odd room, the longer keeps one more, the second if they are equal.
-    """
-    if len(lengths) == 1:
-        return [min(lengths[0], room)]
-    if sum(lengths) <= room:
-        return list(lengths)
-    short = min(*lengths, room // 2)
-    return [room - short, short] if lengths[0] > lengths[1] else [short, room - short]
-
-
-def _range(length: int, kept: int, side: str) -> slice:
-    """Which of so many pieces stay where `side` of the text is cut."""
-    return slice(length - kept, length) if side == LEFT else slice(kept)
 
 
 def _cut(segment: _Segment, pieces: slice) -> _Segment:

@@ -32,19 +32,20 @@ PAIRS = {  # the end of a name -> which factor of which kind of layer
     ".lora_embedding_A": ("A", True),
     ".lora_embedding_B": ("B", True),
 }
-REFUSED = (  # keys whose values change how the tensors are used, and must be absent, false or empty
-    "use_dora",
-    "fan_in_fan_out",
-    "lora_bias",
-    "layer_replication",
-    "use_qalora",
-    "use_bdlora",
-    "alora_invocation_tokens",
-    "trainable_token_indices",
-    "target_parameters",
-    "megatron_config",
+# Keys that are read or change no number; any other one must be absent, false or empty.
+ACCEPTED = (
+    *("base_model_name_or_path", "revision", "peft_type", "init_lora_weights"),
+    *("lora_alpha", "alpha_pattern", "use_rslora"),
+    # which parameters were trained: the tensors say it
+    *("r", "rank_pattern", "target_modules", "exclude_modules", "layers_to_transform", "layers_pattern", "bias"),
+    *("modules_to_save", "ensure_weight_tying"),
+    # of training
+    *("lora_dropout", "inference_mode", "runtime_config", "task_type"),
+    *("loftq_config", "eva_config", "corda_config", "lora_ga_config"),  # init_lora_weights says whether they count
+    *("qalora_group_size", "megatron_core"),  # of use_qalora and megatron_config
+    *("auto_mapping", "peft_version"),  # who wrote the file
 )
-PLAIN_STARTS = (None, True, False, "gaussian", "eva", "orthogonal", "lora_ga")  # that leave the base as it is
+PLAIN_STARTS = (None, True, False, "gaussian", "eva", "orthogonal")  # that leave the base as it is
 
 
 def settings(folder: Path) -> dict[str, Any] | None:
@@ -57,12 +58,14 @@ def settings(folder: Path) -> dict[str, Any] | None:
         raise InputError(f"{path} names no base model; {MERGE}.")
     if raw.get("peft_type") != "LORA":
         raise InputError(f"{path}: peft_type={raw.get('peft_type')!r} is not supported; accepted: 'LORA'. {MERGE}.")
-    for key in REFUSED:
-        if raw.get(key):
+    for key in raw:
+        if raw[key] and key not in ACCEPTED:
             raise InputError(f"{path}: {key}={one_line(raw[key])} is not supported; {MERGE}.")
     if raw.get("init_lora_weights") not in PLAIN_STARTS:
         start = raw["init_lora_weights"]
         raise InputError(f"{path}: init_lora_weights={one_line(start)} changed the base's own weights; {MERGE}.")
+    if not isinstance(raw.get("revision"), str | None):
+        raise InputError(f"{path}: revision={one_line(raw['revision'])}: expected a branch, a tag or a commit.")
     return raw
 
 

@@ -4,6 +4,7 @@ Used by the library's `load` and by the commands.
 """
 
 import dataclasses
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -149,11 +150,16 @@ def locate_any(path: Path, config: Path | None) -> Source | None:
     raw = adapter.settings(path) if path.is_dir() and not is_whole else None
     if raw is None:
         return locate(path, config)
-    base = raw["base_model_name_or_path"]
-    beside = path / base
+    base, revision = raw["base_model_name_or_path"], raw.get("revision")
+    place = str(path / base) if (path / base).is_dir() else base
+    if revision and os.path.exists(os.path.expanduser(place)):
+        raise InputError(
+            f"{path} is a LoRA adapter of {base} at revision {revision!r}, but {place} is a local path, of which no "
+            f"revision is known; if it is the right one, remove revision from {adapter.CONFIG}."
+        )
     own = path / "config.json"
     try:
-        found, _ = find(str(beside if beside.is_dir() else base), config or (own if own.is_file() else None), None)
+        found, _ = find(place, config or (own if own.is_file() else None), revision)
     except InputError as error:
         raise InputError(
             f"{path} is a LoRA adapter of {base}, which is not at hand ({one_line(error)}); put it there, or "

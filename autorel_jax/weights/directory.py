@@ -58,7 +58,7 @@ def write(
         (new / "config.json").write_text(f"{text}\n", encoding="utf-8")
         _write_weights(new / "model.safetensors", config, params, dtype)
         if tokenizer is not None:
-            tokenizer.save(new)
+            tokenizer.save(new, config.longest_text)
         for name, text in (files or {}).items():
             (new / name).write_text(text, encoding="utf-8")
 
