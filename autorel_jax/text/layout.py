@@ -2,7 +2,8 @@
 
 The order is a fact of the family, a Template. `lay` is the one function that puts it into effect: for token ids, for
 tokens with their words, and for the template in tokenizer.json; `room` and `around` say how much of it is special
-tokens, `pieces_kept` and `which_kept` what of a long text is read. Used by tokens.py, tokenizer.py, windows.py and explaining/.
+tokens, `pieces_kept` and `which_kept` what of a long text is read. Used by tokens.py, tokenizer.py, windows.py and
+explaining/.
 """
 
 from collections.abc import Mapping, Sequence

@@ -165,7 +165,7 @@ class Tokenizer:
         Raises:
           InputError: a token id lies beyond the table, or `pad` is not the tokenizer's.
         """
-        if pad not in (None, self.pad_id):
+        if pad is not None and pad != self.pad_id:
             raise InputError(
                 f"the tokenizer pads with the id {self.pad_id}, but the model's positions stand still at the id {pad} "
                 "(pad_token_id in config.json), which texts may hold; give the vocabulary that the model was trained "
