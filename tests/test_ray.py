@@ -344,7 +344,7 @@ def test_engines_that_there_are_not(explainer, tmp_path, options, said):
             "--engine and --workers are for an --output that is a file",
         ),
         (("in.txt", "--output", "a.jsonl", "--devices", "2"), "--device and --devices are for the engine local"),
-        (("-", "--output", "a.jsonl"), "Standard input cannot be divided among workers; give files"),
+        (("-", "--output", "a.jsonl"), "Standard input and pipes cannot be divided among workers; give files"),
         (("in.txt", "--output", "a.jsonl"), "The engine ray needs Ray Data (import of ray halted; None in sys.modules"),
     ],
 )
