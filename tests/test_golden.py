@@ -97,7 +97,7 @@ def test_bert_lrp(name, seed):
     assert relative_error(found, expected) <= GOLDEN_BERT_LRP
 
 
-def jacobian_among_all(table, query, key, value, mask, drop=None, stabilizer=1e-7):
+def jacobian_among_all(table, query, key, value, mask, drop=None, scores=None, stabilizer=1e-7):
     """The original's sums over outputs, padding among them."""
     return bert_lrp.jacobian_among(query, key, value, mask, np.ones(mask.shape), stabilizer)
 
