@@ -210,6 +210,7 @@ def test_a_text_alone_through_a_convolution():
     assert relative_error(together.relevance[1:2], alone.relevance) <= BATCH
 
 
+@pytest.mark.slow  # compiles many programs
 def test_dropout_and_rematerialisation_with_a_convolution():
     config = dataclasses.replace(tiny(**CONVOLVED["3"]), hidden_dropout_prob=0.5)
     params = random_params(config, scale=0.3)

@@ -98,9 +98,9 @@ def test_words_are_split_as_it_was_exported(file, monkeypatch):
     assert "split_words='lines': accepted: auto, whitespace" in refusal(program.explain, ["a film"])
 
 
-def test_flags_of_words_reach_the_file(monkeypatch, tmp_path):
+def test_flags_of_words_reach_the_file(classifier, monkeypatch, tmp_path):
     made = []
-    monkeypatch.setattr("autorel_jax.cli.export.loaded", lambda args: None)
+    monkeypatch.setattr("autorel_jax.cli.export.loaded", lambda args: classifier)
     monkeypatch.setattr("autorel_jax.export.write.export", lambda classifier, path, config: made.append(config))
     with pytest.raises(FileNotFoundError):  # what it says of the file
         command(["any", str(tmp_path / "a.zip"), "--split-words", "whitespace", "--split-punctuation"], "x")

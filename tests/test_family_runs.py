@@ -26,9 +26,12 @@ from autorel_jax.report.ledger import ledger_of
 from autorel_jax.weights import fingerprint, read, write
 
 TEXTS = ["a good film 😀", "it 's not terrible, but far from good", "naïve"]
-each = pytest.mark.parametrize("model_type", FAMILIES)
 ARCHITECTURES = [model_type for model_type in FAMILIES if model_type not in ("xlm-roberta", "camembert")]  # as RoBERTa
 architectures = pytest.mark.parametrize("model_type", ARCHITECTURES)
+each = pytest.mark.parametrize(
+    "model_type",
+    [*ARCHITECTURES, *(pytest.param(name, marks=pytest.mark.slow) for name in ("xlm-roberta", "camembert"))],
+)
 SOME = ("attnlrp", "bert_lrp")  # each is a program to compile, which takes seconds
 QUICK_COMPOSITES = [name if name in SOME else pytest.param(name, marks=pytest.mark.slow) for name in COMPOSITES]
 OTHERS = [name for name, method in METHODS.items() if not isinstance(method, Composite)]

@@ -304,6 +304,7 @@ def test_one_epsilon_under_either_name():
     assert parse_config({**RAW, "layer_norm_eps": 1e-5}).layer_norm_eps == 1e-5
 
 
+@pytest.mark.slow  # compiles many programs
 def test_dropout_where_each_rate_belongs():
     """Zero everywhere but in one place: that place alone drops out."""
     names = ("embedding_dropout", "attention_dropout", "mlp_dropout", "classifier_dropout")
