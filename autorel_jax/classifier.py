@@ -165,7 +165,7 @@ class Classifier:
           InputError: there is no such label; the message lists those there are.
         """
         labels, of_data_set = self.config.labels, label_ids.is_class(label)
-        with contextlib.suppress(InputError):  # what is no label at all is not known either
+        with contextlib.suppress(InputError):  # a value that cannot be a label is an unknown one
             if of_data_set:
                 number = label_ids.class_number(label, labels)
             else:

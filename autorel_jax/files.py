@@ -60,7 +60,7 @@ def reason(error: Exception) -> str:
 
 
 def read_settings(path: Path) -> bytes:
-    """The bytes of a file of settings; a pipe, a device or a file of any size is none.
+    """The bytes of a file of settings; a pipe, a device or a file above 64 MiB is refused.
 
     Raises:
       OSError: it cannot be read, or is no such file.

@@ -1,6 +1,6 @@
-"""Configs of popular checkpoints, key for key as their repositories have them, with sizes that a test can hold.
+"""Configs of popular checkpoints, with the keys that such repositories have and sizes that a test can hold.
 
-What a key is for is in its model's documentation; here it matters that each of them is met. Weights are random.
+They are written by hand, not downloaded: a repository's own file may hold other keys. Weights are random.
 """
 
 import json

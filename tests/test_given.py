@@ -37,6 +37,12 @@ def test_lists_of_two_strings_are_not_pairs_without_a_word(classifier):
     assert [(one.text, one.text_pair) for one in found] == [("New York", "is"), ("a", "b")]
 
 
+@pytest.mark.parametrize("options", [{}, {"target": "predicted"}, {"contrast": ("positive", "negative")}])
+def test_labels_that_would_not_be_used_are_refused(classifier, options):
+    said = refusal(ar.explain, classifier, ["good"], labels=["positive"], **options)
+    assert said == "labels are for target='given'; give that too, or leave them out."
+
+
 def test_given_words_stay_words(classifier):
     (found,) = ar.explain(classifier, [("good", "film")])
     assert (found.words, found.text_pair) == (("[CLS]", "good", "film", "[SEP]"), None)

@@ -286,7 +286,7 @@ def call(capsys, *arguments):
     ("arguments", "said"),
     [
         (("news.json", "--text-column", "headline"), "news.json does not exist"),
-        (("good", "--text-column", "headline"), "--text-column is for files, but 'good' is none that exists"),
+        (("good", "--text-column", "headline"), "--text-column is for files, but 'good' is not one that exists"),
         (("a good film", "--label-column", "x"), "--label-column is for files"),
         (("a good film", "--delimiter", ";"), "--delimiter is for files"),
         (("a good film", "--keep-columns", "x"), "--keep-columns is for files"),

@@ -246,7 +246,7 @@ FAULTY = [
         "in.dat",
         "a,good\n",
         {},
-        "in.dat: the suffix is none of .tsv, .csv, .jsonl, .ndjson, .json, .parquet; set .* labelled",
+        "in.dat: the suffix is not one of .tsv, .csv, .jsonl, .ndjson, .json, .parquet; set .* labelled",
     ),
     ("in.csv", "a,good\n", {"format": "CSV"}, "format='CSV' is unknown; accepted: tsv, tsv_quoted"),
 ]

@@ -142,6 +142,12 @@ def test_names_of_labels(folder):
         split = read_split(TaskConfig(**vars(task) | {"id": "idx"}), "train", folder)
         assert split.labels.tolist() == [row % 2 ^ flip for row in split.ids]
     fails(r"films has 2 labels \(bad, good\), but the task 3; leave out", with_fields(labels=("a", "b", "c")), folder)
+    in_capitals = with_fields(id="idx", labels=("Good", "BAD"))  # by name all the same, not by order
+    split = read_split(in_capitals, "train", folder)
+    assert split.labels.tolist() == [1 - row % 2 for row in split.ids]
+    split = read_split(with_fields(id="idx", labels=("dull", "fun")), "train", folder)  # other names: by order
+    assert split.labels.tolist() == [row % 2 for row in split.ids]
+    fails(r"films has the labels bad, good, of which the task names some", with_fields(labels=("Good", "dull")), folder)
 
 
 def test_faulty_rows_and_names(folder):

@@ -67,6 +67,47 @@ def test_segment_ids_are_those_of_the_files(tmp_path, config, types):
     assert again.fingerprint == tokenizer.fingerprint
 
 
+def changed(path, change):
+    """The directory with another tokenizer.json."""
+    file = path / "tokenizer.json"
+    raw = json.loads(file.read_text("utf-8"))
+    change(raw)
+    file.write_text(json.dumps(raw), "utf-8")
+    return path
+
+
+PIPELINES = {
+    "shorter words": lambda raw: raw["model"].update(max_input_chars_per_word=4),
+    "whitespace": lambda raw: raw.update(pre_tokenizer={"type": "Whitespace"}),
+    "lowercase": lambda raw: raw.update(normalizer={"type": "Lowercase"}),
+}
+
+
+@pytest.mark.parametrize("pipeline", PIPELINES)
+def test_a_pipeline_that_is_not_the_classs_is_told_and_written_as_it_is(tmp_path, pipeline):
+    path = changed(bert(tmp_path / "in", {"do_lower_case": True}), PIPELINES[pipeline])
+    tokenizer = load_tokenizer(path)
+    assert [warning for warning in tokenizer.warnings if "splits text in another way than BertTokenizer" in warning]
+    tokenizer.save(tmp_path / "out")
+    again = load_tokenizer(tmp_path / "out")
+    assert again.warnings == ()
+    assert json.loads((tmp_path / "out" / "tokenizer_config.json").read_text())["tokenizer_class"] == AS_IS
+    for text in TEXTS:
+        assert one(again, text).ids.tolist() == one(tokenizer, text).ids.tolist()
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize("pipeline", PIPELINES)
+def test_transformers_reads_what_is_written_of_it(tmp_path, pipeline):
+    transformers = pytest.importorskip("transformers")
+    tokenizer = load_tokenizer(changed(bert(tmp_path / "in", {"do_lower_case": True}), PIPELINES[pipeline]))
+    tokenizer.save(tmp_path / "out")
+    (tmp_path / "out" / "config.json").write_text('{"model_type": "bert"}')
+    theirs = transformers.AutoTokenizer.from_pretrained(tmp_path / "out")
+    for text in TEXTS:
+        assert theirs(text)["input_ids"] == one(tokenizer, text).ids.tolist()
+
+
 def test_silence_of_a_generic_class_is_told(tmp_path):
     (warning,) = load_tokenizer(bert(tmp_path, {"tokenizer_class": AS_IS})).warnings
     assert "no model_input_names: the segment ids of pairs are 0, as in transformers 5" in warning

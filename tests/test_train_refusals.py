@@ -150,7 +150,7 @@ FILES = [
     ({}, {"label": "stars"}, "stars"),
     ({}, {"train": "more.csv"}, "more.csv does not exist: the train data of tiny"),
     ({}, {"dev": "more.csv"}, "more.csv does not exist: the dev data of tiny"),
-    ({}, {"train": "task.toml"}, "the suffix is none of .tsv, .csv, .jsonl, .ndjson, .json, .parquet"),
+    ({}, {"train": "task.toml"}, "the suffix is not one of .tsv, .csv, .jsonl, .ndjson, .json, .parquet"),
     ({}, {"problem": "ranking"}, "problem='ranking' is unknown"),
     ({}, {"problem": "regression", "labels": []}, "the label 'negative' is not a finite number"),
     ({}, {"dev_fraction": 0.5}, "has dev and dev_fraction; give one of them"),

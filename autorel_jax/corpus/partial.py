@@ -136,7 +136,7 @@ class Partial:
         return {number: (one["rows"], len(one["rejected"])) for number, one in records.items() if one is not None}
 
     def numbers(self) -> list[int]:
-        """Of the parts that have a record, also one that is of no use."""
+        """Of the parts that have a record, readable or not."""
         return sorted(int(path.stem) for path in self.folder.glob("*.json") if NUMBER.fullmatch(path.stem))
 
     def known(self, number: int, check: bool) -> dict[str, Any] | None:

@@ -28,7 +28,7 @@ def save(explanations: Sequence[Explanation], path: str | Path, level: str = "wo
       level: "word" or "token", of .csv and .html; the others hold both.
 
     Raises:
-      InputError: there are none, the suffix is unknown, or the file cannot be written.
+      InputError: the list is empty, the suffix is unknown, or the file cannot be written.
     """
     path = Path(path)
     suffix = path.suffix.lower()

@@ -55,7 +55,7 @@ def label_number(value: Any, known: dict[str, int], where: str) -> int | None:
       where: what the label is of, for messages.
 
     Raises:
-      InputError: it is no label: null, NaN, empty, a dict.
+      InputError: it cannot be a label: null, NaN, empty, a dict.
     """
     value = value.item() if isinstance(value, np.generic) else value
     spelt = spellings(value, where)
@@ -73,7 +73,7 @@ def is_class(label: Any) -> bool:
 
 
 def class_number(label: tuple[str, str], names: Sequence[str]) -> int | None:
-    """The number of a data set's class among a model's labels, None where it is none of them for sure.
+    """The number of a data set's class among a model's labels, None where that is not certain.
 
     Data sets and models order the same classes differently, so an id means the same only where no name tells.
 
@@ -125,14 +125,14 @@ def spellings(value: Any, where: str) -> tuple[str, ...]:
 
 
 def described(value: Any) -> str:
-    """For messages: what a label is that is none."""
+    """For messages: why a value cannot be a label."""
     if value is None or isinstance(value, float):
         return f"the label is {'null' if value is None else value}"
     return "the label is empty" if isinstance(value, str) else f"{one_line(value)} is no label"
 
 
 def whole(text: str) -> str | None:
-    """The whole number that a string is, 3 for 3.0 too, in its plain spelling; None: it is none."""
+    """The whole number that a string is, 3 for 3.0 too, in its plain spelling; None for any other string."""
     # Python's own reading would make one label of different ones: 12_3 and 1_23, 1e2 and 100.
     match = re.fullmatch(r"([+-]?\d+)(\.0*)?", text.strip(), re.ASCII)
     with contextlib.suppress(ValueError):  # beyond 4,300 digits

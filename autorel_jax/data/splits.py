@@ -148,7 +148,8 @@ def kind(task: TaskConfig, path: Path) -> str:
     if task.format:
         raise InputError(f"[task] format={task.format!r} is unknown; accepted: {', '.join(TABLE_FORMATS)}.")
     raise InputError(
-        f"{path}: the suffix is none of {', '.join(SUFFIXES)}; set [task] format to one of {', '.join(TABLE_FORMATS)}."
+        f"{path}: the suffix is not one of {', '.join(SUFFIXES)}; set [task] format to one of "
+        f"{', '.join(TABLE_FORMATS)}."
     )
 
 

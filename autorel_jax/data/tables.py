@@ -201,7 +201,7 @@ def reader_of(kind: str, delimiter: str | None) -> Callable[..., Iterator[Record
     """The reader of one of TEXT_FORMATS (or of text), with another delimiter than its own where one is given.
 
     Raises:
-      InputError: the format has no delimiter, or that is none.
+      InputError: the format has no delimiter, or it is not one character.
     """
     if delimiter is None:
         return TEXT_FORMATS[kind]

@@ -116,8 +116,18 @@ def class_names(feature: Any) -> tuple[str, ...]:
 def _names_to_use(task: TaskConfig, names: tuple[str, ...]) -> tuple[str, ...]:
     if task.problem == REGRESSION or not names or not task.labels:
         return ()
-    if set(names) <= set(task.values or task.labels):
+    wanted = task.values or task.labels
+    if set(names) <= set(wanted):
         return names
+    spelt = {label.strip().casefold(): label for label in wanted}
+    alike = [spelt.get(name.strip().casefold()) for name in names]
+    if None not in alike and len({*alike}) == len(names):
+        return tuple(alike)
+    if any(alike):  # by their order some would be another label
+        raise InputError(
+            f"{task.tfds} has the labels {one_line(', '.join(names))}, of which the task names some and others "
+            "differently; give [task] labels its names, or leave it out to use them."
+        )
     if len(names) != len(task.labels):
         raise InputError(
             f"{task.tfds} has {len(names)} labels ({one_line(', '.join(names))}), but the task {len(task.labels)}; "

@@ -61,6 +61,8 @@ def explain(
     columns = columns_of(texts, pairs, labels)
     target = target_of(options.get("target"), contrast, len(columns["texts"]))
     options |= {} if target is None else {"target": target}
+    if labels is not None and options.get("target") != targets.GIVEN:
+        raise InputError(f"labels are for target={targets.GIVEN!r}; give that too, or leave them out.")
     count = len(columns["texts"])
     numbered = enumerate(zip(*(column or [None] * count for column in columns.values()), strict=True), start=1)
     rows = [Row(number, *row) for number, row in numbered]

@@ -25,7 +25,7 @@ def columns_of(texts: Any, pairs: Any, labels: Any) -> Columns:
     no list of words has one. Lists may also be meant as given words, so of them it is said.
 
     Raises:
-      InputError: what is no text, with its place; lists of different lengths.
+      InputError: a value that is not a text, with its place; lists of different lengths.
     """
     if texts is None:
         raise InputError("texts is None; expected a string or a list of texts.")
@@ -77,7 +77,7 @@ def paired(columns: Columns) -> Columns:
         if isinstance(text, str) or len(text) != 2:
             first = next(i for i, one in enumerate(texts) if looks_paired(one))
             raise InputError(
-                f"texts[{first}] looks like a pair of texts, but texts[{place}] is none; give the second texts as "
+                f"texts[{first}] looks like a pair of texts, but texts[{place}] does not; give the second texts as "
                 "pairs=[…], one for each text."
             )
     if not all(isinstance(text, tuple) for text in texts):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from autorel_jax.errors import InputError
+from autorel_jax.families.family import BPE, WORD_PIECE
 from autorel_jax.text.classes import BERT_SETTINGS
 from autorel_jax.text.settings import CONFIG, Settings
 
@@ -17,6 +18,18 @@ LOWER, ACCENTS, IDEOGRAPHS = BERT_SETTINGS  # the keys
 def is_bert(model: Any) -> bool:
     """Whether the normalizer is BERT's, whose casing can be set."""
     return type(model.normalizer).__name__ == "BertNormalizer"
+
+
+def is_rebuilt(model: Any, kind: str) -> bool:
+    """Whether the class, which transformers 5 builds anew from the vocabulary, splits text as the file's pipeline does.
+
+    Of WordPiece and byte-level BPE; that of Unigram is compared setting by setting in agreement.py.
+    """
+    parts = type(model.normalizer).__name__, type(model.pre_tokenizer).__name__
+    if kind == WORD_PIECE:
+        own = model.model.max_input_chars_per_word, model.model.continuing_subword_prefix
+        return parts == ("BertNormalizer", "BertPreTokenizer") and own == (100, "##")
+    return kind != BPE or parts == ("NoneType", "ByteLevel")
 
 
 def lowers(model: Any) -> bool:

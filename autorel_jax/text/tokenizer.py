@@ -98,7 +98,8 @@ def _from_files(path: Path, cased: bool | None, family: Family, settings: Settin
     if facts.kind != WORD_PIECE:
         model.post_processor = None  # it changes spans; the special tokens are laid by layout.py
     # A class of a family's own would replace what the file says by what it takes for its own.
-    written = known.name if known and not as_is and normalizing.is_bert(model) else GENERIC[0]
+    rebuilt = known and normalizing.is_bert(model) and normalizing.is_rebuilt(model, known.kind)
+    written = known.name if rebuilt and not as_is else GENERIC[0]
     positions = settings.positions or facts.longest
     return Backend(model, facts, special, cased, why, positions, written, side, (*warnings, *more))
 
@@ -126,10 +127,15 @@ def _settle(
         model.pre_tokenizer.add_prefix_space = bool(said)
         if held and said is None:
             more = (f"{CONFIG} does not say add_prefix_space: it is false, as in transformers; {JSON} has true",)
+    if not normalizing.is_rebuilt(model, known.kind):
+        more += (
+            f"{source.name} splits text in another way than {known.name}: it counts as it is; transformers 5 builds "
+            "the class anew and gives other tokens",
+        )
     if known.kind == WORD_PIECE:
         model.model.unk_token = special["unk_token"]
     if normalizing.is_bert(model):
-        return normalizing.silent(model.normalizer, source, settings)
+        return (*more, *normalizing.silent(model.normalizer, source, settings))
     return (*more, *agreement.check_pipeline(model, source, settings, known))
 
 

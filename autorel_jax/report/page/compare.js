@@ -84,27 +84,7 @@ function viewCompare() {
         state.change,
         (to) => reset({ change: to }),
       ),
-      state.change === "words" &&
-        choice(
-          "Count",
-          [
-            [1, "words"],
-            [2, "2-grams"],
-            [3, "3-grams"],
-          ],
-          state.n,
-          (n) => reset({ n }),
-        ),
-      state.change === "words" &&
-        input("Find", "search", state.find, (find) => reset({ find }), { id: "search", placeholder: "part of a word" }),
-      state.change === "words" &&
-        input(
-          "In at least",
-          "number",
-          least(),
-          (number) => reset({ least: Math.max(0, Math.floor(Number(number)) || 0) }),
-          { min: 1, class: "narrow" },
-        ),
+      state.change === "words" && [lengthChoice(reset), wordFilters(reset)],
     ),
     h(
       "p",

@@ -21,18 +21,31 @@ function controlsOfWords(pulling) {
         state.kind,
         (kind) => reset({ kind, sort: "", up: false }),
       ),
-    choice(
-      "Count",
-      [
-        [1, "words"],
-        [2, "2-grams"],
-        [3, "3-grams"],
-      ],
-      state.n,
-      (n) => reset({ n }),
-    ),
+    lengthChoice(reset),
     !pulling && targetChoice("target"),
     methodChoice(),
+    wordFilters(reset),
+    h("span", {}, "texts"),
+  );
+}
+
+/** The switch of what is counted. */
+function lengthChoice(reset) {
+  return choice(
+    "Count",
+    [
+      [1, "words"],
+      [2, "2-grams"],
+      [3, "3-grams"],
+    ],
+    state.n,
+    (n) => reset({ n }),
+  );
+}
+
+/** Which words a table lists. */
+function wordFilters(reset) {
+  return [
     input("Find", "search", state.find, (find) => reset({ find }), { id: "search", placeholder: "part of a word" }),
     input(
       "In at least",
@@ -41,8 +54,7 @@ function controlsOfWords(pulling) {
       (number) => reset({ least: Math.max(0, Math.floor(Number(number)) || 0) }),
       { min: 1, class: "narrow" },
     ),
-    h("span", {}, "texts"),
-  );
+  ];
 }
 
 /** A switch of what is explained, where there are several targets; `more` are further options. */
