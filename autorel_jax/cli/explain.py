@@ -99,8 +99,8 @@ def input_corpus(args: argparse.Namespace) -> Corpus:
         given = next((name for name in OF_SOURCES if getattr(args, name)), None)
         if given:
             raise InputError(
-                f"--{given.replace('_', '-')} is for files, but {one_line(args.texts[0], 60)!r} is not one that exists; "
-                "a text on the command line has no columns."
+                f"--{given.replace('_', '-')} is for files, but {one_line(args.texts[0], 60)!r} is not one that exists"
+                "; a text on the command line has no columns."
             )
         return of_texts(text_rows(args.texts, args.pair))
     if len(sources) < len(args.texts) or args.pair:
