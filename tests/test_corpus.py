@@ -176,13 +176,14 @@ def test_every_target_has_its_row(classifier, source, tmp_path):
     ]
 
 
-def test_a_row_without_its_label_is_left_out(classifier, tmp_path):
+@pytest.mark.parametrize("prefix", ["", "log_probability:"])
+def test_a_row_without_its_label_is_left_out(classifier, tmp_path, prefix):
     (tmp_path / "in.tsv").write_text("text\tlabel\ngood\tpositive\nbad\thappy\nbad\t0\n")
-    explainer = Explainer(classifier, ar.ExplainConfig(target="given"))
+    explainer = Explainer(classifier, ar.ExplainConfig(target=f"{prefix}given"))
     corpus = open_corpus([str(tmp_path / "in.tsv")], Columns(label="label"))
     summary = explain_corpus(explainer, corpus, tmp_path / "out.jsonl")
     assert (summary.rows, summary.rejected) == (2, 1)
-    assert [row["target"] for row in read_lines(tmp_path / "out.jsonl")] == ["positive", "negative"]
+    assert [row["target"] for row in read_lines(tmp_path / "out.jsonl")] == [f"{prefix}positive", f"{prefix}negative"]
     assert "line 3: Text 2: Unknown label 'happy'" in summary.first
 
 

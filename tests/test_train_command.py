@@ -321,7 +321,7 @@ def test_the_originals_command_line(tmp_path):
         "--num_train_epochs 3 --seed 42 --eval_test --gradient_accumulation_steps 2 --warmup_proportion 0.2"
     )
     code, out, err = training.finished(training.start(*flags.split(), cwd=tmp_path))
-    assert (code, err) == (0, "autorel-train: --model_type is ignored: every model is a BERT\n")
+    assert (code, err) == (0, "autorel-train: --model_type is ignored: the model's config says it\n")
     assert "9 steps of 8 rows" in out
     assert load(tmp_path / "results/model").config.labels[0] == "very negative"
     saved = tomllib.loads((tmp_path / "results/config.toml").read_text())

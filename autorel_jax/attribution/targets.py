@@ -98,6 +98,11 @@ def resolve(
     return Targets(np.broadcast_to(weights, (rows, *weights.shape)), (names,) * rows)
 
 
+def reads_given(target: Target) -> bool:
+    """Whether the target needs each row's own label."""
+    return isinstance(target, str) and target in (GIVEN, LOG_PROBABILITY + GIVEN)
+
+
 def everywhere(score: Score, names: Sequence[str], rows: int) -> Targets:
     """Targets that are the scores themselves, one after the other, the same for every row."""
     weights = np.eye(len(names), dtype=np.float32)

@@ -61,7 +61,7 @@ def explain(
     columns = columns_of(texts, pairs, labels)
     target = target_of(options.get("target"), contrast, len(columns["texts"]))
     options |= {} if target is None else {"target": target}
-    if labels is not None and options.get("target") != targets.GIVEN:
+    if labels is not None and not targets.reads_given(options.get("target")):
         raise InputError(f"labels are for target={targets.GIVEN!r}; give that too, or leave them out.")
     count = len(columns["texts"])
     numbered = enumerate(zip(*(column or [None] * count for column in columns.values()), strict=True), start=1)

@@ -11,7 +11,7 @@ from autorel_jax.explaining.explainer import Explainer
 
 def usable(row: Row, explainer: Explainer) -> Row | Rejected:
     """The row itself, or Rejected where it lacks the label that is to be explained."""
-    if explainer.config.target == targets.GIVEN:
+    if targets.reads_given(explainer.config.target):
         try:
             targets.given_id(row.id, row.label, explainer.classifier.label_id)
         except ROW_FAULTS as error:

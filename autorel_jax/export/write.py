@@ -51,7 +51,7 @@ def export(
         flatbuffers is not installed.
     """
     config = config or ExplainConfig()
-    if config.target in (targets.GIVEN, targets.LOG_PROBABILITY + targets.GIVEN):
+    if targets.reads_given(config.target):
         raise InputError(f"target {config.target!r} differs from row to row; export another.")
     model = classifier.config
     goal = targets.resolve(config.target, model.labels, classifier.label_id, [(0, None)], model.problem)
