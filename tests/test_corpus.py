@@ -187,6 +187,14 @@ def test_a_row_without_its_label_is_left_out(classifier, tmp_path, prefix):
     assert "line 3: Text 2: Unknown label 'happy'" in summary.first
 
 
+def test_the_item_of_a_list_that_is_left_out_is_named(classifier, tmp_path):
+    (tmp_path / "in.json").write_text('[{"text": "good", "label": 0}, {"text": "bad", "label": "happy"}]')
+    explainer = Explainer(classifier, ar.ExplainConfig(target="given"))
+    corpus = open_corpus([str(tmp_path / "in.json")], Columns(label="label"))
+    summary = explain_corpus(explainer, corpus, tmp_path / "out.jsonl")
+    assert "in.json, item 2: Text 2: Unknown label 'happy'" in summary.first
+
+
 def test_several_files_tell_each_rows_file(explainer, tmp_path):
     for name in ("a", "b"):
         (tmp_path / f"{name}.txt").write_text("good\nbad\n")

@@ -50,7 +50,7 @@ def test_given_words_stay_words(classifier):
 
 def test_pairs_among_single_texts(classifier):
     said = refusal(ar.explain, classifier, ["good", PAIR])
-    assert said.startswith("texts[1] looks like a pair of texts, but texts[0] does not; give the second texts as pairs=")
+    assert said.startswith("texts[1] looks like a pair of texts, but texts[0] does not; give the second texts as")
 
 
 def test_a_given_word_with_spaces_is_warned_of(classifier):

@@ -116,12 +116,15 @@ def test_it_is_streamed(datasets, folder):
 
 
 def test_the_state_tells_another_version(datasets, folder):
-    first = open_corpus([f"hf:{folder}:sst"], COLUMNS, split="train").state
+    opened = open_corpus([f"hf:{folder}:sst"], COLUMNS, split="train")
+    opened.check_unchanged()
+    first = opened.state
     assert open_corpus([f"hf:{folder}:sst"], COLUMNS, split="train").state == json.loads(json.dumps(first))
     assert open_corpus([f"hf:{folder}:sst"], COLUMNS, split="validation").state != first
     path = next((folder / "sst").glob("train-*"))
     os.utime(path, (path.stat().st_atime, path.stat().st_mtime + 5))
     assert open_corpus([f"hf:{folder}:sst"], COLUMNS, split="train").state != first
+    assert "sst changed while it was read; begin anew" in refusal(opened.check_unchanged)
 
 
 @pytest.mark.parametrize(

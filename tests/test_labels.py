@@ -110,7 +110,12 @@ def test_multi_hot(rows):
 
 
 @pytest.mark.parametrize(
-    ("label", "message"), [(None, "is null; a row without"), (["a", "x"], "'x' is unknown"), ([""], "is empty")]
+    ("label", "message"),
+    [
+        (None, r"is null; every row needs one \(none of several labels: an empty list"),
+        (["a", "x"], "'x' is unknown"),
+        ([""], "is empty"),
+    ],
 )
 def test_faulty_multi_label(rows, label, message):
     with pytest.raises(InputError, match=f"in.jsonl, line 2: .*{message}"):
@@ -126,7 +131,15 @@ def test_regression(rows):
     assert labels.tolist() == [1, -2.5, 0.25, 1000]
 
 
-@pytest.mark.parametrize("label", [None, "", "good", "nan", float("nan"), "inf", float("-inf"), 1e39, True, [1]])
+@pytest.mark.parametrize(
+    ("label", "shown"), [(None, "null"), ("", "empty"), ("nan", "'nan'"), (float("nan"), "nan")], ids=repr
+)
+def test_missing_number(rows, label, shown):
+    with pytest.raises(InputError, match=f"in.jsonl, line 2: the label is {shown}; every row needs one. To leave such"):
+        read(rows(1, label), problem=REGRESSION)
+
+
+@pytest.mark.parametrize("label", ["good", "inf", float("-inf"), 1e39, True, [1]])
 def test_faulty_regression(rows, label):
     with pytest.raises(InputError, match=r"in.jsonl, line 2: the label .* is not a finite number"):
         read(rows(1, label), problem=REGRESSION)
@@ -207,7 +220,7 @@ def test_reading_wants_settled_labels(rows):
         (["a", None], {}, "line 2: the label is null"),
         (["a", ""], {}, "line 2: the label is empty"),
         ([1, float("nan")], {}, "line 2: the label is nan"),
-        (["a", "NaN"], {}, "line 2: the label is NaN"),
+        (["a", "NaN"], {}, "line 2: the label is 'NaN'"),
         (["1", "N/A", "2"], {}, "line 2: the label is N/A among numbers"),
         ([1, 0, "None"], {}, "line 3: the label is None among numbers"),
         ([["a"], [1, 0, 1]], {"problem": MULTI}, r"line 2: \[1, 0, 1\] may be .*; name the labels in labels"),

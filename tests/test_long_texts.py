@@ -32,7 +32,8 @@ WORDS = [
     "😀",
 ]
 WORDS += ["x", "-", "...", "\u200b", "\u00ad", "a" * 40, "Ab1" * 30, "é" * 25, "12345", "日本語" * 9]
-SPACES = [" ", "  ", "\n", "\t", "\r\n", "\u00a0", "\u3000", "\u2028", " \u0301"]
+WHOLE = 100_000  # tokens: more than a text has, as where windows read all of it
+SPACES = [" ", "  ", "\n", "\t", "\x0b", "\r\n", "\u00a0", "\u3000", "\u2028", " \u0301"]
 TEXT = st.lists(st.tuples(st.sampled_from(WORDS), st.sampled_from(["", *SPACES])), max_size=60).map(
     lambda parts: "".join(map("".join, parts))
 )
@@ -70,7 +71,8 @@ def same(found, expected):
 
 
 @settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
-@given(text=TEXT, pair=st.none() | TEXT, length=st.integers(5, 40), split=st.booleans())
+@given(text=TEXT, pair=st.none() | TEXT, length=st.integers(5, 40) | st.just(WHOLE), split=st.booleans())
+@example(text="don't [SEP] \u200b\x0b film" * 60, pair=None, length=WHOLE, split=True)
 @example(text="a" * 500, pair=None, length=8, split=False)
 @example(text="good " + "Ab1" * 200 + " film " * 30, pair=None, length=8, split=False)
 @example(text="film " * 40 + "x" * 700 + "!" + "film " * 40, pair="x" * 700, length=9, split=True)

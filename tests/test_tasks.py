@@ -213,7 +213,12 @@ FAULTY = [
         {},
         "row from line 5: the label 'fine' is unknown; accepted: 'bad', 'good', '0', '1'.$",
     ),
-    ("in.csv", "text,label\na,\n", {}, "line 2: the label is empty; every row needs one"),
+    (
+        "in.csv",
+        "text,label\na,\n",
+        {},
+        "line 2: the label is empty; every row needs one. To leave such rows out: --skip-unlabelled",
+    ),
     ("in.csv", "text,label\na,-1\n", {}, "label '-1' is unknown; .* A test set whose labels are withheld has -1"),
     (
         "in.csv",

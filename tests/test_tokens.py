@@ -437,7 +437,7 @@ def test_repeated_and_empty_lines(tmp_path):
         (b"\xef\xbb\xbf\n\n", "is empty"),
         (b"PK\x03\x04\x00\x00", "is binary, not a vocab.txt"),
         (b"[PAD]\n[UNK]\n\xff\xfe\n", "line 3: not UTF-8"),
-        (b"[UNK]\n[SEP]\n[MASK]\nfilm\n", r"lacks \[PAD\], \[CLS\], which BERT needs"),
+        (b"[UNK]\n[SEP]\n[MASK]\nfilm\n", r"lacks \[PAD\], \[CLS\], which BERT needs.*: pad_token, cls_token"),
         (b"just a text", "lacks"),
     ],
 )
@@ -459,7 +459,8 @@ def test_what_is_no_vocabulary(tmp_path, content, message):
         ("tokenizer_config.json", "{", "not readable as JSON"),
         ("tokenizer_config.json", "[]", "holds a JSON list"),
         ("tokenizer_config.json", '{"cls_token": 3}', "special token 3"),
-        ("tokenizer_config.json", '{"cls_token": "<s>"}', "lacks <s>"),
+        ("tokenizer_config.json", '{"cls_token": "<s>"}', r"lacks <s> \(cls_token in tokenizer_config.json\)"),
+        ("special_tokens_map.json", '{"sep_token": "</s>"}', r"lacks </s> \(sep_token in special_tokens_map.json\)"),
         ("tokenizer_config.json", '{"added_tokens_decoder": {"x": "y"}}', "malformed"),
         ("added_tokens.json", '{"<url>": 12345}', "'<url>' as id 12345"),
     ],

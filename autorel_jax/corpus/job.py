@@ -22,6 +22,7 @@ from autorel_jax.corpus.contents import Contents
 from autorel_jax.corpus.formats import FORMATS, SUFFIX
 from autorel_jax.corpus.partial import Partial, open_partial
 from autorel_jax.corpus.parts import Made, parts_here, parts_of_shard, parts_on_ray
+from autorel_jax.data.kinds import located
 from autorel_jax.data.row import Row
 from autorel_jax.data.sources import Corpus
 from autorel_jax.errors import InputError
@@ -210,7 +211,7 @@ def finish(
 
 def shown(record: Mapping[str, Any]) -> str:
     """A row that was left out, for a message."""
-    where = f"{record['file']}, line {record['line']}: " if record["file"] else ""
+    where = f"{located(record['file'], record['line'])}: " if record["file"] else ""
     return f"{where}{record['reason']}"
 
 

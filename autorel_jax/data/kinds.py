@@ -26,6 +26,12 @@ INSTEAD = {  # of files that are not read -> what to do
 }
 
 
+def located(file: str, number: int) -> str:
+    """A file or data set and the place of a row in it, for messages."""
+    kind = "text" if file == STDIN_NAME else BY_SUFFIX.get(suffix_of(file))
+    return f"{file}, {'item' if kind == 'json' else 'row' if kind in (None, 'parquet') else 'line'} {number}"
+
+
 def suffix_of(name: str | os.PathLike[str]) -> str:
     """The suffix of a file's name in small letters, of a compressed one the suffix before that."""
     path = Path(name)

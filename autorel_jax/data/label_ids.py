@@ -128,7 +128,9 @@ def described(value: Any) -> str:
     """For messages: why a value cannot be a label."""
     if value is None or isinstance(value, float):
         return f"the label is {'null' if value is None else value}"
-    return "the label is empty" if isinstance(value, str) else f"{one_line(value)} is no label"
+    if isinstance(value, str):
+        return f"the label is {value.strip()!r}" if value.strip() else "the label is empty"
+    return f"{one_line(value)} is no label"
 
 
 def whole(text: str) -> str | None:

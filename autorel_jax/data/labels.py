@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from autorel_jax.data.label_ids import NO, YES, described, known_labels, label_number
+from autorel_jax.data.label_ids import NO, YES, known_labels, label_number
 from autorel_jax.data.task import TaskConfig
 from autorel_jax.errors import LARGEST_FLOAT, InputError, one_line
 from autorel_jax.model.config import MULTI, REGRESSION
@@ -93,8 +93,6 @@ def several(value: Any, separator: str, where: str) -> list[Any]:
     """The labels of one multi-label row: a list, or a string in which `separator` stands between them."""
     if isinstance(value, str):
         return [part for part in value.split(separator) if part.strip()]
-    if value is None:
-        raise InputError(f"{where}: {described(value)}; a row without labels has an empty list or string.")
     return value if isinstance(value, list) else [value]
 
 

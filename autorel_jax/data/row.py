@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from autorel_jax.data.kinds import located
 from autorel_jax.errors import InputError, one_line
 from autorel_jax.foreign import lone_surrogate
 
@@ -48,7 +49,7 @@ class Rejected:
 
 def reject(row: Row, reason: str) -> Rejected:
     """A row that turned out to be of no use."""
-    where = f"{row.file}, line {row.line}" if row.file else f"Text {row.id}"
+    where = located(row.file, row.line) if row.file else f"Text {row.id}"
     return Rejected(row.file, row.line, reason, where)
 
 

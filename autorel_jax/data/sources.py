@@ -238,7 +238,14 @@ def hf_set(name: str, split: str, columns: Columns) -> Source:
     bare = name.removeprefix(HF)
     made = hf.builder(bare)  # once: on the hub it asks for what there is, and finds one version of it
     hf.check(made, bare, split, columns.wanted)
-    return Source(name, lambda: read_hf(made, bare, split, columns), [split, hf.state(made)])
+    local = os.path.isdir(bare.partition(":")[0])
+
+    def state() -> list[Any]:
+        return [split, hf.state(hf.builder(bare))]
+
+    # On the hub, all rows are of the commit that was found.
+    again = state if local else None
+    return Source(name, lambda: read_hf(made, bare, split, columns), [split, hf.state(made)], state_now=again)
 
 
 def data_set(name: str, split: str, folder: Path | None, columns: Columns) -> Source:

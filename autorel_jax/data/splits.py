@@ -16,6 +16,7 @@ from autorel_jax.data import label_names, labels, tfds
 from autorel_jax.data.assumed import OWN, first_lines, mark_of_rows
 from autorel_jax.data.clean import clean
 from autorel_jax.data.kinds import BY_SUFFIX, suffix_of
+from autorel_jax.data.label_ids import described
 from autorel_jax.data.lines import check_encoding
 from autorel_jax.data.moments import Moment
 from autorel_jax.data.tables import TABLE_FORMATS, Record, read_table, without_header
@@ -94,9 +95,8 @@ def settle(task: TaskConfig, folder: Path) -> TaskConfig:
         return dataclasses.replace(task, labels=(task.label,))
     names = tfds.label_names(task, folder) if task.tfds else ()
     if not names:
-        labelled = [(record.where, record.values[2]) for record in records(task, TRAIN, task.train, folder)]
-        if task.skip_unlabelled:
-            labelled = [(where, label) for where, label in labelled if not is_missing(label, task)]
+        rows = records(task, TRAIN, task.train, folder)
+        labelled = [(record.where, record.values[2]) for record in rows if not lacks_label(record, task)]
         if not labelled:
             raise nothing(task, TRAIN, task.train, folder)
         names = label_names.distinct(labelled, task.separator if task.problem == MULTI else None)
@@ -156,10 +156,10 @@ def kind(task: TaskConfig, path: Path) -> str:
 def _split(task: TaskConfig, split: str, name: str, folder: Path) -> Split:
     texts, pairs, labelled, ids, left_out = [], [], [], {}, 0
     for record in records(task, split, name, folder):
-        text, pair, label, row = record.values
-        if task.skip_unlabelled and is_missing(label, task):
+        if lacks_label(record, task):
             left_out += 1
             continue
+        text, pair, label, row = record.values
         texts.append(_text(task, text, task.text, record.where))
         if task.pair is not None:
             pairs.append(_text(task, pair, task.pair, record.where))
@@ -177,6 +177,20 @@ def _split(task: TaskConfig, split: str, name: str, folder: Path) -> Split:
         list(ids) if task.id is not None else None,
         left_out,
     )
+
+
+def lacks_label(record: Record, task: TaskConfig) -> bool:
+    """Whether a row is left out for want of a label; an InputError where such rows are not."""
+    label = record.values[2]
+    if not is_missing(label, task):
+        return False
+    if not task.skip_unlabelled:
+        empty = " (none of several labels: an empty list or string)" if task.problem == MULTI else ""
+        raise InputError(
+            f"{record.where}: {described(label)}; every row needs one{empty}. To leave such rows out: "
+            "--skip-unlabelled, [task] skip_unlabelled = true."
+        )
+    return True
 
 
 def is_missing(label: Any, task: TaskConfig) -> bool:

@@ -10,15 +10,24 @@ from typing import Any
 from autorel_jax.errors import InputError, one_line
 from autorel_jax.families.family import UNIGRAM, Family
 from autorel_jax.text.classes import TokenizerClass
-from autorel_jax.text.settings import ROLES, Added, Settings
+from autorel_jax.text.settings import CONFIG, ROLES, Added, Settings
 
 
-def require(vocab: Mapping[str, int], path: Path, special: Mapping[str, str], family: Family) -> None:
+def require(
+    vocab: Mapping[str, int], path: Path, special: Mapping[str, str], family: Family, settings: Settings
+) -> None:
     """Raises InputError where the vocabulary lacks a special token (role -> token) that the family needs."""
-    missing = [token for role, token in special.items() if role not in family.tokens.optional and token not in vocab]
-    if missing:
-        name, lacking = family.name, ", ".join(missing)
-        raise InputError(f"{path} lacks {lacking}, which {name} needs; give the vocabulary of a {name} model.")
+    needed = {role: token for role, token in special.items() if role not in family.tokens.optional}
+    missing = [role for role, token in needed.items() if token not in vocab]
+    if not missing:
+        return
+    chosen = [f"{needed[role]} ({role} in {settings.chooser(role)})" for role in missing if settings.chooser(role)]
+    if chosen:
+        raise InputError(f"{path} lacks {', '.join(chosen)}; correct one of the two files.")
+    raise InputError(
+        f"{path} lacks {', '.join(map(needed.get, missing))}, which {family.name} needs; give the vocabulary of a "
+        f"{family.name} model, or name what it has instead in {CONFIG}: {', '.join(missing)}."
+    )
 
 
 def add_tokens(

@@ -45,6 +45,28 @@ class Stretch(NamedTuple):
         return self.place(span[0]), self.place(span[1], end=True)
 
 
+class Joined(NamedTuple):
+    """What of the library's Encoding is read, of a text that was encoded in chunks."""
+
+    ids: list[int]
+    offsets: list[tuple[int, int]]
+    tokens: list[str]
+    word_ids: list[int | None]
+
+
+def by_chunks(encode: Encode, text: str) -> Joined:
+    """The encoding of a whole text, chunk by chunk."""
+    whole, words = Joined([], [], [], []), 0
+    for start, end in itertools.pairwise([0, *places(encode, text, within_words=False), len(text)]):
+        (encoding,) = encode([text[start:end]])
+        whole.ids.extend(encoding.ids)
+        whole.offsets.extend((first + start, last + start) for first, last in encoding.offsets)
+        whole.tokens.extend(encoding.tokens)
+        whole.word_ids.extend(None if word is None else word + words for word in encoding.word_ids)
+        words += 1 + max((word for word in encoding.word_ids if word is not None), default=-1)
+    return whole
+
+
 def stretch(
     encode: Encode, text: str, room: int, squeeze: bool, within_words: bool = False, left: bool = False
 ) -> Stretch:

@@ -41,8 +41,9 @@ def casing(model: Any, source: Path, settings: Settings, cased: bool | None) -> 
     """Cased or not, and why: as asked, else by tokenizer_config.json, tokenizer.json or the vocabulary."""
     if not is_bert(model):
         if cased is not None and cased == lowers(model):
-            raise InputError(f"cased={cased} cannot be set: the normalizer in {source} is not BERT's. Leave cased out.")
-        return not lowers(model), f"from the normalizer in {source.name}"
+            raise InputError(f"cased={cased} cannot be set: the normalizer of {source} is not BERT's. Leave cased out.")
+        held = f"from the normalizer in {source.name}" if source.name == "tokenizer.json" else "as its class has it"
+        return not lowers(model), held
     if cased is not None:
         return cased, f"as asked (cased={cased})"
     said = settings.flag(LOWER, None)

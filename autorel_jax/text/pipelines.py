@@ -40,12 +40,12 @@ def from_json(path: Path, family: Family) -> Made:
     return model, ()
 
 
-def from_vocab(path: Path, special: Mapping[str, str], family: Family) -> Made:
+def from_vocab(path: Path, special: Mapping[str, str], family: Family, settings: Settings) -> Made:
     """WordPiece from vocab.txt."""
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
 
     vocab, warnings = read_vocab(path)
-    require(vocab, path, special, family)
+    require(vocab, path, special, family, settings)
     model = Tokenizer(models.WordPiece(vocab, unk_token=special["unk_token"]))
     model.normalizer = normalizers.BertNormalizer()
     model.pre_tokenizer = pre_tokenizers.BertPreTokenizer()

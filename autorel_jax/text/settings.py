@@ -137,10 +137,15 @@ class Settings(NamedTuple):
     added: Mapping[str, int] = {}  # of added_tokens.json
     named: str | None = None  # the class, without "Fast"
     warnings: tuple[str, ...] = ()
+    mapped: frozenset[str] = frozenset()  # the keys whose values are special_tokens_map.json's
 
     def token(self, role: str) -> str | None:
         """The special token of a role, if the files name it."""
         return _content(self.values[role], role) if self.values.get(role) else None
+
+    def chooser(self, role: str) -> str | None:
+        """The file that names the special token of a role, if one does."""
+        return None if self.token(role) is None else SPECIAL_MAP if role in self.mapped else CONFIG
 
     def flag(self, key: str, default: bool | None) -> bool | None:
         """A setting that is on or off; null counts as absent."""
@@ -210,19 +215,20 @@ def read_settings(directory: Path) -> Settings:
     Raises:
       InputError: a file is not readable, or has a key or a value that would change ids in a way that is not supported.
     """
-    values, added = json_object(directory / CONFIG), {}
+    values, added, mapped = json_object(directory / CONFIG), {}, {}
     if "added_tokens_decoder" not in values:
-        values = _with_map(values, json_object(directory / SPECIAL_MAP))
-        added = json_object(directory / ADDED)
+        mapped = json_object(directory / SPECIAL_MAP)
+        values, added = _with_map(values, mapped), json_object(directory / ADDED)
     named = values.get("tokenizer_class") or json_object(directory / "config.json").get("tokenizer_class")
     if named is not None and not isinstance(named, str):
         raise InputError(f"{directory}: tokenizer_class is {named!r}; expected a name.")
     named = named and short(named)
     _refuse(values, named, (directory / "tokenizer.json").is_file())
-    if unknown := sorted(key for key in values if not _known(key, values[key])):
+    unknown, warnings = sorted(key for key in values if not _known(key, values[key])), ()
+    if unknown:
         what = f"key {unknown[0]} is" if len(unknown) == 1 else f"keys {', '.join(unknown)} are"
-        return Settings(values, added, named, (f"{CONFIG}: the {what} unknown here and not read",))
-    return Settings(values, added, named)
+        warnings = (f"{CONFIG}: the {what} unknown here and not read",)
+    return Settings(values, added, named, warnings, frozenset(key for key in mapped if mapped[key] is not None))
 
 
 def _with_map(values: dict[str, Any], special_map: Mapping[str, Any]) -> dict[str, Any]:

@@ -80,7 +80,7 @@ def _from_files(path: Path, cased: bool | None, family: Family, settings: Settin
     known = class_of(family, settings.named)
     source = _find(path, family, known)
     model, warnings = _model(source, special, family, known, settings)
-    require(model.get_vocab(), source, special, family)
+    require(model.get_vocab(), source, special, family, settings)
     side = (model.truncation or {}).get("direction", RIGHT)
     model.no_truncation()
     model.no_padding()
@@ -113,7 +113,7 @@ def _model(
         return pipelines.from_json(source, family)
     if known and known.kind == UNIGRAM:
         return pipelines.from_pieces(source, known, special, settings)
-    return pipelines.from_vocab(source, special, family)
+    return pipelines.from_vocab(source, special, family, settings)
 
 
 def _settle(
@@ -145,7 +145,7 @@ def _japanese(path: Path, cased: bool | None, family: Family, settings: Settings
             f"tokenizer_class={JAPANESE} is a WordPiece tokenizer; {family.name}'s is {family.tokens.kind}."
         )
     model = read_japanese(path)
-    require(model.get_vocab(), path, special, family)
+    require(model.get_vocab(), path, special, family, settings)
     if cased is not None and cased == model.lowers:
         raise InputError(f"cased={cased} cannot be set: {JAPANESE} says do_lower_case itself. Leave cased out.")
     facts, warnings = agreement.with_types(family.tokens, settings, None)

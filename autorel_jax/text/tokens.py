@@ -19,7 +19,7 @@ from autorel_jax.families.family import BPE, WORD_PIECE, Family, Template
 from autorel_jax.text.batches import Encoded
 from autorel_jax.text.characters import Span, bert_words, other_words, owners, without_space
 from autorel_jax.text.layout import lay, pieces_kept, room, which_kept
-from autorel_jax.text.long import KEPT, LONG, Stretch, stretch, word_end
+from autorel_jax.text.long import KEPT, LONG, Stretch, by_chunks, stretch, word_end
 from autorel_jax.text.settings import LEFT, RIGHT
 from autorel_jax.text.tokenizer import Backend, read_backend, write_backend
 from autorel_jax.text.unspaced import GIVEN, WHITESPACE, check_split_words, splitter, tell_of
@@ -205,7 +205,7 @@ class Tokenizer:
                 self._stretch(source.text, len(source.text) if by == GIVEN else room, by == WHITESPACE and not split)
                 for source, by in zip(sources, made, strict=True)
             ]
-            encodings = self._encode([one.text for one in read])
+            encodings = self._encode_each([one.text for one in read])
             for source, made_by, one, encoding in zip(sources, made, read, encodings, strict=True):
                 word_pieces = self.facts.kind == WORD_PIECE
                 segment = _segment(_Source(one.text, source.word_spans), encoding, split, made_by, word_pieces)
@@ -213,6 +213,11 @@ class Tokenizer:
 
     def _encode(self, texts: list[str]) -> list[Any]:
         return self._backend.model.encode_batch(texts, add_special_tokens=False)
+
+    def _encode_each(self, texts: list[str]) -> list[Any]:
+        """The encodings of texts of any length: memory for one chunk of a long one at a time."""
+        short = iter(self._encode([text for text in texts if len(text) < LONG]))
+        return [next(short) if len(text) < LONG else by_chunks(self._encode, text) for text in texts]
 
     def _stretch(self, text: str, room: int, within_words: bool) -> Stretch:
         """What of a text is given to the library, where `room` tokens are read; it may end within a word or not."""

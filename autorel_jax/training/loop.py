@@ -68,11 +68,7 @@ def run(prepared: Prepared, stop: Callable[[], int], early: bool = False) -> Out
         checkpoint.
     """
     with Checkpoints(prepared.folder / CHECKPOINTS) as checkpoints, ExitStack() as stack:
-        outcome = starting_point(prepared, checkpoints)
-        if early and not outcome.step:
-            raise InputError(
-                f"{prepared.folder / CHECKPOINTS} holds no checkpoint to finish with; train on by --resume."
-            )
+        outcome = starting_point(prepared, checkpoints, early)
         if early:
             return outcome
         loop = Loop(prepared, checkpoints, stack, outcome, stop)
@@ -82,9 +78,11 @@ def run(prepared: Prepared, stop: Callable[[], int], early: bool = False) -> Out
     return outcome
 
 
-def starting_point(prepared: Prepared, checkpoints: Checkpoints) -> Outcome:
-    """The state of the newest checkpoint, or that before the first step."""
+def starting_point(prepared: Prepared, checkpoints: Checkpoints, early: bool) -> Outcome:
+    """The state of the newest checkpoint, or that before the first step, with which no run can end `early`."""
     saved = checkpoints.restore(prepared.learner.shapes(prepared.start.params))
+    if saved is None and early:
+        raise InputError(f"{prepared.folder / CHECKPOINTS} holds no checkpoint to finish with; train on by --resume.")
     if saved is None:
         if (prepared.folder / METRICS_FILE).is_file():
             prepared.show(
