@@ -226,9 +226,49 @@ def test_a_narrow_terminal_stacks_the_lists(in_colour, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["NO_COLOR", "TERM"])
-def test_a_terminal_without_colour_gets_plain_text(in_colour, monkeypatch, name):
+def test_a_terminal_without_colour_gets_the_text_and_signs(in_colour, monkeypatch, name):
     monkeypatch.setenv(name, "dumb")
-    assert shown(explanation(), file=Terminal()) == shown(explanation())
+    assert shown(explanation(warnings=("beware",)), file=Terminal()).splitlines()[1:] == [
+        "  [CLS] not a gorgeous, witty movie. [SEP]",
+        "  warning: beware",
+        "  for the target",
+        "  +1.500  ++++++++  gorgeous,",
+        "  +0.500  +++       witty",
+        "  +0.250  +         [SEP]",
+        "  against it",
+        "  -0.750  ----      not",
+        "  -0.100  -         movie.",
+        "  and 2 weaker; --all-words shows all",
+        "",
+    ]
+
+
+def long_text():
+    """Scores 1 to 14, with alternating signs."""
+    scores = [0.0, *(number * (-1) ** number for number in range(1, 15)), 0.0]
+    return explanation(" ".join(f"w{number}" for number in range(1, 15)), scores)
+
+
+@pytest.mark.parametrize("colour", [True, False])
+def test_a_terminal_shows_ten_words_or_all(in_colour, monkeypatch, colour):
+    if not colour:
+        monkeypatch.setenv("NO_COLOR", "1")
+    few, every = Terminal(), Terminal()
+    terminal.show(long_text(), "word", few)
+    terminal.show(long_text(), "word", every, every=True)
+    few, every = (SGR.sub("", file.getvalue()) for file in (few, every))
+    in_a_row = r"[+-]\d+\.\d+ +[+-]* +w(\d+)" if not colour else r"w(\d+) +[+-]\d"
+    assert {int(number) for number in re.findall(in_a_row, few)} == set(range(5, 15))
+    assert "and 6 weaker; --all-words shows all" in few
+    assert [int(number) for number in re.findall(in_a_row, every)] == list(range(1, 15))
+    assert "weaker" not in every
+
+
+def test_all_words_of_a_pair_are_under_their_text(in_colour):
+    file = Terminal()
+    terminal.show(explanation("good", (0, 0.5, 0), "bad"), "word", file, every=True)
+    rows = [line.split() for line in SGR.sub("", file.getvalue()).splitlines()]
+    assert rows.index(["second", "text"]) < rows.index(["bad", "0"])
 
 
 def test_colour_can_be_forced(in_colour, monkeypatch):

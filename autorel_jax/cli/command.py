@@ -97,6 +97,12 @@ def tell(prog: str, message: str) -> None:
     print(f"{prog}: {visible(message)}", file=sys.stderr)
 
 
+def note(args: argparse.Namespace, message: str) -> None:
+    """As `tell`, of what --quiet leaves out."""
+    if not args.quiet:
+        tell(args.prog, message)
+
+
 def say(message: str) -> None:
     """Prints lines on stdout, likewise, at once."""
     text = "\n".join(map(visible, message.split("\n")))

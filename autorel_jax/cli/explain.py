@@ -8,7 +8,7 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from autorel_jax.cli.command import run, tell, warn
+from autorel_jax.cli.command import note, run, warn
 from autorel_jax.cli.explain_flags import PROG, explain_config, parser
 from autorel_jax.cli.flags import loaded
 from autorel_jax.cli.start import importing
@@ -49,6 +49,7 @@ def main(argv: Sequence[str] | None = None, prog: str = PROG) -> int:
 def explain(argv: Sequence[str] | None, prog: str) -> int:
     """Parses, loads, explains, writes. Whatever can be checked early is checked before the model is loaded."""
     args = parser(prog).parse_args(argv)
+    check_output(args)
     config = explain_config(args)
     corpus = input_corpus(args)
     if is_job(args):
@@ -62,11 +63,19 @@ def explain(argv: Sequence[str] | None, prog: str) -> int:
     with importing():  # before a file is begun
         import autorel_jax.explaining.explainer  # noqa: F401
     with (
-        opened(args, config) as write,
+        opened(args, config, corpus) as write,
         progress_bar(args) as progress,
         explainer_of(args, config) as explainer,
     ):
         return stream(args, explainer, corpus, write, progress)
+
+
+def check_output(args: argparse.Namespace) -> None:
+    """Raises InputError for flags of the terminal beside --output, or beside each other."""
+    if args.json and args.output:
+        raise InputError(f"--json is for standard output; give --output {args.output} or --json, not both.")
+    if args.all_words and (args.json or args.output):
+        raise InputError("--all-words is for text on the terminal; --json and --output hold all words anyway.")
 
 
 def is_job(args: argparse.Namespace) -> bool:
@@ -119,7 +128,7 @@ def input_corpus(args: argparse.Namespace) -> Corpus:
     corpus = open_corpus(sources, columns, encoding=encoding, split=args.split, data_dir=args.data_dir)
     for source in corpus.sources:
         if source.note:
-            tell(args.prog, source.note)
+            note(args, source.note)
     if corpus.left_out:
         first, more = corpus.left_out[:NAMED], len(corpus.left_out) - NAMED
         listed = ", ".join(first) + (f" and {more} more" if more > 0 else "")
@@ -157,8 +166,8 @@ def introduced(args: argparse.Namespace) -> "Classifier":
     classifier = loaded(args)
     tokenizer, config = classifier.tokenizer, classifier.config
     labels = ", ".join(config.labels) + outputs(config)
-    tell(
-        args.prog,
+    note(
+        args,
         f"{classifier.name}: {config.num_hidden_layers} layers of width {config.hidden_size}, labels "
         f"{labels}; tokenizer {'cased' if tokenizer.cased else 'uncased'} ({tokenizer.why})",
     )

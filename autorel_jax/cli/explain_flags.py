@@ -127,6 +127,9 @@ def add_run_flags(group: argparse._ArgumentGroup) -> None:
         help="write there, .parquet, .jsonl, .csv, .npz or .html by its suffix, Parquet without one (default: text on "
         "the terminal)",
     )
+    add("--all-words", action="store_true", help="on a terminal: the scores of all words, not of the ten strongest")
+    add("--json", action="store_true", help="on standard output one object a line, as in .jsonl (docs/output.md)")
+    add("--quiet", action="store_true", help="no progress and notes on stderr; warnings, rows left out and errors stay")
     add_fields(
         group,
         JobConfig,

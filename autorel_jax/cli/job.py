@@ -11,7 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autorel_jax.cli.command import counted, tell, warn
+from autorel_jax.cli.command import note, tell, warn
+from autorel_jax.cli.ending import how_to_see, rows_line, words_of_output
 from autorel_jax.cli.flags import given_fields
 from autorel_jax.corpus.config import LOCAL, RAY, JobConfig
 from autorel_jax.data.by_products import partial_of, rejected_of
@@ -42,7 +43,7 @@ def job_config(args: argparse.Namespace, config: ExplainConfig, corpus: Corpus) 
         begin_ray(args, job.workers)
     if not corpus.again:
         once = ", ".join(source.name for source in corpus.sources if not source.again)
-        tell(args.prog, f"{once} cannot be read again: if this run is interrupted, it has to begin anew")
+        note(args, f"{once} cannot be read again: if this run is interrupted, it has to begin anew")
     return job
 
 
@@ -83,9 +84,14 @@ def write_job(
     if summary.resumed:
         said += f" ({summary.resumed} rows had been done before)"
     if summary.rejected:
-        said += f"; {summary.rejected} left out, see {rejected_of(args.output)} (the first: {summary.first})"
+        left_out = f"{summary.rejected} left out, see {rejected_of(args.output)} (the first: {summary.first})"
+        said += f"; {left_out}"
+        if args.quiet:
+            warn(args.prog, [left_out])
     if summary.remade:
         warn(args.prog, [f"parts in {folder.name} vanished or were damaged during the run, and were made again"])
-    tell(args.prog, said)
-    tell(args.prog, counted(summary.read, summary.rows, summary.rejected))
+    if not args.quiet:
+        total = rows_line(summary.read, summary.rows, summary.rejected, summary.labelled, summary.right)
+        for line in (total, *words_of_output(args), said + how_to_see(args)):
+            tell(args.prog, line)
     return int(args.strict and summary.rejected > 0)

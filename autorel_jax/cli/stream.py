@@ -10,16 +10,17 @@ import contextlib
 import dataclasses
 import itertools
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from autorel_jax.cli.command import counted, tell
+from autorel_jax.cli.command import note, tell
+from autorel_jax.cli.ending import how_to_see, rows_line, words_line
 from autorel_jax.cli.flags import given_fields
 from autorel_jax.corpus.config import JobConfig
 from autorel_jax.data.label_ids import is_class
 from autorel_jax.data.row import ROW_FAULTS, Rejected, Row, reason_of, reject
-from autorel_jax.data.sources import Corpus
+from autorel_jax.data.sources import Corpus, is_source
 from autorel_jax.errors import InputError
 from autorel_jax.files import is_pipe
 from autorel_jax.report.json_values import plain
@@ -42,10 +43,12 @@ def stream(
     progress: Callable[[int], object],
 ) -> int:
     """Writes one explanation after the other; says on stderr what is left out. Returns the exit code."""
-    from autorel_jax.explaining.part import explained, prepared
+    from autorel_jax.explaining.part import explained, mark, prepared
     from autorel_jax.explaining.usable import none_usable
 
     left_out: list[Rejected] = []
+    marks: list[bool | None] = []
+    remember, words = sampled() if ends_with_words(args) else (lambda explanation: None, lambda: [])
     read = rows = 0
 
     def leave_out(items: Sequence[Rejected]) -> None:
@@ -61,18 +64,25 @@ def stream(
             try:
                 for row, explanation in of_row:
                     write(dataclasses.replace(row, label=label_of(row, explainer)), explanation)
+                    remember(explanation)
+                marks.append(mark(explainer, row, explanation))
                 rows += 1
             except InputError:
                 raise  # of the output
             except ROW_FAULTS as error:
                 leave_out([reject(row, reason_of(error, "written"))])
+        if not args.output:
+            sys.stdout.flush()
     corpus.check_unchanged()
     if left_out and not rows:
         raise none_usable(len(left_out), str(left_out[0]))
-    total = counted(read, rows, len(left_out))
+    right = [each for each in marks if each is not None]
+    total = rows_line(read, rows, len(left_out), len(right), sum(right))
     if args.output:
-        tell_of_output(args, left_out)
-        tell(args.prog, total)
+        write_left_out(args, left_out)
+    if args.output or ends_with_words(args):
+        for line in (total, *words(), where(args)):
+            note(args, line)
     return int(args.strict and len(left_out) > 0)
 
 
@@ -86,23 +96,55 @@ def label_of(row: Row, explainer: Explainer) -> str | None:
         return row.label[0] if is_class(row.label) else row.label
 
 
-def tell_of_output(args: argparse.Namespace, left_out: list[Rejected]) -> None:
-    """Says what was written, and writes the rows that were left out into a file beside it."""
+def ends_with_words(args: argparse.Namespace) -> bool:
+    """Whether the run ends with the strongest words: one over a corpus, whose lines are read."""
+    return not args.quiet and any(map(is_source, args.texts))
+
+
+def sampled() -> tuple[Callable[[Explanation], object], Callable[[], Iterable[str]]]:
+    """A function that remembers the first explanations, and one that returns the line of their strongest words."""
+    from autorel_jax.evaluation.strongest import SAMPLE, record_of, sample
+
+    records: list[dict[str, Any]] = []
+
+    def remember(explanation: Explanation) -> None:
+        if len(records) < SAMPLE:
+            records.append(record_of(explanation))
+
+    return remember, lambda: words_line(lambda: sample(records))
+
+
+def where(args: argparse.Namespace) -> str:
+    """Where the result is, and how it is looked at."""
+    if args.output:
+        return f"wrote {args.output}{how_to_see(args)}"
+    return "to keep this as a page for a browser: --output report.html"
+
+
+def write_left_out(args: argparse.Namespace, left_out: list[Rejected]) -> None:
+    """Writes the rows that were left out into a file beside the output."""
     from autorel_jax.corpus.partial import write_rejected
     from autorel_jax.data.by_products import rejected_of
 
-    tell(args.prog, f"wrote {args.output}")
     if args.output.is_file():
         write_rejected(rejected_of(args.output), [item.record for item in left_out])
 
 
 @contextlib.contextmanager
-def opened(args: argparse.Namespace, config: ExplainConfig) -> Iterator[Write]:
+def opened(args: argparse.Namespace, config: ExplainConfig, corpus: Corpus) -> Iterator[Write]:
     """The function that writes an explanation: on a page or into a pipe, or on the terminal."""
     check_flags(args)
     if config.audit or config.readouts:
         check_inside(args, config)
-    if args.output:
+    if args.json:
+        from autorel_jax.report.explanation import FIELDS
+        from autorel_jax.report.output import Jsonl, check_kept
+
+        check_kept(args.keep_columns)
+        columns = (*FIELDS, "file") if len(corpus.sources) > 1 else ()
+        lines = Jsonl(sys.stdout, args.level, columns, args.keep_columns, ascii=True)
+        yield lambda row, explanation: lines.write(explanation, row.file, row_facts(row)["kept"])
+    elif args.output:
         from autorel_jax.report.output import open_writer
 
         with open_writer(args.output, args.level, args.keep_columns) as write:
@@ -111,7 +153,7 @@ def opened(args: argparse.Namespace, config: ExplainConfig) -> Iterator[Write]:
     else:
         from autorel_jax.report.terminal import show
 
-        yield lambda row, explanation: show(explanation, args.level, sys.stdout)
+        yield lambda row, explanation: show(explanation, args.level, sys.stdout, args.all_words)
 
 
 def is_page(path: Path | None) -> bool:
@@ -125,9 +167,9 @@ def row_facts(row: Row) -> dict[str, Any]:
 
 
 def check_flags(args: argparse.Namespace) -> None:
-    """Raises InputError for flags that only a file of rows has."""
+    """Raises InputError for flags that another kind of output has."""
     given = given_fields(args, JobConfig)
-    if (args.keep_columns and not is_page(args.output)) or any(
+    if (args.keep_columns and not (args.json or is_page(args.output))) or any(
         given.get(name, default) != default for name, default in defaults().items()
     ):
         from autorel_jax.corpus.formats import FORMATS
@@ -148,7 +190,7 @@ def check_inside(args: argparse.Namespace, config: ExplainConfig) -> None:
     from autorel_jax.corpus import nested
     from autorel_jax.report.output import WRITERS
 
-    suffix = args.output.suffix.lower() if args.output else nested.TERMINAL
+    suffix = args.output.suffix.lower() if args.output else ".jsonl" if args.json else nested.TERMINAL
     piped = args.output is not None and is_pipe(args.output)
     for flag, asked, kind in (
         ("--readout", config.readouts, nested.READOUTS),
@@ -165,5 +207,5 @@ def progress_bar(args: argparse.Namespace) -> Iterator[Callable[[int], object]]:
     from tqdm import tqdm
 
     shared = not args.output and sys.stdout.isatty()
-    with tqdm(unit=" texts", disable=not sys.stderr.isatty(), file=sys.stderr, leave=not shared) as bar:
+    with tqdm(unit=" texts", disable=args.quiet or not sys.stderr.isatty(), file=sys.stderr, leave=not shared) as bar:
         yield bar.update

@@ -43,6 +43,8 @@ class Summary:
     resumed: int  # of both, that an earlier run had done
     first: str | None  # of those left out: where it stands, and why
     remade: int = 0  # parts that vanished or were damaged during the run, and were made again
+    labelled: int = 0  # rows explained whose label is one of the model's
+    right: int = 0  # of these, that are predicted so
 
     @property
     def read(self) -> int:
@@ -205,8 +207,9 @@ def finish(
     if rejected and not rows and config.shard[1] == 1:
         partial.discard()
         raise none_usable(rejected, first)
+    labelled, right = (partial.total(done, name) for name in ("labelled", "right"))
     partial.finish(list(done), made.merge)
-    return Summary(rows, rejected, resumed, first, remade)
+    return Summary(rows, rejected, resumed, first, remade, labelled, right)
 
 
 def shown(record: Mapping[str, Any]) -> str:

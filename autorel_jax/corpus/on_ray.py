@@ -154,7 +154,7 @@ class Worker:
         part, pairs = explained(self.explainer, part, lambda rows: None)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / PART
-            record = written(self.task.format, path, part, pairs)
+            record = written(self.task.format, self.explainer, path, part, pairs)
             return record, path.read_bytes()
 
 

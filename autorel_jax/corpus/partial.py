@@ -155,6 +155,10 @@ class Partial:
         """The rows of a finished part that were left out."""
         return read_json(self.record(number))["rejected"]
 
+    def total(self, numbers: Iterable[int], name: str) -> int:
+        """The sum of a number that the records of finished parts hold; 0 stands for one that a record lacks."""
+        return sum(read_json(self.record(number)).get(name, 0) for number in numbers)
+
     def data(self, number: int) -> Path:
         """The file of a part."""
         return self.folder / f"{number:06d}{self.suffix}"
@@ -164,7 +168,7 @@ class Partial:
         return self.folder / f"{number:06d}.json"
 
     def add(self, number: int, write: Callable[[Path], Mapping[str, Any]]) -> None:
-        """Adds a part: `write` puts its data into a file and returns the number `rows` and the list `rejected`."""
+        """Adds a part: `write` puts its data into a file and returns its record, at least `rows` and `rejected`."""
         with disk_faults(self.output):
             data = self.data(number)
             draft = data.with_name(f"{DRAFT}{data.name}")

@@ -44,7 +44,7 @@ def parts_here(
             yield Made(number, rows, None)
         else:
             part, pairs = explained(explainer, part, progress)
-            yield Made(number, rows, functools.partial(written, made, part=part, pairs=pairs))
+            yield Made(number, rows, functools.partial(written, made, explainer, part=part, pairs=pairs))
 
 
 def parts_on_ray(

@@ -12,6 +12,7 @@ from autorel_jax.data.row import ROW_FAULTS, Rejected, Row, reason_of, reject
 from autorel_jax.errors import InputError
 from autorel_jax.explaining.explainer import Explainer
 from autorel_jax.explaining.usable import usable
+from autorel_jax.model.config import SINGLE
 from autorel_jax.report.explanation import Explanation
 from autorel_jax.text.tokens import Tokens
 
@@ -73,7 +74,7 @@ def explained(explainer: Explainer, part: Part, progress: Callable[[int], object
     return without(part, faults), pairs
 
 
-def written(made: Any, path: Path, part: Part, pairs: Pairs) -> dict[str, Any]:
+def written(made: Any, explainer: Explainer, path: Path, part: Part, pairs: Pairs) -> dict[str, Any]:
     """Writes a part in a format of formats.py; returns what the summary needs to know of it."""
     of = {id(item): place for place, item in enumerate(part.items)}
     groups: dict[int, Pairs] = {place: [] for place in part.places}
@@ -85,7 +86,28 @@ def written(made: Any, path: Path, part: Part, pairs: Pairs) -> dict[str, Any]:
 
     _, faults = tried(write, part.places, "written")
     part = without(part, faults)
-    return {"rows": len(part.places), "rejected": [item.record for item in part.rejected]}
+    marks = [mark(explainer, *groups[place][0]) for place in part.places]
+    return {
+        "rows": len(part.places),
+        "rejected": [item.record for item in part.rejected],
+        "labelled": sum(right is not None for right in marks),
+        "right": sum(right is True for right in marks),
+    }
+
+
+def mark(explainer: Explainer, row: Row, explanation: Explanation) -> bool | None:
+    """Whether the prediction is the row's label; None if that is no label of the model, or the model has no one label.
+
+    Of a model of several labels at once, or of a regression, a prediction is not right or wrong.
+    """
+    model = explainer.classifier.config
+    if row.label in (None, "") or model.num_labels < 2 or model.problem != SINGLE:
+        return None
+    try:
+        label = explainer.classifier.label_id(row.label)
+    except InputError:
+        return None
+    return model.labels[label] == explanation.prediction.label
 
 
 def tried(call: Callable[[Sequence[int]], Any], places: Sequence[int], stage: str) -> tuple[Any, dict[int, str]]:

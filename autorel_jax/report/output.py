@@ -51,9 +51,7 @@ def open_writer(path: Path, level: str, kept: Sequence[str] = ()) -> Iterator[Ca
         what, accepted = suffix or "a name without suffix", ", ".join(WRITERS)
         raise InputError(f"{path}: cannot write {what} text by text, as into a pipe or a device; accepted: {accepted}.")
     view.check_level(level)
-    for name in kept:
-        if name in (*FIELDS, *ALIASES, "file"):
-            raise InputError(f"--keep-columns {name}: the output has a field of this name already; rename the column.")
+    check_kept(kept)
     with new_text(path) as stream:
         writer = WRITERS[suffix](stream, level, kept=kept)
 
@@ -68,14 +66,24 @@ def open_writer(path: Path, level: str, kept: Sequence[str] = ()) -> Iterator[Ca
             writer.end()
 
 
+def check_kept(kept: Sequence[str]) -> None:
+    """Raises InputError for a column that passes through and has the name of a field."""
+    for name in kept:
+        if name in (*FIELDS, *ALIASES, "file"):
+            raise InputError(f"--keep-columns {name}: the output has a field of this name already; rename the column.")
+
+
 class Jsonl:
     """One object a line.
 
-    `columns` are its fields, all by default; `kept` are the names of the input's columns that pass through.
+    `columns` are its fields, all by default; `kept` are the names of the input's columns that pass through. `ascii`
+    writes other characters as JSON's escapes, for a stream that may be a terminal or not take them.
     """
 
-    def __init__(self, stream: TextIO, level: str, columns: Sequence[str] = (), kept: Sequence[str] = ()):
-        self.stream, self.columns, self.kept = stream, columns, kept
+    def __init__(
+        self, stream: TextIO, level: str, columns: Sequence[str] = (), kept: Sequence[str] = (), ascii: bool = False
+    ):
+        self.stream, self.columns, self.kept, self.ascii = stream, columns, kept, ascii
 
     def begin(self) -> None:
         """Nothing precedes the first line."""
@@ -87,7 +95,7 @@ class Jsonl:
             values["file"] = file
             values = {name: values[ALIASES.get(name, name)] for name in self.columns}
         values |= zip(self.kept, kept, strict=True)
-        self.stream.write(f"{json.dumps(values, ensure_ascii=False, allow_nan=False, default=str)}\n")
+        self.stream.write(f"{json.dumps(values, ensure_ascii=self.ascii, allow_nan=False, default=str)}\n")
 
     def end(self) -> None:
         """Nothing follows the last line."""

@@ -1,13 +1,15 @@
-"""Terminal: an Explanation -> text on a stream; in colour where it is a terminal, else a list that can be searched.
+"""Terminal: an Explanation -> text on a stream.
 
-Honours NO_COLOR, FORCE_COLOR, TERM and COLUMNS, as rich does. Used by cli/stream.py.
+A terminal gets the text in a line, coloured where that is possible, and the strongest words below it; anything else
+gets a line for every word, which can be searched. Honours NO_COLOR, FORCE_COLOR, TERM and COLUMNS, as rich does. Used
+by cli/stream.py.
 """
 
 from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, TextIO
 
 from autorel_jax.report import colour, view
@@ -15,6 +17,7 @@ from autorel_jax.report import colour, view
 if TYPE_CHECKING:
     from rich.columns import Columns
     from rich.console import Console
+    from rich.table import Table
     from rich.text import Text
 
     from autorel_jax.report.explanation import Explanation
@@ -22,19 +25,25 @@ if TYPE_CHECKING:
 Strength = Mapping[view.Unit, float]
 
 BAR = 8  # characters of the longest bar
+SIDES = ("for the target", "against it")
+SECOND = "second text"
 COLUMN = 20  # characters of a word in the table of the strongest; a longer one is cut
 
 
-def show(explanation: Explanation, level: str, file: TextIO) -> None:
+def show(explanation: Explanation, level: str, file: TextIO, every: bool = False) -> None:
     """Writes one explanation to the stream.
 
     Args:
       explanation: of one text and target.
       level: "word" or "token".
       file: a terminal, or any text stream.
+      every: whether a terminal gets the scores of all words, in reading order, and not only of the strongest.
     """
     console = colour_console(file)
-    text = plain(explanation, level) if console is None else coloured(explanation, level, console)
+    if console is None:
+        text = plain(explanation, level, with_text=file.isatty(), every=every or not file.isatty())
+    else:
+        text = coloured(explanation, level, console, every)
     encoding = getattr(file, "encoding", None) or "utf-8"
     file.write(text.encode(encoding, "backslashreplace").decode(encoding))
 
@@ -49,13 +58,17 @@ def colour_console(file: TextIO) -> Console | None:
     return console if console.color_system else None
 
 
-def plain(explanation: Explanation, level: str) -> str:
-    """A headline, warnings, and a line for each word in reading order."""
+def plain(explanation: Explanation, level: str, with_text: bool = False, every: bool = True) -> str:
+    """A headline, the text if asked for, warnings, and a line for each word in reading order or for the strongest."""
     label, value = view.decision(explanation)
     facts = ", ".join(f"{name} {fact}" for name, fact in view.facts(explanation))
     head = f"{view.visible(str(explanation.id))}: {label} {value} ({facts})"
+    units = view.units(explanation, level)
+    passages = view.passages(explanation, units) if with_text else []
+    texts = [f"  {''.join(run.text for run in passage)}" for passage in passages]
     warnings = [f"  warning: {view.visible(warning)}" for warning in explanation.warnings]
-    return "\n".join([head, *warnings, *listing(view.units(explanation, level)), *audit(explanation), "", ""])
+    rows = listing(units) if every else strongest_listing(units)
+    return "\n".join([head, *texts, *warnings, *rows, *audit(explanation), "", ""])
 
 
 def audit(explanation: Explanation) -> Iterator[str]:
@@ -70,32 +83,62 @@ def audit(explanation: Explanation) -> Iterator[str]:
 
 def listing(units: Sequence[view.Unit]) -> Iterator[str]:
     """Score, bar, word in columns; the word comes last, since its printed width depends on the terminal."""
-    number = view.number_format(units)
-    scores = [number(unit.score) for unit in units]
-    width, segment = max(map(len, scores), default=0), 0
-    for unit, score, strength in zip(units, scores, colour.strengths(unit.score for unit in units), strict=True):
+    segment = 0
+    for unit, row in zip(units, rows_of(units, units), strict=True):
         if unit.segment != segment:
             segment = unit.segment
-            yield "  second text"
-        bar = ("+" if strength > 0 else "-") * round(BAR * abs(strength))
+            yield f"  {SECOND}"
+        yield row
+
+
+def strongest_listing(units: Sequence[view.Unit]) -> Iterator[str]:
+    """As `listing`, of the strongest alone: those for the target, then those against it."""
+    sides = view.strongest(units)
+    for name, side in zip(SIDES, sides, strict=True):
+        if side:
+            yield f"  {name}"
+            yield from rows_of(side, units)
+    if more := weaker(units, sides):
+        yield f"  {more}"
+
+
+def rows_of(shown: Sequence[view.Unit], units: Sequence[view.Unit]) -> Iterator[str]:
+    """A row for each unit that is shown, in the scale and with the decimals of all units."""
+    number, strength = view.number_format(units), strength_of(units)
+    scores = [number(unit.score) for unit in shown]
+    width = max(map(len, scores), default=0)
+    for unit, score in zip(shown, scores, strict=True):
+        bar = ("+" if strength[unit] > 0 else "-") * round(BAR * abs(strength[unit]))
         yield f"  {score:>{width}}  {bar:<{BAR}}  {view.visible(unit.text)}"
 
 
-def coloured(explanation: Explanation, level: str, console: Console) -> str:
-    """A headline, the text with its words coloured, warnings, and the strongest words for and against the target."""
+def strength_of(units: Sequence[view.Unit]) -> Strength:
+    """How strongly each unit is shown."""
+    return dict(zip(units, colour.strengths(unit.score for unit in units), strict=True))
+
+
+def weaker(units: Sequence[view.Unit], sides: Sequence[Sequence[view.Unit]]) -> str:
+    """How many units are not among the strongest; "" for none."""
+    more = len(units) - sum(map(len, sides))
+    return f"and {more} weaker; --all-words shows all" if more else ""
+
+
+def coloured(explanation: Explanation, level: str, console: Console, every: bool = False) -> str:
+    """A headline, the text with its words coloured, warnings, and bars for every word or for the strongest."""
     from rich.padding import Padding
     from rich.text import Text
 
     units = view.units(explanation, level)
-    strength = dict(zip(units, colour.strengths(unit.score for unit in units), strict=True))
+    strength = strength_of(units)
     label, value = view.decision(explanation)
     head = Text.assemble((f"{view.visible(str(explanation.id))}  ", "dim"), (f"{label} {value}", "bold"))
     facts = Text("   ".join(f"{name} {fact}" for name, fact in view.facts(explanation)), "dim")
     lines = [coloured_line(passage, strength) for passage in view.passages(explanation, units)]
     warnings = [Text(f"warning: {view.visible(warning)}", "italic") for warning in explanation.warnings]
+    below = all_bars(units, strength) if every else strongest_bars(units, strength)
     with console.capture() as captured:
         console.print(head)
-        for part in (facts, "", *lines, *warnings, "", strongest_table(units, strength)):
+        for part in (facts, "", *lines, *warnings, "", *below):
             console.print(Padding(part, (0, 0, 0, 2)))
         if explanation.ledger is not None:
             console.print()
@@ -120,23 +163,38 @@ def coloured_line(passage: Sequence[view.Run], strength: Strength) -> Text:
     return line
 
 
-def strongest_table(every: Sequence[view.Unit], strength: Strength) -> Columns:
+def strongest_bars(units: Sequence[view.Unit], strength: Strength) -> list[Columns | Text]:
     """The strongest words for the target, and beside them (below on a narrow terminal) those against it."""
     from rich.columns import Columns
+    from rich.text import Text
+
+    sides, number = view.strongest(units), view.number_format(units)
+    tables = [bars(name, side, strength, number) for name, side in zip(SIDES, sides, strict=True) if side]
+    more = weaker(units, sides)
+    return [Columns(tables, padding=(0, 3)), *([Text(more, "dim")] if more else [])]
+
+
+def all_bars(units: Sequence[view.Unit], strength: Strength) -> list[Table]:
+    """Every word of the text, and below them those of its pair, in reading order."""
+    number = view.number_format(units)
+    texts = (("", 0), (SECOND, 1))
+    parts = [(name, [unit for unit in units if unit.segment == segment]) for name, segment in texts]
+    return [bars(name, part, strength, number) for name, part in parts if part]
+
+
+def bars(name: str, units: Sequence[view.Unit], strength: Strength, number: Callable[[float], str]) -> Table:
+    """A row for each unit: the word, its score, a bar."""
     from rich.table import Table
     from rich.text import Text
 
-    number, tables = view.number_format(every), []
-    for name, units in zip(("for the target", "against it"), view.strongest(every), strict=True):
-        if not units:
-            continue
-        table = Table.grid(padding=(0, 2, 0, 0))
-        table.add_column(no_wrap=True, overflow="ellipsis", min_width=14, max_width=COLUMN)
-        table.add_column(no_wrap=True, justify="right", min_width=6)
-        table.add_column(no_wrap=True, min_width=BAR)
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True, overflow="ellipsis", min_width=14, max_width=COLUMN)
+    table.add_column(no_wrap=True, justify="right", min_width=6)
+    table.add_column(no_wrap=True, min_width=BAR)
+    if name:
         table.add_row(name, style="dim")
-        for unit in units:
-            bar = Text("━" * max(1, round(BAR * abs(strength[unit]))), colour.hue(strength[unit]))
-            table.add_row(Text(view.visible(unit.text)), number(unit.score), bar)
-        tables.append(table)
-    return Columns(tables, padding=(0, 3))
+    for unit in units:
+        size = abs(strength[unit])
+        length = max(size > view.NEGLIGIBLE, round(BAR * size))
+        table.add_row(Text(view.visible(unit.text)), number(unit.score), Text("━" * length, colour.hue(strength[unit])))
+    return table

@@ -5,7 +5,6 @@ Used by terminal.py, html.py and output.py, which differ in how they draw it.
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from autorel_jax.text.tokens import Text
 
 WORD, TOKEN = LEVELS = ("word", "token")
-TOP = 8  # words for and against the target in a table of the strongest
+TOP = 10  # words in a list of the strongest
 NEGLIGIBLE = 0.02  # of the strongest |score|; not listed among the strongest
 LAYOUT = PICTURES | {ord("\n"): "\n", ord("\t"): " ", ord("\r"): " "}  # of text between words
 
@@ -98,11 +97,11 @@ def runs(text: str, units: Sequence[Unit], cut: bool) -> Iterator[Run]:
 
 
 def strongest(units: Sequence[Unit], count: int = TOP) -> tuple[list[Unit], list[Unit]]:
-    """The units that speak for the target and those against it, at most `count` of each, strongest first."""
+    """Of the `count` strongest units those that speak for the target and those against it, strongest first."""
     finite = sorted((unit for unit in units if math.isfinite(unit.score)), key=lambda unit: -abs(unit.score))
     least = NEGLIGIBLE * abs(finite[0].score) if finite else 0.0
-    sides = ((unit for unit in finite if unit.score * sign > least) for sign in (1, -1))
-    return tuple(list(itertools.islice(side, count)) for side in sides)
+    found = [unit for unit in finite[:count] if abs(unit.score) > least]
+    return [unit for unit in found if unit.score > 0], [unit for unit in found if unit.score < 0]
 
 
 def number_format(units: Sequence[Unit]) -> Callable[[float], str]:
