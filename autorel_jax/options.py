@@ -15,6 +15,8 @@ from typing import Any
 
 from autorel_jax.errors import InputError, check_count, one_line
 
+TRUTH = {"true": True, "false": False}
+
 
 def option(
     default: Any,
@@ -75,3 +77,26 @@ def kind_of(field: dataclasses.Field) -> Any:
     if isinstance(field.type, types.UnionType):
         return next(one for one in typing.get_args(field.type) if one is not types.NoneType)
     return field.type
+
+
+def assigned(text: str) -> tuple[str, float | list[float] | bool | str]:
+    """A parameter as it is written in flags: `samples=50` -> ("samples", 50.0), `gamma=0.1,0.2` -> a list.
+
+    A value other than numbers, true and false stays text.
+
+    Raises:
+      ValueError: it is no NAME=VALUE.
+    """
+    name, equals, value = text.partition("=")
+    if not (name and equals and value):
+        raise ValueError(f"{text!r}: expected NAME=VALUE")
+    try:
+        return name, numbers_in(value)
+    except ValueError:
+        return name, TRUTH.get(value.lower(), value)
+
+
+def numbers_in(text: str) -> float | list[float]:
+    """`0.1` -> 0.1, `0.1,0.2` -> [0.1, 0.2]; a ValueError for anything else."""
+    values = [float(part) for part in text.split(",")]
+    return values if "," in text else values[0]

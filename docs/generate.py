@@ -1,6 +1,6 @@
-"""Writes docs/rules.md and docs/methods.md, and tables of docs/output.md and docs/ledger.md: `python docs/generate.py`.
+"""Writes docs/rules.md and docs/methods.md, and tables of other pages of docs/: `python docs/generate.py`.
 
-They come from composites, methods, docstrings, and the declared fields of Explanation.
+They come from composites, methods, docstrings, the declared fields of Explanation, and the protocols of evaluate.
 """
 
 import ast
@@ -16,6 +16,7 @@ import pyarrow
 from autorel_jax.attribution.methods import METHODS
 from autorel_jax.attribution.methods.plain import PlainMethod
 from autorel_jax.corpus.columns import COLUMNS, FILE, arrow_types
+from autorel_jax.faithfulness.protocols import PROTOCOLS
 from autorel_jax.lrp.composites import COMPOSITES, MULTIPLIER, OPS, RULES, defaults_of
 from autorel_jax.report.explanation import IN_FILES
 from autorel_jax.report.fields import ID
@@ -24,6 +25,7 @@ from autorel_jax.report.readout_shapes import SHAPES
 ROOT = Path(__file__).parents[1]
 PAGE, METHODS_PAGE = ROOT / "docs" / "rules.md", ROOT / "docs" / "methods.md"
 OUTPUT_PAGE, LEDGER_PAGE = ROOT / "docs" / "output.md", ROOT / "docs" / "ledger.md"
+EVALUATION_PAGE = ROOT / "docs" / "evaluation.md"
 PARTS = ("Shapes", "Source", "Conserves", "Default")
 METHOD_PARTS = ("Answers", "Scores", "Cost", "Source")
 HEAD = """# Rules and composites
@@ -84,6 +86,7 @@ def main() -> None:
     METHODS_PAGE.write_text(methods_page(), encoding="utf-8")
     OUTPUT_PAGE.write_text(output_page(), encoding="utf-8")
     LEDGER_PAGE.write_text(ledger_page(), encoding="utf-8")
+    EVALUATION_PAGE.write_text(evaluation_page(), encoding="utf-8")
 
 
 def output_page() -> str:
@@ -95,6 +98,22 @@ def output_page() -> str:
 def ledger_page() -> str:
     """The text of docs/ledger.md, its table of read-outs written anew."""
     return with_table(LEDGER_PAGE.read_text("utf-8"), "read-outs", readouts_table())
+
+
+def evaluation_page() -> str:
+    """The text of docs/evaluation.md, its table of protocols written anew."""
+    return with_table(EVALUATION_PAGE.read_text("utf-8"), "protocols", protocols_table())
+
+
+def protocols_table() -> str:
+    """The protocols and their measures."""
+    rows = ["| protocol | measure | better | what it is |", "|---|---|---|---|"]
+    for name, protocol in PROTOCOLS.items():
+        cheap = "" if protocol.cheap else " Not among the cheap ones."
+        labels = " Needs labels." if protocol.needs_labels else ""
+        rows.append(f"| **{name}** | | | {protocol.about}.{labels}{cheap} |")
+        rows += [f"| | `{one.name}` | {one.better} | {one.meaning} |" for one in protocol.measures]
+    return "\n".join(rows)
 
 
 def with_table(text: str, name: str, table: str) -> str:

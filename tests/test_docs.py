@@ -47,11 +47,20 @@ def test_both_ways_to_a_composite_of_ones_own_lead_to_the_same(capsys):
     assert (read.name, read.parameters) == (names["mine"].name, names["mine"].parameters)
 
 
-@pytest.mark.parametrize("page", ["output", "ledger"])
+@pytest.mark.parametrize("page", ["output", "ledger", "evaluation"])
 def test_tables_of_pages_are_up_to_date(page):
     assert GENERATE[f"{page.upper()}_PAGE"].read_text("utf-8") == GENERATE[f"{page}_page"](), (
         "run: python docs/generate.py"
     )
+
+
+def test_the_python_of_the_page_of_evaluation_runs(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    for code in re.findall(r"^```python\n(.*?)^```$", (ROOT / "docs/evaluation.md").read_text("utf-8"), re.M | re.S):
+        exec(compile(code, "docs/evaluation.md", "exec"), names)
+    assert "curves, mask, 3 texts" in capsys.readouterr().out
+    assert (tmp_path / "evaluation.json").is_file()
 
 
 def test_every_field_is_documented():

@@ -22,7 +22,7 @@ LEVELS = (  # a module imports from its own level or one before; a folder stands
     {"classifier"},
     {"report", "evaluation"},
     {"explaining"},
-    {"corpus", "export", "training"},
+    {"corpus", "export", "training", "faithfulness"},
     {"cli", "__main__"},
 )
 APART = (  # they meet through the Ops table, or not at all
@@ -33,6 +33,9 @@ APART = (  # they meet through the Ops table, or not at all
     {"corpus", "training"},
     {"corpus", "export"},
     {"export", "training"},
+    {"faithfulness", "corpus"},
+    {"faithfulness", "export"},
+    {"faithfulness", "training"},
 )
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
 ONLY_IMPORTERS = {

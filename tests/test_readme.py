@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from autorel_jax.cli import convert, explain, export, train
+from autorel_jax.cli import convert, evaluate, explain, export, train
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -17,6 +17,7 @@ PROGRAMS = {
     "python explain.py": explain,
     "autorel explain": explain,
     "autorel convert": convert,
+    "autorel evaluate": evaluate,
     "autorel export": export,
     "python train.py": train,
     "srun python train.py": train,

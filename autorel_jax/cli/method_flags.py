@@ -11,6 +11,7 @@ from typing import Any
 from autorel_jax.cli.command import Parser
 from autorel_jax.cli.flags import Names, add_field
 from autorel_jax.explaining.config import ExplainConfig
+from autorel_jax.options import assigned, numbers_in
 
 PARAMETERS = {  # of rules, each a flag
     "epsilon": "ε, which takes relevance from outputs near 0",
@@ -62,7 +63,7 @@ def add_method_flags(parser: Parser, group: argparse._ArgumentGroup, composites_
 
 def add_parameter(group: argparse._ArgumentGroup, name: str) -> argparse.Action:
     """Adds the flag of a parameter of rules."""
-    return group.add_argument(f"--{name}", type=numbers, metavar="X", help=PARAMETERS[name])
+    return group.add_argument(f"--{name}", type=numbers_in, metavar="X", help=PARAMETERS[name])
 
 
 def method_options(args: argparse.Namespace) -> dict[str, Any]:
@@ -78,21 +79,12 @@ def method_options(args: argparse.Namespace) -> dict[str, Any]:
     return options | {"parameters": own_flags | dict(args.set)}
 
 
-def numbers(text: str) -> float | list[float]:
-    """`0.1` -> 0.1, `0.1,0.2` -> [0.1, 0.2]."""
-    values = [float(part) for part in text.split(",")]
-    return values if "," in text else values[0]
-
-
-def assignment(text: str) -> tuple[str, float | list[float] | bool | str]:
-    """`samples=50` -> ("samples", 50.0); a value other than numbers, true and false stays text."""
-    name, equals, value = text.partition("=")
-    if not (name and equals and value):
-        raise argparse.ArgumentTypeError(f"{text!r}: expected NAME=VALUE")
+def assignment(text: str) -> tuple[str, Any]:
+    """NAME=VALUE as argparse reads it."""
     try:
-        return name, numbers(value)
-    except ValueError:
-        return name, {"true": True, "false": False}.get(value.lower(), value)
+        return assigned(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 # The rest needs the registries of methods and rules, which import JAX: for the help, and where a name is checked.

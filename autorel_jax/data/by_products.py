@@ -8,7 +8,7 @@ from pathlib import Path
 
 from autorel_jax.data.lines import LONGEST
 
-PARTIAL, REJECTED = BY_PRODUCTS = (".partial", ".rejected.jsonl")  # after an output's name
+PARTIAL, REJECTED, FOUND = BY_PRODUCTS = (".partial", ".rejected.jsonl", ".parts.jsonl")  # after an output's name
 MARK = "autorel_jax"  # in the metadata of a .parquet file that is an output
 
 
@@ -20,6 +20,11 @@ def partial_of(output: Path) -> Path:
 def rejected_of(output: Path) -> Path:
     """The file of the rows that were left out of an output."""
     return output.with_name(f"{output.name}{REJECTED}")
+
+
+def found_of(output: Path) -> Path:
+    """The file of what an evaluation found, which a later one goes on from."""
+    return output.with_name(f"{output.name}{FOUND}")
 
 
 def is_by_product(path: Path) -> bool:

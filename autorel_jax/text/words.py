@@ -1,7 +1,7 @@
-"""Words: relevance per token -> relevance per word.
+"""Words: relevance per token -> relevance per word; which tokens are switched off as one.
 
 What a word is, tokens.py says (WORD). A word's relevance is the sum over its word pieces, so totals are kept. Used by
-explaining/.
+explaining/, attribution/methods/ and faithfulness/.
 """
 
 import numpy as np
@@ -32,3 +32,15 @@ def pool(relevance: np.ndarray, tokens: Tokens) -> np.ndarray:
     words = np.zeros((len(tokens.words), *relevance.shape[:-1]), np.promote_types(dtype, np.float64))
     np.add.at(words, tokens.word_index, np.moveaxis(relevance, -1, 0))
     return np.moveaxis(words, 0, -1).astype(dtype)
+
+
+def units(tokens: Tokens, words: bool, special: bool = False) -> np.ndarray:
+    """The word, or with words=False the token, that each token [T] is of, numbered from 0 in the order of the text.
+
+    -1 for special tokens, which are in none, unless `special` asks for them. A word without a word piece has no number.
+    """
+    inside = np.array([span is not None or special for span in tokens.spans], bool)
+    numbers = tokens.word_index if words else np.arange(len(tokens.ids))
+    found = np.full(len(inside), -1, np.int32)
+    found[inside] = np.unique(numbers[inside], return_inverse=True)[1]
+    return found

@@ -15,6 +15,7 @@ from autorel_jax.attribution.methods.parameters import BASELINES, MASK, Flag, On
 from autorel_jax.attribution.methods.plain import PlainMethod
 from autorel_jax.attribution.targeted_batch import TargetedBatch, Texts, chosen
 from autorel_jax.model.ops import Array
+from autorel_jax.text import words
 from autorel_jax.text.tokens import Tokens
 
 TOKEN, WORD = UNITS = ("token", "word")
@@ -36,9 +37,7 @@ class Perturbation(PlainMethod):
         """The unit of each token [B, T], numbered from 0 in each row; -1: none."""
         units = np.full(shape, -1, np.int32)
         for place, row in enumerate(rows):
-            switched = np.array([span is not None or self.special for span in row.spans])
-            numbers = row.word_index if self.unit == WORD else np.arange(len(row.ids))
-            units[place, : len(switched)][switched] = np.unique(numbers[switched], return_inverse=True)[1]
+            units[place, : len(row.ids)] = words.units(row, self.unit == WORD, self.special)
         return units
 
 

@@ -1,0 +1,160 @@
+"""autorel evaluate: a model, methods and texts -> how well the methods' scores predict what the model does."""
+
+import argparse
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from autorel_jax.builtin import BUILTIN
+from autorel_jax.cli.command import Parser, run, say, tell, warn
+from autorel_jax.cli.explain import input_corpus, introduced
+from autorel_jax.cli.explain_flags import add_column_flags, names
+from autorel_jax.cli.flags import add_compute_dtype, add_fields, add_model_flags, given_fields
+from autorel_jax.cli.start import importing
+from autorel_jax.data.by_products import found_of
+from autorel_jax.errors import InputError
+from autorel_jax.files import is_pipe, writable
+
+PROG = "autorel-evaluate"
+EXAMPLES = """examples:
+  autorel evaluate reviews.csv --text-column review --limit 300
+  autorel evaluate dev.tsv --label-column label --model sst2 --methods attnlrp,lime --protocols all -o sst2.json
+  autorel evaluate dev.tsv --model sst2 --masked-model sst2-masked --perturb mask -o masked.json --plot masked.png
+"""
+
+
+def main(argv: Sequence[str] | None = None, prog: str = PROG) -> int:
+    """The console script, under the name `prog`."""
+    return run(lambda words: evaluate(words, prog), argv, prog)
+
+
+def parser(prog: str = PROG) -> Parser:
+    """The flags; `--help` documents each."""
+    from autorel_jax.faithfulness.config import EvaluateConfig
+    from autorel_jax.faithfulness.protocols import PROTOCOLS
+
+    listed = "\n".join(f"  {name:15}{protocol.about}" for name, protocol in PROTOCOLS.items())
+    made = Parser(
+        prog=prog,
+        description="Takes words away from texts, and measures how well each method's scores tell what the model does "
+        "then.\nThe target is what the model predicts for the whole text.",
+        epilog=f"protocols:\n{listed}\n\n{EXAMPLES}",
+    )
+    made.add_argument("texts", nargs="+", metavar="DATA", help="files, folders or data sets, as of autorel explain")
+    model = made.add_argument_group("model")
+    model.add_argument(
+        "--model",
+        default=BUILTIN,
+        metavar="PATH",
+        help="as of autorel explain (default: the built-in classifier of film reviews' sentiment)",
+    )
+    model.add_argument(
+        "--masked-model",
+        metavar="PATH",
+        help="a copy of the model that was fine-tuned with masked words (autorel train --mask-words), on which the "
+        "target is measured: to it a text without some words is not strange",
+    )
+    add_model_flags(model)
+    what = made.add_argument_group("what is measured")
+    listed_names = {"type": names, "nargs": None, "metavar": "NAME,NAME"}
+    add_fields(
+        what,
+        EvaluateConfig,
+        methods=listed_names,
+        protocols=listed_names,
+        perturb=listed_names,
+        units={},
+        limit={},
+        naopc_texts={},
+        seed={},
+        resamples={},
+        max_length={},
+        split_words={},
+        split_punctuation={},
+    )
+    add_column_flags(made.add_argument_group("input files"))
+    output = made.add_argument_group("run and output")
+    output.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="write all numbers there, as .json. What is found is kept beside it, so that a run that was stopped, or "
+        "one with more methods, protocols or texts, goes on from there",
+    )
+    output.add_argument("--plot", type=Path, metavar="FILE", help="draw the curves there: .png, .svg or .pdf")
+    add_fields(output, EvaluateConfig, batch_size={})
+    add_compute_dtype(output)
+    output.add_argument("--device", metavar="NAME", help="cpu, gpu, gpu:1, … (default: the best there is)")
+    made.set_defaults(pair=None)
+    return made
+
+
+def evaluate(argv: Sequence[str] | None, prog: str) -> None:
+    """Parses, loads, measures, writes. Whatever can be checked early is checked before the model is loaded."""
+    with importing():
+        from autorel_jax.faithfulness.config import EvaluateConfig
+    args = parser(prog).parse_args(argv)
+    config = EvaluateConfig(**given_fields(args, EvaluateConfig))
+    config.chosen(labelled=args.label_column is not None)
+    if args.keep_columns:
+        raise InputError("--keep-columns has no meaning here: no rows are written.")
+    check_output(args)
+    corpus = input_corpus(args)
+    with importing():
+        import jax
+
+        from autorel_jax.cli.device import choose_device, keep_compiled_programs
+        from autorel_jax.faithfulness import parts
+        from autorel_jax.faithfulness.evaluator import Evaluator
+    keep_compiled_programs()
+    with jax.default_device(choose_device(args.device)), bar() as progress:
+        classifier, masked = introduced(args), None
+        if args.masked_model:
+            masked = introduced(argparse.Namespace(**vars(args) | {"model": args.masked_model}))
+        evaluator = Evaluator(classifier, config, masked, args.label_column is not None)
+        with parts.opened(args.output and found_of(Path(os.path.realpath(args.output)))) as found:
+            if found.before:
+                tell(prog, f"goes on from {found.before} results in {found_of(args.output).name}")
+            evaluation = evaluator.run(corpus.rows(), found, progress)
+    corpus.check_unchanged()
+    left_out = evaluation.record["left_out"]
+    if left_out["rows"]:
+        first = left_out["first"][0]
+        warn(prog, [f"rows left out: {left_out['rows']}; the first, line {first['line']}: {first['reason']}"])
+    if args.output:
+        evaluation.save(args.output)
+    if args.plot:
+        evaluation.plot(args.plot)
+    say(evaluation.table())
+    for path in filter(None, (args.output, args.plot)):
+        tell(prog, f"wrote {path}")
+
+
+def check_output(args: argparse.Namespace) -> None:
+    """Refuses what could not be written in the end."""
+    if args.output is not None:
+        if args.output.suffix.lower() != ".json" or is_pipe(args.output):
+            raise InputError(f"--output {args.output}: results are a .json file; give a name that ends so.")
+        writable(args.output)
+    if args.plot is not None:
+        from autorel_jax.faithfulness.plot import check_picture
+
+        check_picture(args.plot)
+        writable(args.plot)
+
+
+@contextlib.contextmanager
+def bar() -> Iterator[Callable[[int, int], object]]:
+    """Counts texts on stderr where that is a terminal."""
+    from tqdm import tqdm
+
+    with tqdm(unit=" texts", disable=not sys.stderr.isatty(), file=sys.stderr, leave=False) as shown:
+
+        def progress(done: int, of: int) -> None:
+            shown.total = of
+            shown.update(done - shown.n)
+
+        yield progress

@@ -1,0 +1,91 @@
+"""Cases: rows -> the texts that are measured, each with its units and its label. Used by evaluator.py.
+
+N texts, U units, T tokens.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from autorel_jax.data.row import Rejected, Row, reject
+from autorel_jax.errors import InputError
+from autorel_jax.explaining.explainer import Explainer
+from autorel_jax.explaining.part import prepared
+from autorel_jax.faithfulness.config import WORD, EvaluateConfig
+from autorel_jax.text import words
+from autorel_jax.text.tokens import Tokens
+
+
+class Case(NamedTuple):
+    """One text to measure."""
+
+    row: Row
+    tokens: Tokens
+    units: np.ndarray  # [T] the unit of each token; -1: none
+    count: int  # U
+    draws: np.ndarray  # [U] random numbers that break ties
+    key: str  # of all that is read and taken away
+    label: int | None  # of the row, the model's number
+
+    def pooled(self, scores: np.ndarray) -> np.ndarray:
+        """Scores of tokens [T] -> of units [U], in float64."""
+        inside = self.units >= 0
+        return np.bincount(self.units[inside], scores[inside].astype(np.float64), self.count)
+
+
+def sampled(rows: Iterable[Row | Rejected], limit: int | None, seed: int) -> tuple[list[Row], list[Rejected], int]:
+    """As many rows as `limit` says, drawn at random and in the order of the draw; rows left out; how many were read.
+
+    A larger limit draws the same rows and more.
+    """
+    rng = np.random.default_rng(seed)
+    rejected: list[Rejected] = []
+    read = 0
+
+    def drawn() -> Iterator[tuple[float, int, Row]]:
+        nonlocal read
+        for row in rows:
+            read += 1
+            if isinstance(row, Rejected):
+                rejected.append(row)
+            yield rng.random(), read, row
+
+    usable = (item for item in drawn() if isinstance(item[2], Row))
+    found = sorted(usable, key=_place) if limit is None else heapq.nsmallest(limit, usable, key=_place)
+    return [row for _, _, row in found], rejected, read
+
+
+def _place(item: tuple[float, int, Row]) -> tuple[float, int]:
+    return item[:2]
+
+
+def cases(rows: Sequence[Row], explainer: Explainer, config: EvaluateConfig) -> tuple[list[Case], list[Rejected]]:
+    """The rows as Cases, and those that cannot be: without a word that the model reads, or with an unknown label."""
+    part = prepared(explainer, 0, rows)
+    made, left_out = [], part.rejected
+    for place in part.places:
+        row, tokens = part.items[place], part.tokens[place]
+        try:
+            made.append(case(row, tokens, explainer, config))
+        except InputError as error:
+            left_out.append(reject(row, str(error)))
+    return made, left_out
+
+
+def case(row: Row, tokens: Tokens, explainer: Explainer, config: EvaluateConfig) -> Case:
+    """A row as a Case."""
+    units = words.units(tokens, config.units == WORD)
+    count = int(units.max(initial=-1)) + 1
+    if not count:
+        raise InputError("the text has no word that the model reads.")
+    read = tokens.ids.tobytes() + tokens.types.tobytes()
+    draws = np.random.default_rng([config.seed, zlib.crc32(read)]).random(count)
+    key = hashlib.sha256(read + units.tobytes() + draws.tobytes()).hexdigest()
+    label = None if row.label in (None, "") else explainer.classifier.label_id(row.label)
+    return Case(row, tokens, units, count, draws, key, label)

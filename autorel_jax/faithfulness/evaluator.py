@@ -1,0 +1,251 @@
+"""Evaluator: a classifier and methods -> what each protocol finds of each method's scores of each text.
+
+Texts come in chunks; whatever is asked of the texts of one chunk shares batches, and equal ids are computed once.
+Used by evaluate.py. N texts, U units.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from autorel_jax import __version__
+from autorel_jax.attribution.targets import Targets
+from autorel_jax.classifier import Classifier
+from autorel_jax.data.row import Rejected, Row
+from autorel_jax.errors import InputError
+from autorel_jax.explaining.explainer import Explainer
+from autorel_jax.faithfulness import naopc, parts
+from autorel_jax.faithfulness.asking import Job, Measurement, found_by
+from autorel_jax.faithfulness.cases import Case, cases, sampled
+from autorel_jax.faithfulness.config import EvaluateConfig
+from autorel_jax.faithfulness.curves import Scored
+from autorel_jax.faithfulness.methods import explainers, identity, record
+from autorel_jax.faithfulness.predict import Predictor
+from autorel_jax.faithfulness.protocols import PROTOCOLS
+from autorel_jax.faithfulness.results import Evaluation, Run, evaluation_of
+from autorel_jax.faithfulness.units import Reading, token_in_place
+from autorel_jax.model.config import MULTI, REGRESSION
+
+CHUNK = 64  # texts: for a method they are batches of similar lengths
+BOUNDS, SCORES = "bounds", "scores"  # what is found beside the numbers of protocols
+Progress = Callable[[int, int], object]  # texts that are done, of how many
+Found = Iterator[tuple["Task", Mapping[str, Any]]]
+
+
+class Task(NamedTuple):
+    """One measurement of one text."""
+
+    case: int  # its place in the chunk
+    method: str
+    protocol: str
+    perturbation: str
+    key: str  # of what is found
+
+
+class Evaluator:
+    """Measures methods on texts.
+
+    Attributes:
+      explainers: the name of each method -> what computes it.
+      protocols: their names.
+    """
+
+    def __init__(self, classifier: Classifier, config: EvaluateConfig, masked_model: Classifier | None, labelled: bool):
+        if not isinstance(classifier, Classifier):
+            raise InputError(
+                f"The classifier is a {type(classifier).__name__}; expected what autorel_jax.load returns."
+            )
+        if classifier.config.problem == REGRESSION:
+            raise InputError("The model is a regression, which has no probabilities; evaluate measures classifiers.")
+        judged = labelled and classifier.config.num_labels > 1 and classifier.config.problem != MULTI
+        self.classifier, self.config = classifier, config
+        self.protocols = config.chosen(judged)
+        self.judge = classifier if masked_model is None else same_texts(classifier, masked_model)
+        self.tokens = {name: token_in_place(name, classifier.tokenizer) for name in dict.fromkeys(config.perturb)}
+        self.explainers = explainers(classifier, config)
+        self.identities = {name: identity(explainer) for name, explainer in self.explainers.items()}
+        models = [[one.fingerprint, one.dtype] for one in (classifier, self.judge)]
+        self.of_models = [__version__, models, classifier.tokenizer.fingerprint]
+        self.seconds = dict.fromkeys(self.explainers, 0.0)
+
+    @property
+    def any_explainer(self) -> Explainer:
+        """One that tokenizes; all do alike."""
+        return next(iter(self.explainers.values()))
+
+    def run(self, rows: Iterable[Row | Rejected], found: parts.Parts, progress: Progress) -> Evaluation:
+        """Measures a sample of the rows; an InputError where no row can be measured."""
+        drawn, left_out, read = sampled(rows, self.config.limit, self.config.seed)
+        made, more = cases(drawn, self.any_explainer, self.config)
+        left_out = [*left_out, *more]
+        if not made:
+            raise InputError(
+                f"None of the {read} texts can be measured. " + (f"The first: {left_out[0]}" if left_out else "")
+            )
+        own, judge = Predictor(self.classifier, self.config.batch_size), Predictor(self.judge, self.config.batch_size)
+        short = [place for place, case in enumerate(made) if 2 <= case.count <= naopc.MOST_UNITS]
+        normalised = set(short[: self.config.naopc_texts]) if "naopc" in self.protocols else set()
+        run = Run(len(made), read, left_out)
+        progress(0, len(made))
+        for start in range(0, len(made), CHUNK):
+            chunk = made[start : start + CHUNK]
+            targets = self.predicted(chunk, own, judge, run)
+            scores = self.scores(chunk, targets, found)
+            bounds = self.bounds(chunk, targets, normalised & set(range(start, start + CHUNK)), start, found, judge)
+            for task, numbers in self.measured(chunk, targets, scores, bounds, found, judge):
+                run.add(start + task.case, task.method, task.protocol, task.perturbation, numbers)
+            for predictor in (own, judge):
+                predictor.forget()
+            progress(start + len(chunk), len(made))
+        run.computed = judge.computed
+        return evaluation_of(self.about(made), run, self.config)
+
+    def predicted(self, chunk: Sequence[Case], own: Predictor, judge: Predictor, run: Run) -> np.ndarray:
+        """The class that is predicted for each text; notes how much the model that is measured differs."""
+        rows = [Reading(case.tokens.ids, case.tokens.types) for case in chunk]
+        logits, theirs = own.logits(rows), judge.logits(rows)
+        targets = logits.argmax(axis=1)
+        if judge.classifier is not own.classifier:
+            each = np.arange(len(chunk))
+            first, second = (self.classifier.probabilities(found)[each, targets] for found in (logits, theirs))
+            run.differ((theirs.argmax(axis=1) == targets).tolist(), np.abs(first - second).tolist())
+        return targets
+
+    def scores(self, chunk: Sequence[Case], targets: np.ndarray, found: parts.Parts) -> dict[str, list[np.ndarray]]:
+        """The scores of the units of each text, by method."""
+        made = {}
+        for name, explainer in self.explainers.items():
+            keys = [
+                parts.key_of(SCORES, self.of_models, self.identities[name], case.key, int(target))
+                for case, target in zip(chunk, targets, strict=True)
+            ]
+            missing = [place for place, key in enumerate(keys) if key not in found]
+            begun = time.perf_counter()
+            tokens = [chunk[place].tokens for place in missing]
+            weights = np.eye(self.classifier.config.num_labels, dtype=np.float32)[targets[missing]][:, None]
+            new = {}
+            for answers in explainer.answers(tokens, Targets(weights, None)):
+                for number, answer in answers.items():
+                    case = chunk[missing[number]]
+                    scores = case.pooled(answer.relevance[0, : len(case.tokens.ids)])
+                    new[keys[missing[number]]] = {"scores": scores.tolist()}
+            self.seconds[name] += time.perf_counter() - begun
+            found.add(new)
+            made[name] = [np.array(found[key]["scores"], np.float64) for key in keys]
+        return made
+
+    def bounds(
+        self,
+        chunk: Sequence[Case],
+        targets: np.ndarray,
+        chosen: set[int],
+        start: int,
+        found: parts.Parts,
+        judge: Predictor,
+    ) -> dict[tuple[int, str], tuple[float, float]]:
+        """The least and greatest AOPC of the chosen texts, by place in the chunk and perturbation."""
+        tasks = [
+            Task(
+                place - start,
+                "",
+                BOUNDS,
+                name,
+                self.key(chunk[place - start], targets[place - start], "", BOUNDS, name),
+            )
+            for place in sorted(chosen)
+            for name in self.tokens
+        ]
+        numbers = self.filled(tasks, chunk, targets, lambda task: naopc.bounds(chunk[task.case].count), found, judge)
+        return {(task.case, task.perturbation): (one["least"], one["greatest"]) for task, one in numbers}
+
+    def measured(
+        self,
+        chunk: Sequence[Case],
+        targets: np.ndarray,
+        scores: Mapping[str, Sequence[np.ndarray]],
+        bounds: Mapping[tuple[int, str], tuple[float, float]],
+        found: parts.Parts,
+        judge: Predictor,
+    ) -> Found:
+        """What every protocol finds of every method, text and perturbation; not of scores that are no numbers."""
+
+        def right(place: int) -> bool | None:
+            return None if chunk[place].label is None else bool(chunk[place].label == targets[place])
+
+        def measurement(task: Task) -> Measurement:
+            case = chunk[task.case]
+            between = bounds.get((task.case, task.perturbation))
+            return PROTOCOLS[task.protocol].measurement(
+                Scored(scores[task.method][task.case], case.draws, right(task.case), between)
+            )
+
+        tasks = []
+        for place, case in enumerate(chunk):
+            for method in self.explainers:
+                if not np.isfinite(scores[method][place]).all():
+                    continue
+                for protocol in self.protocols:
+                    for name in self.tokens:
+                        about = bounds.get((place, name)) if protocol == "naopc" else None
+                        about = right(place) if PROTOCOLS[protocol].needs_labels else about
+                        key = self.key(case, targets[place], self.identities[method], protocol, name, about)
+                        tasks.append(Task(place, method, protocol, name, key))
+        return self.filled(tasks, chunk, targets, measurement, found, judge)
+
+    def key(self, case: Case, target: int, *facts: Any) -> str:
+        """The key of what is found of a text."""
+        return parts.key_of(self.of_models, case.key, int(target), *facts)
+
+    def filled(
+        self,
+        tasks: Sequence[Task],
+        chunk: Sequence[Case],
+        targets: np.ndarray,
+        measurement: Callable[[Task], Measurement],
+        found: parts.Parts,
+        judge: Predictor,
+    ) -> Found:
+        """The tasks with what they find, which is computed where it is not known."""
+        missing = [task for task in tasks if task.key not in found]
+        jobs = [
+            Job(
+                chunk[task.case].tokens,
+                chunk[task.case].units,
+                self.tokens[task.perturbation],
+                int(targets[task.case]),
+                measurement(task),
+            )
+            for task in missing
+        ]
+        found.add({task.key: numbers for task, numbers in zip(missing, found_by(jobs, judge), strict=True)})
+        return ((task, found[task.key]) for task in tasks)
+
+    def about(self, made: Sequence[Case]) -> dict[str, Any]:
+        """What the results are of, as JSON."""
+        model = {"name": self.classifier.name, "weights_sha256": self.classifier.fingerprint}
+        judge = {"name": self.judge.name, "weights_sha256": self.judge.fingerprint}
+        return {
+            "model": model,
+            "masked_model": None if self.judge is self.classifier else judge,
+            "methods": {name: record(explainer) for name, explainer in self.explainers.items()},
+            "protocols": list(self.protocols),
+            "perturbations": list(self.tokens),
+            "texts_sha256": parts.key_of([case.key for case in made]),
+            "seconds": self.seconds,
+        }
+
+
+def same_texts(classifier: Classifier, other: Classifier) -> Classifier:
+    """The other classifier, or InputError where it reads texts or names classes in another way."""
+    if other.tokenizer.fingerprint != classifier.tokenizer.fingerprint:
+        raise InputError(f"masked_model {other.name} has another tokenizer than {classifier.name}; give a copy of it.")
+    if other.config.labels != classifier.config.labels or other.config.problem != classifier.config.problem:
+        raise InputError(
+            f"masked_model {other.name} predicts {', '.join(other.config.labels)}, but {classifier.name} "
+            f"{', '.join(classifier.config.labels)}; give a copy of it."
+        )
+    return other

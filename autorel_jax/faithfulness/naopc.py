@@ -1,0 +1,98 @@
+"""NAOPC: the AOPC of an order of units, between those of the worst and the best order of the same text.
+
+    AOPC = mean over k = 1, …, U of (p(text) - p(text without the first k units))
+    NAOPC = (AOPC - least) / (greatest - least)
+
+p is the target's probability. The two bounds are exact for few units, else found by a beam search, so that an order
+may lie slightly beyond them. Source: Edin et al. 2024 (arXiv 2408.08137). Measurements (asking.py). U units.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+import numpy as np
+
+from autorel_jax.faithfulness.asking import Measurement, Values
+from autorel_jax.faithfulness.curves import Scored, order, without_first
+from autorel_jax.faithfulness.ranks import every_part
+
+EXACT = 10  # units, up to which all parts are computed
+BEAM = 5  # orders that are kept beyond
+MOST_UNITS = 25  # of a text
+
+
+def naopc(text: Scored) -> Measurement:
+    """Both orders, normalised; nothing for texts without bounds, or whose bounds are the same."""
+    if text.bounds is None or not text.bounds[1] > text.bounds[0]:
+        return {}
+    units = order(text)
+    sizes = np.arange(len(units) + 1)
+    values = yield np.concatenate([without_first(units, sizes), without_first(units[::-1], sizes)])
+    least, greatest = text.bounds
+    most_first, least_first = ((aopc(part) - least) / (greatest - least) for part in np.split(values.probability, 2))
+    return {"naopc_comprehensiveness": most_first, "naopc_sufficiency": least_first}
+
+
+def aopc(probabilities: np.ndarray) -> float:
+    """From those of the text without its first 0, …, U units [U + 1]."""
+    return float((probabilities[0] - probabilities[1:]).mean())
+
+
+def bounds(units: int) -> Measurement:
+    """The least and the greatest AOPC of any order of so many units, as "least" and "greatest"; for two units or more.
+
+    AOPC is p(text) minus a mean along the order, so that the greatest AOPC has the least mean.
+    """
+    if units <= EXACT:
+        values = (yield every_part(units)).probability
+        whole, sums = float(values[-1]), (lightest(values, units), -lightest(-values, units))
+    else:
+        whole, sums = yield from beam(units)
+    greatest, least = (whole - total / units for total in sums)
+    return {"least": least, "greatest": greatest}
+
+
+def lightest(values: np.ndarray, units: int) -> float:
+    """The least sum of values [2 ** U] along any way from the whole text to none of it, the whole left out.
+
+    The best way to a part comes from the best of those that have one unit more.
+    """
+    on, bits = every_part(units), 1 << np.arange(units)
+    total = values.copy()
+    total[-1] = 0
+    sizes = on.sum(axis=1)
+    for size in range(units - 1, -1, -1):
+        here = np.flatnonzero(sizes == size)
+        total[here] += np.where(on[here], np.inf, total[here[:, None] | bits]).min(axis=1)
+    return float(total[0])
+
+
+def beam(units: int) -> Generator[np.ndarray, Values, tuple[float, tuple[float, float]]]:
+    """The probability of the whole text, and the least and the greatest sum that a beam search finds."""
+    everything = np.ones(units, bool)
+    whole = float((yield everything[None]).probability[0])
+    ways = [{everything.tobytes(): (0.0, everything)} for _ in range(2)]
+    for _ in range(units):
+        longer = [extended(kept, sign) for kept, sign in zip(ways, (1, -1), strict=True)]
+        parts = {key: part for found in longer for key, (_, part) in found.items()}
+        values = dict(zip(parts, (yield np.array(list(parts.values()))).probability.tolist(), strict=True))
+        ways = []
+        for found, sign in zip(longer, (1, -1), strict=True):
+            summed = sorted(((total + values[key]) * sign, key) for key, (total, _) in found.items())
+            ways.append({key: (total * sign, parts[key]) for total, key in summed[:BEAM]})
+    low, high = (next(iter(kept.values()))[0] for kept in ways)
+    return whole, (low, high)
+
+
+def extended(kept: dict[bytes, tuple[float, np.ndarray]], sign: int) -> dict[bytes, tuple[float, np.ndarray]]:
+    """Every part with one unit less, with the best sum of the ways that lead to it."""
+    found: dict[bytes, tuple[float, np.ndarray]] = {}
+    for total, part in kept.values():
+        for unit in np.flatnonzero(part):
+            less = part.copy()
+            less[unit] = False
+            key = less.tobytes()
+            if key not in found or total * sign < found[key][0] * sign:
+                found[key] = total, less
+    return found

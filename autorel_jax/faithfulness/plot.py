@@ -1,0 +1,68 @@
+"""Plot: the record of an Evaluation -> a picture of its curves, with matplotlib. Used by results.py."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from autorel_jax.errors import InputError
+from autorel_jax.files import disk_faults, new_file
+
+AXES = {  # curve -> its axes
+    "morf": ("share of words taken away, the most relevant first", "probability of the target"),
+    "lerf": ("share of words taken away, the least relevant first", "probability of the target"),
+    "au_mse": ("share of words taken away, the smallest score first", "mean squared change of the logits"),
+    "accuracy": ("words deleted, the most relevant first", "accuracy"),
+}
+COUNTED = ("accuracy",)  # along the number of words, from 1
+INCHES = (5.0, 3.6)  # of one picture
+
+
+def plot(record: Mapping[str, Any], path: Path) -> None:
+    """Writes a picture with a panel for each curve and perturbation; its format is that of the suffix.
+
+    Raises:
+      InputError: matplotlib is missing, there are no curves, or the file cannot be written.
+    """
+    suffix, Figure = check_picture(path)
+    kinds = [kind for kind in AXES if any(curve["curve"] == kind for curve in record["curves"])]
+    if not kinds:
+        raise InputError("There are no curves to plot; the protocols curves, au_mse and word_deletion have some.")
+    perturbations = record["perturbations"]
+    size = INCHES[0] * len(kinds), INCHES[1] * len(perturbations)
+    figure = Figure(figsize=size, layout="constrained")
+    panels = figure.subplots(len(perturbations), len(kinds), squeeze=False)
+    for row, perturbation in zip(panels, perturbations, strict=True):
+        for axes, kind in zip(row, kinds, strict=True):
+            draw(axes, record, kind, perturbation)
+    handles, names = panels[0][0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside right upper", frameon=False)
+    with new_file(path) as draft, disk_faults(path):
+        figure.savefig(draft, format=suffix, dpi=150)
+
+
+def check_picture(path: Path) -> tuple[str, Any]:
+    """The format of a picture by its suffix, and matplotlib's Figure; an InputError where it cannot be drawn."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise InputError("Plots need matplotlib: pip install 'autorel-jax[plot]'.") from None
+    suffix, known = path.suffix.lower().removeprefix("."), Figure().canvas.get_supported_filetypes()
+    if suffix not in known:
+        accepted = ", ".join(f".{name}" for name in sorted(known))
+        raise InputError(f"{path}: cannot draw that kind of picture; accepted: {accepted}.")
+    return suffix, Figure
+
+
+def draw(axes: Any, record: Mapping[str, Any], kind: str, perturbation: str) -> None:
+    """One panel."""
+    for number, method in enumerate(record["methods"]):
+        for curve in record["curves"]:
+            if (curve["curve"], curve["perturbation"], curve["method"]) == (kind, perturbation, method):
+                y = curve["mean"]
+                x = range(1, len(y) + 1) if kind in COUNTED else [place / (len(y) - 1) for place in range(len(y))]
+                axes.plot(x, y, label=method, color=f"C{number % 10}", linestyle=("-", "--", ":")[number // 10 % 3])
+    axes.set_title(f"{perturbation}", fontsize=10)
+    axes.set_xlabel(AXES[kind][0], fontsize=8)
+    axes.set_ylabel(AXES[kind][1], fontsize=8)

@@ -1,0 +1,98 @@
+"""Protocols: the name of a protocol -> its measurement, and what its numbers mean. The one home of these facts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from autorel_jax.faithfulness import curves, naopc, ranks
+from autorel_jax.faithfulness.asking import Measurement
+from autorel_jax.faithfulness.curves import Scored
+
+UP, DOWN = "higher", "lower"  # which of two numbers is better
+
+
+class Measure(NamedTuple):
+    """A number of a protocol."""
+
+    name: str
+    better: str
+    meaning: str
+    shown: bool = True  # in tables; the others are in the JSON
+
+
+class Protocol(NamedTuple):
+    """A measurement, and its numbers."""
+
+    measurement: Callable[[Scored], Measurement]
+    about: str
+    measures: tuple[Measure, ...]
+    needs_labels: bool = False
+    cheap: bool = True  # a few tens of passes for each text
+
+
+PROTOCOLS = {
+    "curves": Protocol(
+        curves.curves,
+        "the target's probability while words leave in eleven steps, in both orders",
+        (
+            Measure(
+                "auac",
+                UP,
+                "area under the probability while the least relevant words leave; the same as the area "
+                "while words come into an empty text, the most relevant first (AUAC, LeRF)",
+            ),
+            Measure("morf", DOWN, "area while the most relevant words leave first (MoRF)"),
+            Measure("between", UP, "auac minus morf"),
+        ),
+    ),
+    "au_mse": Protocol(
+        curves.au_mse,
+        "how much the logits change while words leave by the size of their score, the smallest first",
+        (Measure("au_mse", DOWN, "area under the mean squared change of the logits"),),
+    ),
+    "eraser": Protocol(
+        curves.eraser,
+        "what the target loses without the highest scores, and with them alone",
+        (
+            Measure(
+                "comprehensiveness", UP, "probability lost without the top 1, 5, 10, 20 and 50 % of the words, mean"
+            ),
+            Measure("sufficiency", DOWN, "probability lost with these words alone"),
+            Measure("comprehensiveness_logit", UP, "likewise of the logit", False),
+            Measure("sufficiency_logit", DOWN, "likewise of the logit", False),
+            Measure("comprehensiveness_tenths", UP, "in steps of 10 %, to 100 %", False),
+            Measure("sufficiency_tenths", DOWN, "in steps of 10 %, to 100 %", False),
+            Measure("comprehensiveness_tenths_logit", UP, "likewise of the logit", False),
+            Measure("sufficiency_tenths_logit", DOWN, "likewise of the logit", False),
+        ),
+    ),
+    "leave_one_out": Protocol(
+        ranks.leave_one_out,
+        "rank correlation of the scores with what the logit loses without each word alone",
+        (Measure("leave_one_out", UP, "Spearman's, mean over texts where it is defined"),),
+    ),
+    "word_deletion": Protocol(
+        curves.word_deletion,
+        "accuracy on texts that were right, without their 1 to 10 highest words",
+        (Measure("accuracy", DOWN, "mean over 1 to 10 words"),),
+        needs_labels=True,
+    ),
+    "shapley": Protocol(
+        ranks.shapley,
+        f"rank correlation of the scores with exact Shapley values, texts of up to {ranks.MOST_UNITS} words",
+        (Measure("shapley", UP, "Spearman's, mean over texts where it is defined"),),
+        cheap=False,
+    ),
+    "naopc": Protocol(
+        naopc.naopc,
+        f"AOPC between that of the worst and of the best order, texts of 2 to {naopc.MOST_UNITS} words: the one "
+        "protocol by which two models may be compared",
+        (
+            Measure("naopc_comprehensiveness", UP, "the most relevant words leave first"),
+            Measure("naopc_sufficiency", DOWN, "the least relevant words leave first"),
+        ),
+        cheap=False,
+    ),
+}
+CHEAP = tuple(name for name, protocol in PROTOCOLS.items() if protocol.cheap)

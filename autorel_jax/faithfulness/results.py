@@ -1,0 +1,163 @@
+"""Results: numbers of texts -> an Evaluation: means with intervals, differences between methods, as JSON and tables.
+
+Used by evaluator.py. N texts.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from autorel_jax import __version__
+from autorel_jax.data.row import Rejected
+from autorel_jax.faithfulness.config import DEFAULT, RANDOM, EvaluateConfig
+from autorel_jax.faithfulness.intervals import Mean, mean_of
+from autorel_jax.faithfulness.protocols import PROTOCOLS
+from autorel_jax.files import write_text
+
+SCHEMA = 1
+CURVE = "curve_"  # before the name of a list of numbers
+AGAINST = {"minus_random": RANDOM, "minus_default": DEFAULT}
+LEFT_OUT = 20  # rows that the JSON lists
+
+
+class Run:
+    """What is gathered while texts are measured.
+
+    Attributes:
+      texts: N.
+      read: rows of the input.
+      left_out: those that cannot be measured.
+      numbers: (method, protocol, perturbation, name) -> what was found, by the place of a text.
+      computed: texts, whole or in part, that the model has read.
+      agree, change: of a masked model, for each text whether it predicts the same, and how much the probability of the
+        target differs.
+    """
+
+    def __init__(self, texts: int, read: int, left_out: Sequence[Rejected]):
+        self.texts, self.read, self.left_out = texts, read, left_out
+        self.numbers: dict[tuple[str, str, str, str], dict[int, Any]] = {}
+        self.computed = 0
+        self.agree: list[bool] = []
+        self.change: list[float] = []
+
+    def add(self, text: int, method: str, protocol: str, perturbation: str, numbers: Mapping[str, Any]) -> None:
+        """Notes what a protocol found of a text."""
+        for name, value in numbers.items():
+            self.numbers.setdefault((method, protocol, perturbation, name), {})[text] = value
+
+    def differ(self, agree: Sequence[bool], change: Sequence[float]) -> None:
+        """Notes how a masked model differs on some texts."""
+        self.agree += agree
+        self.change += change
+
+    def column(self, key: tuple[str, str, str, str]) -> np.ndarray:
+        """The numbers of all texts [N], NaN where there is none."""
+        found = np.full(self.texts, np.nan)
+        for text, value in self.numbers.get(key, {}).items():
+            found[text] = value
+        return found
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Evaluation:
+    """How faithful methods are; `record` is what `save` writes, and docs/evaluation.md explains.
+
+    Attributes:
+      record: as JSON types.
+    """
+
+    record: dict[str, Any]
+
+    def save(self, path: Path | str) -> None:
+        """Writes the .json."""
+        write_text(Path(path), json.dumps(self.record, indent=1, ensure_ascii=False) + "\n")
+
+    def table(self) -> str:
+        """Tables of the main numbers, as text."""
+        from autorel_jax.faithfulness.tables import tables
+
+        return tables(self.record)
+
+    def plot(self, path: Path | str) -> None:
+        """Writes a picture of the curves; needs matplotlib, the extra `plot`."""
+        from autorel_jax.faithfulness.plot import plot
+
+        plot(self.record, Path(path))
+
+    def __repr__(self) -> str:
+        return f"Evaluation({self.record['texts']} texts, {', '.join(self.record['methods'])})"
+
+
+def evaluation_of(about: Mapping[str, Any], run: Run, config: EvaluateConfig) -> Evaluation:
+    """The Evaluation of a run."""
+    masked = None
+    if about["masked_model"]:
+        means = [mean_of(np.array(of, float), config.resamples, config.seed) for of in (run.agree, run.change)]
+        masked = about["masked_model"] | {
+            "same_prediction": means[0]._asdict(),
+            "probability_change": means[1]._asdict(),
+        }
+    record = {
+        "schema": SCHEMA,
+        "version": __version__,
+        **about,
+        "masked_model": masked,
+        "texts": run.texts,
+        "rows_read": run.read,
+        "left_out": {"rows": len(run.left_out), "first": [item.record for item in run.left_out[:LEFT_OUT]]},
+        "units": config.units,
+        "limit": config.limit,
+        "seed": config.seed,
+        "resamples": config.resamples,
+        "texts_computed": run.computed,
+        "results": list(results(about, run, config)),
+        "curves": list(curves(about, run)),
+    }
+    return Evaluation(record)
+
+
+def results(about: Mapping[str, Any], run: Run, config: EvaluateConfig) -> Iterator[dict[str, Any]]:
+    """Every number of every method: over the texts, and its paired differences."""
+    for protocol in about["protocols"]:
+        for perturbation in about["perturbations"]:
+            for measure in PROTOCOLS[protocol].measures:
+                columns = {
+                    method: run.column((method, protocol, perturbation, measure.name)) for method in about["methods"]
+                }
+                for method, column in columns.items():
+                    means = {"over_texts": column} | {
+                        name: column - columns[other] for name, other in AGAINST.items() if method != other
+                    }
+                    yield {
+                        "protocol": protocol,
+                        "perturbation": perturbation,
+                        "measure": measure.name,
+                        "better": measure.better,
+                        "method": method,
+                        **{name: as_json(mean_of(of, config.resamples, config.seed)) for name, of in means.items()},
+                    }
+
+
+def as_json(mean: Mean) -> dict[str, Any]:
+    """A Mean as JSON, null where there is no text."""
+    return {name: None if value != value else value for name, value in mean._asdict().items()}
+
+
+def curves(about: Mapping[str, Any], run: Run) -> Iterator[dict[str, Any]]:
+    """The mean over texts of every curve."""
+    for (method, protocol, perturbation, name), found in run.numbers.items():
+        if name.startswith(CURVE):
+            yield {
+                "protocol": protocol,
+                "perturbation": perturbation,
+                "curve": name.removeprefix(CURVE),
+                "method": method,
+                "n": len(found),
+                "mean": np.mean(list(found.values()), axis=0).tolist(),
+            }

@@ -1,0 +1,89 @@
+"""Tables: the record of an Evaluation -> text for a terminal, a table for each protocol and perturbation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from autorel_jax.faithfulness.config import DEFAULT, RANDOM
+from autorel_jax.faithfulness.protocols import PROTOCOLS, UP, Measure
+
+MARKS = {1: "+", 0: "=", -1: "-"}  # better than the default method, not to be told apart, worse
+OWN_GAME = "*"
+LEGEND = f"""[low high] is an interval of 95 % over texts (bootstrap). Behind it: {MARKS[1]} better than {DEFAULT} by \
+paired differences, {MARKS[-1]} worse, {MARKS[0]} the interval holds 0; {RANDOM[0]} not told apart from {RANDOM}."""
+ABOUT_MARK = f"{OWN_GAME} takes words away itself, which these protocols measure."
+ONE_MODEL = "Numbers of two models cannot be compared, but those of naopc."
+Row = Mapping[str, Any]
+
+
+def tables(record: Mapping[str, Any]) -> str:
+    """The main numbers of all protocols."""
+    head = f"{record['model']['name']}: {record['texts']} texts; {record['units']}s are taken away"
+    notes = [LEGEND, ONE_MODEL]
+    if any(method["looks_at_deletions"] for method in record["methods"].values()):
+        notes.append(ABOUT_MARK)
+    if record["masked_model"]:
+        same, change = (record["masked_model"][name]["mean"] for name in ("same_prediction", "probability_change"))
+        notes.append(
+            f"Measured on {record['masked_model']['name']}: it predicts the same for {same:.1%} of the texts, and the "
+            f"target's probability differs by {change:.3f}."
+        )
+    each = [
+        "\n".join(table(record, protocol, perturbation))
+        for protocol in record["protocols"]
+        for perturbation in record["perturbations"]
+    ]
+    return "\n\n".join([head, *each, "\n".join(notes)])
+
+
+def table(record: Mapping[str, Any], protocol: str, perturbation: str) -> Iterator[str]:
+    """The lines of one."""
+    measures = [measure for measure in PROTOCOLS[protocol].measures if measure.shown]
+    found = {
+        (row["method"], row["measure"]): row
+        for row in record["results"]
+        if row["protocol"] == protocol and row["perturbation"] == perturbation
+    }
+    n = max(row["over_texts"]["n"] for row in found.values())
+    yield f"{protocol}, {perturbation}, {n} texts: {PROTOCOLS[protocol].about}"
+    rows = [["", *(f"{measure.name} ({measure.better} is better)" for measure in measures)]]
+    for method in ranked(record["methods"], found, measures[0]):
+        mark = OWN_GAME if record["methods"][method]["looks_at_deletions"] else ""
+        rows.append([method + mark, *(cell(found[method, measure.name]) for measure in measures)])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        yield "  " + "  ".join(f"{text:{width}}" for text, width in zip(row, widths, strict=True)).rstrip()
+
+
+def ranked(methods: Sequence[str], found: Mapping[tuple[str, str], Row], measure: Measure) -> list[str]:
+    """The methods, the best first."""
+    sign = -1 if measure.better == UP else 1
+
+    def place(method: str) -> float:
+        mean = found[method, measure.name]["over_texts"]["mean"]
+        return float("inf") if mean is None else sign * mean
+
+    return sorted(methods, key=place)
+
+
+def cell(row: Row) -> str:
+    """A number with its interval and marks."""
+    over = row["over_texts"]
+    if over["mean"] is None:
+        return "no text"
+    text = f"{over['mean']:.3f} [{over['low']:.3f} {over['high']:.3f}]"
+    if (default := verdict(row, "minus_default")) is not None:
+        text += f" {MARKS[default]}"
+    return text + (f"{RANDOM[0]}" if verdict(row, "minus_random") == 0 else "")
+
+
+def verdict(row: Row, against: str) -> int | None:
+    """Whether a method is better than the other (1), worse (-1), or neither (0); None where nothing is compared."""
+    other = row.get(against)
+    if other is None or other["mean"] is None:
+        return None
+    sign = 1 if row["better"] == UP else -1
+    if other["low"] <= 0 <= other["high"]:
+        return 0
+    return sign if other["mean"] > 0 else -sign

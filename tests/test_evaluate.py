@@ -1,0 +1,232 @@
+"""Evaluating a classifier: the whole path against a slow reference, parts that are kept, refusals, the command."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+from models import random_params, refusal
+from tolerances import BATCH, EVALUATED
+
+import autorel_jax as ar
+from autorel_jax.cli.main import main
+from autorel_jax.data.row import Rejected, Row
+from autorel_jax.faithfulness import evaluator as evaluator_module
+from autorel_jax.faithfulness.cases import sampled
+from autorel_jax.faithfulness.curves import STEPS
+
+TEXTS = [
+    "a good film",
+    "bad",
+    "not a good film, and not a bad one",
+    "the actors are good",
+    "never said anything funny, really",
+    "the river is quiet and the garden is cold",
+]
+LABELS = ["positive", "negative", "neutral", "positive", "negative", "neutral"]
+OPTIONS = {"methods": ["gradient_x_input"], "protocols": ["all"], "batch_size": 8, "resamples": 50}
+
+
+@pytest.fixture(scope="module")
+def evaluation(classifier):
+    return ar.evaluate(classifier, TEXTS, labels=LABELS, **OPTIONS)
+
+
+def number(evaluation, method, protocol, perturbation, measure):
+    (row,) = (
+        row
+        for row in evaluation.record["results"]
+        if (row["method"], row["protocol"], row["perturbation"], row["measure"])
+        == (method, protocol, perturbation, measure)
+    )
+    return row
+
+
+@pytest.mark.parametrize(("perturbation", "token"), [("mask", "mask_id"), ("unknown", "unk_id")])
+def test_areas_against_a_slow_reference(classifier, evaluation, perturbation, token):
+    """Text by text and step by step: words replaced in the text itself, and one forward pass for each."""
+    areas = []
+    for explanation in ar.explain(classifier, TEXTS, method="gradient_x_input"):
+        target = explanation.logits.argmax()
+        words = [place for place, span in enumerate(explanation.word_spans) if span]
+        first = sorted(words, key=lambda place: -explanation.word_relevance[place])
+        batch = classifier.batch([explanation.text])
+        on_curve = []
+        for step in STEPS:
+            gone = set(first[: round(step * len(words))])
+            off = np.array([word in gone for word in explanation.token_words])
+            ids = np.where(off, getattr(classifier.tokenizer, token), batch.ids)
+            logits = ar.predict(classifier, [ids[0]]).logits
+            on_curve.append((len(gone) / len(words), classifier.probabilities(logits)[0, target]))
+        x, y = zip(*on_curve, strict=True)
+        areas.append(np.trapezoid(y, x))
+    found = number(evaluation, "gradient_x_input", "curves", perturbation, "morf")
+    assert found["over_texts"]["mean"] == pytest.approx(np.mean(areas), abs=EVALUATED)
+    assert found["over_texts"]["n"] == len(TEXTS)
+
+
+def test_what_is_reported(evaluation):
+    record = evaluation.record
+    assert list(record["methods"]) == ["gradient_x_input", "attnlrp", "random"]
+    assert record["texts"] == record["rows_read"] == 6
+    for row in record["results"]:
+        assert ("minus_random" in row) == (row["method"] != "random")
+        assert ("minus_default" in row) == (row["method"] != "attnlrp")
+        mean = row["over_texts"]
+        assert mean["n"] == 0 or mean["low"] <= mean["mean"] <= mean["high"]
+    one, other = (number(evaluation, name, "eraser", "mask", "sufficiency") for name in ("attnlrp", "random"))
+    difference = one["over_texts"]["mean"] - other["over_texts"]["mean"]
+    assert one["minus_random"]["mean"] == pytest.approx(difference, abs=EVALUATED)
+    assert number(evaluation, "random", "shapley", "mask", "shapley")["over_texts"]["n"] == 5  # of two words at least
+    assert number(evaluation, "random", "naopc", "mask", "naopc_sufficiency")["over_texts"]["n"] == 5
+    json.dumps(record, allow_nan=False)
+    table = evaluation.table()
+    assert "naopc, unknown, 5 texts" in table
+    assert "comprehensiveness (higher is better)" in table
+
+
+def test_naopc_is_between_its_bounds_up_to_ten_words(evaluation):
+    for method in evaluation.record["methods"]:
+        for name in ("naopc_comprehensiveness", "naopc_sufficiency"):
+            mean = number(evaluation, method, "naopc", "mask", name)["over_texts"]
+            assert 0 <= mean["low"] <= mean["high"] <= 1
+
+
+def test_a_run_goes_on_from_what_was_found(classifier, evaluation, tmp_path, monkeypatch):
+    """Stopped after a chunk, with a line cut short; then with more texts, methods and protocols."""
+    done = tmp_path / "done"
+    monkeypatch.setattr(evaluator_module, "CHUNK", 2)
+
+    def stop(finished, of):
+        assert of == 6
+        if finished == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        ar.evaluate(classifier, TEXTS, labels=LABELS, done=done, progress=stop, **OPTIONS)
+    lines = done.read_bytes()
+    done.write_bytes(lines + lines[:20])
+    whole = ar.evaluate(classifier, TEXTS, labels=LABELS, done=done, **OPTIONS)
+    for row, expected in zip(whole.record["results"], evaluation.record["results"], strict=True):
+        assert row["over_texts"]["n"] == expected["over_texts"]["n"]
+        assert row["over_texts"]["mean"] == pytest.approx(expected["over_texts"]["mean"], abs=EVALUATED)
+    assert whole.record["texts_computed"] < evaluation.record["texts_computed"]
+    again = ar.evaluate(classifier, TEXTS, labels=LABELS, done=done, **OPTIONS)
+    assert again.record["results"] == whole.record["results"]
+    assert again.record["texts_computed"] == 6  # only what is predicted for the whole texts
+
+
+def test_what_was_found_is_not_taken_for_something_else(classifier, tmp_path):
+    done, asked = tmp_path / "done", {"methods": ["random"], "protocols": ["leave_one_out"], "perturb": ["mask"]}
+    ar.evaluate(classifier, TEXTS[2:4], done=done, **asked)
+    for change in ({"perturb": ["unknown"]}, {"units": "token"}, {"seed": 1}, {"methods": ["random:seed=1"]}):
+        made = ar.evaluate(classifier, TEXTS[2:4], done=done, **asked | change)
+        assert made.record["texts_computed"] > 2, change
+    again = ar.evaluate(classifier, TEXTS[2:4], done=done, **asked)
+    assert again.record["texts_computed"] == 2
+
+
+def test_a_file_of_something_else_stays_as_it_is(classifier, tmp_path):
+    for content in (b"precious", b"precious\n", b'{"key": 3}\n'):
+        (tmp_path / "mine").write_bytes(content)
+        said = refusal(ar.evaluate, classifier, TEXTS[:1], done=tmp_path / "mine", protocols=["leave_one_out"])
+        assert "no file of finished parts" in said
+        assert (tmp_path / "mine").read_bytes() == content
+
+
+def test_a_larger_sample_holds_a_smaller_one():
+    items = [Row(number, f"text {number}", None, None) for number in range(40)]
+    items[7] = Rejected("file", 8, "broken")
+    five, left_out, read = sampled(items, 5, 3)
+    nine, _, _ = sampled(items, 9, 3)
+    every, _, _ = sampled(items, None, 3)
+    assert every[:9] == nine
+    assert nine[:5] == five
+    assert (len(every), left_out, read) == (39, [items[7]], 40)
+    assert sampled(items, 5, 4)[0] != five
+
+
+def test_a_masked_model_is_what_is_measured(classifier):
+    """It reads the parts; scores and targets are those of the model itself."""
+    asked = {"protocols": ["curves"], "perturb": ["mask"], "methods": ["random"], "resamples": 20}
+    other = dataclasses.replace(classifier, params=random_params(classifier.config, seed=5, scale=0.3))
+    masked = ar.evaluate(classifier, TEXTS, masked_model=other, **asked)
+    agreement = masked.record["masked_model"]
+    theirs = other.logits(other.batch(TEXTS))
+    own = classifier.logits(classifier.batch(TEXTS))
+    each, targets = np.arange(len(TEXTS)), own.argmax(axis=1)
+    assert agreement["same_prediction"]["mean"] == pytest.approx((theirs.argmax(axis=1) == targets).mean())
+    change = classifier.probabilities(own)[each, targets] - classifier.probabilities(theirs)[each, targets]
+    assert agreement["probability_change"]["mean"] == pytest.approx(np.abs(change).mean(), rel=BATCH)
+    start = next(c for c in masked.record["curves"] if c["curve"] == "morf" and c["method"] == "random")["mean"][0]
+    assert start == pytest.approx(classifier.probabilities(theirs)[each, targets].mean(), rel=BATCH)
+
+
+def test_predict_is_the_classifiers_own(classifier):
+    batch = classifier.batch(TEXTS)
+    ids = [row[mask == 1] for row, mask in zip(batch.ids, batch.mask, strict=True)]
+    found = ar.predict(classifier, ids, batch_size=4)
+    np.testing.assert_allclose(found.logits, classifier.logits(batch), rtol=BATCH, atol=BATCH)
+    np.testing.assert_allclose(found.probabilities, classifier.probabilities(found.logits))
+    assert "token ids" in refusal(ar.predict, classifier, [[3, 10**6]])
+    assert "ids[0] has 0 tokens" in refusal(ar.predict, classifier, [[]])
+    assert "2 rows of ids but 1 of types" in refusal(ar.predict, classifier, [[3], [3]], [[0]])
+    assert ar.predict(classifier, []).logits.shape == (0, 3)
+
+
+def test_refusals(classifier):
+    def said(**options):
+        return refusal(ar.evaluate, classifier, TEXTS, **options)
+
+    assert "accepted: curves" in said(protocols=["aopc"])
+    assert "accepted: mask, unknown, pad, deletion" in said(perturb=["zero"])
+    assert "expected a list of names" in said(protocols="curves")
+    assert "needs labels" in said(protocols=["word_deletion"])
+    assert "Unknown method 'lrp'" in said(methods=["lrp"])
+    assert "no parameter 'step'" in said(methods=["integrated_gradients:step=3"])
+    assert "is there twice" in said(methods=["attnlrp", "attnlrp"])
+    assert "Unknown option texts_per_batch" in said(texts_per_batch=3)
+    assert "has no word" in refusal(ar.evaluate, classifier, [" "])
+
+
+def test_the_command(model_folder, tmp_path, capsys):
+    data, output = tmp_path / "data.tsv", tmp_path / "out.json"
+    rows = [f"{text}\t{label}" for text, label in zip(TEXTS, LABELS, strict=True)]
+    data.write_text("\n".join(["text\tlabel", *rows, "good\tunheard", ""]))
+    command = ["evaluate", str(data), "--model", str(model_folder), "--label-column", "label", "-o", str(output)]
+    command += ["--methods", "random", "--protocols", "curves,word_deletion", "--perturb", "mask,deletion"]
+    assert main(command) == 0
+    out, err = capsys.readouterr()
+    record = json.loads(output.read_text())
+    assert (record["texts"], record["left_out"]["rows"]) == (6, 1)
+    assert "rows left out: 1; the first, line 8: Unknown label 'unheard'" in err
+    assert "curves, deletion, 6 texts" in out
+    assert main([*command, "--limit", "3"]) == 0
+    assert "goes on from" in capsys.readouterr().err
+    assert json.loads(output.read_text())["texts"] == 3
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["-o", "out.csv"], "results are a .json file"),
+        (["--protocols", "word_deletion"], "needs labels"),
+        (["--perturb", ""], "perturb is empty"),
+        (["--limit", "0"], "at least 1"),
+        (["--keep-columns", "a"], "no rows are written"),
+    ],
+)
+def test_the_command_refuses_in_one_line(more, said, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data.txt").write_text("a good film\n")
+    assert main(["evaluate", "data.txt", *more]) == 2
+    err = capsys.readouterr().err
+    assert said in err
+    assert len(err.splitlines()) == 1
+
+
+def test_a_plot(evaluation, tmp_path):
+    pytest.importorskip("matplotlib")
+    evaluation.plot(tmp_path / "curves.png")
+    assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
+    assert "accepted: " in refusal(evaluation.plot, tmp_path / "curves.csv")
