@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from autorel_jax.builtin import BUILTIN
-from autorel_jax.cli.command import Parser, run, say, tell, warn
+from autorel_jax.cli.command import Parser, note, run, say, warn
 from autorel_jax.cli.explain import input_corpus, introduced
 from autorel_jax.cli.explain_flags import add_column_flags, names
-from autorel_jax.cli.flags import add_compute_dtype, add_fields, add_model_flags, given_fields
+from autorel_jax.cli.flags import add_compute_dtype, add_fields, add_model_flags, add_quiet, given_fields
 from autorel_jax.cli.start import importing
 from autorel_jax.data.by_products import found_of
 from autorel_jax.errors import InputError
@@ -88,6 +88,7 @@ def parser(prog: str = PROG) -> Parser:
     add_fields(output, EvaluateConfig, batch_size={})
     add_compute_dtype(output)
     output.add_argument("--device", metavar="NAME", help="cpu, gpu, gpu:1, … (default: the best there is)")
+    add_quiet(output)
     made.set_defaults(pair=None)
     return made
 
@@ -110,14 +111,14 @@ def evaluate(argv: Sequence[str] | None, prog: str) -> None:
         from autorel_jax.faithfulness import parts
         from autorel_jax.faithfulness.evaluator import Evaluator
     keep_compiled_programs()
-    with jax.default_device(choose_device(args.device)), bar() as progress:
+    with jax.default_device(choose_device(args.device)), bar(args.quiet) as progress:
         classifier, masked = introduced(args), None
         if args.masked_model:
             masked = introduced(argparse.Namespace(**vars(args) | {"model": args.masked_model}))
         evaluator = Evaluator(classifier, config, masked, args.label_column is not None)
         with parts.opened(args.output and found_of(Path(os.path.realpath(args.output)))) as found:
             if found.before:
-                tell(prog, f"goes on from {found.before} results in {found_of(args.output).name}")
+                note(args, f"goes on from {found.before} results in {found_of(args.output).name}")
             evaluation = evaluator.run(corpus.rows(), found, progress)
     corpus.check_unchanged()
     left_out = evaluation.record["left_out"]
@@ -130,7 +131,7 @@ def evaluate(argv: Sequence[str] | None, prog: str) -> None:
         evaluation.plot(args.plot)
     say(evaluation.table())
     for path in filter(None, (args.output, args.plot)):
-        tell(prog, f"wrote {path}")
+        note(args, f"wrote {path}")
 
 
 def check_output(args: argparse.Namespace) -> None:
@@ -147,11 +148,11 @@ def check_output(args: argparse.Namespace) -> None:
 
 
 @contextlib.contextmanager
-def bar() -> Iterator[Callable[[int, int], object]]:
+def bar(quiet: bool) -> Iterator[Callable[[int, int], object]]:
     """Counts texts on stderr where that is a terminal."""
     from tqdm import tqdm
 
-    with tqdm(unit=" texts", disable=not sys.stderr.isatty(), file=sys.stderr, leave=False) as shown:
+    with tqdm(unit=" texts", disable=quiet or not sys.stderr.isatty(), file=sys.stderr, leave=False) as shown:
 
         def progress(done: int, of: int) -> None:
             shown.total = of

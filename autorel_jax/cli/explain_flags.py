@@ -5,7 +5,7 @@ from pathlib import Path
 
 from autorel_jax.builtin import BUILTIN
 from autorel_jax.cli.command import Parser
-from autorel_jax.cli.flags import Names, add_compute_dtype, add_fields, add_model_flags, given_fields
+from autorel_jax.cli.flags import Names, add_compute_dtype, add_fields, add_model_flags, add_quiet, given_fields
 from autorel_jax.cli.method_flags import add_method_flags, method_options
 from autorel_jax.corpus.config import ENGINES, JobConfig
 from autorel_jax.data.kinds import COMPRESSED, HF, STDIN, SUFFIXES, TFDS
@@ -129,7 +129,7 @@ def add_run_flags(group: argparse._ArgumentGroup) -> None:
     )
     add("--all-words", action="store_true", help="on a terminal: the scores of all words, not of the ten strongest")
     add("--json", action="store_true", help="on standard output one object a line, as in .jsonl (docs/output.md)")
-    add("--quiet", action="store_true", help="no progress and notes on stderr; warnings, rows left out and errors stay")
+    add_quiet(group)
     add_fields(
         group,
         JobConfig,

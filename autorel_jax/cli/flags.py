@@ -150,6 +150,13 @@ def add_compute_dtype(parser: ArgumentParser) -> None:
     )
 
 
+def add_quiet(parser: _ActionsContainer) -> None:
+    """Adds --quiet."""
+    parser.add_argument(
+        "--quiet", action="store_true", help="no progress and notes on stderr; warnings, rows left out and errors stay"
+    )
+
+
 def loaded(args: Namespace) -> Classifier:
     """The classifier that `args.model` and those flags name; says on stderr what to beware of."""
     from autorel_jax.classifier import load
