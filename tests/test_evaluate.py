@@ -186,6 +186,10 @@ def test_refusals(classifier):
     assert "no parameter 'step'" in said(methods=["integrated_gradients:step=3"])
     assert "is there twice" in said(methods=["attnlrp", "attnlrp"])
     assert "Unknown option texts_per_batch" in said(texts_per_batch=3)
+    assert "needs the words that people marked" in said(protocols=["people"])
+    assert "not done in windows" in said(protocols=["curves"], long="windows")
+    assert "leaves no protocol" in said(long="windows")
+    assert "6 texts but 1 marks" in said(marks=[[1]])
     assert "has no word" in refusal(ar.evaluate, classifier, [" "])
 
 

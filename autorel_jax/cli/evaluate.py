@@ -14,6 +14,8 @@ from autorel_jax.cli.explain_flags import add_column_flags, names
 from autorel_jax.cli.flags import add_compute_dtype, add_fields, add_model_flags, add_quiet, given_fields
 from autorel_jax.cli.start import importing
 from autorel_jax.data.by_products import found_of
+from autorel_jax.data.eraser import ERASER, eraser_rows
+from autorel_jax.data.sources import Corpus, Source
 from autorel_jax.errors import InputError
 from autorel_jax.files import is_pipe, writable
 
@@ -71,10 +73,18 @@ def parser(prog: str = PROG) -> Parser:
         seed={},
         resamples={},
         max_length={},
+        long={},
         split_words={},
         split_punctuation={},
     )
-    add_column_flags(made.add_argument_group("input files"))
+    rows = made.add_argument_group("input files")
+    add_column_flags(rows)
+    rows.add_argument(
+        "--marks-column",
+        metavar="NAME",
+        help="what people marked, for the protocol people: 0 or 1 for each word of the text, which is best a list of "
+        "words itself, or a list of such lists. --format eraser reads a file of ERASER's layout",
+    )
     output = made.add_argument_group("run and output")
     output.add_argument(
         "-o",
@@ -99,11 +109,12 @@ def evaluate(argv: Sequence[str] | None, prog: str) -> None:
         from autorel_jax.faithfulness.config import EvaluateConfig
     args = parser(prog).parse_args(argv)
     config = EvaluateConfig(**given_fields(args, EvaluateConfig))
-    config.chosen(labelled=args.label_column is not None)
+    facts = {"labelled": args.label_column is not None, "marked": bool(args.marks_column or args.format == ERASER)}
+    config.chosen(**facts)
     if args.keep_columns:
         raise InputError("--keep-columns has no meaning here: no rows are written.")
     check_output(args)
-    corpus = input_corpus(args)
+    corpus = marked_corpus(args)
     with importing():
         import jax
 
@@ -115,7 +126,7 @@ def evaluate(argv: Sequence[str] | None, prog: str) -> None:
         classifier, masked = introduced(args), None
         if args.masked_model:
             masked = introduced(argparse.Namespace(**vars(args) | {"model": args.masked_model}))
-        evaluator = Evaluator(classifier, config, masked, args.label_column is not None)
+        evaluator = Evaluator(classifier, config, masked, **facts)
         with parts.opened(args.output and found_of(Path(os.path.realpath(args.output)))) as found:
             if found.before:
                 note(args, f"goes on from {found.before} results in {found_of(args.output).name}")
@@ -132,6 +143,19 @@ def evaluate(argv: Sequence[str] | None, prog: str) -> None:
     say(evaluation.table())
     for path in filter(None, (args.output, args.plot)):
         note(args, f"wrote {path}")
+
+
+def marked_corpus(args: argparse.Namespace) -> Corpus:
+    """The rows, whose one value that passes through is what people marked, if that was asked for."""
+    if args.format != ERASER:
+        args.keep_columns = (args.marks_column,) if args.marks_column else ()
+        return input_corpus(args)
+    if len(args.texts) > 1 or args.marks_column or args.text_column or args.label_column:
+        raise InputError(f"--format {ERASER}: give one file, without names of columns; the layout says what is where.")
+    path = Path(args.texts[0])
+    source = Source(str(path), lambda: eraser_rows(path, args.pair_column), None, path)
+    next(source.rows(), None)  # refuses now what is of another layout
+    return Corpus((source,))
 
 
 def check_output(args: argparse.Namespace) -> None:

@@ -11,6 +11,7 @@ asking.py     many measurements at once, each of which asks for the logits of pa
 protocols.py  the protocols by name, what their numbers mean; their formulas are in
     curves.py     units leave, or come in, one step after the other
     ranks.py      rank correlation with single deletions and with exact Shapley values
+    people.py     agreement with what people marked
     naopc.py      normalised by the best and the worst order
 parts.py      what is done, in a file that a later run goes on with
 intervals.py  numbers of texts -> means with intervals, and paired differences

@@ -18,6 +18,7 @@ from autorel_jax.errors import InputError
 from autorel_jax.explaining.explainer import Explainer
 from autorel_jax.explaining.part import prepared
 from autorel_jax.faithfulness.config import WORD, EvaluateConfig
+from autorel_jax.faithfulness.people import marks_of
 from autorel_jax.text import words
 from autorel_jax.text.tokens import Tokens
 
@@ -32,6 +33,7 @@ class Case(NamedTuple):
     draws: np.ndarray  # [U] random numbers that break ties
     key: str  # of all that is read and taken away
     label: int | None  # of the row, the model's number
+    marks: np.ndarray | None  # [U] whether people marked a unit
 
     def pooled(self, scores: np.ndarray) -> np.ndarray:
         """Scores of tokens [T] -> of units [U], in float64."""
@@ -66,7 +68,7 @@ def _place(item: tuple[float, int, Row]) -> tuple[float, int]:
 
 
 def cases(rows: Sequence[Row], explainer: Explainer, config: EvaluateConfig) -> tuple[list[Case], list[Rejected]]:
-    """The rows as Cases, and those that cannot be: without a word that the model reads, or with an unknown label."""
+    """The rows as Cases, and those that cannot be: without a word, with an unknown label or marks that do not fit."""
     part = prepared(explainer, 0, rows)
     made, left_out = [], part.rejected
     for place in part.places:
@@ -88,4 +90,5 @@ def case(row: Row, tokens: Tokens, explainer: Explainer, config: EvaluateConfig)
     draws = np.random.default_rng([config.seed, zlib.crc32(read)]).random(count)
     key = hashlib.sha256(read + units.tobytes() + draws.tobytes()).hexdigest()
     label = None if row.label in (None, "") else explainer.classifier.label_id(row.label)
-    return Case(row, tokens, units, count, draws, key, label)
+    marks = marks_of(row.kept[0], tokens, units) if row.kept else None
+    return Case(row, tokens, units, count, draws, key, label, marks)

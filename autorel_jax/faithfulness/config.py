@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from autorel_jax.errors import InputError
-from autorel_jax.explaining.config import ExplainConfig
+from autorel_jax.explaining.config import LONG, TRUNCATE, WINDOWS, ExplainConfig
 from autorel_jax.faithfulness.naopc import BEAM, EXACT, MOST_UNITS
 from autorel_jax.faithfulness.protocols import CHEAP, PROTOCOLS
 from autorel_jax.faithfulness.units import MASK, PERTURBATIONS, UNKNOWN
@@ -37,10 +37,11 @@ class EvaluateConfig:
     )
     seed: int = option(0, "of the drawn texts, of ties, and of the intervals", least=0)
     resamples: int = option(1000, "of the bootstrap over texts, for intervals of 95 %", count=True)
-    max_length: int | None = option(
-        None, "tokens per text; longer texts are cut off (default: the model's)", count=True
-    )
+    max_length: int | None = option(None, "tokens per text (default: the model's)", count=True)
     batch_size: int | None = option(None, "texts in a batch (default: 32 on a CPU, else 256)", count=True)
+    long: str = option(
+        TRUNCATE, "longer texts are cut off, or read in windows, which only protocols do that take nothing away", LONG
+    )
     split_words: str = option(AUTO, "as of explain", choices=SPLIT_WORDS)
     split_punctuation: bool = option(False, "punctuation marks are words of their own")
 
@@ -53,19 +54,31 @@ class EvaluateConfig:
         if isinstance(self.methods, str) or not isinstance(self.methods, Sequence) or not self.methods:
             raise InputError(f"methods={self.methods!r}: expected a list of methods.")
 
-    def chosen(self, labelled: bool) -> tuple[str, ...]:
-        """The protocols; `labelled`: whether the texts have labels, without which some cannot be.
+    def chosen(self, labelled: bool, marked: bool) -> tuple[str, ...]:
+        """The protocols; `labelled` and `marked`: whether the texts have labels and marks, which some need.
 
         Raises:
-          InputError: one that needs labels was asked for by its name, and there are none.
+          InputError: one was asked for by its name and there is not what it needs, or long texts are read in windows.
         """
-        without = [name for name in self.protocols if name != ALL and PROTOCOLS[name].needs_labels and not labelled]
-        if without:
-            raise InputError(
-                f"The protocol {without[0]} needs labels, and the texts have none; name the column of them."
-            )
-        asked = tuple(PROTOCOLS) if ALL in self.protocols else tuple(dict.fromkeys(self.protocols)) or CHEAP
-        return tuple(name for name in PROTOCOLS if name in asked and (labelled or not PROTOCOLS[name].needs_labels))
+
+        def why_not(name: str) -> str | None:
+            protocol = PROTOCOLS[name]
+            if protocol.needs_labels and not labelled:
+                return "needs labels, and the texts have none; name the column of them"
+            if protocol.needs_marks and not marked:
+                return "needs the words that people marked; name the column of them"
+            if protocol.perturbs and self.long == WINDOWS:
+                return f"takes words away, which is not done in windows; leave out long={WINDOWS!r}"
+            return None
+
+        for name in self.protocols:
+            if name != ALL and (reason := why_not(name)):
+                raise InputError(f"The protocol {name} {reason}.")
+        asked = tuple(PROTOCOLS) if ALL in self.protocols else self.protocols or CHEAP
+        found = tuple(name for name in PROTOCOLS if name in asked and not why_not(name))
+        if not found:
+            raise InputError(f"long={WINDOWS!r} leaves no protocol but those that need marks, and the texts have none.")
+        return found
 
 
 def check_names(name: str, given: Any, known: Sequence[str]) -> None:

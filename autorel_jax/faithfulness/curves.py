@@ -26,6 +26,8 @@ class Scored(NamedTuple):
     draws: np.ndarray  # [U] random numbers
     right: bool | None = None  # whether the classifier is right on the whole text; None: not known
     bounds: tuple[float, float] | None = None  # the least and the greatest AOPC of any order
+    marks: np.ndarray | None = None  # [U] whether people marked a unit; NaN: nobody was asked
+    share: float = 0.0  # of the units that people marked, the mean over all texts
 
 
 def order(text: Scored) -> np.ndarray:

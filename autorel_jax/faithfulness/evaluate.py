@@ -7,7 +7,7 @@ Public as `ar.evaluate`.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ def evaluate(
     pairs: Iterable[Text] | str | None = None,
     *,
     labels: Iterable[str | int] | None = None,
+    marks: Sequence[Any] | None = None,
     masked_model: Classifier | None = None,
     done: Path | str | None = None,
     progress: Progress = lambda done, of: None,
@@ -40,6 +41,8 @@ def evaluate(
       texts: N texts, each a string or a list of words.
       pairs: N second texts, for a classifier of pairs.
       labels: N true labels, for the protocol word_deletion.
+      marks: what people marked in each text, for the protocol people: 0 or 1 for each of its words, or such a list of
+        each of several people.
       masked_model: a copy of the classifier that was fine-tuned with masked words; the target is measured on it.
       done: a file that keeps what was found; a later call with the same file goes on from there.
       progress: is called with the number of texts that are finished, and that of all.
@@ -55,7 +58,9 @@ def evaluate(
     columns = columns_of(texts, pairs, labels)
     count = len(columns["texts"])
     numbered = enumerate(zip(*(column or [None] * count for column in columns.values()), strict=True), start=1)
-    rows = [Row(number, *row) for number, row in numbered]
-    evaluator = Evaluator(classifier, EvaluateConfig(**options), masked_model, labels is not None)
+    if marks is not None and len(marks) != count:
+        raise InputError(f"{count} texts but {len(marks)} marks; give one for each text.")
+    rows = [Row(number, *row, kept=() if marks is None else (marks[number - 1],)) for number, row in numbered]
+    evaluator = Evaluator(classifier, EvaluateConfig(**options), masked_model, labels is not None, marks is not None)
     with parts.opened(None if done is None else Path(done)) as found:
         return evaluator.run(rows, found, progress)

@@ -17,6 +17,7 @@ from autorel_jax.attribution.targets import Targets
 from autorel_jax.classifier import Classifier
 from autorel_jax.data.row import Rejected, Row
 from autorel_jax.errors import InputError
+from autorel_jax.explaining.config import WINDOWS
 from autorel_jax.explaining.explainer import Explainer
 from autorel_jax.faithfulness import naopc, parts
 from autorel_jax.faithfulness.asking import Job, Measurement, found_by
@@ -25,7 +26,7 @@ from autorel_jax.faithfulness.config import EvaluateConfig
 from autorel_jax.faithfulness.curves import Scored
 from autorel_jax.faithfulness.methods import explainers, identity, record
 from autorel_jax.faithfulness.predict import Predictor
-from autorel_jax.faithfulness.protocols import PROTOCOLS
+from autorel_jax.faithfulness.protocols import PROTOCOLS, perturbations
 from autorel_jax.faithfulness.results import Evaluation, Run, evaluation_of
 from autorel_jax.faithfulness.units import Reading, token_in_place
 from autorel_jax.model.config import MULTI, REGRESSION
@@ -54,16 +55,25 @@ class Evaluator:
       protocols: their names.
     """
 
-    def __init__(self, classifier: Classifier, config: EvaluateConfig, masked_model: Classifier | None, labelled: bool):
+    def __init__(
+        self,
+        classifier: Classifier,
+        config: EvaluateConfig,
+        masked_model: Classifier | None = None,
+        labelled: bool = False,
+        marked: bool = False,
+    ):
         if not isinstance(classifier, Classifier):
             raise InputError(
                 f"The classifier is a {type(classifier).__name__}; expected what autorel_jax.load returns."
             )
         if classifier.config.problem == REGRESSION:
             raise InputError("The model is a regression, which has no probabilities; evaluate measures classifiers.")
+        if masked_model is not None and config.long == WINDOWS:
+            raise InputError(f"masked_model: nothing is taken away from texts in windows; leave out long={WINDOWS!r}.")
         judged = labelled and classifier.config.num_labels > 1 and classifier.config.problem != MULTI
         self.classifier, self.config = classifier, config
-        self.protocols = config.chosen(judged)
+        self.protocols = config.chosen(judged, marked)
         self.judge = classifier if masked_model is None else same_texts(classifier, masked_model)
         self.tokens = {name: token_in_place(name, classifier.tokenizer) for name in dict.fromkeys(config.perturb)}
         self.explainers = explainers(classifier, config)
@@ -89,12 +99,16 @@ class Evaluator:
         own, judge = Predictor(self.classifier, self.config.batch_size), Predictor(self.judge, self.config.batch_size)
         short = [place for place, case in enumerate(made) if 2 <= case.count <= naopc.MOST_UNITS]
         normalised = set(short[: self.config.naopc_texts]) if "naopc" in self.protocols else set()
+        shares = [np.nanmean(case.marks) for case in made if case.marks is not None]
+        self.share = float(np.mean(shares)) if shares else 0.0
         run = Run(len(made), read, left_out)
         progress(0, len(made))
         for start in range(0, len(made), CHUNK):
             chunk = made[start : start + CHUNK]
             targets = self.predicted(chunk, own, judge, run)
             scores = self.scores(chunk, targets, found)
+            for place in range(len(chunk)):
+                run.compare({name: of[place] for name, of in scores.items()})
             bounds = self.bounds(chunk, targets, normalised & set(range(start, start + CHUNK)), start, found, judge)
             for task, numbers in self.measured(chunk, targets, scores, bounds, found, judge):
                 run.add(start + task.case, task.method, task.protocol, task.perturbation, numbers)
@@ -106,6 +120,11 @@ class Evaluator:
 
     def predicted(self, chunk: Sequence[Case], own: Predictor, judge: Predictor, run: Run) -> np.ndarray:
         """The class that is predicted for each text; notes how much the model that is measured differs."""
+        if self.config.long == WINDOWS:
+            answers: dict[int, Any] = {}
+            for some in self.any_explainer.answers([case.tokens for case in chunk], Targets(None, None)):
+                answers |= some
+            return np.array([answers[place].logits.argmax() for place in range(len(chunk))])
         rows = [Reading(case.tokens.ids, case.tokens.types) for case in chunk]
         logits, theirs = own.logits(rows), judge.logits(rows)
         targets = logits.argmax(axis=1)
@@ -179,9 +198,17 @@ class Evaluator:
         def measurement(task: Task) -> Measurement:
             case = chunk[task.case]
             between = bounds.get((task.case, task.perturbation))
-            return PROTOCOLS[task.protocol].measurement(
-                Scored(scores[task.method][task.case], case.draws, right(task.case), between)
-            )
+            text = Scored(scores[task.method][task.case], case.draws, right(task.case), between, case.marks, self.share)
+            return PROTOCOLS[task.protocol].measurement(text)
+
+        def facts(place: int, protocol: str, perturbation: str) -> Any:
+            """What the protocol reads beside the scores."""
+            if protocol == "naopc":
+                return bounds.get((place, perturbation))
+            if PROTOCOLS[protocol].needs_marks:
+                marks = chunk[place].marks
+                return None if marks is None else [np.nan_to_num(marks, nan=-1).tolist(), self.share]
+            return right(place) if PROTOCOLS[protocol].needs_labels else None
 
         tasks = []
         for place, case in enumerate(chunk):
@@ -189,11 +216,9 @@ class Evaluator:
                 if not np.isfinite(scores[method][place]).all():
                     continue
                 for protocol in self.protocols:
-                    for name in self.tokens:
-                        about = bounds.get((place, name)) if protocol == "naopc" else None
-                        about = right(place) if PROTOCOLS[protocol].needs_labels else about
-                        key = self.key(case, targets[place], self.identities[method], protocol, name, about)
-                        tasks.append(Task(place, method, protocol, name, key))
+                    for name in perturbations(protocol, self.tokens):
+                        about = self.identities[method], protocol, name, facts(place, protocol, name)
+                        tasks.append(Task(place, method, protocol, name, self.key(case, targets[place], *about)))
         return self.filled(tasks, chunk, targets, measurement, found, judge)
 
     def key(self, case: Case, target: int, *facts: Any) -> str:
@@ -215,7 +240,7 @@ class Evaluator:
             Job(
                 chunk[task.case].tokens,
                 chunk[task.case].units,
-                self.tokens[task.perturbation],
+                self.tokens.get(task.perturbation),
                 int(targets[task.case]),
                 measurement(task),
             )

@@ -49,6 +49,7 @@ def explainer(classifier: Classifier, given: Any, config: EvaluateConfig) -> Exp
             read_at=read_at,
             max_length=config.max_length,
             batch_size=config.batch_size,
+            long=config.long,
             split_words=config.split_words,
             split_punctuation=config.split_punctuation,
         ),

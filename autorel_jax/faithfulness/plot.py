@@ -29,7 +29,9 @@ def plot(record: Mapping[str, Any], path: Path) -> None:
     kinds = [kind for kind in AXES if any(curve["curve"] == kind for curve in record["curves"])]
     if not kinds:
         raise InputError("There are no curves to plot; the protocols curves, au_mse and word_deletion have some.")
-    perturbations = record["perturbations"]
+    perturbations = [
+        name for name in record["perturbations"] if name in {one["perturbation"] for one in record["curves"]}
+    ]
     size = INCHES[0] * len(kinds), INCHES[1] * len(perturbations)
     figure = Figure(figsize=size, layout="constrained")
     panels = figure.subplots(len(perturbations), len(kinds), squeeze=False)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from autorel_jax.faithfulness import curves, naopc, ranks
+from autorel_jax.faithfulness import curves, naopc, people, ranks
 from autorel_jax.faithfulness.asking import Measurement
 from autorel_jax.faithfulness.curves import Scored
 
@@ -29,6 +29,8 @@ class Protocol(NamedTuple):
     measures: tuple[Measure, ...]
     needs_labels: bool = False
     cheap: bool = True  # a few tens of passes for each text
+    needs_marks: bool = False
+    perturbs: bool = True  # whether words are taken away
 
 
 PROTOCOLS = {
@@ -94,5 +96,26 @@ PROTOCOLS = {
         ),
         cheap=False,
     ),
+    "people": Protocol(
+        people.people,
+        "agreement with words that people marked: plausibility, not faithfulness",
+        (
+            Measure(
+                "token_f1",
+                UP,
+                "F1 of the highest words, as large a share of the text as people marked in the mean text",
+            ),
+            Measure("iou_f1", UP, "F1 of stretches of such words, right if half of the union is common"),
+            Measure("auprc", UP, "area under precision over recall"),
+        ),
+        needs_marks=True,
+        perturbs=False,
+    ),
 }
+NONE = "none"  # in place of a perturbation, of a protocol that takes nothing away
 CHEAP = tuple(name for name, protocol in PROTOCOLS.items() if protocol.cheap)
+
+
+def perturbations(protocol: str, asked: Iterable[str]) -> tuple[str, ...]:
+    """Those that a protocol is measured with, of those asked for."""
+    return tuple(asked) if PROTOCOLS[protocol].perturbs else (NONE,)

@@ -6,6 +6,7 @@ Used by evaluator.py. N texts.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -17,7 +18,8 @@ from autorel_jax import __version__
 from autorel_jax.data.row import Rejected
 from autorel_jax.faithfulness.config import DEFAULT, RANDOM, EvaluateConfig
 from autorel_jax.faithfulness.intervals import Mean, mean_of
-from autorel_jax.faithfulness.protocols import PROTOCOLS
+from autorel_jax.faithfulness.protocols import PROTOCOLS, perturbations
+from autorel_jax.faithfulness.ranks import spearman
 from autorel_jax.files import write_text
 
 SCHEMA = 1
@@ -34,6 +36,7 @@ class Run:
       read: rows of the input.
       left_out: those that cannot be measured.
       numbers: (method, protocol, perturbation, name) -> what was found, by the place of a text.
+      between: two methods -> the rank correlation of their scores, for each text where it is defined.
       computed: texts, whole or in part, that the model has read.
       agree, change: of a masked model, for each text whether it predicts the same, and how much the probability of the
         target differs.
@@ -43,6 +46,7 @@ class Run:
         self.texts, self.read, self.left_out = texts, read, left_out
         self.numbers: dict[tuple[str, str, str, str], dict[int, Any]] = {}
         self.computed = 0
+        self.between: dict[tuple[str, str], list[float]] = {}
         self.agree: list[bool] = []
         self.change: list[float] = []
 
@@ -50,6 +54,13 @@ class Run:
         """Notes what a protocol found of a text."""
         for name, value in numbers.items():
             self.numbers.setdefault((method, protocol, perturbation, name), {})[text] = value
+
+    def compare(self, scores: Mapping[str, np.ndarray]) -> None:
+        """Notes how the scores of the methods for one text are correlated."""
+        for pair in itertools.combinations(scores, 2):
+            first, second = (scores[name] for name in pair)
+            rho = spearman(first, second) if np.isfinite([first, second]).all() else None
+            self.between.setdefault(pair, []).extend([] if rho is None else [rho])
 
     def differ(self, agree: Sequence[bool], change: Sequence[float]) -> None:
         """Notes how a masked model differs on some texts."""
@@ -116,6 +127,10 @@ def evaluation_of(about: Mapping[str, Any], run: Run, config: EvaluateConfig) ->
         "seed": config.seed,
         "resamples": config.resamples,
         "texts_computed": run.computed,
+        "between_methods": [
+            {"methods": list(pair), **as_json(mean_of(np.array(found), config.resamples, config.seed))}
+            for pair, found in run.between.items()
+        ],
         "results": list(results(about, run, config)),
         "curves": list(curves(about, run)),
     }
@@ -125,7 +140,7 @@ def evaluation_of(about: Mapping[str, Any], run: Run, config: EvaluateConfig) ->
 def results(about: Mapping[str, Any], run: Run, config: EvaluateConfig) -> Iterator[dict[str, Any]]:
     """Every number of every method: over the texts, and its paired differences."""
     for protocol in about["protocols"]:
-        for perturbation in about["perturbations"]:
+        for perturbation in perturbations(protocol, about["perturbations"]):
             for measure in PROTOCOLS[protocol].measures:
                 columns = {
                     method: run.column((method, protocol, perturbation, measure.name)) for method in about["methods"]

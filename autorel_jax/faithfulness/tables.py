@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from autorel_jax.faithfulness.config import DEFAULT, RANDOM
-from autorel_jax.faithfulness.protocols import PROTOCOLS, UP, Measure
+from autorel_jax.faithfulness.protocols import NONE, PROTOCOLS, UP, Measure, perturbations
 
 MARKS = {1: "+", 0: "=", -1: "-"}  # better than the default method, not to be told apart, worse
 OWN_GAME = "*"
@@ -32,28 +32,50 @@ def tables(record: Mapping[str, Any]) -> str:
     each = [
         "\n".join(table(record, protocol, perturbation))
         for protocol in record["protocols"]
-        for perturbation in record["perturbations"]
+        for perturbation in perturbations(protocol, record["perturbations"])
     ]
     return "\n\n".join([head, *each, "\n".join(notes)])
 
 
 def table(record: Mapping[str, Any], protocol: str, perturbation: str) -> Iterator[str]:
     """The lines of one."""
-    measures = [measure for measure in PROTOCOLS[protocol].measures if measure.shown]
-    found = {
-        (row["method"], row["measure"]): row
-        for row in record["results"]
-        if row["protocol"] == protocol and row["perturbation"] == perturbation
-    }
-    n = max(row["over_texts"]["n"] for row in found.values())
-    yield f"{protocol}, {perturbation}, {n} texts: {PROTOCOLS[protocol].about}"
-    rows = [["", *(f"{measure.name} ({measure.better} is better)" for measure in measures)]]
-    for method in ranked(record["methods"], found, measures[0]):
-        mark = OWN_GAME if record["methods"][method]["looks_at_deletions"] else ""
-        rows.append([method + mark, *(cell(found[method, measure.name]) for measure in measures)])
+    yield f"{title(record, protocol, perturbation)}: {PROTOCOLS[protocol].about}"
+    rows = grid(record, protocol, perturbation)
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         yield "  " + "  ".join(f"{text:{width}}" for text, width in zip(row, widths, strict=True)).rstrip()
+
+
+def title(record: Mapping[str, Any], protocol: str, perturbation: str) -> str:
+    """What a table is of."""
+    n = max(row["over_texts"]["n"] for row in of_table(record, protocol, perturbation).values())
+    return f"{protocol}, {n} texts" if perturbation == NONE else f"{protocol}, {perturbation}, {n} texts"
+
+
+def of_table(record: Mapping[str, Any], protocol: str, perturbation: str) -> dict[tuple[str, str], Row]:
+    """(method, measure) -> its entry among the results."""
+    rows = record["results"]
+    return {
+        (row["method"], row["measure"]): row
+        for row in rows
+        if (row["protocol"], row["perturbation"]) == (protocol, perturbation)
+    }
+
+
+def grid(record: Mapping[str, Any], protocol: str, perturbation: str) -> list[list[str]]:
+    """The cells of a table, its head first, the best method next."""
+    measures = [measure for measure in PROTOCOLS[protocol].measures if measure.shown]
+    found = of_table(record, protocol, perturbation)
+    rows = [["", *(f"{measure.name} ({measure.better} is better)" for measure in measures)]]
+    for method in ranked(record["methods"], found, measures[0]):
+        mark = OWN_GAME if marked(record, method, protocol) else ""
+        rows.append([method + mark, *(cell(found[method, measure.name]) for measure in measures)])
+    return rows
+
+
+def marked(record: Mapping[str, Any], method: str, protocol: str) -> bool:
+    """Whether a method is measured by what it does itself."""
+    return record["methods"][method]["looks_at_deletions"] and PROTOCOLS[protocol].perturbs
 
 
 def ranked(methods: Sequence[str], found: Mapping[tuple[str, str], Row], measure: Measure) -> list[str]:

@@ -70,6 +70,11 @@ class TrainConfig:
     dropout: float | None = option(None, "probability (default: as the model's config says)", least=0)
     label_smoothing: float = option(0.0, "part of the target spread evenly over all labels", least=0)
     class_weights: tuple[str, ...] = option((), f"{BALANCED}, or a number for each label: weights of the loss")
+    mask_words: bool = option(
+        False,
+        "in half of each batch, put [MASK] in place of a share of the words, drawn anew from 0 to 1 for each text: for "
+        "autorel evaluate --masked-model",
+    )
     freeze_embeddings: bool = option(False, "keep the embeddings as they are")
     freeze_layers: int = option(0, "keep the embeddings and this many of the lower layers as they are", least=0)
     dtype: str = option(COMPUTE_DTYPES[0], "of the matrix products", COMPUTE_DTYPES)

@@ -20,6 +20,7 @@ from autorel_jax.model.encoder import Bert
 from autorel_jax.training.batches import MULTIPLE, Examples, Plan, padded_lengths
 from autorel_jax.training.config import PLACES, TrainConfig
 from autorel_jax.training.loss import class_weights
+from autorel_jax.training.masking import masking
 from autorel_jax.training.metrics import selector
 from autorel_jax.training.optimizer import frozen, optimizer
 from autorel_jax.training.pretrained import Pretrained, read_pretrained
@@ -130,6 +131,9 @@ def tokenized_splits(
     splits = {}
     for split in read_splits(task, names, data_folder(config)):
         splits[split.name] = tokenized(split, start, config.max_length)
+        if split.name == TRAIN and config.mask_words:
+            masked = masking(start.tokenizer, split.texts, split.pairs, splits[TRAIN].encoded)
+            splits[TRAIN] = dataclasses.replace(splits[TRAIN], masking=masked)
         for line in summary(split, splits[split.name].encoded.whole, config.max_length, task.labels):
             show(line)
     return splits

@@ -1,0 +1,93 @@
+"""benchmarks/study.py: what it measures can be measured, and its page says what the results do."""
+
+import runpy
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from autorel_jax.attribution.registry import named
+from autorel_jax.cli.evaluate import parser
+from autorel_jax.faithfulness.config import EvaluateConfig
+from autorel_jax.faithfulness.methods import parsed
+from autorel_jax.faithfulness.protocols import PROTOCOLS
+
+ROOT = Path(__file__).parents[1]
+STUDY = runpy.run_path(str(ROOT / "benchmarks" / "study.py"))
+CONFIG = tomllib.loads((ROOT / "benchmarks" / "study.toml").read_text("utf-8"))
+MEASURES = {measure.name: name for name, protocol in PROTOCOLS.items() for measure in protocol.measures}
+
+
+@pytest.mark.parametrize("part", CONFIG["part"], ids=lambda part: part["name"])
+def test_each_part_can_be_measured(part):
+    args = parser().parse_args(list(STUDY["arguments"](part, Path("data"))))
+    EvaluateConfig(methods=args.methods, protocols=args.protocols, perturb=args.perturb)
+    for method in args.methods:
+        name, parameters = parsed(method)
+        parameters.pop("read_at", None)
+        named(name).set(parameters)
+
+
+def test_targets_are_of_what_is_measured():
+    parts = {part["name"]: part for part in CONFIG["part"]}
+    for target in CONFIG["target"]:
+        assert MEASURES[target["measure"]] == target["protocol"]
+        assert set(target["parts"]) <= parts.keys()
+        assert set(target["perturb"]) <= {name for part in target["parts"] for name in parts[part]["perturb"]}
+
+
+def row(method, mean, low, high, protocol="curves", measure="auac"):
+    interval = {"n": 9, "mean": mean, "low": low, "high": high}
+    found = {"protocol": protocol, "perturbation": "mask", "measure": measure, "better": "higher", "method": method}
+    return (
+        found
+        | {"over_texts": {"n": 9, "mean": 0.5 + mean, "low": 0.0, "high": 1.0}, "minus_random": interval}
+        | ({} if method == "attnlrp" else {"minus_default": interval})
+    )
+
+
+RECORD = {
+    "model": {"name": "a model"},
+    "masked_model": None,
+    "texts": 9,
+    "units": "word",
+    "seed": 0,
+    "protocols": ["curves"],
+    "perturbations": ["mask"],
+    "methods": {
+        name: {"looks_at_deletions": name == "lime"} for name in ("attnlrp", "better", "same", "worse", "lime")
+    },
+    "results": [
+        row(method, *found, measure=measure)
+        for measure in ("auac", "morf", "between")
+        for method, found in {
+            "attnlrp": (0.0, 0.0, 0.0),
+            "better": (0.2, 0.1, 0.3),
+            "same": (0.1, -0.1, 0.3),
+            "worse": (-0.2, -0.3, -0.1),
+            "lime": (0.3, 0.2, 0.4),
+        }.items()
+    ],
+    "curves": [],
+}
+
+
+def test_the_page_says_what_was_found():
+    target = {"parts": ["one", "other"], "protocol": "curves", "measure": "auac", "perturb": ["mask"]}
+    study = {
+        "title": "A study",
+        "about": "About it.",
+        "part": [{"name": "one", "title": "One"}, {"name": "other", "title": "Other"}],
+        "target": [target | {"better_than": ["worse", "same", "better"]}, target | {"reported": ["lime"]}],
+    }
+    page = STUDY["page"](study, {"one": RECORD})
+    assert "- auac: better than `attnlrp`: `lime`, `better`; not told apart from it: `same`." in page
+    assert "| one | auac, mask | `worse` | 0.200 [0.100 0.300] | 9 | yes |" in page
+    assert "| one | auac, mask | `same` | -0.100 [-0.300 0.100] | 9 | no: the interval holds 0 |" in page
+    assert "| one | auac, mask | `better` | -0.200 [-0.300 -0.100] | 9 | no |" in page
+    assert "| one | auac, mask | `lime` | -0.300 [-0.400 -0.200] | 9 | reported |" in page
+    assert "| other | auac, mask | `worse` | – | – | not measured |" in page
+    assert "| `better` | 3 | 0 | 0 |" in page  # as often as it has numbers, of three measures
+    assert "| `lime` |" not in page.split("## Targets")[0]  # its own game
+    assert "| lime* | 0.800 [0.000 1.000] + |" in page
+    assert "## Other" not in page
