@@ -15,6 +15,7 @@ from autorel_jax.cli.flags import add_compute_dtype, add_fields, add_model_flags
 from autorel_jax.cli.start import importing
 from autorel_jax.data.by_products import found_of
 from autorel_jax.data.eraser import ERASER, eraser_rows
+from autorel_jax.data.row import Columns
 from autorel_jax.data.sources import Corpus, Source
 from autorel_jax.errors import InputError
 from autorel_jax.files import is_pipe, writable
@@ -155,7 +156,7 @@ def marked_corpus(args: argparse.Namespace) -> Corpus:
     path = Path(args.texts[0])
     source = Source(str(path), lambda: eraser_rows(path, args.pair_column), None, path)
     next(source.rows(), None)  # refuses now what is of another layout
-    return Corpus((source,))
+    return Corpus((source,), Columns(keep=("marks",)))
 
 
 def check_output(args: argparse.Namespace) -> None:

@@ -147,7 +147,9 @@ def results(about: Mapping[str, Any], run: Run, config: EvaluateConfig) -> Itera
                 }
                 for method, column in columns.items():
                     means = {"over_texts": column} | {
-                        name: column - columns[other] for name, other in AGAINST.items() if method != other
+                        name: column - columns[other]
+                        for name, other in AGAINST.items()
+                        if other in columns and method != other
                     }
                     yield {
                         "protocol": protocol,
