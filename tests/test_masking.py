@@ -55,7 +55,7 @@ def test_whole_words_in_half_of_each_batch():
                 shares.append(np.mean([one.all() for one in off]))
         rows = int(batch.weights.sum())
         assert changed <= -(-rows // 2)
-    assert changed  # at all
+    assert len(shares) > 20
     assert 0.4 < np.mean(shares) < 0.7  # drawn uniformly, of those that are not 0
     assert max(shares) == 1
 
