@@ -85,6 +85,7 @@ def test_a_folder_takes_compressed_files_and_no_json(tmp_path):
             b'{\n"data": [{"text": "a"}]}',
             "holds a JSON dict; expected a list of objects, or an object a line.",
         ),
+        ("in.json", b'{"data": [{"text": "a"}]}', "Its rows may be those under 'data': write that list alone."),
         ("in.json", b'{\n"data": [1]}', "Its rows may be those under 'data': write that list alone."),
         ("in.json", b"5", "holds a JSON int"),
         ("in.json", b'[\n"\xff"]', "in.json, line 2: not utf-8"),

@@ -60,6 +60,17 @@ CASES = [  # the names, a label as it may come, its number
     (("-1", "1"), -1, 0),
     (("id:1", "other"), "id:1", 0),  # a name goes first
     (("covid19", "flu"), 1, None),
+    (("1/5", "2/5"), 1, None),
+    (("0.5", "1.5"), "1", None),
+    (("18-25", "26-35"), 1, None),
+    (("one star", "two stars"), 1, None),
+    (("Grade I", "Grade II"), 1, None),
+    (("①", "②"), 1, None),
+    (("yes", "no"), 1, None),
+    (("True", "False"), 0, None),
+    (("no", "yes"), 1, 1),
+    (("False", "True"), 1, 1),
+    (("a 0", "a 1"), 1, 1),
     (("", "x"), "x", 1),
     (("x", "x"), "x", 0),
 ]

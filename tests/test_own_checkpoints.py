@@ -206,6 +206,19 @@ def test_what_was_trained_in_full_and_tables(tmp_path):
         np.testing.assert_allclose(values, expected[name], rtol=1e-5, atol=1e-5, err_msg=name)
 
 
+@pytest.mark.parametrize("place", ["classifier.base_layer", "classifier.modules_to_save"])
+def test_a_change_of_what_was_trained_in_full(tmp_path, place):
+    """With target_modules="all-linear" the head is both; the change is one of the adapter's own matrix."""
+    save(tmp_path / "base", TENSORS)
+    rng = np.random.default_rng(8)
+    a, b = rng.standard_normal((RANK, 16), np.float32), rng.standard_normal((2, RANK), np.float32)
+    own = rng.standard_normal((2, 16), np.float32)
+    more = {f"{place}.weight": own, "classifier.lora_A.weight": a, "classifier.lora_B.weight": b}
+    write_adapter(tmp_path / "adapter", tmp_path / "base", more)
+    found = to_tensors(read(tmp_path / "adapter").params, CONFIG)["classifier.weight"]
+    np.testing.assert_allclose(found, own + 3 * (b @ a), rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("settings", "said"),
     [

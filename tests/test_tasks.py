@@ -4,6 +4,7 @@ import csv
 import datetime
 import io
 import json
+from decimal import Decimal
 
 import numpy as np
 import pyarrow
@@ -12,6 +13,8 @@ from pyarrow import parquet
 
 from autorel_jax.data import splits as tasks
 from autorel_jax.data.clean import clean
+from autorel_jax.data.row import Columns
+from autorel_jax.data.rows import read_rows
 from autorel_jax.data.splits import read_split, read_splits, settle
 from autorel_jax.data.summary import summary
 from autorel_jax.data.tables import read_table
@@ -125,6 +128,17 @@ def test_jsonl_and_parquet_are_alike(write, table):
         split = read_split(task, "train", folder)
         assert (split.texts, split.pairs, split.ids) == (["x", "y\n"], ["p", ""], [5, 3])
         assert split.labels.tolist() == [1, 0]
+
+
+def test_decimal_numbers_of_a_database(table, tmp_path):
+    decimals = [Decimal("2.00"), Decimal("1.00")]
+    table("in.parquet", text=["x", "y"], label=decimals, n=[Decimal(5), Decimal(3)])
+    split = read_split(TaskConfig(train="in.parquet", id="n", labels=("1", "2")), "train", tmp_path)
+    assert (split.labels.tolist(), split.ids) == ([1, 0], [5, 3])
+    task = TaskConfig(train="in.parquet", labels=("score",), problem="regression")
+    assert read_split(task, "train", tmp_path).labels.tolist() == [2, 1]
+    rows = list(read_rows(tmp_path / "in.parquet", Columns(label="label", id="n", keep=("label",))))
+    assert [(row.label, row.id, row.kept) for row in rows] == [(2, 5, (decimals[0],)), (1, 3, (decimals[1],))]
 
 
 def test_parquet_in_blocks(tmp_path):

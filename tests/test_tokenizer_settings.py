@@ -76,6 +76,26 @@ def changed(path, change):
     return path
 
 
+BPE_PIPELINES = {
+    "no words": lambda raw: raw["pre_tokenizer"].update(use_regex=False),
+    "ends of words": lambda raw: raw["model"].update(end_of_word_suffix="e"),
+}
+
+
+@pytest.mark.parametrize("pipeline", BPE_PIPELINES)
+def test_a_byte_level_pipeline_that_is_not_the_classs_is_told(tmp_path, pipeline):
+    save_tokenizer(tmp_path, "roberta")
+    assert not [each for each in load_tokenizer(tmp_path, family=family_of("roberta")).warnings if "splits" in each]
+    tokenizer = load_tokenizer(changed(tmp_path, BPE_PIPELINES[pipeline]), family=family_of("roberta"))
+    assert [each for each in tokenizer.warnings if "splits text in another way than RobertaTokenizer" in each]
+
+
+def test_a_panic_of_the_library_is_one_line(tmp_path):
+    save_tokenizer(tmp_path, "roberta")
+    broken = changed(tmp_path, lambda raw: raw["model"].update(continuing_subword_prefix="##"))
+    assert "is not a tokenizer.json: " in refusal(load_tokenizer, broken, family=family_of("roberta"))
+
+
 PIPELINES = {
     "shorter words": lambda raw: raw["model"].update(max_input_chars_per_word=4),
     "whitespace": lambda raw: raw.update(pre_tokenizer={"type": "Whitespace"}),

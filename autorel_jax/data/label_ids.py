@@ -7,6 +7,7 @@ classifier.py to explain. C labels.
 """
 
 import contextlib
+import decimal
 import json
 import math
 import numbers
@@ -20,6 +21,10 @@ from autorel_jax.errors import InputError, one_line
 
 YES, NO = ("true", "yes", "t", "y"), ("false", "no", "f", "n")
 ID = re.compile(r"id:(\d{1,9})", re.ASCII)
+SPELT = re.compile(
+    r"\b(?:(?i:zero|one|two|three|four|five|six|seven|eight|nine|ten|first|second|third|fourth|fifth)"
+    r"|I{1,3}|IV|VI{0,3}|IX)\b"
+)  # a number in words or in Roman figures
 SILENT = re.compile(r"label[_ -]?\d+", re.ASCII | re.IGNORECASE)  # a name that says nothing, as a number does
 
 
@@ -41,9 +46,22 @@ def known_labels(names: Sequence[str], ids: bool = True) -> dict[str, int]:
 
 
 def tells_of_another(name: str, place: int) -> bool:
-    """Whether a name has a number in it that is not its id: "1 star" is 0, so that a bare 1 may be either."""
+    """Whether a name has a number in it that is not its id, or is the yes or no that the id is not.
+
+    "1 star" and "Grade I" are 0, so that a bare 1 may be either; of "yes" and "no", 1 is "no".
+    """
     found = re.findall(r"\d+", name, re.ASCII)
-    return len(found) == 1 and found[0].lstrip("0") != str(place).lstrip("0")
+    if len(found) == 1 and not SPELT.search(name):
+        return found[0].lstrip("0") != str(place).lstrip("0")
+    numbered = bool(found or SPELT.search(name) or any(character.isnumeric() for character in name))
+    return numbered or name.strip().lower() in (YES if place == 0 else NO if place == 1 else ())
+
+
+def as_number(value: Any) -> Any:
+    """A decimal number, as databases write it to Parquet, as an int or a float; anything else itself."""
+    if not isinstance(value, decimal.Decimal) or not value.is_finite():
+        return value
+    return int(value) if value == value.to_integral_value() else float(value)
 
 
 def label_number(value: Any, known: dict[str, int], where: str) -> int | None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from autorel_jax.data import hf, tfds
 from autorel_jax.data.kinds import BY_SUFFIX, COMPRESSED, HF, INSTEAD, STDIN, STDIN_NAME, SUFFIXES, suffix_of
+from autorel_jax.data.label_ids import as_number
 from autorel_jax.data.lines import Damaged, Lines, check_encoding, read_lines, without_end
 from autorel_jax.data.moments import Moment
 from autorel_jax.data.row import ROW_FAULTS, Columns, Label, Rejected, Row, reason_of
@@ -134,6 +135,7 @@ def _open(source: str | Path) -> contextlib.AbstractContextManager[BinaryIO]:
 def _row(record: Record, name: str, wanted: Wanted) -> Row:
     text_column, pair_column, _, id_column, *_ = wanted
     text, pair, label, row, *kept = record.values
+    label, row = as_number(label), as_number(row)
     if id_column is None:
         row = record.number
     elif isinstance(row, bool) or not isinstance(row, str | int):

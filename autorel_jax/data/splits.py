@@ -16,7 +16,7 @@ from autorel_jax.data import label_names, labels, tfds
 from autorel_jax.data.assumed import OWN, first_lines, mark_of_rows
 from autorel_jax.data.clean import clean
 from autorel_jax.data.kinds import BY_SUFFIX, suffix_of
-from autorel_jax.data.label_ids import described
+from autorel_jax.data.label_ids import as_number, described
 from autorel_jax.data.lines import check_encoding
 from autorel_jax.data.moments import Moment
 from autorel_jax.data.tables import TABLE_FORMATS, Record, read_table, without_header
@@ -131,7 +131,8 @@ def records(task: TaskConfig, split: str, name: str, folder: Path) -> Iterator[R
     form = kind(task, path)
     if task.columns and not task.delimiter and form in OWN:
         mark_of_rows(first_lines(path, task.encoding), form, len(task.columns), str(path))  # refuses what is in doubt
-    rows = read_table(path, form, wanted, task.columns, task.encoding, task.delimiter)
+    read = read_table(path, form, wanted, task.columns, task.encoding, task.delimiter)
+    rows = (record._replace(values=tuple(map(as_number, record.values))) for record in read)
     return without_header(rows, wanted, "[task] columns") if task.columns else rows
 
 

@@ -96,7 +96,7 @@ def json_table(lines: Lines, name: str, wanted: Wanted, header: Sequence[str] = 
     if first is None:
         return
     lines = itertools.chain([first], lines)
-    if isinstance(first[1], Damaged) or is_object(first[1]):
+    if isinstance(first[1], Damaged) or is_row(first[1], wanted):
         yield from jsonl(lines, name, wanted)
         return
     for number, item in enumerate(_items(lines, name), 1):
@@ -109,12 +109,16 @@ def json_table(lines: Lines, name: str, wanted: Wanted, header: Sequence[str] = 
             yield Fault(where, str(error), number)
 
 
-def is_object(line: str) -> bool:
-    """Whether a line is a whole JSON object."""
+def is_row(line: str, wanted: Wanted) -> bool:
+    """Whether a line is a whole JSON object, and none that holds a list of objects in place of a text."""
     try:
-        return isinstance(json.loads(line), dict)
+        item = json.loads(line)
     except (ValueError, RecursionError):
         return False
+    if not isinstance(item, dict):
+        return False
+    lists = (value for value in item.values() if isinstance(value, list) and value)
+    return wanted[0] in item or not any(isinstance(value[0], dict) for value in lists)
 
 
 def _items(lines: Lines, name: str) -> list[Any]:

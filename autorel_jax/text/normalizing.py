@@ -29,7 +29,10 @@ def is_rebuilt(model: Any, kind: str) -> bool:
     if kind == WORD_PIECE:
         own = model.model.max_input_chars_per_word, model.model.continuing_subword_prefix
         return parts == ("BertNormalizer", "BertPreTokenizer") and own == (100, "##")
-    return kind != BPE or parts == ("NoneType", "ByteLevel")
+    if kind == BPE and parts == ("NoneType", "ByteLevel"):
+        affixes = model.model.continuing_subword_prefix, model.model.end_of_word_suffix
+        return model.pre_tokenizer.use_regex and not any((*affixes, model.model.byte_fallback, model.model.fuse_unk))
+    return kind != BPE
 
 
 def lowers(model: Any) -> bool:

@@ -5,7 +5,8 @@ itself. Special and added tokens come after that, in tokenizer.py. Sources: tran
 convert_slow_tokenizer.py.
 """
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +26,8 @@ def from_json(path: Path, family: Family) -> Made:
     """tokenizer.json, as it is."""
     from tokenizers import Tokenizer, pre_tokenizers
 
-    try:
+    with refused(f"{path} is not a tokenizer.json"):
         model = Tokenizer.from_file(str(path))
-    except Exception as error:  # the library raises bare Exception
-        raise InputError(f"{path} is not a tokenizer.json: {one_line(error)}.") from None
     kind = type(model.model).__name__
     name, expected = family.name, family.tokens.kind
     if kind != expected:
@@ -38,6 +37,17 @@ def from_json(path: Path, family: Family) -> Made:
     if model.pre_tokenizer is None and kind == WORD_PIECE:
         model.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     return model, ()
+
+
+@contextlib.contextmanager
+def refused(what: str) -> Iterator[None]:
+    """Makes an InputError of what the library raises: bare Exception, or a panic, which is no Exception."""
+    try:
+        yield
+    except BaseException as error:
+        if isinstance(error, Exception) or type(error).__name__ == "PanicException":
+            raise InputError(f"{what}: {one_line(error)}.") from None
+        raise
 
 
 def from_vocab(path: Path, special: Mapping[str, str], family: Family, settings: Settings) -> Made:
@@ -57,10 +67,8 @@ def from_merges(path: Path) -> Made:
     """Byte-level BPE from vocab.json, and merges.txt beside it."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
-    try:
+    with refused(f"{path} and merges.txt are not those of a BPE"):
         model = Tokenizer(models.BPE.from_file(str(path), str(path.with_name("merges.txt"))))
-    except Exception as error:  # the library raises bare Exception
-        raise InputError(f"{path} and merges.txt are not those of a BPE: {one_line(error)}.") from None
     model.pre_tokenizer, model.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
     return model, ()
 

@@ -176,6 +176,8 @@ class Settings(NamedTuple):
     def positions(self) -> int | None:
         """The longest text, if the files name a sane number."""
         value = self.values.get("model_max_length", self.values.get("max_len"))
+        if isinstance(value, str):
+            raise InputError(f"{CONFIG}: model_max_length is {one_line(value)!r}; expected a number.")
         sane = isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < UNBOUNDED
         return int(value) if sane else None
 

@@ -96,19 +96,20 @@ def merged(base: Tensors, adapter: Tensors, raw: Mapping[str, Any], family: Fami
             factors.setdefault((bare.removesuffix(end), is_table), {})[factor] = values
         elif not np.array_equal(whole.setdefault(bare, values), values):
             raise InputError(f"{source} holds {bare} twice, with other values; {MERGE}.")
-    result = dict(base)
+    result, held = dict(base), dict(names)
     for name, raw_name in identify(whole, family, source).known.items():
-        result.pop(names.get(name, ""), None)
-        result[raw_name] = whole[raw_name]
+        result.pop(held.get(name, ""), None)
+        result[raw_name], held[name] = whole[raw_name], raw_name
     modules = identify((f"{module}.weight" for module, _ in factors), family, source).known
     for name, raw_name in modules.items():
         module = raw_name.removesuffix(".weight")
         is_table = (module, True) in factors
         pair = factors[module, is_table]
-        if pair.keys() != {"A", "B"} or name not in names:
+        if pair.keys() != {"A", "B"} or name not in held:
             raise InputError(f"{source}: {module} has not both factors, or is not in the base model.")
         delta = change(pair["A"], pair["B"], scale(raw, module, pair["A"].shape[0]))
-        result[names[name]] = changed(base[names[name]], delta.T if is_table else delta, names[name], source)
+        # A matrix that the adapter also holds as a whole is changed as it is there.
+        result[held[name]] = changed(result[held[name]], delta.T if is_table else delta, held[name], source)
     return result
 
 
