@@ -59,6 +59,13 @@ def test_what_is_a_source(folder, monkeypatch):
         assert not is_source(text), text
 
 
+def test_one_name_and_paths(tmp_path):
+    path = tmp_path / "in.txt"
+    path.write_text("good\n")
+    for names in (path, str(path), [path], [str(path)]):
+        assert [row.text for row in open_corpus(names).rows()] == ["good"]
+
+
 @pytest.mark.parametrize(
     ("names", "said"),
     [

@@ -123,7 +123,7 @@ def is_source(text: str) -> bool:
 
 
 def open_corpus(
-    names: Sequence[str],
+    names: Sequence[str | Path] | str | Path,
     columns: Columns | None = None,
     *,
     encoding: str = "utf-8",
@@ -133,9 +133,9 @@ def open_corpus(
     """The corpus of those sources.
 
     Args:
-      names: each a file (SUFFIXES in kinds.py, compressed or not), a folder with such files at any depth (outputs of
-        ours are left out), a pattern such as `reviews/*.csv`, `tfds:NAME`, or `hf:NAME` or `hf:NAME:CONFIG`; or `-`
-        alone for standard input.
+      names: one or several, each a file (SUFFIXES in kinds.py, compressed or not), a folder with such files at any
+        depth (outputs of ours are left out), a pattern such as `reviews/*.csv`, `tfds:NAME`, or `hf:NAME` or
+        `hf:NAME:CONFIG`; or `-` alone for standard input.
       columns: what is where in the files.
       encoding: of the files.
       split: of a data set.
@@ -148,6 +148,7 @@ def open_corpus(
 
     columns = columns or Columns()
     check_encoding(encoding)
+    names = [str(name) for name in ([names] if isinstance(names, str | Path) else names)]
     if STDIN in names and len(names) > 1:
         raise InputError(f"{STDIN} is a source of its own; give it alone.")
     sources, left_out = [], []

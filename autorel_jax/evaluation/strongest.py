@@ -1,13 +1,13 @@
-"""Strongest: results over many texts -> the few words that speak most for each target, for the end of a run.
+"""Strongest: results over many texts -> the few words that speak most for each target.
 
-They are those at the top of a report's table of words. Used by cli/ending.py.
+They are those at the top of a report's table of words. Used by cli/ending.py and report/plot.py.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -29,18 +29,25 @@ def record_of(explanation: Explanation) -> dict[str, Any]:
     return to_record(FEW_FIELDS, explanation)
 
 
-def sample(records: Iterable[Mapping[str, Any]]) -> Collection:
-    """The first SAMPLE records as a Collection."""
+def sample(records: Iterable[Mapping[str, Any]], most: int | None = SAMPLE) -> Collection:
+    """The first records, at most `most`, as a Collection."""
     collection = Collection()
-    for record in itertools.islice(records, SAMPLE):
+    for record in itertools.islice(records, most):
         collection.add(record)
     return collection
 
 
-def strongest(collection: Collection) -> dict[str, list[str]]:
-    """The words that speak most for each target, at most EACH; the targets of the most texts come first.
+class WordTable(NamedTuple):
+    """What the words of all texts do for one target; K words."""
 
-    Words are ordered by the lower end of the interval of their mean share (`words.summary`), which is above 0.
+    target: str
+    results: int  # texts that were explained for it
+    names: list[str]  # [K]
+    summary: words.Summary
+
+
+def tables(collection: Collection) -> Iterator[WordTable]:
+    """The words of each target, the one of the most texts first.
 
     Args:
       collection: results of one method.
@@ -48,11 +55,21 @@ def strongest(collection: Collection) -> dict[str, list[str]]:
     keys = words.keys(collection)
     different, begins = words.ngrams(collection, keys, 1)
     names = [keys.names[place] for (place,) in different]
-    found = {}
     for series in sorted(collection.series.values(), key=lambda series: -len(series.rows)):
         summary = words.summary(words.occurrences(collection, series, begins, 1), len(names))
+        yield WordTable(series.target, len(series.rows), names, summary)
+
+
+def strongest(collection: Collection) -> dict[str, list[str]]:
+    """The words that speak most for each target, at most EACH.
+
+    They are ordered by the lower end of the interval of their mean share, which is above 0; without a known interval
+    by the mean alone.
+    """
+    found = {}
+    for target, _, names, summary in tables(collection):
         mean, half = (np.nan_to_num(each, nan=-np.inf) for each in (summary.mean, -summary.half))
-        order = np.lexsort((-mean, -(mean + half)))[:EACH]  # without a known interval by the mean alone
+        order = np.lexsort((-mean, -(mean + half)))[:EACH]
         if chosen := [names[place] for place in order if mean[place] > 0]:
-            found[series.target] = chosen
+            found[target] = chosen
     return found

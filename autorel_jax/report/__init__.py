@@ -1,6 +1,9 @@
 """Report: the Explanation, and what a person or a program reads of it.
 
     explanation.py     one text explained for one target; each field is declared with what it means (fields.py)
+    results.py         what an Explanation and a list of them can become, by exchange.py and plot.py
+    exchange.py        tables of pandas and polars, records of SHAP and Argilla
+    plot.py            bars and heat maps by matplotlib
     ledger.py          where the target's value went
     terminal.py        text on a stream, coloured where it is a terminal
     html.py            a fragment for notebooks (fragment.html)
@@ -12,5 +15,6 @@
     readout_shapes.py  the axes of each read-out
     json_values.py     arrays and tuples -> JSON's types
 
-Nothing here imports JAX, and libraries are imported when they are used: rich and jinja2 cost a tenth of a second each.
+Nothing here imports JAX, and libraries are imported when they are used: rich and jinja2 cost a tenth of a second each,
+matplotlib and pandas more.
 """

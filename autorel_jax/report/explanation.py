@@ -17,6 +17,7 @@ from autorel_jax import __version__
 from autorel_jax.errors import InputError
 from autorel_jax.report import fields as kinds
 from autorel_jax.report.fields import Field, declared, fields_of, parts, to_record
+from autorel_jax.report.results import Results
 from autorel_jax.text.tokens import Text
 from autorel_jax.text.unspaced import WHITESPACE
 
@@ -44,7 +45,7 @@ class Prediction:
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False, kw_only=True)
-class Explanation:
+class Explanation(Results):
     """One text explained for one target. T tokens, W words; Σ token_relevance = Σ word_relevance = explained.
 
     A positive score speaks for the target, a negative one against it (but see `warnings`). Every field is declared
@@ -204,7 +205,7 @@ IN_FILES = (*HEAD, *fields_of(Explanation))  # every value that files hold
 FIELDS = tuple(dict.fromkeys(field.path[0] for field in IN_FILES))  # of `to_dict`, in their order
 
 
-class Explanations(list[Explanation]):
+class Explanations(list[Explanation], Results):
     """A list of Explanation that a notebook shows as coloured text; so is a slice of it."""
 
     def __getitem__(self, place):
@@ -219,6 +220,10 @@ class Explanations(list[Explanation]):
         """
         # The formats of files are corpus/'s, which stands on this module: it is found by its name, when it is asked.
         importlib.import_module("autorel_jax.corpus.saving").save(self, path, level)
+
+    def to_dict(self) -> list[dict[str, Any]]:
+        """Each explanation as JSON types, in their order."""
+        return [one.to_dict() for one in self]
 
     def _repr_html_(self) -> str:
         from autorel_jax.report.html import fragment

@@ -2,20 +2,6 @@
 
 const VALUES = 30; // different values of a column up to which they can be chosen from
 
-const NO_FILTER = {
-  q: "",
-  regex: false,
-  prediction: "",
-  label: "",
-  outcome: "",
-  low: "",
-  high: "",
-  column: "",
-  is: "",
-  word: [],
-  tpage: 0,
-};
-
 const ORDERS = [
   ...(labelled ? [["error", "errors first, the surest first"]] : []),
   ["input", "as in the data"],

@@ -1,5 +1,20 @@
 // state: what the user chose. It lives in the URL's fragment, so that a view can be kept and sent.
 
+// All texts, from the first page on.
+const NO_FILTER = {
+  q: "",
+  regex: false,
+  prediction: "",
+  label: "",
+  outcome: "",
+  low: "",
+  high: "",
+  column: "",
+  is: "",
+  word: [],
+  tpage: 0,
+};
+
 // `least` 0 stands for as many as suit the number of texts; `of` "" for the label that each text was predicted as.
 const DEFAULTS = {
   view: "words",
@@ -14,19 +29,9 @@ const DEFAULTS = {
   sort: "",
   up: false,
   wpage: 0,
-  q: "",
-  regex: false,
-  prediction: "",
-  label: "",
-  outcome: "",
-  low: "",
-  high: "",
-  column: "",
-  is: "",
+  ...NO_FILTER,
   order: labelled ? "error" : "input",
-  tpage: 0,
   text: 1,
-  word: [],
   unit: "",
   a: -1,
   b: -1,
