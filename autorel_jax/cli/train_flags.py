@@ -44,6 +44,8 @@ IGNORED = {
     "--layers": (1, "relevance is the explain command's"),
     "--save_checkpoints_steps": (1, "see --checkpoint-every"),
     "--iterations_per_loop": (1, "each step is one call"),
+    "--embed_file": (1, "of its baselines without BERT"),
+    "--base_learning_rate": (1, "of its baselines without BERT"),
 }
 
 
