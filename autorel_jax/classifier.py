@@ -20,10 +20,11 @@ from autorel_jax.builtin import BUILTIN
 from autorel_jax.data import label_ids
 from autorel_jax.errors import InputError
 from autorel_jax.lrp import composites
+from autorel_jax.lrp.fused import fused
 from autorel_jax.model.config import COMPUTE_DTYPES, FLOAT64, REGRESSION, BertConfig
 from autorel_jax.model.encoder import Bert, Params
 from autorel_jax.model.inputs import check_ids
-from autorel_jax.model.ops import Array
+from autorel_jax.model.ops import PLAIN, Array
 from autorel_jax.text.batches import Batch, pad
 from autorel_jax.text.tokens import Tokenizer, Tokens, load_tokenizer
 from autorel_jax.text.unspaced import AUTO, WHITESPACE
@@ -205,7 +206,7 @@ def check_segments(rows: Sequence[Tokens], kinds: int) -> None:
 @functools.partial(jax.jit, static_argnums=(0, 1))
 def forward(config: BertConfig, dtype: jnp.dtype, params: Params, ids: Array, mask: Array, types: Array) -> Array:
     """Logits [B, C] of the plain model for ids, mask and types [B, T]."""
-    return Bert(config, dtype=dtype).apply({"params": params}, ids, mask, types)
+    return Bert(config, fused(PLAIN), dtype).apply({"params": params}, ids, mask, types)
 
 
 def load(

@@ -58,6 +58,7 @@ def test_jsonl(tmp_path):
         "name": "attnlrp",
         "parameters": {"read_at": "word_embeddings"},
         "rules": {"linear": "plain", "contract": "halved"},
+        "attention": "scores",
     }
     assert first["words"][:2] == ["[CLS]", "not"]
     assert first["tokens"][:3] == ["[CLS]", "n", "##ot"]

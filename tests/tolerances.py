@@ -21,6 +21,9 @@ RULE = 1e-9  # float64, one op against an oracle or by hand: only rounding
 FORWARD = 1e-12  # float64, logits under a composite against the plain model; measured 2e-15
 STABILIZED = 5 * bert_lrp.STABILIZER  # its share of sums and quotients of order 1; measured 1.5 * STABILIZER
 NEAR_ZERO = 5e-4  # f(x) / x at |x| = 1e-3 against its limit, from which GELU's moves by 0.4 |x|; measured 4e-4
+BLOCKS = 1e-12  # relative, float64, attention by blocks against the scores as a whole; measured 3e-14 (bert_lrp)
+LEDGER_BLOCKS = 1e-12  # of Σ|R|, likewise, what each op absorbs; measured 2e-15
+LIBRARY_ATTENTION = 1e-5  # relative, float32, JAX's own attention on 9 tokens; measured 3e-7
 BATCH = 1e-5  # float32, one row alone against in a padded batch; measured 6e-6 for bert_lrp, 5e-7 for the others,
 #               3e-6 for logits near 0 and 1e-7 for probabilities, each relative to itself; of the methods
 #               that sum many samples and solve with the sums 2e-6

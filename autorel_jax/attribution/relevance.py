@@ -14,9 +14,13 @@ from autorel_jax.attribution.method import Result, Texts, Values
 from autorel_jax.attribution.settings import Settings
 from autorel_jax.attribution.targets import Score
 from autorel_jax.lrp.composites import EMBEDDING_SUM, EMBEDDINGS, MULTIPLIER, WORD_EMBEDDINGS, Boundary
+from autorel_jax.model.config import BertConfig
 from autorel_jax.model.encoder import Bert, Params
 from autorel_jax.model.ops import Array
 
+USUAL = 512  # tokens; of texts up to here, a batch is as large as ever
+HELD = {"cpu": 2**25}  # features of all layers' inputs; times 10 to 20, and 4 bytes, about 2 GiB
+HELD_ELSEWHERE = 2**28  # an estimate
 Logits = Callable[[Array], Array]  # embeddings [B, T, D] -> logits [B, C]
 
 
@@ -42,7 +46,8 @@ def from_embeddings(
     Its vjp takes what `composite.boundary.seed` gives, not relevance at the logits. Shapes: mask, types [B, T];
     `values` are those of `Settings.values`, `taps` those of readouts.py.
     """
-    apply = functools.partial(settings.model.apply, {"params": params, "values": values, "taps": taps or {}})
+    model = settings.model.clone(remat=recomputed(settings.config, *mask.shape))
+    apply = functools.partial(model.apply, {"params": params, "values": values, "taps": taps or {}})
 
     def f(x: Array) -> Array:
         x = settings.method.boundary.embeddings(x)
@@ -53,6 +58,17 @@ def from_embeddings(
         return apply(x, mask, method="classify")
 
     return f
+
+
+def recomputed(config: BertConfig, texts: int, tokens: int) -> bool:
+    """Whether layers are computed again in the backward pass, in place of holding all that they computed.
+
+    Half as much time again; a layer then holds one number a feature of its input, where it held 10 to 20.
+    """
+    if not isinstance(tokens, int) or tokens <= USUAL:  # an exported program has no number
+        return False
+    most = HELD.get(jax.default_backend(), HELD_ELSEWHERE)
+    return texts * tokens * config.depth * config.hidden_size >= most
 
 
 def target_weights(logits: Array, weights: Array | None) -> Array:

@@ -7,10 +7,13 @@ import jax.numpy as jnp
 
 from autorel_jax.attribution.method import Method, Values
 from autorel_jax.errors import InputError
+from autorel_jax.lrp.composites import READ_POINTS
+from autorel_jax.lrp.fused import SCORES, Fused, fused, is_long, kernel
 from autorel_jax.lrp.taps import tapped_ops
 from autorel_jax.model.config import BertConfig
 from autorel_jax.model.encoder import Bert
-from autorel_jax.model.ops import Array
+from autorel_jax.model.ops import PLAIN, Array
+from autorel_jax.model.positions import POSITIONS, every_token
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,9 +52,18 @@ class Settings:
     @property
     def model(self) -> Bert:
         """The model that computes with the rules of a composite."""
-        table = self.method.ops
+        table = fused(self.method.ops)
         table = tapped_ops(table, self.audit, self.config.value("beyond")) if self.audit or self.readouts else table
         return Bert(self.config, table, self.dtype, every_query=self.method.every_query, unroll=self.unroll)
+
+    def attention(self, tokens: int) -> str:
+        """How attention is computed for so many tokens, as lrp/fused.py names it: a matter of rules and shape alone."""
+        table = fused(getattr(self.method, "ops", PLAIN))
+        positions = POSITIONS[self.config.family.layers.positions]
+        looks = self.read_at not in READ_POINTS  # a method that scores by attention weights holds them
+        if looks or not isinstance(table.attention, Fused) or not positions.products or not is_long(tokens):
+            return SCORES
+        return kernel(self.dtype or jnp.float32, self.config.head_width, positions.sees is not every_token)
 
     @property
     def values(self) -> Values:

@@ -64,8 +64,8 @@ class TargetedBatch:
 
     @property
     def model(self) -> Bert:
-        """The plain model."""
-        return self.plain.model
+        """The plain model, with attention weights to look at."""
+        return Bert(self.settings.config, dtype=self.settings.dtype)
 
     @property
     def group(self) -> int:

@@ -21,7 +21,8 @@ from autorel_jax.attribution.targets import Targets, resolve
 from autorel_jax.classifier import Classifier
 from autorel_jax.explaining.config import BATCH_SIZE, BATCH_SIZES, ExplainConfig
 from autorel_jax.explaining.fitting import fitted
-from autorel_jax.explaining.shapes import batch_shape, padded_length
+from autorel_jax.explaining.shapes import batch_shape, few_if_long, padded_length
+from autorel_jax.lrp.fused import SCORES
 from autorel_jax.text.batches import pad
 from autorel_jax.text.tokens import Tokens
 
@@ -43,6 +44,7 @@ class Answer(NamedTuple):
     absorbed: Absorbed | None = None  # [N, ...]
     diagnostics: Mapping[str, np.ndarray] = {}  # [N] each
     units: int = 0  # that the method switched off, one by one
+    attention: str = SCORES  # how it was computed; see lrp/fused.py
     windows: tuple[Window, ...] = ()  # in which a long text was read
 
 
@@ -62,6 +64,7 @@ class Computer:
             self.params = sharding.put(self.params, sharding.layout_of(self.mesh, self.params, "replicate"))
         kind = devices[0].platform if devices else jax.default_backend()
         self.batch_size = config.batch_size or max(len(devices), 1) * BATCH_SIZES.get(kind, BATCH_SIZE)
+        self.is_asked = config.batch_size is not None
         self.limits: dict[int, int] = {}  # tokens -> rows that fit, where a batch did not fit the memory
 
     @property
@@ -88,9 +91,14 @@ class Computer:
         """The places in batches, the longest rows first."""
         order = sorted(places, key=lambda place: -len(rows[place].ids))
         while order:
-            size = min(self.limits.get(self.length(rows, order[:1]), self.batch_size), self.batch_size)
+            length = self.length(rows, order[:1])
+            size = min(self.limits.get(length, self.batch_size), self.at_once(length))
             yield order[:size]
             order = order[size:]
+
+    def at_once(self, tokens: int) -> int:
+        """The rows of a batch of so many tokens: those asked for, or else fewer where they are long."""
+        return self.batch_size if self.is_asked else few_if_long(self.batch_size, tokens)
 
     def length(self, rows: Rows, places: Places) -> int:
         """The tokens that a batch is padded to."""
@@ -115,12 +123,13 @@ class Computer:
         """The Answer of each row of a batch, whose Result is on the host."""
         logits, scored, relevance, *others = result
         probabilities = self.classifier.probabilities(logits)
+        attention = self.settings.attention(relevance.shape[-1])
         for row, place in enumerate(places):
             likely = None if probabilities is None else probabilities[row]
             mine = jax.tree.map(lambda array, row=row: array[row], others) if any(others) else others
             units = self.method.units([rows[place]], (1, len(rows[place].ids)))
             counted = 0 if units is None else int(units.max()) + 1
-            yield Answer(logits[row], likely, scored[row], relevance[row], *mine, counted)
+            yield Answer(logits[row], likely, scored[row], relevance[row], *mine, counted, attention)
 
 
 def settings_of(classifier: Classifier, config: ExplainConfig) -> Settings:

@@ -84,6 +84,7 @@ def explanation(
         logits=answer.logits,
         probabilities=answer.probabilities,
         rules=dict(known.method.rules),
+        attention=answer.attention,
         tokens=tokens.pieces,
         token_relevance=scores,
         token_words=tuple(tokens.word_index.tolist()),

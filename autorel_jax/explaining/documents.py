@@ -52,6 +52,7 @@ def read_in_windows(
         windows.stitch(relevance, ranges, shares, pieces, template),
         diagnostics=whole_diagnostics(computer.method.worst, ordered, shares),
         units=max(answer.units for answer in ordered),
+        attention=" and ".join(sorted({answer.attention for answer in ordered})),
         windows=tuple(
             Window(window.start + before, window.stop + before, float(share), answer.logits)
             for window, share, answer in zip(ranges, shares, ordered, strict=True)

@@ -11,6 +11,11 @@ def batch_shape(rows: int, batch_size: int, devices: int = 1) -> int:
     return -(-min(batch_size, 1 << (rows - 1).bit_length()) // devices) * devices
 
 
+def few_if_long(batch_size: int, tokens: int) -> int:
+    """The rows of a batch of long texts, a power of two: no more tokens than at 512 a row."""
+    return batch_size if tokens <= 512 else max(1, 1 << (batch_size * 512 // tokens).bit_length() >> 1)
+
+
 def padded_length(longest: int, positions: int, rows: int) -> int:
     """The tokens that a batch of so many rows is padded to, never beyond the model's positions."""
     fits = (length for length in (FINE_LENGTHS if rows >= LARGE else LENGTHS) if length >= longest)

@@ -12,6 +12,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from autorel_jax.lrp.fused import fused
 from autorel_jax.lrp.stabilize import quotient
 from autorel_jax.model import ops
 from autorel_jax.model.ops import PLAIN, Array, Block, Ops, Values
@@ -88,7 +89,7 @@ def whole_block(block: Block, values: Values, params: Any, x: Array) -> Array:
 
 
 def _whole_block_forward(block, values, params, x):
-    plain = dataclasses.replace(block, ops=PLAIN)
+    plain = dataclasses.replace(block, ops=fused(PLAIN))
     y, pull_rules = jax.vjp(lambda x: block(values, params, x).astype(x.dtype), x)
     _, pull_plain = jax.vjp(lambda x: ops.residual(plain, {}, params, x), x)
     return block.ops.bind(values).add(x[:, : y.shape[1]], y), (pull_rules, pull_plain)

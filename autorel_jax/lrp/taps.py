@@ -43,7 +43,7 @@ def summed_like(c: Array, like: Array) -> Array:
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
-def tapped(x: Array, tap: Array, sign: int = 1) -> Array:
+def tapped(x: Array, tap: Array, sign: float = 1) -> Array:
     """x; backward, `tap` gets the relevance that passes, x ⊙ c times `sign`, summed to its shape.
 
     Shapes: x of any shape; tap of the same rank, each axis as long as that of x or 1.
@@ -102,6 +102,12 @@ class Audited:
             given[self.bias] = tapped(tapped(bias, beside(taps["bias"], bias)), beside(taps["rule"], bias), -1)
         out = self.rule(*given, **parameters)
         return tapped(out, beside(taps["rule"], out))
+
+
+def count(rule: Callable[..., Array], x: Array, share: float) -> Array:
+    """x, of whose relevance `share` counts as absorbed by a rule of a bound table, if that is Audited."""
+    taps = getattr(rule, "keywords", {}).get("taps")
+    return x if taps is None or share == 0 else tapped(x, beside(taps["rule"], x), share)
 
 
 def beside(tap: Array, x: Array) -> Array:

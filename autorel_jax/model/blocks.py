@@ -67,6 +67,7 @@ class Attention:
         rate = self.config.attention_probs_dropout_prob
         seen, scores = self.sees(inputs, heads["query"]), self.scores(inputs)
         drop = functools.partial(dropout, rate=rate, key=probs_key)
+        scores = scores._replace(products=None) if probs_key is not None and rate else scores
         context = ops.attention(ops, **heads, mask=seen, drop=drop, scores=scores)
         context = ops.tap("heads", context)  # [B, T, H, K]
         context = context.reshape(*context.shape[:2], -1)
@@ -94,9 +95,11 @@ class Attention:
         return self.positions.sees(inputs.mask, inputs.places, query.shape[1])
 
     def scores(self, inputs: LayerInputs) -> Scores:
-        """The function from queries and keys to scores."""
-        own = {"config": self.config, "params": inputs.params, "places": inputs.places}
-        return lambda ops, query, key: self.positions.scores(ops, query=query, key=key, **own)
+        """The functions from queries and keys to scores, and to what they come from."""
+        made, places = self.positions, inputs.places
+        products = made.products and functools.partial(made.products, inputs.mask, places)
+        own = {"config": self.config, "params": inputs.params, "places": places}
+        return Scores(lambda ops, query, key: made.scores(ops, query=query, key=key, **own), products)
 
     def projected(self, ops: Ops, params: Params, x: Array, names: tuple[str, ...]) -> dict[str, Array]:
         """x [B, S, D] as query [B, T, H, K], key and value [B, S, H, K], as far as they are named."""

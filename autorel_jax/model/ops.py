@@ -10,7 +10,7 @@ import dataclasses
 import functools
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -130,10 +130,35 @@ def scaled_products(ops: "Ops", query: Array, key: Array) -> Array:
     return ops.contract("bthk,bshk->bhts", query / query.shape[-1] ** 0.5, key)
 
 
-Scores = Callable[["Ops", Array, Array], Array]  # (ops, query, key), shapes as in `scaled_products`
+class Products(NamedTuple):
+    """What attention can be computed from without its scores, where they are scaled products alone."""
+
+    query: Array  # [B, T, H, K], at the places 0 to T - 1
+    key: Array  # [B, S, H, K]
+    mask: Array  # [B, S]
+    window: Array | None = None  # how many places apart the two may be, a whole number; None: any
 
 
-def attention_weights(ops: "Ops", query: Array, key: Array, mask: Array, scores: Scores = scaled_products) -> Array:
+class Scores(NamedTuple):
+    """How attention scores are made. Called as `scaled_products` is.
+
+    Attributes:
+      of_pairs: (ops, query, key), shapes as in `scaled_products`.
+      products: (query, key) -> Products; None where scores come from more, or weights are dropped out.
+    """
+
+    of_pairs: Callable[["Ops", Array, Array], Array] = scaled_products
+    products: Callable[[Array, Array], Products] | None = None
+
+    def __call__(self, ops: "Ops", query: Array, key: Array) -> Array:
+        """The scores [B, H, T, S]."""
+        return self.of_pairs(ops, query, key)
+
+
+SCALED = Scores()
+
+
+def attention_weights(ops: "Ops", query: Array, key: Array, mask: Array, scores: Scores = SCALED) -> Array:
     """How much each token looks at each.
 
     Shapes: query [B, T, H, K], key [B, S, H, K], mask [B, S] or [B, T, S] -> [B, H, T, S].
@@ -149,7 +174,7 @@ def attention(
     value: Array,
     mask: Array,
     drop: Callable[[Array], Array] = lambda x: x,
-    scores: Scores = scaled_products,
+    scores: Scores = SCALED,
 ) -> Array:
     """Attention from projected tokens to their context, by the other ops of the table `ops`.
 

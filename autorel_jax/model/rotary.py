@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from autorel_jax.model.config import BertConfig
-from autorel_jax.model.ops import Array, Ops, at_least_float32, scaled_products
+from autorel_jax.model.ops import Array, Ops, Products, at_least_float32, scaled_products
 
 if TYPE_CHECKING:
     from autorel_jax.model.positions import Params, Places
@@ -66,7 +66,18 @@ def turned(x: Array, table: Array) -> Array:
     return (wide * own + swapped * partners).astype(x.dtype)
 
 
+def both_turned(places: Places, query: Array, key: Array) -> tuple[Array, Array]:
+    """Queries and keys turned as their layer does."""
+    table = places.shared.tables[jnp.asarray(places.own, int)]
+    return turned(query, table), turned(key, table)
+
+
 def turned_products(ops: Ops, config: BertConfig, params: Params, places: Places, query: Array, key: Array) -> Array:
     """Of `scores`: the scaled products of queries and keys, both turned."""
-    table = places.shared.tables[jnp.asarray(places.own, int)]
-    return scaled_products(ops, turned(query, table), turned(key, table))
+    return scaled_products(ops, *both_turned(places, query, key))
+
+
+def near_turned(mask: Array, places: Places, query: Array, key: Array) -> Products:
+    """Of `products`: queries and keys, both turned, and the window of a local layer."""
+    window = jnp.where(places.own, mask.shape[1], places.shared.window)
+    return Products(*both_turned(places, query, key), mask, window)

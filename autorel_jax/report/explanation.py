@@ -163,6 +163,14 @@ class Explanation(Results):
         path="method.rules",
         column=None,
     )
+    attention: str = declared(
+        kinds.LABEL,
+        "how attention was computed, which changes no more than rounding: `scores` (all are held), `blocks` of them or "
+        "`cudnn` for a long text; two of windows are joined by ` and `. [speed.md](speed.md#long-texts) says which",
+        path="method.attention",
+        column=None,
+        default="scores",
+    )
 
     @property
     def target_logit(self) -> float:

@@ -1,0 +1,127 @@
+"""Fused: attention's rules without its scores, where they only scale what its gradient gives to query, key and value.
+
+A rule for the op `attention` that stands for those of `contract` and `softmax` in long texts. Chosen by Settings, not
+by a composite: what it computes is what the other rules say. Used by attribution/settings.py. Shape letters as in
+ops.py.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from autorel_jax.lrp import rules
+from autorel_jax.lrp.by_blocks import by_blocks
+from autorel_jax.lrp.taps import count
+from autorel_jax.model import ops
+from autorel_jax.model.ops import PLAIN, Array, Ops
+
+BLOCK = 256  # tokens of a block
+IN_WINDOWS = 128  # likewise, where a query sees near keys alone: smaller ones waste less at the ends
+LEAST = 256  # tokens, from where blocks are faster on CPUs; below, they are as fast and need no less memory
+SCORES, BLOCKS, CUDNN = "scores", "blocks", "cudnn"  # how attention is computed: all scores are held, or by these
+GPU_TYPES = ("bfloat16", "float16")  # that cuDNN's attention takes
+AMPERE = 8.0  # compute capability, likewise
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
+def scaled(x: Array, share: float) -> Array:
+    """x; backward, the cotangent times `share`."""
+    return x
+
+
+scaled.defvjp(lambda x, share: (x, None), lambda share, _, c: (c * share,))
+
+
+@dataclasses.dataclass(frozen=True)
+class Fused:
+    """Attention whose backward is its gradient, scaled: each product keeps `kept`, the softmax is plain or constant.
+
+        c_v = p g_v,   c_q = p² g_q,   c_k = p² g_k      g the gradient at c, p = ½ (`halved`) or 1 (plain)
+
+    and c_q = c_k = 0 for a constant softmax. An audit finds R(context) = p⁻¹ R(v) and R(scores) = p⁻¹ R(q) = p⁻¹ R(k):
+    the products absorb (1 - 2p) (R(context) + R(scores)), the softmax p R(context) - R(scores).
+
+    Attributes:
+      kept: p.
+      constant: whether the softmax is.
+    """
+
+    kept: float
+    constant: bool
+
+    def __call__(
+        self,
+        table: Ops,
+        query: Array,
+        key: Array,
+        value: Array,
+        mask: Array,
+        drop: Callable[[Array], Array] = lambda x: x,
+        scores: ops.Scores = ops.SCALED,
+    ) -> Array:
+        """As `ops.attention`, which it calls for short texts and for scores that are more than products."""
+        if scores.products is None or not is_long(query.shape[1]):
+            return ops.attention(table, query, key, value, mask, drop, scores)
+        made, p = scores.products(query, key), self.kept
+        if self.constant:
+            query, key = jax.lax.stop_gradient(made[:2])
+        else:
+            query = count(table.contract, count(table.softmax, made.query, -1 / p), (1 - 2 * p) / p)
+            query, key = scaled(query, p**2), scaled(made.key, p**2)
+        context = context_of(query, key, scaled(value, p), made.mask, made.window)
+        return count(table.contract, count(table.softmax, context, p), 0 if self.constant else 1 - 2 * p)
+
+
+KINDS = {  # (contract, softmax) of a table -> what stands for them
+    (PLAIN.contract, PLAIN.softmax): Fused(1, constant=False),
+    (rules.halved, PLAIN.softmax): Fused(0.5, constant=False),
+    (PLAIN.contract, rules.detached): Fused(1, constant=True),
+    (rules.halved, rules.detached): Fused(0.5, constant=True),
+}
+
+
+def fused(table: Ops) -> Ops:
+    """The table with `Fused` for attention, if its rules allow that; else the table as it is."""
+    if table.attention is not PLAIN.attention:
+        return table
+    return dataclasses.replace(table, attention=KINDS.get((table.contract, table.softmax), table.attention))
+
+
+def is_long(tokens: int) -> bool:
+    """Whether so many queries are computed by blocks. An exported program, which has no number of tokens, is not."""
+    return isinstance(tokens, int) and tokens >= LEAST
+
+
+def kernel(dtype: jnp.dtype, width: int, windows: bool) -> str:
+    """What computes long texts of heads that wide: cuDNN where it can, which has windows to one side alone."""
+    if windows or jax.default_backend() != "gpu" or jnp.dtype(dtype).name not in GPU_TYPES:
+        return BLOCKS
+    able = float(jax.devices()[0].compute_capability) >= AMPERE and width % 8 == 0 and width <= 128
+    return CUDNN if able else BLOCKS
+
+
+def context_of(query: Array, key: Array, value: Array, mask: Array, window: Array | None) -> Array:
+    """softmax(qk / √K) v by `kernel`. Shapes: as in `by_blocks`."""
+    if window is not None:
+        return by_blocks(query, key, value, mask, window, IN_WINDOWS)
+    if kernel(value.dtype, value.shape[-1], windows=False) == CUDNN:
+        return of_library(query, key, value, mask, CUDNN)
+    return by_blocks(query, key, value, mask, key.shape[1], BLOCK)
+
+
+def of_library(query: Array, key: Array, value: Array, mask: Array, implementation: str) -> Array:
+    """JAX's own attention, which knows padding at the end alone; by blocks where a mask is another, or a row empty."""
+    tokens = mask.sum(axis=-1, dtype=jnp.int32)
+    own = functools.partial(jax.nn.dot_product_attention, implementation=implementation)
+    padded_last = (mask == (jnp.arange(mask.shape[1]) < tokens[:, None])).all() & (tokens > 0).all()
+    return jax.lax.cond(
+        padded_last,
+        lambda *parts: own(*parts, key_value_seq_lengths=tokens),
+        lambda *parts: by_blocks(*parts, mask, mask.shape[1], BLOCK),
+        query,
+        key,
+        value,
+    )
