@@ -21,7 +21,7 @@ KEYS = [
     "schema", "version", "model", "id", "text", "text_pair", "prediction", "target", "target_value", "logits",
     "probabilities", "tokens", "token_relevance", "token_words", "token_spans", "words", "word_relevance",
     "word_spans", "word_segments", "word_splitter", "explained", "truncated_tokens", "warnings", "diagnostics",
-    "windows", "ledger", "readouts", "method",
+    "windows", "attention", "ledger", "readouts", "method",
 ]  # fmt: skip
 SUFFIXES = sorted(output.WRITERS)
 
@@ -58,7 +58,6 @@ def test_jsonl(tmp_path):
         "name": "attnlrp",
         "parameters": {"read_at": "word_embeddings"},
         "rules": {"linear": "plain", "contract": "halved"},
-        "attention": "scores",
     }
     assert first["words"][:2] == ["[CLS]", "not"]
     assert first["tokens"][:3] == ["[CLS]", "n", "##ot"]

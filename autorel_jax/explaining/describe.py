@@ -27,6 +27,7 @@ class About(NamedTuple):
     labels: tuple[str, ...]
     one_hot: np.ndarray  # [C, C], the weights of predicted labels
     method: Method
+    rules: dict[str, str]  # of the method
     shared: dict[str, Any]  # fields of Explanation
 
 
@@ -40,7 +41,7 @@ def about(computer: Computer) -> About:
         "model": classifier.name,
         "weights_sha256": classifier.fingerprint,
     }
-    return About(labels, np.eye(len(labels)), method, shared)
+    return About(labels, np.eye(len(labels)), method, dict(method.rules), shared)
 
 
 class Asked(NamedTuple):
@@ -83,7 +84,7 @@ def explanation(
         target_value=asked.value,
         logits=answer.logits,
         probabilities=answer.probabilities,
-        rules=dict(known.method.rules),
+        rules=dict(known.rules),
         attention=answer.attention,
         tokens=tokens.pieces,
         token_relevance=scores,

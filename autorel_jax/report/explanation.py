@@ -135,6 +135,12 @@ class Explanation(Results):
         numpy=False,
         default=(),
     )
+    attention: str = declared(
+        kinds.LABEL,
+        "how attention was computed, which changes no more than rounding: `scores` (all are held), `blocks` of them or "
+        "`cudnn` for a long text; two of windows are joined by ` and `. [speed.md](speed.md#long-texts) says which",
+        default="scores",
+    )
     ledger: Ledger | None = declared(
         kinds.LEDGER,
         "with `--audit`: where `target_value` went; [ledger.md](ledger.md) has the items. `value` = `words` + "
@@ -162,14 +168,6 @@ class Explanation(Results):
         "[methods.md](methods.md)",
         path="method.rules",
         column=None,
-    )
-    attention: str = declared(
-        kinds.LABEL,
-        "how attention was computed, which changes no more than rounding: `scores` (all are held), `blocks` of them or "
-        "`cudnn` for a long text; two of windows are joined by ` and `. [speed.md](speed.md#long-texts) says which",
-        path="method.attention",
-        column=None,
-        default="scores",
     )
 
     @property
