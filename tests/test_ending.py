@@ -39,6 +39,13 @@ def test_a_certain_word_is_before_a_rare_one():
     assert found["positive"][0] == "fine"
 
 
+def test_of_many_texts_a_word_of_few_is_not_listed():
+    often = [explanation(f"fine x{place}", (0, 2 + place % 3, 5, 0), id=place) for place in range(30)]
+    made = [*often, *(explanation("rare", (0, 1, 0), id=100 + place) for place in range(2))]
+    assert strongest(collected(*made)) == {"positive": ["fine"]}
+    assert strongest(collected(*made[-3:]))["positive"][0] == "rare"
+
+
 def test_what_is_sampled_is_what_a_report_has():
     made = [explanation("good film", (0, 1, 2, 0)), explanation("bad", (0, -3, 0), target="negative")]
     assert strongest(sample(map(record_of, made))) == strongest(collected(*made)) == {"positive": ["film", "good"]}

@@ -1,6 +1,7 @@
 """notebooks/: committed without outputs, run as they stand, and show what they are about."""
 
 import os
+import re
 from pathlib import Path
 
 import nbformat
@@ -78,11 +79,11 @@ def test_a_sentence(shown):
 @pytest.mark.slow
 def test_a_corpus(shown):
     outputs = shown("corpus")
-    assert "accuracy 78%" in printed(outputs)
+    assert re.search(r"accuracy [78]\d%", printed(outputs))
     table, errors = of_kind(outputs, "text/html")
     assert "phone book" in table
-    assert "phone book" in errors
-    assert any("superb" in text for text in of_kind(outputs, "text/plain"))
+    assert "phone" in errors
+    assert any("'positive': ['wonderful', 'superb'" in text for text in of_kind(outputs, "text/plain"))
 
 
 @pytest.mark.slow

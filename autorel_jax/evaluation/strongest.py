@@ -42,6 +42,7 @@ class WordTable(NamedTuple):
 
     target: str
     results: int  # texts that were explained for it
+    least: int  # texts that a word must be in to be listed
     names: list[str]  # [K]
     summary: words.Summary
 
@@ -57,19 +58,20 @@ def tables(collection: Collection) -> Iterator[WordTable]:
     names = [keys.names[place] for (place,) in different]
     for series in sorted(collection.series.values(), key=lambda series: -len(series.rows)):
         summary = words.summary(words.occurrences(collection, series, begins, 1), len(names))
-        yield WordTable(series.target, len(series.rows), names, summary)
+        yield WordTable(series.target, len(series.rows), words.least(len(collection)), names, summary)
 
 
 def strongest(collection: Collection) -> dict[str, list[str]]:
     """The words that speak most for each target, at most EACH.
 
     They are ordered by the lower end of the interval of their mean share, which is above 0; without a known interval
-    by the mean alone.
+    by the mean alone. Of many texts, a word of few is left out.
     """
     found = {}
-    for target, _, names, summary in tables(collection):
-        mean, half = (np.nan_to_num(each, nan=-np.inf) for each in (summary.mean, -summary.half))
+    for table in tables(collection):
+        mean, half = (np.nan_to_num(each, nan=-np.inf) for each in (table.summary.mean, -table.summary.half))
+        mean = np.where(table.summary.texts >= table.least, mean, -np.inf)
         order = np.lexsort((-mean, -(mean + half)))[:EACH]
-        if chosen := [names[place] for place in order if mean[place] > 0]:
-            found[target] = chosen
+        if chosen := [table.names[place] for place in order if mean[place] > 0]:
+            found[table.target] = chosen
     return found

@@ -10,6 +10,7 @@ N texts, M words of all texts, O occurrences of n-grams in texts, K different n-
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -21,6 +22,7 @@ from autorel_jax.evaluation.collection import Collection, Series, lengths, place
 STRONGEST = 3  # of a text; how often a word is among them is counted
 PRIOR = 4  # texts' worth of the usual spread in a word's own: a word of two texts that agree is no certain one
 Z = 1.959963984540054  # 97.5 % of the normal distribution: intervals are of 95 %
+LISTED = ((20, 1), (200, 3), (math.inf, 5))  # of fewer texts than that, a list has the words of so many texts or more
 HALF = 0.5  # added to every count of a log odds ratio (Haldane), so that none is infinite
 
 
@@ -57,6 +59,11 @@ class Pull(NamedTuple):
     right: Summary
     difference: np.ndarray  # [K] of the means, wrong minus right; 0 stands for the mean of no texts
     half: np.ndarray  # [K] half of its interval of 95 %
+
+
+def least(texts: int) -> int:
+    """In how many of so many texts a word must be to be listed."""
+    return next(count for below, count in LISTED if texts < below)
 
 
 def key(word: str) -> str:

@@ -92,9 +92,12 @@ def bars_of_table(table: WordTable, top: int, ax: Axes) -> Axes:
 
 
 def surest(table: WordTable, top: int) -> np.ndarray:
-    """The words whose interval is farthest from 0, at most `top`, by their mean from the highest."""
+    """The words whose interval is farthest from 0, at most `top`, by their mean from the highest.
+
+    Of many texts, a word of few is left out.
+    """
     mean, half = table.summary.mean, np.nan_to_num(table.summary.half)
-    far = np.nan_to_num(np.abs(mean) - half, nan=-np.inf)
+    far = np.where(table.summary.texts >= table.least, np.nan_to_num(np.abs(mean) - half, nan=-np.inf), -np.inf)
     order = np.argsort(-far, kind="stable")[:top]
     order = order[np.isfinite(far[order]) & (mean[order] != 0)]
     return order[np.argsort(-mean[order], kind="stable")]

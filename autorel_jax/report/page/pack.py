@@ -22,6 +22,7 @@ from autorel_jax.report.ledger import NAMES, NEGLIGIBLE
 
 Packed = dict[str, str]
 
+LAST = 2**53  # stands for infinity, which JSON has no number for
 INTEGERS = {"u8": np.uint8, "u16": np.uint16, "u32": np.uint32}
 
 
@@ -97,6 +98,7 @@ def constants() -> dict[str, Any]:
         "prior": words.PRIOR,
         "z": words.Z,
         "added": words.HALF,
+        "listed": [[min(below, LAST), count] for below, count in words.LISTED],
         "colour": {"warm": warm, "cool": cool, "opaque": colour.OPAQUE, "faint": colour.FAINT},
         "ledger": NAMES,
         "negligible": NEGLIGIBLE,

@@ -5,7 +5,7 @@ const ROWS = 100; // of a table that are rendered at a time
 /** In how many texts a word must be to be listed; by default few where there are few texts. */
 function least() {
   const among = state.kind === "wrong" ? wrongTexts() : count;
-  return state.least || (among < 20 ? 1 : among < 200 ? 3 : 5);
+  return state.least || data.constants.listed.find(([below]) => among < below)[1];
 }
 
 const wrongTexts = once(
