@@ -36,7 +36,7 @@ MODULES = set(PROGRAMS.values())
 WITH_PYTHON = {  # page -> how many fences it has
     "README.md": 1,
     "concepts.md": 1,
-    "howto.md": 3,
+    "howto.md": 4,
     "ledger.md": 1,
     "output.md": 5,
     "quickstart.md": 1,

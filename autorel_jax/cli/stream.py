@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 import itertools
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,7 +48,7 @@ def stream(
     from autorel_jax.explaining.usable import none_usable
 
     left_out: list[Rejected] = []
-    marks: list[bool | None] = []
+    marks: Counter[bool | None] = Counter()
     remember, words = sampled() if ends_with_words(args) else (lambda explanation: None, lambda: [])
     read = rows = 0
 
@@ -65,7 +66,7 @@ def stream(
                 for row, explanation in of_row:
                     write(dataclasses.replace(row, label=label_of(row, explainer)), explanation)
                     remember(explanation)
-                marks.append(mark(explainer, row, explanation))
+                marks[mark(explainer, row, explanation)] += 1
                 rows += 1
             except InputError:
                 raise  # of the output
@@ -76,8 +77,7 @@ def stream(
     corpus.check_unchanged()
     if left_out and not rows:
         raise none_usable(len(left_out), str(left_out[0]))
-    right = [each for each in marks if each is not None]
-    total = rows_line(read, rows, len(left_out), len(right), sum(right))
+    total = rows_line(read, rows, len(left_out), marks[True] + marks[False], marks[True])
     if args.output:
         write_left_out(args, left_out)
     if args.output or ends_with_words(args):
