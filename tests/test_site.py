@@ -1,4 +1,4 @@
-"""docs/hooks.py: notebooks become pages with what they show, and links that leave docs/ lead to copies. CI builds it."""
+"""docs/hooks.py: notebooks become pages with what they show, and links that leave docs/ lead to copies."""
 
 import runpy
 from pathlib import Path
