@@ -19,7 +19,7 @@ from autorel_jax.report.fields import to_record
 if TYPE_CHECKING:
     from autorel_jax.report.explanation import Explanation
 
-SAMPLE = 5000  # results that are looked at, which takes a second
+SAMPLE = 5000  # results that are looked at, which takes a second or two
 EACH = 3  # words of a target
 FEW_FIELDS = tuple(field for field in IN_FILES if field.path[0] in (*NEEDED, "model", "method"))
 
