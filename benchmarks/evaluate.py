@@ -19,6 +19,7 @@ from autorel_jax.faithfulness.config import EvaluateConfig
 from autorel_jax.faithfulness.evaluator import Evaluator
 from autorel_jax.faithfulness.parts import Parts
 from autorel_jax.faithfulness.predict import Predictor
+from autorel_jax.faithfulness.run import run
 from autorel_jax.faithfulness.units import Reading
 
 
@@ -39,7 +40,7 @@ def main() -> None:
     readings = [Reading(row.ids, row.types) for row in tokens]
 
     def evaluate() -> int:
-        return evaluator.run(rows, Parts(), lambda done, of: None).record["texts_computed"]
+        return run(evaluator, rows, Parts()).record["texts_computed"]
 
     plain, _ = seconds(lambda: Predictor(classifier).logits(readings))
     explained, _ = seconds(lambda: list(evaluator.any_explainer.explain(rows)))

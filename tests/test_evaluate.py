@@ -11,7 +11,7 @@ from tolerances import BATCH, EVALUATED
 import autorel_jax as ar
 from autorel_jax.cli.main import main
 from autorel_jax.data.row import Rejected, Row
-from autorel_jax.faithfulness import evaluator as evaluator_module
+from autorel_jax.faithfulness import run as run_module
 from autorel_jax.faithfulness.cases import sampled
 from autorel_jax.faithfulness.curves import STEPS
 
@@ -95,7 +95,7 @@ def test_naopc_is_between_its_bounds_up_to_ten_words(evaluation):
 def test_a_run_goes_on_from_what_was_found(classifier, evaluation, tmp_path, monkeypatch):
     """Stopped after a chunk, with a line cut short; then with more texts, methods and protocols."""
     done = tmp_path / "done"
-    monkeypatch.setattr(evaluator_module, "CHUNK", 2)
+    monkeypatch.setattr(run_module, "CHUNK", 2)
 
     def stop(finished, of):
         assert of == 6
@@ -189,6 +189,7 @@ def test_refusals(classifier):
     assert "needs the words that people marked" in said(protocols=["people"])
     assert "not done in windows" in said(protocols=["curves"], long="windows")
     assert "leaves no protocol" in said(long="windows")
+    assert "needs a copy of each text" in said(protocols=["counterfactual"])
     assert "6 texts but 1 marks" in said(marks=[[1]])
     assert "has no word" in refusal(ar.evaluate, classifier, [" "])
 

@@ -18,6 +18,8 @@ from autorel_jax.data.eraser import ERASER, eraser_rows
 from autorel_jax.data.row import Columns
 from autorel_jax.data.sources import Corpus, Source
 from autorel_jax.errors import InputError
+from autorel_jax.faithfulness.config import CHANGED, MARKS, EvaluateConfig
+from autorel_jax.faithfulness.protocols import PROTOCOLS
 from autorel_jax.files import is_pipe, writable
 
 PROG = "autorel-evaluate"
@@ -35,9 +37,6 @@ def main(argv: Sequence[str] | None = None, prog: str = PROG) -> int:
 
 def parser(prog: str = PROG) -> Parser:
     """The flags; `--help` documents each."""
-    from autorel_jax.faithfulness.config import EvaluateConfig
-    from autorel_jax.faithfulness.protocols import PROTOCOLS
-
     listed = "\n".join(f"  {name:15}{protocol.about}" for name, protocol in PROTOCOLS.items())
     made = Parser(
         prog=prog,
@@ -59,6 +58,11 @@ def parser(prog: str = PROG) -> Parser:
         help="a copy of the model that was fine-tuned with masked words (autorel train --mask-words), on which the "
         "target is measured: to it a text without some words is not strange",
     )
+    model.add_argument(
+        "--other-model",
+        metavar="PATH",
+        help="another model of the same task, such as one of another seed, whose scores --sanity compares too",
+    )
     add_model_flags(model)
     what = made.add_argument_group("what is measured")
     listed_names = {"type": names, "nargs": None, "metavar": "NAME,NAME"}
@@ -71,6 +75,7 @@ def parser(prog: str = PROG) -> Parser:
         units={},
         limit={},
         naopc_texts={},
+        sanity={},
         seed={},
         resamples={},
         max_length={},
@@ -85,6 +90,11 @@ def parser(prog: str = PROG) -> Parser:
         metavar="NAME",
         help="what people marked, for the protocol people: 0 or 1 for each word of the text, which is best a list of "
         "words itself, or a list of such lists. --format eraser reads a file of ERASER's layout",
+    )
+    rows.add_argument(
+        "--changed-column",
+        metavar="NAME",
+        help="a copy of each text with few other words, for the protocol counterfactual",
     )
     output = made.add_argument_group("run and output")
     output.add_argument(
@@ -106,12 +116,13 @@ def parser(prog: str = PROG) -> Parser:
 
 def evaluate(argv: Sequence[str] | None, prog: str) -> None:
     """Parses, loads, measures, writes. Whatever can be checked early is checked before the model is loaded."""
-    with importing():
-        from autorel_jax.faithfulness.config import EvaluateConfig
     args = parser(prog).parse_args(argv)
     config = EvaluateConfig(**given_fields(args, EvaluateConfig))
-    facts = {"labelled": args.label_column is not None, "marked": bool(args.marks_column or args.format == ERASER)}
-    config.chosen(**facts)
+    columns = {MARKS: args.marks_column or (args.format == ERASER and MARKS), CHANGED: args.changed_column}
+    kept = tuple(name for name, column in columns.items() if column)
+    config.chosen(labelled=args.label_column is not None, marked=MARKS in kept, changed=CHANGED in kept)
+    if args.other_model and not config.sanity:
+        raise InputError("--other-model is compared by --sanity; give that too.")
     if args.keep_columns:
         raise InputError("--keep-columns has no meaning here: no rows are written.")
     check_output(args)
@@ -122,16 +133,19 @@ def evaluate(argv: Sequence[str] | None, prog: str) -> None:
         from autorel_jax.cli.device import choose_device, keep_compiled_programs
         from autorel_jax.faithfulness import parts
         from autorel_jax.faithfulness.evaluator import Evaluator
+        from autorel_jax.faithfulness.run import run as measure
     keep_compiled_programs()
     with jax.default_device(choose_device(args.device)), bar(args.quiet) as progress:
-        classifier, masked = introduced(args), None
-        if args.masked_model:
-            masked = introduced(argparse.Namespace(**vars(args) | {"model": args.masked_model}))
-        evaluator = Evaluator(classifier, config, masked, **facts)
+        classifier = introduced(args)
+        masked, other = (
+            introduced(argparse.Namespace(**vars(args) | {"model": path})) if path else None
+            for path in (args.masked_model, args.other_model)
+        )
+        evaluator = Evaluator(classifier, config, masked, args.label_column is not None, kept)
         with parts.opened(args.output and found_of(Path(os.path.realpath(args.output)))) as found:
             if found.before:
                 note(args, f"goes on from {found.before} results in {found_of(args.output).name}")
-            evaluation = evaluator.run(corpus.rows(), found, progress)
+            evaluation = measure(evaluator, corpus.rows(), found, progress, other)
     corpus.check_unchanged()
     left_out = evaluation.record["left_out"]
     if left_out["rows"]:
@@ -147,16 +161,16 @@ def evaluate(argv: Sequence[str] | None, prog: str) -> None:
 
 
 def marked_corpus(args: argparse.Namespace) -> Corpus:
-    """The rows, whose one value that passes through is what people marked, if that was asked for."""
+    """The rows, with what people marked and with their changed copies, as far as that was asked for."""
     if args.format != ERASER:
-        args.keep_columns = (args.marks_column,) if args.marks_column else ()
+        args.keep_columns = tuple(filter(None, (args.marks_column, args.changed_column)))
         return input_corpus(args)
-    if len(args.texts) > 1 or args.marks_column or args.text_column or args.label_column:
+    if len(args.texts) > 1 or args.marks_column or args.changed_column or args.text_column or args.label_column:
         raise InputError(f"--format {ERASER}: give one file, without names of columns; the layout says what is where.")
     path = Path(args.texts[0])
     source = Source(str(path), lambda: eraser_rows(path, args.pair_column), None, path)
     next(source.rows(), None)  # refuses now what is of another layout
-    return Corpus((source,), Columns(keep=("marks",)))
+    return Corpus((source,), Columns(keep=(MARKS,)))
 
 
 def check_output(args: argparse.Namespace) -> None:

@@ -1,7 +1,8 @@
 """Faithfulness: a classifier, methods and texts -> how well each method's scores predict what the classifier does.
 
 evaluate.py   `evaluate`, the library call
-evaluator.py  what it does: chunks of texts, each method and protocol
+run.py        rows -> an Evaluation, in chunks of texts
+evaluator.py  of a chunk the targets, the scores, and what each protocol finds
 config.py     EvaluateConfig, the home of the defaults
 methods.py    what `methods` accepts -> an Explainer for each
 cases.py      rows -> the texts that are measured, each with its units and its target
@@ -13,6 +14,8 @@ protocols.py  the protocols by name, what their numbers mean; their formulas are
     ranks.py      rank correlation with single deletions and with exact Shapley values
     people.py     agreement with what people marked
     naopc.py      normalised by the best and the worst order
+counterfactual.py  a text and its changed copy: do scores tell the change
+sanity.py     the model in disorder, and other variants: do scores change as they should
 parts.py      what is done, in a file that a later run goes on with
 intervals.py  numbers of texts -> means with intervals, and paired differences
 results.py    an Evaluation: JSON and tables

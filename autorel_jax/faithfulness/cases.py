@@ -1,15 +1,16 @@
-"""Cases: rows -> the texts that are measured, each with its units and its label. Used by evaluator.py.
+"""Cases: rows -> the texts that are measured, each with its units and its label. Used by run.py.
 
 N texts, U units, T tokens.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import heapq
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from autorel_jax.data.row import Rejected, Row, reject
 from autorel_jax.errors import InputError
 from autorel_jax.explaining.explainer import Explainer
 from autorel_jax.explaining.part import prepared
-from autorel_jax.faithfulness.config import WORD, EvaluateConfig
+from autorel_jax.faithfulness.config import CHANGED, MARKS, WORD, EvaluateConfig
 from autorel_jax.faithfulness.people import marks_of
 from autorel_jax.text import words
 from autorel_jax.text.tokens import Tokens
@@ -67,20 +68,22 @@ def _place(item: tuple[float, int, Row]) -> tuple[float, int]:
     return item[:2]
 
 
-def cases(rows: Sequence[Row], explainer: Explainer, config: EvaluateConfig) -> tuple[list[Case], list[Rejected]]:
+def cases(
+    rows: Sequence[Row], explainer: Explainer, config: EvaluateConfig, kept: Sequence[str] = ()
+) -> tuple[list[Case], list[Rejected]]:
     """The rows as Cases, and those that cannot be: without a word, with an unknown label or marks that do not fit."""
     part = prepared(explainer, 0, rows)
     made, left_out = [], part.rejected
     for place in part.places:
         row, tokens = part.items[place], part.tokens[place]
         try:
-            made.append(case(row, tokens, explainer, config))
+            made.append(case(row, tokens, explainer, config, dict(zip(kept, row.kept, strict=True))))
         except InputError as error:
             left_out.append(reject(row, str(error)))
     return made, left_out
 
 
-def case(row: Row, tokens: Tokens, explainer: Explainer, config: EvaluateConfig) -> Case:
+def case(row: Row, tokens: Tokens, explainer: Explainer, config: EvaluateConfig, kept: Mapping[str, Any]) -> Case:
     """A row as a Case."""
     units = words.units(tokens, config.units == WORD)
     count = int(units.max(initial=-1)) + 1
@@ -90,5 +93,14 @@ def case(row: Row, tokens: Tokens, explainer: Explainer, config: EvaluateConfig)
     draws = np.random.default_rng([config.seed, zlib.crc32(read)]).random(count)
     key = hashlib.sha256(read + units.tobytes() + draws.tobytes()).hexdigest()
     label = None if row.label in (None, "") else explainer.classifier.label_id(row.label)
-    marks = marks_of(row.kept[0], tokens, units) if row.kept else None
-    return Case(row, tokens, units, count, draws, key, label, marks)
+    return Case(row, tokens, units, count, draws, key, label, marks_of(kept.get(MARKS), tokens, units))
+
+
+def changed_case(of: Case, explainer: Explainer, config: EvaluateConfig, kept: Sequence[str]) -> Case | None:
+    """The copy of a text with few other words; None where it has none that can be measured."""
+    text = dict(zip(kept, of.row.kept, strict=True)).get(CHANGED)
+    if not isinstance(text, str | list) or not text:
+        return None
+    row = dataclasses.replace(of.row, text=text, label=None, kept=())
+    made, _ = cases([row], explainer, config)
+    return made[0] if made else None

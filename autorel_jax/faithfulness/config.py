@@ -15,6 +15,7 @@ from autorel_jax.text.unspaced import AUTO, SPLIT_WORDS
 WORD, TOKEN = UNITS = ("word", "token")
 RANDOM, DEFAULT = "random", ExplainConfig.method  # the methods with which all others are compared
 ALL = "all"
+MARKS, CHANGED = KEPT = ("marks", "changed")  # beside a text: what people marked; its copy with few other words
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,6 +36,9 @@ class EvaluateConfig:
         f"units, beyond by a beam of {BEAM}",
         count=True,
     )
+    sanity: bool = option(
+        False, "also explain with parameters in disorder, in bfloat16 and in other batches, and compare the scores"
+    )
     seed: int = option(0, "of the drawn texts, of ties, and of the intervals", least=0)
     resamples: int = option(1000, "of the bootstrap over texts, for intervals of 95 %", count=True)
     max_length: int | None = option(None, "tokens per text (default: the model's)", count=True)
@@ -54,8 +58,8 @@ class EvaluateConfig:
         if isinstance(self.methods, str) or not isinstance(self.methods, Sequence) or not self.methods:
             raise InputError(f"methods={self.methods!r}: expected a list of methods.")
 
-    def chosen(self, labelled: bool, marked: bool) -> tuple[str, ...]:
-        """The protocols; `labelled` and `marked`: whether the texts have labels and marks, which some need.
+    def chosen(self, labelled: bool, marked: bool, changed: bool) -> tuple[str, ...]:
+        """The protocols; `labelled`, `marked`, `changed`: whether the texts have labels, marks, changed copies.
 
         Raises:
           InputError: one was asked for by its name and there is not what it needs, or long texts are read in windows.
@@ -67,6 +71,8 @@ class EvaluateConfig:
                 return "needs labels, and the texts have none; name the column of them"
             if protocol.needs_marks and not marked:
                 return "needs the words that people marked; name the column of them"
+            if protocol.needs_changed and not changed:
+                return "needs a copy of each text with other words; name the column of it"
             if protocol.perturbs and self.long == WINDOWS:
                 return f"takes words away, which is not done in windows; leave out long={WINDOWS!r}"
             return None
@@ -77,7 +83,9 @@ class EvaluateConfig:
         asked = tuple(PROTOCOLS) if ALL in self.protocols else self.protocols or CHEAP
         found = tuple(name for name in PROTOCOLS if name in asked and not why_not(name))
         if not found:
-            raise InputError(f"long={WINDOWS!r} leaves no protocol but those that need marks, and the texts have none.")
+            raise InputError(
+                f"long={WINDOWS!r} leaves no protocol but those that need marks or copies, and there are none."
+            )
         return found
 
 

@@ -16,9 +16,10 @@ from autorel_jax.data.row import Row
 from autorel_jax.errors import InputError
 from autorel_jax.explaining.given import columns_of
 from autorel_jax.faithfulness import parts
-from autorel_jax.faithfulness.config import EvaluateConfig
-from autorel_jax.faithfulness.evaluator import Evaluator, Progress
+from autorel_jax.faithfulness.config import CHANGED, MARKS, EvaluateConfig
+from autorel_jax.faithfulness.evaluator import Evaluator
 from autorel_jax.faithfulness.results import Evaluation
+from autorel_jax.faithfulness.run import Progress, run
 from autorel_jax.text.tokens import Text
 
 
@@ -29,7 +30,9 @@ def evaluate(
     *,
     labels: Iterable[str | int] | None = None,
     marks: Sequence[Any] | None = None,
+    changed: Sequence[Any] | None = None,
     masked_model: Classifier | None = None,
+    other_model: Classifier | None = None,
     done: Path | str | None = None,
     progress: Progress = lambda done, of: None,
     **options: Any,
@@ -43,7 +46,9 @@ def evaluate(
       labels: N true labels, for the protocol word_deletion.
       marks: what people marked in each text, for the protocol people: 0 or 1 for each of its words, or such a list of
         each of several people.
+      changed: a copy of each text with few other words, for the protocol counterfactual; None for a text without.
       masked_model: a copy of the classifier that was fine-tuned with masked words; the target is measured on it.
+      other_model: of the same task, such as one of another seed, whose scores are compared where sanity is set.
       done: a file that keeps what was found; a later call with the same file goes on from there.
       progress: is called with the number of texts that are finished, and that of all.
       **options: fields of EvaluateConfig.
@@ -58,9 +63,11 @@ def evaluate(
     columns = columns_of(texts, pairs, labels)
     count = len(columns["texts"])
     numbered = enumerate(zip(*(column or [None] * count for column in columns.values()), strict=True), start=1)
-    if marks is not None and len(marks) != count:
-        raise InputError(f"{count} texts but {len(marks)} marks; give one for each text.")
-    rows = [Row(number, *row, kept=() if marks is None else (marks[number - 1],)) for number, row in numbered]
-    evaluator = Evaluator(classifier, EvaluateConfig(**options), masked_model, labels is not None, marks is not None)
+    kept = {name: values for name, values in ((MARKS, marks), (CHANGED, changed)) if values is not None}
+    for name, values in kept.items():
+        if len(values) != count:
+            raise InputError(f"{count} texts but {len(values)} {name}; give one for each text.")
+    rows = [Row(number, *row, kept=tuple(of[number - 1] for of in kept.values())) for number, row in numbered]
+    evaluator = Evaluator(classifier, EvaluateConfig(**options), masked_model, labels is not None, tuple(kept))
     with parts.opened(None if done is None else Path(done)) as found:
-        return evaluator.run(rows, found, progress)
+        return run(evaluator, rows, found, progress, other_model)

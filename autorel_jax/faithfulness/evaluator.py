@@ -1,13 +1,13 @@
-"""Evaluator: a classifier and methods -> what each protocol finds of each method's scores of each text.
+"""Evaluator: a classifier, methods and a chunk of texts -> targets, scores, and what each protocol finds of them.
 
-Texts come in chunks; whatever is asked of the texts of one chunk shares batches, and equal ids are computed once.
-Used by evaluate.py. N texts, U units.
+Whatever is asked of the texts of one chunk shares batches, and equal ids are computed once. Used by run.py. N texts,
+U units.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,25 +15,22 @@ import numpy as np
 from autorel_jax import __version__
 from autorel_jax.attribution.targets import Targets
 from autorel_jax.classifier import Classifier
-from autorel_jax.data.row import Rejected, Row
 from autorel_jax.errors import InputError
 from autorel_jax.explaining.config import WINDOWS
 from autorel_jax.explaining.explainer import Explainer
 from autorel_jax.faithfulness import naopc, parts
 from autorel_jax.faithfulness.asking import Job, Measurement, found_by
-from autorel_jax.faithfulness.cases import Case, cases, sampled
-from autorel_jax.faithfulness.config import EvaluateConfig
+from autorel_jax.faithfulness.cases import Case
+from autorel_jax.faithfulness.config import CHANGED, MARKS, EvaluateConfig
 from autorel_jax.faithfulness.curves import Scored
 from autorel_jax.faithfulness.methods import explainers, identity, record
 from autorel_jax.faithfulness.predict import Predictor
-from autorel_jax.faithfulness.protocols import PROTOCOLS, perturbations
-from autorel_jax.faithfulness.results import Evaluation, Run, evaluation_of
+from autorel_jax.faithfulness.protocols import PROTOCOLS, measured_alone, perturbations
+from autorel_jax.faithfulness.results import Run
 from autorel_jax.faithfulness.units import Reading, token_in_place
 from autorel_jax.model.config import MULTI, REGRESSION
 
-CHUNK = 64  # texts: for a method they are batches of similar lengths
 BOUNDS, SCORES = "bounds", "scores"  # what is found beside the numbers of protocols
-Progress = Callable[[int, int], object]  # texts that are done, of how many
 Found = Iterator[tuple["Task", Mapping[str, Any]]]
 
 
@@ -53,6 +50,7 @@ class Evaluator:
     Attributes:
       explainers: the name of each method -> what computes it.
       protocols: their names.
+      kept: what the values are that pass through with each row, of KEPT.
     """
 
     def __init__(
@@ -61,7 +59,7 @@ class Evaluator:
         config: EvaluateConfig,
         masked_model: Classifier | None = None,
         labelled: bool = False,
-        marked: bool = False,
+        kept: Sequence[str] = (),
     ):
         if not isinstance(classifier, Classifier):
             raise InputError(
@@ -72,51 +70,26 @@ class Evaluator:
         if masked_model is not None and config.long == WINDOWS:
             raise InputError(f"masked_model: nothing is taken away from texts in windows; leave out long={WINDOWS!r}.")
         judged = labelled and classifier.config.num_labels > 1 and classifier.config.problem != MULTI
-        self.classifier, self.config = classifier, config
-        self.protocols = config.chosen(judged, marked)
+        self.classifier, self.config, self.labelled = classifier, config, labelled
+        self.protocols, self.kept = config.chosen(judged, MARKS in kept, CHANGED in kept), tuple(kept)
         self.judge = classifier if masked_model is None else same_texts(classifier, masked_model)
         self.tokens = {name: token_in_place(name, classifier.tokenizer) for name in dict.fromkeys(config.perturb)}
         self.explainers = explainers(classifier, config)
         self.identities = {name: identity(explainer) for name, explainer in self.explainers.items()}
-        models = [[one.fingerprint, one.dtype] for one in (classifier, self.judge)]
-        self.of_models = [__version__, models, classifier.tokenizer.fingerprint]
+        own, judge = ([one.fingerprint, one.dtype] for one in (classifier, self.judge))
+        self.of_scores = [__version__, own, classifier.tokenizer.fingerprint]
+        self.of_numbers = [*self.of_scores, judge]
+        self.share = 0.0  # of the words that people marked
         self.seconds = dict.fromkeys(self.explainers, 0.0)
+
+    def like(self, classifier: Classifier, config: EvaluateConfig) -> Evaluator:
+        """One for the same rows."""
+        return Evaluator(classifier, config, None, self.labelled, self.kept)
 
     @property
     def any_explainer(self) -> Explainer:
         """One that tokenizes; all do alike."""
         return next(iter(self.explainers.values()))
-
-    def run(self, rows: Iterable[Row | Rejected], found: parts.Parts, progress: Progress) -> Evaluation:
-        """Measures a sample of the rows; an InputError where no row can be measured."""
-        drawn, left_out, read = sampled(rows, self.config.limit, self.config.seed)
-        made, more = cases(drawn, self.any_explainer, self.config)
-        left_out = [*left_out, *more]
-        if not made:
-            raise InputError(
-                f"None of the {read} texts can be measured. " + (f"The first: {left_out[0]}" if left_out else "")
-            )
-        own, judge = Predictor(self.classifier, self.config.batch_size), Predictor(self.judge, self.config.batch_size)
-        short = [place for place, case in enumerate(made) if 2 <= case.count <= naopc.MOST_UNITS]
-        normalised = set(short[: self.config.naopc_texts]) if "naopc" in self.protocols else set()
-        shares = [np.nanmean(case.marks) for case in made if case.marks is not None]
-        self.share = float(np.mean(shares)) if shares else 0.0
-        run = Run(len(made), read, left_out)
-        progress(0, len(made))
-        for start in range(0, len(made), CHUNK):
-            chunk = made[start : start + CHUNK]
-            targets = self.predicted(chunk, own, judge, run)
-            scores = self.scores(chunk, targets, found)
-            for place in range(len(chunk)):
-                run.compare({name: of[place] for name, of in scores.items()})
-            bounds = self.bounds(chunk, targets, normalised & set(range(start, start + CHUNK)), start, found, judge)
-            for task, numbers in self.measured(chunk, targets, scores, bounds, found, judge):
-                run.add(start + task.case, task.method, task.protocol, task.perturbation, numbers)
-            for predictor in (own, judge):
-                predictor.forget()
-            progress(start + len(chunk), len(made))
-        run.computed = judge.computed
-        return evaluation_of(self.about(made), run, self.config)
 
     def predicted(self, chunk: Sequence[Case], own: Predictor, judge: Predictor, run: Run) -> np.ndarray:
         """The class that is predicted for each text; notes how much the model that is measured differs."""
@@ -139,7 +112,7 @@ class Evaluator:
         made = {}
         for name, explainer in self.explainers.items():
             keys = [
-                parts.key_of(SCORES, self.of_models, self.identities[name], case.key, int(target))
+                parts.key_of(SCORES, self.of_scores, self.identities[name], case.key, int(target))
                 for case, target in zip(chunk, targets, strict=True)
             ]
             missing = [place for place, key in enumerate(keys) if key not in found]
@@ -161,21 +134,14 @@ class Evaluator:
         self,
         chunk: Sequence[Case],
         targets: np.ndarray,
-        chosen: set[int],
-        start: int,
+        chosen: Sequence[int],
         found: parts.Parts,
         judge: Predictor,
     ) -> dict[tuple[int, str], tuple[float, float]]:
         """The least and greatest AOPC of the chosen texts, by place in the chunk and perturbation."""
         tasks = [
-            Task(
-                place - start,
-                "",
-                BOUNDS,
-                name,
-                self.key(chunk[place - start], targets[place - start], "", BOUNDS, name),
-            )
-            for place in sorted(chosen)
+            Task(place, "", BOUNDS, name, self.key(chunk[place], targets[place], "", BOUNDS, name))
+            for place in chosen
             for name in self.tokens
         ]
         numbers = self.filled(tasks, chunk, targets, lambda task: naopc.bounds(chunk[task.case].count), found, judge)
@@ -215,7 +181,7 @@ class Evaluator:
             for method in self.explainers:
                 if not np.isfinite(scores[method][place]).all():
                     continue
-                for protocol in self.protocols:
+                for protocol in filter(measured_alone, self.protocols):
                     for name in perturbations(protocol, self.tokens):
                         about = self.identities[method], protocol, name, facts(place, protocol, name)
                         tasks.append(Task(place, method, protocol, name, self.key(case, targets[place], *about)))
@@ -223,7 +189,7 @@ class Evaluator:
 
     def key(self, case: Case, target: int, *facts: Any) -> str:
         """The key of what is found of a text."""
-        return parts.key_of(self.of_models, case.key, int(target), *facts)
+        return parts.key_of(self.of_numbers, case.key, int(target), *facts)
 
     def filled(
         self,
@@ -267,10 +233,10 @@ class Evaluator:
 def same_texts(classifier: Classifier, other: Classifier) -> Classifier:
     """The other classifier, or InputError where it reads texts or names classes in another way."""
     if other.tokenizer.fingerprint != classifier.tokenizer.fingerprint:
-        raise InputError(f"masked_model {other.name} has another tokenizer than {classifier.name}; give a copy of it.")
+        raise InputError(f"{other.name} has another tokenizer than {classifier.name}; give a copy of it.")
     if other.config.labels != classifier.config.labels or other.config.problem != classifier.config.problem:
         raise InputError(
-            f"masked_model {other.name} predicts {', '.join(other.config.labels)}, but {classifier.name} "
+            f"{other.name} predicts {', '.join(other.config.labels)}, but {classifier.name} "
             f"{', '.join(classifier.config.labels)}; give a copy of it."
         )
     return other

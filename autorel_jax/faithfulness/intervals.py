@@ -43,3 +43,19 @@ def counts(texts: int, resamples: int, seed: int) -> np.ndarray:
         for start in range(0, resamples, rows)
     ]
     return np.concatenate(drawn)
+
+
+def correlation_of(x: np.ndarray, y: np.ndarray, resamples: int, seed: int) -> Mean:
+    """Pearson's correlation of two numbers of each text, and its percentiles over resampled texts.
+
+    Resamples in which one of both does not vary are left out; NaN where that is so of the texts themselves.
+    """
+    if len(x) < 2 or not (np.ptp(x) and np.ptp(y)):
+        return Mean(len(x), float("nan"), float("nan"), float("nan"))
+    weights = counts(len(x), resamples, seed) / len(x)
+    means = [weights @ of for of in (x, y, x * x, y * y, x * y)]
+    varies = (means[2] - means[0] ** 2) * (means[3] - means[1] ** 2)
+    there = varies > 1e-12 * varies.max()
+    found = (means[4] - means[0] * means[1])[there] / np.sqrt(varies[there])
+    low, high = np.percentile(found, LEVEL)
+    return Mean(len(x), float(np.corrcoef(x, y)[0, 1]), float(low), float(high))

@@ -10,7 +10,7 @@ from autorel_jax.attribution.methods.coalitions import Perturbation
 from autorel_jax.attribution.registry import named
 from autorel_jax.classifier import Classifier
 from autorel_jax.errors import InputError
-from autorel_jax.explaining.config import ExplainConfig
+from autorel_jax.explaining.config import WINDOWS, ExplainConfig
 from autorel_jax.explaining.explainer import Explainer
 from autorel_jax.faithfulness.config import DEFAULT, RANDOM, EvaluateConfig
 from autorel_jax.options import assigned
@@ -72,7 +72,8 @@ def looks_at_deletions(explainer: Explainer) -> bool:
 
 def identity(explainer: Explainer) -> str:
     """All that makes the method's scores, as JSON."""
-    return json.dumps([explainer.method.content(), explainer.parameters], default=repr, sort_keys=True)
+    windows = [explainer.max_length] if explainer.config.long == WINDOWS else []
+    return json.dumps([explainer.method.content(), explainer.parameters, *windows], default=repr, sort_keys=True)
 
 
 def record(explainer: Explainer) -> Mapping[str, Any]:

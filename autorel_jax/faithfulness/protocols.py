@@ -24,12 +24,13 @@ class Measure(NamedTuple):
 class Protocol(NamedTuple):
     """A measurement, and its numbers."""
 
-    measurement: Callable[[Scored], Measurement]
+    measurement: Callable[[Scored], Measurement] | None  # None: not of one text alone, see run.py
     about: str
     measures: tuple[Measure, ...]
     needs_labels: bool = False
     cheap: bool = True  # a few tens of passes for each text
     needs_marks: bool = False
+    needs_changed: bool = False
     perturbs: bool = True  # whether words are taken away
 
 
@@ -111,6 +112,16 @@ PROTOCOLS = {
         needs_marks=True,
         perturbs=False,
     ),
+    "counterfactual": Protocol(
+        None,
+        "whether the scores of the words in which a copy of the text differs tell how the logit changes",
+        (
+            Measure("sign_agreement", UP, "share of the pairs where Σ of their scores has the sign of the change"),
+            Measure("correlation", UP, "Pearson's, of Σ of their scores with the change, over the pairs"),
+        ),
+        needs_changed=True,
+        perturbs=False,
+    ),
 }
 NONE = "none"  # in place of a perturbation, of a protocol that takes nothing away
 CHEAP = tuple(name for name, protocol in PROTOCOLS.items() if protocol.cheap)
@@ -119,3 +130,8 @@ CHEAP = tuple(name for name, protocol in PROTOCOLS.items() if protocol.cheap)
 def perturbations(protocol: str, asked: Iterable[str]) -> tuple[str, ...]:
     """Those that a protocol is measured with, of those asked for."""
     return tuple(asked) if PROTOCOLS[protocol].perturbs else (NONE,)
+
+
+def measured_alone(protocol: str) -> bool:
+    """Whether its numbers are found text by text."""
+    return PROTOCOLS[protocol].measurement is not None

@@ -1,6 +1,6 @@
 """Results: numbers of texts -> an Evaluation: means with intervals, differences between methods, as JSON and tables.
 
-Used by evaluator.py. N texts.
+Used by run.py. N texts.
 """
 
 from __future__ import annotations
@@ -17,12 +17,14 @@ import numpy as np
 from autorel_jax import __version__
 from autorel_jax.data.row import Rejected
 from autorel_jax.faithfulness.config import DEFAULT, RANDOM, EvaluateConfig
-from autorel_jax.faithfulness.intervals import Mean, mean_of
+from autorel_jax.faithfulness.counterfactual import Change
+from autorel_jax.faithfulness.intervals import Mean, correlation_of, mean_of
 from autorel_jax.faithfulness.protocols import PROTOCOLS, perturbations
 from autorel_jax.faithfulness.ranks import spearman
 from autorel_jax.files import write_text
 
 SCHEMA = 1
+CORRELATION = "correlation"  # over all pairs, not a mean over texts
 CURVE = "curve_"  # before the name of a list of numbers
 AGAINST = {"minus_random": RANDOM, "minus_default": DEFAULT}
 LEFT_OUT = 20  # rows that the JSON lists
@@ -36,6 +38,8 @@ class Run:
       read: rows of the input.
       left_out: those that cannot be measured.
       numbers: (method, protocol, perturbation, name) -> what was found, by the place of a text.
+      changes: of each method, how the logit of each pair of a text and its changed copy changes.
+      sanity: how scores change with the model, as JSON.
       between: two methods -> the rank correlation of their scores, for each text where it is defined.
       computed: texts, whole or in part, that the model has read.
       agree, change: of a masked model, for each text whether it predicts the same, and how much the probability of the
@@ -46,6 +50,8 @@ class Run:
         self.texts, self.read, self.left_out = texts, read, left_out
         self.numbers: dict[tuple[str, str, str, str], dict[int, Any]] = {}
         self.computed = 0
+        self.changes: dict[str, list[Change]] = {}
+        self.sanity: list[dict[str, Any]] = []
         self.between: dict[tuple[str, str], list[float]] = {}
         self.agree: list[bool] = []
         self.change: list[float] = []
@@ -133,6 +139,7 @@ def evaluation_of(about: Mapping[str, Any], run: Run, config: EvaluateConfig) ->
         ],
         "results": list(results(about, run, config)),
         "curves": list(curves(about, run)),
+        "sanity": run.sanity,
     }
     return Evaluation(record)
 
@@ -151,13 +158,18 @@ def results(about: Mapping[str, Any], run: Run, config: EvaluateConfig) -> Itera
                         for name, other in AGAINST.items()
                         if other in columns and method != other
                     }
+                    if measure.name == CORRELATION:
+                        pairs = np.array(run.changes.get(method, []), float).reshape(-1, 2)
+                        means = {"over_texts": correlation_of(*pairs.T, config.resamples, config.seed)}
+                    else:
+                        means = {name: mean_of(of, config.resamples, config.seed) for name, of in means.items()}
                     yield {
                         "protocol": protocol,
                         "perturbation": perturbation,
                         "measure": measure.name,
                         "better": measure.better,
                         "method": method,
-                        **{name: as_json(mean_of(of, config.resamples, config.seed)) for name, of in means.items()},
+                        **{name: as_json(mean) for name, mean in means.items()},
                     }
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from autorel_jax.faithfulness.config import DEFAULT, RANDOM
 from autorel_jax.faithfulness.protocols import NONE, PROTOCOLS, UP, Measure, perturbations
+from autorel_jax.faithfulness.sanity_table import lines
 
 MARKS = {1: "+", 0: "=", -1: "-"}  # better than the default method, not to be told apart, worse
 OWN_GAME = "*"
@@ -34,6 +35,8 @@ def tables(record: Mapping[str, Any]) -> str:
         for protocol in record["protocols"]
         for perturbation in perturbations(protocol, record["perturbations"])
     ]
+    if record["sanity"]:
+        each.append("\n".join(lines(record["sanity"])))
     return "\n\n".join([head, *each, "\n".join(notes)])
 
 
