@@ -27,7 +27,7 @@ def test_the_blocks_are_the_whole_model(name):
             if path in rows:
                 rows[path][slice(None) if row is None else row] += 1
     assert all((counts == 1).all() for counts in rows.values())
-    assert list(blocks(config))[0] == "head"
+    assert next(iter(blocks(config))) == "head"
     assert list(blocks(config))[-1] == "embeddings"
 
 

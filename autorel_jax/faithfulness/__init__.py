@@ -12,6 +12,7 @@ asking.py     many measurements at once, each of which asks for the logits of pa
 protocols.py  the protocols by name, what their numbers mean; their formulas are in
     curves.py     units leave, or come in, one step after the other
     ranks.py      rank correlation with single deletions and with exact Shapley values
+    shortcuts.py  planted words, which a model is made to follow
     people.py     agreement with what people marked
     naopc.py      normalised by the best and the worst order
 counterfactual.py  a text and its changed copy: do scores tell the change

@@ -171,10 +171,11 @@ class Evaluator:
             """What the protocol reads beside the scores."""
             if protocol == "naopc":
                 return bounds.get((place, perturbation))
-            if PROTOCOLS[protocol].needs_marks:
-                marks = chunk[place].marks
-                return None if marks is None else [np.nan_to_num(marks, nan=-1).tolist(), self.share]
-            return right(place) if PROTOCOLS[protocol].needs_labels else None
+            read = [right(place)] if PROTOCOLS[protocol].needs_labels else []
+            marks = chunk[place].marks
+            if PROTOCOLS[protocol].needs_marks and marks is not None:
+                read += [np.nan_to_num(marks, nan=-1).tolist(), self.share]
+            return read
 
         tasks = []
         for place, case in enumerate(chunk):

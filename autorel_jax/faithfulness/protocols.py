@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from autorel_jax.faithfulness import curves, naopc, people, ranks
+from autorel_jax.faithfulness import curves, naopc, people, ranks, shortcuts
 from autorel_jax.faithfulness.asking import Measurement
 from autorel_jax.faithfulness.curves import Scored
 
@@ -111,6 +111,19 @@ PROTOCOLS = {
         ),
         needs_marks=True,
         perturbs=False,
+    ),
+    "planted": Protocol(
+        shortcuts.found_first,
+        "whether planted words, which a model is known to follow (autorel plant), are found",
+        (
+            Measure("precision", UP, "share of the planted words among as many of the highest (precision@k)"),
+            Measure("rank", DOWN, "mean rank of the planted words, from 1"),
+            Measure("share", UP, "their part of Σ|score|"),
+        ),
+        needs_labels=True,
+        needs_marks=True,
+        perturbs=False,
+        cheap=False,
     ),
     "counterfactual": Protocol(
         None,

@@ -20,9 +20,9 @@ Row = Mapping[str, Any]
 
 def tables(record: Mapping[str, Any]) -> str:
     """The main numbers of all protocols."""
-    head = f"{record['model']['name']}: {record['texts']} texts; {record['units']}s are taken away"
+    head = f"{record['model']['name']}: {record['texts']} texts, measured by {record['units']}s"
     notes = [LEGEND, ONE_MODEL]
-    if any(method["looks_at_deletions"] for method in record["methods"].values()):
+    if any(marked(record, method, protocol) for method in record["methods"] for protocol in record["protocols"]):
         notes.append(ABOUT_MARK)
     if record["masked_model"]:
         same, change = (record["masked_model"][name]["mean"] for name in ("same_prediction", "probability_change"))
