@@ -158,8 +158,33 @@ def test_a_masked_model_is_what_is_measured(classifier):
     assert agreement["same_prediction"]["mean"] == pytest.approx((theirs.argmax(axis=1) == targets).mean())
     change = classifier.probabilities(own)[each, targets] - classifier.probabilities(theirs)[each, targets]
     assert agreement["probability_change"]["mean"] == pytest.approx(np.abs(change).mean(), rel=BATCH)
+    right = ar.evaluate(
+        classifier,
+        TEXTS,
+        masked_model=other,
+        labels=own.argmax(axis=1).tolist(),
+        **asked | {"protocols": ["word_deletion"]},
+    )
+    (curve,) = (c["mean"] for c in right.record["curves"] if c["method"] == "attnlrp")
+    assert 0 <= min(curve) <= max(curve) <= 1
+    gone = ar.predict(
+        other,
+        [
+            np.where(row, classifier.tokenizer.mask_id, ids)[mask == 1]
+            for row, ids, mask in everything_masked(classifier)
+        ],
+    )
+    assert curve[-1] == pytest.approx((gone.logits.argmax(axis=1) == targets).mean())  # no text has more than ten words
     start = next(c for c in masked.record["curves"] if c["curve"] == "morf" and c["method"] == "random")["mean"][0]
     assert start == pytest.approx(classifier.probabilities(theirs)[each, targets].mean(), rel=BATCH)
+
+
+def everything_masked(classifier):
+    """Of each text which tokens are words, the ids, and the mask."""
+    batch, rows = classifier.batch(TEXTS), classifier.tokens(TEXTS)
+    length = batch.ids.shape[1]
+    inside = [[span is not None for span in row.spans] + [False] * (length - len(row.spans)) for row in rows]
+    return zip(np.array(inside), batch.ids, batch.mask, strict=True)
 
 
 def test_predict_is_the_classifiers_own(classifier):

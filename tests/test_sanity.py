@@ -1,5 +1,6 @@
 """Scores of changed models and of changed texts: what is in disorder, what must stay, whether words tell a change."""
 
+import dataclasses
 from types import SimpleNamespace
 
 import numpy as np
@@ -70,6 +71,16 @@ def test_another_model_is_of_the_same_task(classifier):
     assert "set sanity too" in refusal(ar.evaluate, classifier, TEXTS, other_model=classifier, **asked)
     other = ar.load()
     assert "another tokenizer" in refusal(ar.evaluate, classifier, TEXTS, sanity=True, other_model=other, **asked)
+
+
+def test_the_same_weights_in_another_architecture_are_another_model(classifier, tmp_path):
+    """What was found with one activation is not taken for that of another."""
+    config = dataclasses.replace(classifier.config, hidden_act="relu")
+    other = dataclasses.replace(classifier, config=config)
+    asked = {"methods": ["random"], "protocols": ["leave_one_out"], "perturb": ["mask"], "done": tmp_path / "done"}
+    assert classifier.fingerprint == other.fingerprint
+    first, second = (ar.evaluate(one, TEXTS, **asked).record for one in (classifier, other))
+    assert first["texts_computed"] == second["texts_computed"] > len(TEXTS)
 
 
 def case(ids):

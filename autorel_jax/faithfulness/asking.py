@@ -27,6 +27,7 @@ class Values(NamedTuple):
     logits: np.ndarray  # [K, C] float64
     logit: np.ndarray  # [K] of the target
     probability: np.ndarray  # [K] of the target
+    hit: np.ndarray  # [K] whether the target is what is predicted
 
 
 Measurement = Generator[np.ndarray, Values, Numbers]
@@ -45,7 +46,7 @@ class Job(NamedTuple):
 def values_of(logits: np.ndarray, target: int, probabilities: Callable[[np.ndarray], np.ndarray]) -> Values:
     """Logits [K, C] as Values of a target."""
     logits = logits.astype(np.float64)
-    return Values(logits, logits[:, target], probabilities(logits)[:, target])
+    return Values(logits, logits[:, target], probabilities(logits)[:, target], logits.argmax(axis=1) == target)
 
 
 def found_by(jobs: Sequence[Job], predictor: Predictor) -> list[Numbers]:

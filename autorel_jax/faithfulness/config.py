@@ -73,8 +73,8 @@ class EvaluateConfig:
                 return "needs the words that people marked; name the column of them"
             if protocol.needs_changed and not changed:
                 return "needs a copy of each text with other words; name the column of it"
-            if protocol.perturbs and self.long == WINDOWS:
-                return f"takes words away, which is not done in windows; leave out long={WINDOWS!r}"
+            if (protocol.perturbs or protocol.needs_changed) and self.long == WINDOWS:
+                return f"computes logits of other texts, which is not done in windows; leave out long={WINDOWS!r}"
             return None
 
         for name in self.protocols:
@@ -83,9 +83,7 @@ class EvaluateConfig:
         asked = tuple(PROTOCOLS) if ALL in self.protocols else self.protocols or CHEAP
         found = tuple(name for name in PROTOCOLS if name in asked and not why_not(name))
         if not found:
-            raise InputError(
-                f"long={WINDOWS!r} leaves no protocol but those that need marks or copies, and there are none."
-            )
+            raise InputError(f"long={WINDOWS!r} leaves no protocol but those that need marks, and there are none.")
         return found
 
 

@@ -119,7 +119,6 @@ def word_deletion(text: Scored) -> Measurement:
     if not text.right:
         return {}
     units = order(text)
-    sizes = np.minimum(np.arange(MOST_DELETED + 1), len(units))
-    best = (yield without_first(units, sizes)).logits.argmax(axis=1)
-    right = (best[1:] == best[0]).astype(float)
+    sizes = np.minimum(np.arange(1, MOST_DELETED + 1), len(units))
+    right = (yield without_first(units, sizes)).hit.astype(float)
     return {"accuracy": float(right.mean()), "curve_accuracy": right.tolist()}

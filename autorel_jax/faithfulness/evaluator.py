@@ -29,6 +29,7 @@ from autorel_jax.faithfulness.protocols import PROTOCOLS, measured_alone, pertur
 from autorel_jax.faithfulness.results import Run
 from autorel_jax.faithfulness.units import Reading, token_in_place
 from autorel_jax.model.config import MULTI, REGRESSION
+from autorel_jax.model.config_file import config_json
 
 BOUNDS, SCORES = "bounds", "scores"  # what is found beside the numbers of protocols
 Found = Iterator[tuple["Task", Mapping[str, Any]]]
@@ -77,7 +78,7 @@ class Evaluator:
         self.explainers = explainers(classifier, config)
         self.identities = {name: identity(explainer) for name, explainer in self.explainers.items()}
         own, judge = ([one.fingerprint, one.dtype] for one in (classifier, self.judge))
-        self.of_scores = [__version__, own, classifier.tokenizer.fingerprint]
+        self.of_scores = [__version__, own, config_json(classifier.config), classifier.tokenizer.fingerprint]
         self.of_numbers = [*self.of_scores, judge]
         self.share = 0.0  # of the words that people marked
         self.seconds = dict.fromkeys(self.explainers, 0.0)

@@ -49,7 +49,7 @@ def insert(
     new = list(new) if ordered else [new[place] for place in rng.permutation(len(new))]
     places = np.sort(rng.integers(0, len(words) + 1, len(new)))
     found, marks = list(words), [0] * len(words)
-    for place, word in sorted(zip(places.tolist(), new, strict=True), key=lambda one: -one[0]):
+    for place, word in reversed(list(zip(places.tolist(), new, strict=True))):
         found.insert(place, word)
         marks.insert(place, 1)
     return found, marks
