@@ -136,7 +136,7 @@ def targets(study: Study, records: Mapping[str, Record]) -> Iterator[str]:
 
 def difference(row: Mapping[str, Any] | None, wanted: bool) -> list[str]:
     """The last cells of a target."""
-    if row is None or row["minus_default"]["mean"] is None:
+    if row is None or row["minus_default"]["low"] is None:
         return ["–", "–", "not measured"]
     minus = row["minus_default"]
     text = f"{-minus['mean']:.3f} [{-minus['high']:.3f} {-minus['low']:.3f}]"

@@ -150,7 +150,8 @@ def evaluate(argv: Sequence[str] | None, prog: str) -> None:
     left_out = evaluation.record["left_out"]
     if left_out["rows"]:
         first = left_out["first"][0]
-        warn(prog, [f"rows left out: {left_out['rows']}; the first, line {first['line']}: {first['reason']}"])
+        where = "" if first["line"] is None else f", line {first['line']}"
+        warn(prog, [f"rows left out: {left_out['rows']}; the first{where}: {first['reason']}"])
     if args.output:
         evaluation.save(args.output)
     if args.plot:

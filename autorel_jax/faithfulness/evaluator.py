@@ -6,6 +6,7 @@ U units.
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -31,6 +32,7 @@ from autorel_jax.faithfulness.units import Reading, token_in_place
 from autorel_jax.model.config import MULTI, REGRESSION
 from autorel_jax.model.config_file import config_json
 
+GROUP = 8  # texts whose measurements go on together, and are kept together when they have ended
 BOUNDS, SCORES = "bounds", "scores"  # what is found beside the numbers of protocols
 Found = Iterator[tuple["Task", Mapping[str, Any]]]
 
@@ -204,17 +206,19 @@ class Evaluator:
     ) -> Found:
         """The tasks with what they find, which is computed where it is not known."""
         missing = [task for task in tasks if task.key not in found]
-        jobs = [
-            Job(
-                chunk[task.case].tokens,
-                chunk[task.case].units,
-                self.tokens.get(task.perturbation),
-                int(targets[task.case]),
-                measurement(task),
-            )
-            for task in missing
-        ]
-        found.add({task.key: numbers for task, numbers in zip(missing, found_by(jobs, judge), strict=True)})
+        for _, group in itertools.groupby(missing, key=lambda task: task.case // GROUP):
+            some = list(group)
+            jobs = [
+                Job(
+                    chunk[task.case].tokens,
+                    chunk[task.case].units,
+                    self.tokens.get(task.perturbation),
+                    int(targets[task.case]),
+                    measurement(task),
+                )
+                for task in some
+            ]
+            found.add({task.key: numbers for task, numbers in zip(some, found_by(jobs, judge), strict=True)})
         return ((task, found[task.key]) for task in tasks)
 
     def about(self, made: Sequence[Case]) -> dict[str, Any]:

@@ -8,11 +8,12 @@ from typing import NamedTuple
 import numpy as np
 
 LEVEL = (2.5, 97.5)  # percentiles
+NONE = float("nan")
 BLOCK = 2**22  # weights that are drawn at once
 
 
 class Mean(NamedTuple):
-    """Over texts; `low` and `high` bound the interval of 95 %."""
+    """Over texts; `low` and `high` bound the interval of 95 %, NaN of a single text."""
 
     n: int
     mean: float
@@ -26,8 +27,8 @@ def mean_of(values: np.ndarray, resamples: int, seed: int) -> Mean:
     Texts are drawn with replacement, the same draws for every series of as many texts.
     """
     values = values[~np.isnan(values)]
-    if not len(values):
-        return Mean(0, float("nan"), float("nan"), float("nan"))
+    if len(values) < 2:
+        return Mean(len(values), float(values[0]) if len(values) else NONE, NONE, NONE)
     means = counts(len(values), resamples, seed) @ values / len(values)
     low, high = np.percentile(means, LEVEL)
     return Mean(len(values), float(values.mean()), float(low), float(high))
@@ -51,7 +52,7 @@ def correlation_of(x: np.ndarray, y: np.ndarray, resamples: int, seed: int) -> M
     Resamples in which one of both does not vary are left out; NaN where that is so of the texts themselves.
     """
     if len(x) < 2 or not (np.ptp(x) and np.ptp(y)):
-        return Mean(len(x), float("nan"), float("nan"), float("nan"))
+        return Mean(len(x), NONE, NONE, NONE)
     weights = counts(len(x), resamples, seed) / len(x)
     means = [weights @ of for of in (x, y, x * x, y * y, x * y)]
     varies = (means[2] - means[0] ** 2) * (means[3] - means[1] ** 2)

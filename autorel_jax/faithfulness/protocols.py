@@ -137,6 +137,20 @@ PROTOCOLS = {
     ),
 }
 NONE = "none"  # in place of a perturbation, of a protocol that takes nothing away
+CASCADING, INDEPENDENT, SEED, BFLOAT16, ALONE = (
+    "cascading",
+    "independent",
+    "other_model",
+    "bfloat16",
+    "alone",
+)
+SANITY = {  # kind of a changed model -> what was changed
+    CASCADING: "parameters of this block and of all above it in disorder",
+    INDEPENDENT: "parameters of this block in disorder",
+    SEED: "another model of the same task",
+    BFLOAT16: "matrix products in bfloat16",
+    ALONE: "each text in a batch of its own, with other padding",
+}
 CHEAP = tuple(name for name, protocol in PROTOCOLS.items() if protocol.cheap)
 
 

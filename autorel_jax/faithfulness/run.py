@@ -22,7 +22,7 @@ from autorel_jax.faithfulness.ranks import spearman
 from autorel_jax.faithfulness.results import Evaluation, Run, as_json, evaluation_of
 from autorel_jax.faithfulness.units import Reading
 
-CHUNK = 64  # texts: for a method they are batches of similar lengths
+CHUNK = 32  # texts, after which progress is told: a batch of a CPU
 COUNTERFACTUAL = "counterfactual"
 Progress = Callable[[int, int], object]  # texts that are done, of how many
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from autorel_jax.classifier import Classifier
 from autorel_jax.faithfulness.config import EvaluateConfig
-from autorel_jax.faithfulness.sanity_table import ALONE, BFLOAT16, CASCADING, INDEPENDENT, SEED
+from autorel_jax.faithfulness.protocols import ALONE, BFLOAT16, CASCADING, INDEPENDENT, SEED
 from autorel_jax.model.config import BertConfig
 from autorel_jax.model.parameters import LAST, STACK, nested
 

@@ -6,8 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from autorel_jax.faithfulness.config import DEFAULT, RANDOM
-from autorel_jax.faithfulness.protocols import NONE, PROTOCOLS, UP, Measure, perturbations
-from autorel_jax.faithfulness.sanity_table import lines
+from autorel_jax.faithfulness.protocols import NONE, PROTOCOLS, SANITY, UP, Measure, perturbations
 
 MARKS = {1: "+", 0: "=", -1: "-"}  # better than the default method, not to be told apart, worse
 OWN_GAME = "*"
@@ -36,14 +35,31 @@ def tables(record: Mapping[str, Any]) -> str:
         for perturbation in perturbations(protocol, record["perturbations"])
     ]
     if record["sanity"]:
-        each.append("\n".join(lines(record["sanity"])))
+        each.append("\n".join(sanity(record["sanity"])))
     return "\n\n".join([head, *each, "\n".join(notes)])
 
 
 def table(record: Mapping[str, Any], protocol: str, perturbation: str) -> Iterator[str]:
     """The lines of one."""
     yield f"{title(record, protocol, perturbation)}: {PROTOCOLS[protocol].about}"
-    rows = grid(record, protocol, perturbation)
+    yield from aligned(grid(record, protocol, perturbation))
+
+
+def sanity(entries: Sequence[Row]) -> Iterator[str]:
+    """The lines of how scores change with the model."""
+    yield "sanity: rank correlation of the scores with those of the model as it is, mean over texts"
+    methods = list(dict.fromkeys(entry["method"] for entry in entries))
+    by = {(entry["kind"], entry["what"], entry["method"]): entry for entry in entries}
+    rows = [["", *methods]]
+    for kind, what in dict.fromkeys((entry["kind"], entry["what"]) for entry in entries):
+        name = kind if kind == what else f"{kind} {what}"
+        rows.append([name, *(interval(by[kind, what, method]) for method in methods)])
+    yield from aligned(rows)
+    yield from (f"{kind}: {SANITY[kind]}" for kind in dict.fromkeys(entry["kind"] for entry in entries))
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Rows of cells as lines whose columns stand below each other."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         yield "  " + "  ".join(f"{text:{width}}" for text, width in zip(row, widths, strict=True)).rstrip()
@@ -95,18 +111,23 @@ def ranked(methods: Sequence[str], found: Mapping[tuple[str, str], Row], measure
 def cell(row: Row) -> str:
     """A number with its interval and marks."""
     over = row["over_texts"]
-    if over["mean"] is None:
-        return "no text"
-    text = f"{over['mean']:.3f} [{over['low']:.3f} {over['high']:.3f}]"
+    text = interval(over)
     if (default := verdict(row, "minus_default")) is not None:
         text += f" {MARKS[default]}"
     return text + (f"{RANDOM[0]}" if verdict(row, "minus_random") == 0 else "")
 
 
+def interval(over: Row) -> str:
+    """A mean with its interval, which a single text has not."""
+    if over["mean"] is None:
+        return "no text"
+    return f"{over['mean']:.3f}" + ("" if over["low"] is None else f" [{over['low']:.3f} {over['high']:.3f}]")
+
+
 def verdict(row: Row, against: str) -> int | None:
     """Whether a method is better than the other (1), worse (-1), or neither (0); None where nothing is compared."""
     other = row.get(against)
-    if other is None or other["mean"] is None:
+    if other is None or other["low"] is None:
         return None
     sign = 1 if row["better"] == UP else -1
     if other["low"] <= 0 <= other["high"]:
