@@ -59,7 +59,9 @@ def test_the_python_of_the_page_of_evaluation_runs(capsys, tmp_path, monkeypatch
     names = {}
     for code in re.findall(r"^```python\n(.*?)^```$", (ROOT / "docs/evaluation.md").read_text("utf-8"), re.M | re.S):
         exec(compile(code, "docs/evaluation.md", "exec"), names)
-    assert "curves, mask, 3 texts" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "curves, mask, 3 texts" in printed
+    assert "Across(words=['good', 'dull']" in printed
     assert (tmp_path / "evaluation.json").is_file()
 
 

@@ -4,6 +4,8 @@
     words.py       a Collection -> statistics of words and n-grams, the one home of their formulas
     doubts.py      what to know of each explanation before trusting it
     compare.py     two Collections -> where they differ, text by text and word by word
+    across.py      results of other texts -> how alike words do in both
+    ranks.py       the correlation of ranks
 
 Used by report/page. NumPy only: nothing here imports JAX.
 """

@@ -9,23 +9,11 @@ import math
 
 import numpy as np
 
+from autorel_jax.evaluation.ranks import spearman
 from autorel_jax.faithfulness.asking import Measurement
 from autorel_jax.faithfulness.curves import Scored
 
 MOST_UNITS = 10  # of exact Shapley values, which need 2 ** U parts
-
-
-def ranked(values: np.ndarray) -> np.ndarray:
-    """Ranks from 0; equal values have the mean of theirs [U]."""
-    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
-    return (np.cumsum(counts) - (counts + 1) / 2)[place]
-
-
-def spearman(first: np.ndarray, second: np.ndarray) -> float | None:
-    """The correlation of the ranks; None where one of both does not vary."""
-    a, b = (ranked(values) - (len(values) - 1) / 2 for values in (first, second))
-    size = math.sqrt((a @ a) * (b @ b))
-    return float(a @ b / size) if size else None
 
 
 def correlation(text: Scored, values: np.ndarray, name: str) -> dict[str, float]:

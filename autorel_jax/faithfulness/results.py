@@ -16,11 +16,11 @@ import numpy as np
 
 from autorel_jax import __version__
 from autorel_jax.data.row import Rejected
+from autorel_jax.evaluation.ranks import spearman
 from autorel_jax.faithfulness.config import DEFAULT, RANDOM, EvaluateConfig
 from autorel_jax.faithfulness.counterfactual import Change
 from autorel_jax.faithfulness.intervals import Mean, correlation_of, mean_of
 from autorel_jax.faithfulness.protocols import PROTOCOLS, perturbations
-from autorel_jax.faithfulness.ranks import spearman
 from autorel_jax.files import write_text
 
 SCHEMA = 1

@@ -10,6 +10,7 @@ import numpy as np
 from autorel_jax.classifier import Classifier
 from autorel_jax.data.row import Rejected, Row
 from autorel_jax.errors import InputError
+from autorel_jax.evaluation.ranks import spearman
 from autorel_jax.faithfulness import naopc, sanity
 from autorel_jax.faithfulness.cases import Case, cases, changed_case, sampled
 from autorel_jax.faithfulness.counterfactual import change
@@ -18,7 +19,6 @@ from autorel_jax.faithfulness.intervals import mean_of
 from autorel_jax.faithfulness.parts import Parts
 from autorel_jax.faithfulness.predict import Predictor
 from autorel_jax.faithfulness.protocols import NONE
-from autorel_jax.faithfulness.ranks import spearman
 from autorel_jax.faithfulness.results import Evaluation, Run, as_json, evaluation_of
 from autorel_jax.faithfulness.units import Reading
 
