@@ -89,6 +89,7 @@ def test_what_the_command_refuses(tmp_path, capsys):
     for more, said in (
         ([], "--output DIR is missing"),
         (["--output", str(tmp_path / "x"), "--words", "film,y,z"], "'film' is in a text already"),
+        (["--finish", str(tmp_path / "x")], "--finish is of autorel train"),
         (["--output", str(tmp_path / "x"), "--share", "2"], "at most 1"),
         (["--output", str(tmp_path / "x"), "--methods", "lrp"], "Unknown method"),
     ):

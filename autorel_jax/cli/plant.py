@@ -92,7 +92,10 @@ def share(text: str) -> float:
 def plant(argv: Sequence[str] | None, prog: str) -> None:
     """Writes the data, trains, and measures."""
     given = vars(parser(prog).parse_args(list(sys.argv[1:] if argv is None else argv)))
-    if "output" not in given or "finish" in given:
+    for flag in ("finish", "coordinator", "processes", "process"):
+        if flag in given:
+            raise InputError(f"--{flag} is of autorel train; leave it out: this command trains and measures in one go.")
+    if "output" not in given:
         raise InputError("--output DIR is missing: the folder of the data, the run and the results.")
     folder = Path(os.path.realpath(given["output"]))
     config = resolve(given | {"output": folder / "run"})

@@ -66,5 +66,5 @@ def draw(axes: Any, record: Mapping[str, Any], kind: str, perturbation: str) -> 
                 x = range(1, len(y) + 1) if kind in COUNTED else [place / (len(y) - 1) for place in range(len(y))]
                 axes.plot(x, y, label=method, color=f"C{number % 10}", linestyle=("-", "--", ":")[number // 10 % 3])
     axes.set_title(f"{perturbation}", fontsize=10)
-    axes.set_xlabel(AXES[kind][0], fontsize=8)
+    axes.set_xlabel(AXES[kind][0].replace("words", f"{record['units']}s"), fontsize=8)
     axes.set_ylabel(AXES[kind][1], fontsize=8)
