@@ -133,7 +133,9 @@ def evaluate(argv: Sequence[str] | None, prog: str) -> None:
         from autorel_jax.cli.device import choose_device, keep_compiled_programs
         from autorel_jax.faithfulness import parts
         from autorel_jax.faithfulness.evaluator import Evaluator
+        from autorel_jax.faithfulness.methods import check_methods
         from autorel_jax.faithfulness.run import run as measure
+    check_methods(config)
     keep_compiled_programs()
     with jax.default_device(choose_device(args.device)), bar(args.quiet) as progress:
         classifier = introduced(args)

@@ -103,9 +103,11 @@ def plant(argv: Sequence[str] | None, prog: str) -> None:
         from autorel_jax.classifier import load
         from autorel_jax.faithfulness import parts
         from autorel_jax.faithfulness.evaluator import Evaluator
+        from autorel_jax.faithfulness.methods import check_methods
         from autorel_jax.faithfulness.run import run as measure
         from autorel_jax.training import run as training
     evaluation = EvaluateConfig(methods=given["methods"], protocols=["planted"], seed=config.seed)
+    check_methods(evaluation)
     devices = place(given)
     task, rows, alone = write_data(config, folder / "data", given)
     trained = training.train(

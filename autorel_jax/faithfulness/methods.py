@@ -34,6 +34,14 @@ def explainers(classifier: Classifier, config: EvaluateConfig) -> dict[str, Expl
     return made
 
 
+def check_methods(config: EvaluateConfig) -> None:
+    """Raises InputError for an unknown method or parameter, before there is a model."""
+    for given in config.methods:
+        method, parameters = parsed(given) if isinstance(given, str) else (given, {})
+        parameters.pop("read_at", None)
+        named(method).set(parameters)
+
+
 def explainer(classifier: Classifier, given: Any, config: EvaluateConfig) -> Explainer:
     """The Explainer of a method, a name with parameters or a Method itself."""
     method, parameters = parsed(given) if isinstance(given, str) else (given, {})
