@@ -73,7 +73,7 @@ def parser(prog: str = PROG) -> Parser:
         type=names,
         default=EvaluateConfig.methods,
         metavar="NAME,NAME",
-        help="as of autorel evaluate (default: %(default)s)",
+        help=f"as of autorel evaluate (default: {','.join(EvaluateConfig.methods)})",
     )
     group.add_argument(
         "--test-texts", type=int, default=TESTED, metavar="N", help="texts to measure on (default: %(default)s)"
