@@ -69,21 +69,26 @@ def _place(item: tuple[float, int, Row]) -> tuple[float, int]:
 
 
 def cases(
-    rows: Sequence[Row], explainer: Explainer, config: EvaluateConfig, kept: Sequence[str] = ()
+    rows: Sequence[Row], explainer: Explainer, config: EvaluateConfig, kept: Sequence[str] = (), labelled: bool = False
 ) -> tuple[list[Case], list[Rejected]]:
-    """The rows as Cases, and those that cannot be: without a word, with an unknown label or marks that do not fit."""
+    """The rows as Cases, and those that cannot be: without a word, with marks that do not fit, with an unknown label.
+
+    `kept` names what passes through with the rows; labels are read where they are `labelled`.
+    """
     part = prepared(explainer, 0, rows)
     made, left_out = [], part.rejected
     for place in part.places:
         row, tokens = part.items[place], part.tokens[place]
         try:
-            made.append(case(row, tokens, explainer, config, dict(zip(kept, row.kept, strict=True))))
+            made.append(case(row, tokens, explainer, config, dict(zip(kept, row.kept, strict=True)), labelled))
         except InputError as error:
             left_out.append(reject(row, str(error)))
     return made, left_out
 
 
-def case(row: Row, tokens: Tokens, explainer: Explainer, config: EvaluateConfig, kept: Mapping[str, Any]) -> Case:
+def case(
+    row: Row, tokens: Tokens, explainer: Explainer, config: EvaluateConfig, kept: Mapping[str, Any], labelled: bool
+) -> Case:
     """A row as a Case."""
     units = words.units(tokens, config.units == WORD)
     count = int(units.max(initial=-1)) + 1
@@ -92,7 +97,7 @@ def case(row: Row, tokens: Tokens, explainer: Explainer, config: EvaluateConfig,
     read = tokens.ids.tobytes() + tokens.types.tobytes()
     draws = np.random.default_rng([config.seed, zlib.crc32(read)]).random(count)
     key = hashlib.sha256(read + units.tobytes() + draws.tobytes()).hexdigest()
-    label = None if row.label in (None, "") else explainer.classifier.label_id(row.label)
+    label = None if not labelled or row.label in (None, "") else explainer.classifier.label_id(row.label)
     return Case(row, tokens, units, count, draws, key, label, marks_of(kept.get(MARKS), tokens, units))
 
 

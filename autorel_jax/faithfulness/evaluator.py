@@ -90,6 +90,11 @@ class Evaluator:
         return Evaluator(classifier, config, None, self.labelled, self.kept)
 
     @property
+    def reads_labels(self) -> bool:
+        """Whether a protocol does."""
+        return any(PROTOCOLS[name].needs_labels for name in self.protocols)
+
+    @property
     def any_explainer(self) -> Explainer:
         """One that tokenizes; all do alike."""
         return next(iter(self.explainers.values()))

@@ -93,7 +93,7 @@ class Evaluation:
 
     def save(self, path: Path | str) -> None:
         """Writes the .json."""
-        write_text(Path(path), json.dumps(self.record, indent=1, ensure_ascii=False) + "\n")
+        write_text(Path(path), json.dumps(self.record, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
     def table(self) -> str:
         """Tables of the main numbers, as text."""
@@ -117,8 +117,8 @@ def evaluation_of(about: Mapping[str, Any], run: Run, config: EvaluateConfig) ->
     if about["masked_model"]:
         means = [mean_of(np.array(of, float), config.resamples, config.seed) for of in (run.agree, run.change)]
         masked = about["masked_model"] | {
-            "same_prediction": means[0]._asdict(),
-            "probability_change": means[1]._asdict(),
+            "same_prediction": as_json(means[0]),
+            "probability_change": as_json(means[1]),
         }
     record = {
         "schema": SCHEMA,

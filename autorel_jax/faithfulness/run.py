@@ -61,7 +61,7 @@ def run(
     if other_model is not None:
         same_texts(evaluator.classifier, other_model)
     drawn, left_out, read = sampled(rows, config.limit, config.seed)
-    made, more = cases(drawn, evaluator.any_explainer, config, evaluator.kept)
+    made, more = cases(drawn, evaluator.any_explainer, config, evaluator.kept, evaluator.reads_labels)
     left_out = [*left_out, *more]
     if not made:
         first = f" The first: {left_out[0]}" if left_out else ""
