@@ -25,6 +25,7 @@ from autorel_jax.faithfulness.tables import (
     marked,
     of_table,
     ranked,
+    sanity,
     title,
     verdict,
 )
@@ -91,7 +92,7 @@ def page(study: Study, records: Mapping[str, Record]) -> str:
         "\n\n".join([when, summary(records)]),
         "\n\n".join(["## Targets", *targets(study, records)]),
         *sections,
-        "\n".join(["## How to read the tables", LEGEND, ONE_MODEL, ABOUT_MARK]),
+        "\n\n".join(["## How to read the tables", LEGEND, ONE_MODEL, f"\\{ABOUT_MARK}"]),
     ]
     return "\n\n".join(found) + "\n"
 
@@ -148,13 +149,19 @@ def section(part: Part, record: Record) -> str:
     """The tables of a part, what is best in each, and its picture."""
     facts = f"{record['texts']} texts, {record['units']}s, seed {record['seed']}; model `{record['model']['name']}`"
     if record["masked_model"]:
-        facts += f", measured on `{record['masked_model']['name']}`"
+        masked = record["masked_model"]
+        facts += (
+            f", measured on `{masked['name']}`, which predicts the same for {masked['same_prediction']['mean']:.1%}"
+        )
+        facts += f" of the texts (the target's probability differs by {masked['probability_change']['mean']:.3f})"
     blocks = [f"## {part['title']}\n{facts}."]
     for protocol in record["protocols"]:
         for perturbation in perturbations(protocol, record["perturbations"]):
             head = f"**{title(record, protocol, perturbation)}**: {PROTOCOLS[protocol].about}."
             table = markdown(grid(record, protocol, perturbation))
             blocks.append("\n\n".join([head, table, conclusion(record, protocol, perturbation)]))
+    if record["sanity"]:
+        blocks.append("\n".join(["```text", *sanity(record["sanity"]), "```"]))
     if record["curves"]:
         blocks.append(f"![The curves of {part['title']}]({picture(part['name']).name})")
     return "\n\n".join(blocks)
@@ -170,6 +177,8 @@ def conclusion(record: Record, protocol: str, perturbation: str) -> str:
             for method in order:
                 if (one := verdict(found[method, measure.name], "minus_default")) is not None:
                     by[one].append(f"`{method}`")
+            if not any(by.values()):
+                continue
             better = f"better than `{DEFAULT}`: {', '.join(by[1])}" if by[1] else f"none is better than `{DEFAULT}`"
             same = f"; not told apart from it: {', '.join(by[0])}" if by[0] else ""
             said.append(f"{measure.name}: {better}{same}")

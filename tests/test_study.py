@@ -69,6 +69,7 @@ RECORD = {
         }.items()
     ],
     "curves": [],
+    "sanity": [{"kind": "alone", "what": "alone", "method": "random", "n": 9, "mean": 1.0, "low": 1.0, "high": 1.0}],
 }
 
 
@@ -90,4 +91,5 @@ def test_the_page_says_what_was_found():
     assert "| `better` | 3 | 0 | 0 |" in page  # as often as it has numbers, of three measures
     assert "| `lime` |" not in page.split("## Targets")[0]  # its own game
     assert "| lime* | 0.800 [0.000 1.000] + |" in page
+    assert "alone  1.000 [1.000 1.000]" in page
     assert "## Other" not in page
