@@ -160,7 +160,7 @@ def section(part: Part, record: Record) -> str:
             head = f"**{title(record, protocol, perturbation)}**: {PROTOCOLS[protocol].about}."
             table = markdown(grid(record, protocol, perturbation))
             blocks.append("\n\n".join([head, table, conclusion(record, protocol, perturbation)]))
-    if record["sanity"]:
+    if record.get("sanity"):
         blocks.append("\n".join(["```text", *sanity(record["sanity"]), "```"]))
     if record["curves"]:
         blocks.append(f"![The curves of {part['title']}]({picture(part['name']).name})")
