@@ -35,12 +35,14 @@ NAMES = {  # public name -> the module that it lives in
     "load_program": "autorel_jax.export.program",
     "open_corpus": "autorel_jax.data.sources",
     "predict": "autorel_jax.faithfulness.predict",
+    "rank": "autorel_jax.explaining.ranking",
     "read_results": "autorel_jax.report.saved",
     "register": "autorel_jax.lrp.composites",
     "save_report": "autorel_jax.report.page.save",
     "TaskConfig": "autorel_jax.data.task",
     "train": "autorel_jax.training.run",
     "TrainConfig": "autorel_jax.training.config",
+    "versus": "autorel_jax.report.versus",
 }
 __all__ = ["__version__", *NAMES]
 

@@ -130,7 +130,7 @@ class Classifier:
         return lambda x: settings.method.boundary.logits(f(x))
 
     def logits(self, batch: Batch) -> np.ndarray:
-        """The plain model's logits [B, C].
+        """The plain model's logits [B, C]; of a head on tokens [B, T * C], one token after the other.
 
         Raises:
           InputError: an id lies beyond the embedding table.
@@ -253,10 +253,10 @@ def load(
     changes = weights.Changes(labels, problem_type, rename, drop)
     checkpoint = weights.read(path, config=config, revision=revision, changes=changes)
     if not checkpoint.config.labels:
-        family = checkpoint.config.family
+        family, output = checkpoint.config.family, checkpoint.config.head_facts.output
         raise InputError(
-            f"{checkpoint.source} has no classification head ({family.head.output}): fine-tune it first, or give a "
-            f"{family.classifiers[0]}."
+            f"{checkpoint.source} has no classification head ({output}): fine-tune it first, or give one of "
+            f" {', '.join(family.tasks)}."
         )
     tokenizer = tokenizer_for(checkpoint, vocab if tokenizer is None else tokenizer, cased, truncation_side)
     params = checkpoint.params

@@ -67,7 +67,7 @@ def test_linens_own_init_draws_the_same(config):
 
 @EVERY
 def test_the_last_layer_computes_what_the_head_reads(config):
-    assert Bert(config).queries == HEADS[config.value("head_kind")].reads
+    assert Bert(config).queries == HEADS[config.head_kind].reads
     assert Bert(config, every_query=True).queries is None
 
 

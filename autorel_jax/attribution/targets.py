@@ -44,6 +44,10 @@ class Targets:
     score: Score | None = None
     prefix: str = ""
 
+    def batch(self, places: Sequence[int], tokens: int) -> np.ndarray | None:
+        """The weights of the rows at `places` [B, N, S], whatever the tokens they are padded to."""
+        return None if self.weights is None else self.weights[list(places)]
+
 
 def resolve(
     target: Target,

@@ -166,9 +166,10 @@ def introduced(args: argparse.Namespace) -> "Classifier":
     classifier = loaded(args)
     tokenizer, config = classifier.tokenizer, classifier.config
     labels = ", ".join(config.labels) + outputs(config)
+    for_task = f"{config.task.replace('_', ' ')}, " if config.on_tokens else ""
     note(
         args,
-        f"{classifier.name}: {config.num_hidden_layers} layers of width {config.hidden_size}, labels "
+        f"{classifier.name}: {config.num_hidden_layers} layers of width {config.hidden_size}, {for_task}labels "
         f"{labels}; tokenizer {'cased' if tokenizer.cased else 'uncased'} ({tokenizer.why})",
     )
     return classifier

@@ -52,6 +52,7 @@ def parser(prog: str = PROG) -> Parser:
     explanation = made.add_argument_group("explanation")
     add_method_flags(made, explanation)
     add_inside_flags(made, explanation)
+    add_fields(explanation, ExplainConfig, at={"metavar": "WORDS"}, answer_tokens={}, null_answer={})
     add_text_flags(explanation)
     add_column_flags(made.add_argument_group("input files"))
     add_run_flags(made.add_argument_group("run and output"))

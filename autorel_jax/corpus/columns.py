@@ -72,6 +72,7 @@ def arrow_types(numbered: bool) -> dict[str, pyarrow.DataType]:
         kinds.LABEL: pa.string(),
         kinds.COUNT: pa.int32(),
         kinds.NUMBER: pa.float64(),
+        kinds.SPAN: pa.struct(spans),
         kinds.TEXTS: pa.list_(pa.string()),
         kinds.COUNTS: pa.list_(pa.int32()),
         kinds.NUMBERS: pa.list_(pa.float32()),
@@ -132,6 +133,8 @@ def simple(values: list[Any], kind: str, arrow_type: pyarrow.DataType) -> list[A
         return [str(value) for value in values]
     if kind == kinds.TEXT:
         return [None if value is None else joined(value) for value in values]
+    if kind == kinds.SPAN:
+        return [span and {"start": span[0], "end": span[1]} for span in values]
     if kind == kinds.WINDOWS:
         return [[dataclasses.asdict(window) for window in windows] for windows in values]
     return values

@@ -83,7 +83,7 @@ class Npz:
 
 def packed(values: list[Any], kind: str, numbered: bool) -> np.ndarray:
     """The values of a column, or the items of its lists, as one array."""
-    if kind == kinds.SPANS:
+    if kind in (kinds.SPAN, kinds.SPANS):
         return np.array([(-1, -1) if span is None else span for span in values], np.int32).reshape(-1, 2)
     if kind in (kinds.NUMBER, kinds.NUMBERS):
         return np.array(values, np.float64 if kind == kinds.NUMBER else np.float32)  # None becomes NaN

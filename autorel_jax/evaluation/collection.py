@@ -199,7 +199,8 @@ class Collection:
         """The place of the record's text, which is added if it has this series already or is new."""
         pair = record.get("text_pair")
         text, pair = view.joined(record["text"]), None if pair is None else view.joined(pair)
-        places = self._places.setdefault((record.get("file"), record["id"], text, pair), [])
+        about = [record.get(name) for name in OF_SPAN]  # an entity is an entry of its own
+        places = self._places.setdefault((record.get("file"), record["id"], text, pair, *map(str, about)), [])
         for place in places:
             if place not in series.known:
                 return place
@@ -217,6 +218,8 @@ class Collection:
                 )
             label = record[self.label_column]
         kept = {name: value for name, value in record.items() if name not in OURS}
+        if record.get(OF_SPAN[0]) is not None:
+            kept = {OF_SPAN[0]: record[OF_SPAN[0]], **kept}
         places.append(len(self.texts))
         self.texts.append(
             Text(
@@ -267,6 +270,7 @@ class Collection:
 
 
 OF_EXPLANATION = ("target_value", "explained", "warnings", "diagnostics", "ledger", "readouts")
+OF_SPAN = ("span_text", "span", "span_segment")  # what of a text a model with outputs at tokens was asked about
 EMPTY = (None, [], {}, ())
 OURS = frozenset((*FIELDS, "file"))  # all other fields of a record are columns that passed through
 

@@ -5,8 +5,8 @@ Used by explainer.py for whole texts, and by documents.py for the windows of lon
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +18,7 @@ from autorel_jax.attribution.registry import named
 from autorel_jax.attribution.scores import token_scores
 from autorel_jax.attribution.settings import Settings
 from autorel_jax.attribution.targets import Targets, resolve
-from autorel_jax.classifier import Classifier
+from autorel_jax.classifier import Classifier, forward
 from autorel_jax.explaining.config import BATCH_SIZE, BATCH_SIZES, ExplainConfig
 from autorel_jax.explaining.fitting import fitted
 from autorel_jax.explaining.shapes import batch_shape, few_if_long, padded_length
@@ -36,8 +36,8 @@ Places = Sequence[int]  # of rows among all
 class Answer(NamedTuple):
     """The Result for one text, of the padded length T, as NumPy's arrays; N targets."""
 
-    logits: np.ndarray  # [C]
-    probabilities: np.ndarray | None  # [C]; None for a regression
+    logits: np.ndarray  # [C]; of a head on tokens [T, C]
+    probabilities: np.ndarray | None  # likewise; None for a regression
     scored: np.ndarray  # [S]
     relevance: np.ndarray  # [N, T]
     readouts: Mapping[str, np.ndarray] = {}  # [N, ...] each
@@ -77,22 +77,49 @@ class Computer:
         """The method that computes."""
         return self.settings.method
 
-    def answers(self, rows: Rows, goal: Targets, places: Places) -> Iterator[dict[int, Answer]]:
-        """The rows at `places`, the longest first: of each batch the place of a row -> its Answer."""
+    def answers(
+        self, rows: Rows, goal: Targets, places: Places, most: int | None = None
+    ) -> Iterator[dict[int, Answer]]:
+        """The rows at `places`, the longest first: of each batch the place of a row -> its Answer.
+
+        `most` rows make a batch, where the goal has so many targets that fewer than usual fit.
+        """
+        for batch, result in self.fitted(rows, places, lambda batch: self.compute(rows, goal, batch), most):
+            yield dict(zip(batch, self.each(rows, batch, result), strict=True))
+
+    def logits(self, rows: Rows, places: Places) -> Iterator[dict[int, np.ndarray]]:
+        """Likewise, the plain model's logits alone: of a head on tokens [T, C], padding among the T."""
+
+        def compute(batch: Places) -> jax.Array:
+            texts, _ = self.padded(rows, batch)
+            with self.classifier.precision():
+                config, dtype = self.classifier.config, self.settings.dtype
+                return forward(config, dtype, self.params, texts.ids, texts.mask, texts.types)
+
+        for batch, logits in self.fitted(rows, places, compute):
+            yield dict(zip(batch, self.by_token(logits), strict=False))  # rows of padding come last
+
+    def fitted(
+        self, rows: Rows, places: Places, compute: Callable[[Places], Any], most: int | None = None
+    ) -> Iterator[tuple[Places, Any]]:
+        """What is computed of the rows at `places`, in batches that fit the memory."""
 
         def too_large(batch: Places) -> None:
             self.limits[self.length(rows, batch[:1])] = len(batch) // 2
 
-        batches = self.batches(rows, places)
-        for batch, result in fitted(lambda batch: self.compute(rows, goal, batch), batches, too_large):
-            yield dict(zip(batch, self.each(rows, batch, result), strict=True))
+        return fitted(compute, self.batches(rows, places, most or self.batch_size), too_large)
 
-    def batches(self, rows: Rows, places: Places) -> Iterator[list[int]]:
+    def by_token(self, logits: np.ndarray) -> np.ndarray:
+        """Logits of a batch [B, ...], those of a head on tokens [B, T, C]."""
+        config = self.classifier.config
+        return logits.reshape(len(logits), -1, config.num_labels) if config.on_tokens else logits
+
+    def batches(self, rows: Rows, places: Places, most: int) -> Iterator[list[int]]:
         """The places in batches, the longest rows first."""
         order = sorted(places, key=lambda place: -len(rows[place].ids))
         while order:
             length = self.length(rows, order[:1])
-            size = min(self.limits.get(length, self.batch_size), self.at_once(length))
+            size = min(self.limits.get(length, most), self.at_once(length), most)
             yield order[:size]
             order = order[size:]
 
@@ -107,21 +134,27 @@ class Computer:
 
     def compute(self, rows: Rows, goal: Targets, places: Places) -> Result:
         """The Result of a batch, padding last. Not waited for."""
+        texts, weights = self.padded(rows, places, goal)
+        with self.classifier.precision():
+            return token_scores(self.settings, self.params, texts, weights, self.values)
+
+    def padded(self, rows: Rows, places: Places, goal: Targets | None = None) -> tuple[Texts, np.ndarray | None]:
+        """A batch and the weights of its targets, if there is a goal; on the devices, if there are several."""
         here = [rows[place] for place in places]
         size = batch_shape(len(here), self.batch_size, self.devices)
         batch = pad(here, self.length(here, range(len(here))), size, self.classifier.tokenizer.pad_id)
-        weights = goal.weights
-        if weights is not None:
-            weights = weights[[*places, *[places[0]] * (size - len(places))]]
+        weights = None
+        if goal is not None:
+            weights = goal.batch([*places, *[places[0]] * (size - len(places))], batch.ids.shape[1])
         texts = Texts(batch.ids, batch.mask, batch.types, self.method.units(here, batch.ids.shape))
         if self.mesh:
             texts, weights = jax.device_put((texts, weights), sharding.by_rows(self.mesh))
-        with self.classifier.precision():
-            return token_scores(self.settings, self.params, texts, weights, self.values)
+        return texts, weights
 
     def each(self, rows: Rows, places: Places, result: Result) -> Iterator[Answer]:
         """The Answer of each row of a batch, whose Result is on the host."""
         logits, scored, relevance, *others = result
+        logits = self.by_token(logits)
         probabilities = self.classifier.probabilities(logits)
         attention = self.settings.attention(relevance.shape[-1])
         for row, place in enumerate(places):

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from autorel_jax.errors import InputError
+from autorel_jax.errors import InputError, one_line
 from autorel_jax.options import check_options, option
 from autorel_jax.text.unspaced import AUTO, SPLIT_WORDS
 
@@ -21,6 +21,13 @@ class ExplainConfig:
     method: Any = option("attnlrp", "how relevance is computed")
     parameters: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # of the method, where not the defaults
     target: Any = option("predicted", "what is explained")  # attribution/targets.py says what it may be
+    at: str | None = option(
+        None,
+        "of a model for tokens or answers, what is explained: words as they stand in the text, or word:N, token:N by "
+        "number (default: what it finds)",
+    )
+    answer_tokens: int = option(15, "of the longest answer to a question", count=True)  # as in transformers
+    null_answer: bool = option(False, "a question may have no answer, where [CLS] scores higher (SQuAD 2)")
     read_at: str | None = option(None, "where relevance is read (default: the method's first of these)")
     audit: bool = option(False, "say where the logit went: to words, biases, softmax, … (docs/ledger.md)")
     readouts: Sequence[str] = option((), "relevance inside the model")  # names in lrp/taps.py
@@ -54,6 +61,8 @@ class ExplainConfig:
 
     def __post_init__(self):
         check_options(self)
+        if self.at is not None and (not isinstance(self.at, str) or not self.at.strip()):
+            raise InputError(f"at={one_line(repr(self.at))}: expected words of the text, word:NUMBER or token:NUMBER.")
         if not isinstance(self.parameters, Mapping):
             raise InputError(f"parameters={self.parameters!r}: expected a dict of names and values.")
         if self.stride is not None and self.long != WINDOWS:

@@ -14,6 +14,7 @@ from autorel_jax.data.row import Row
 from autorel_jax.errors import one_line
 from autorel_jax.explaining.compute import Answer, Computer
 from autorel_jax.report.explanation import Explanation, Prediction
+from autorel_jax.report.view import joined
 from autorel_jax.text.tokens import Tokens
 from autorel_jax.text.words import pool
 
@@ -54,6 +55,16 @@ class Asked(NamedTuple):
     is_linear: bool  # whether it is a weighted sum of logits
 
 
+class Where(NamedTuple):
+    """What of a text a target is about."""
+
+    span: tuple[int, int] | None  # characters
+    segment: int  # 0 the text, 1 its pair
+
+
+EVERYWHERE = Where(None, 0)
+
+
 def describe(known: About, row: Row, tokens: Tokens, goal: Targets, place: int, answer: Answer) -> list[Explanation]:
     """One Explanation for each target of a row, which is at `place` among the rows that the goal is of."""
     best = int(answer.logits.argmax())
@@ -69,12 +80,19 @@ def describe(known: About, row: Row, tokens: Tokens, goal: Targets, place: int, 
 
 
 def explanation(
-    known: About, row: Row, tokens: Tokens, prediction: Prediction, answer: Answer, asked: Asked
+    known: About,
+    row: Row,
+    tokens: Tokens,
+    prediction: Prediction,
+    answer: Answer,
+    asked: Asked,
+    where: Where = EVERYWHERE,
 ) -> Explanation:
     """The Explanation of a row for one target."""
     scores = answer.relevance[asked.number, : len(tokens.ids)]
     diagnostics = {name: float(answer.diagnostics[name][asked.number]) for name in known.method.diagnostics}
-    outcome = Outcome(answer.logits, asked.weights, asked.value, asked.is_linear, diagnostics, answer.units)
+    weighed = answer.scored if asked.is_linear else answer.logits  # of a head on tokens, all that it weighs
+    outcome = Outcome(weighed, asked.weights, asked.value, asked.is_linear, diagnostics, answer.units)
     return Explanation(
         id=row.id,
         text=row.text,
@@ -82,6 +100,9 @@ def explanation(
         prediction=prediction,
         target=asked.name,
         target_value=asked.value,
+        span=where.span,
+        span_text=where.span and joined(row.pair if where.segment else row.text)[slice(*where.span)],
+        span_segment=where.segment,
         logits=answer.logits,
         probabilities=answer.probabilities,
         rules=dict(known.rules),

@@ -8,6 +8,7 @@ compiled and little is padded), and come back in the order they went in: tokens 
 import dataclasses
 import itertools
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -18,11 +19,14 @@ from autorel_jax.attribution.method import Method
 from autorel_jax.attribution.targets import Targets
 from autorel_jax.classifier import Classifier, refuse_strange_process
 from autorel_jax.data.row import Row
-from autorel_jax.errors import InputError
+from autorel_jax.errors import InputError, InputWarning
+from autorel_jax.explaining import on_tokens
 from autorel_jax.explaining.compute import Answer, Computer
 from autorel_jax.explaining.config import WINDOWS, ExplainConfig
 from autorel_jax.explaining.describe import about, describe
 from autorel_jax.explaining.given import columns_of, target_of
+from autorel_jax.explaining.on_tokens import NothingFound
+from autorel_jax.families.family import ANSWERS
 from autorel_jax.report.explanation import Explanation, Explanations
 from autorel_jax.text.tokens import Text, Tokens
 
@@ -45,11 +49,12 @@ def explain(
       pairs: N second texts, for a classifier of pairs.
       labels: N labels (names or ids), for target="given".
       contrast: two labels: why the first and not the second; the same as a tuple of them as target.
-      **options: fields of ExplainConfig: method, parameters, target, read_at, audit, readouts, neurons, max_length,
-        batch_size, prefetch, split_words, split_punctuation, long, stride.
+      **options: fields of ExplainConfig: method, parameters, target, at, answer_tokens, null_answer, read_at, audit,
+        readouts, neurons, max_length, batch_size, prefetch, split_words, split_punctuation, long, stride.
 
     Returns:
-      One Explanation for each text and target, in the order of the texts.
+      One Explanation for each text and target, in the order of the texts. Of a model for tokens one for each entity;
+      texts without any have none, which a warning says.
 
     Raises:
       InputError: an unknown option, method or label, or lists of different lengths.
@@ -85,6 +90,7 @@ class Explainer:
             raise InputError(
                 f"The classifier is a {type(classifier).__name__}; expected what autorel_jax.load returns."
             )
+        on_tokens.check(classifier, config)
         classifier.tokens([], max_length=config.max_length)  # refuses a length that cannot be
         if config.long == WINDOWS and targets.is_function(config.target):
             raise InputError(
@@ -127,14 +133,32 @@ class Explainer:
         self, rows: Sequence[Row], progress: Callable[[int], object], tokens: Sequence[Tokens] | None = None
     ) -> Iterator[Explanation]:
         """As `explain`; every row is tokenized and its target resolved first; `tokens` are known ones."""
+        nothing = []
+        for found in self.explain_each(rows, progress, tokens):
+            if isinstance(found, NothingFound):
+                nothing.append(found)
+            elif isinstance(found, InputError):
+                raise found
+            else:
+                yield from found
+        if nothing:
+            count = f"{len(nothing)} of {len(rows)} texts have no explanation" if len(nothing) > 1 else "No explanation"
+            warnings.warn(f"{count}: {nothing[0]}", InputWarning, stacklevel=2)
+
+    def explain_each(
+        self, rows: Sequence[Row], progress: Callable[[int], object], tokens: Sequence[Tokens] | None = None
+    ) -> list[list[Explanation] | InputError]:
+        """For each row its explanations, or why it has none."""
         tokens = self.tokenize(rows) if tokens is None else tokens
+        if self.classifier.config.on_tokens:
+            return on_tokens.explain_each(self.computer, self.about, self.config, rows, tokens, progress)
         goal = self.goal_of(rows)
         explanations: dict[int, list[Explanation]] = {}
         for answers in self.answers(tokens, goal):
             for place, answer in answers.items():
                 explanations[place] = describe(self.about, rows[place], tokens[place], goal, place, answer)
             progress(len(answers))
-        yield from itertools.chain.from_iterable(explanations[place] for place in range(len(rows)))
+        return [explanations[place] for place in range(len(rows))]
 
     def goal_of(self, rows: Sequence[Row]) -> Targets:
         """What is explained of each row."""
@@ -162,8 +186,8 @@ class Explainer:
         words = {"split_punctuation": config.split_punctuation, "split_words": config.split_words}
         try:
             texts = [row.text for row in rows]
-            if config.long == WINDOWS and alone:
-                return self.classifier.tokenizer(texts, max_length=sys.maxsize, **words)
+            if config.long == WINDOWS and (alone or self.classifier.config.task == ANSWERS):
+                return self.classifier.tokenizer(texts, None if alone else pairs, max_length=sys.maxsize, **words)
             return self.classifier.tokens(texts, None if alone else pairs, max_length=config.max_length, **words)
         except InputError as error:
             if len(rows) == 1:

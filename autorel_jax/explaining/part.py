@@ -16,7 +16,7 @@ from autorel_jax.model.config import SINGLE
 from autorel_jax.report.explanation import Explanation
 from autorel_jax.text.tokens import Tokens
 
-Pairs = list[tuple[Row, Explanation]]  # as many explanations for one row as for another
+Pairs = list[tuple[Row, Explanation]]  # one or more for each row, one after the other
 
 
 class Part(NamedTuple):
@@ -58,20 +58,26 @@ def explained(explainer: Explainer, part: Part, progress: Callable[[int], object
         rows, left = min(rows, left), max(left - rows, 0)
         progress(rows)
 
+    without_any: dict[int, str] = {}
+
     def explain(places: Sequence[int]) -> Pairs:
         if not places:
             return []
         rows = [part.items[place] for place in places]
-        made = list(explainer.explain_chunk(rows, count, [part.tokens[place] for place in places]))
-        each, more = divmod(len(made), len(rows))
-        if more or not each:
-            raise RuntimeError(f"{len(made)} explanations of {len(rows)} rows")
-        return [(rows[place // each], explanation) for place, explanation in enumerate(made)]
+        made = explainer.explain_each(rows, count, [part.tokens[place] for place in places])
+        faults = {place: found for place, found in zip(places, made, strict=True) if isinstance(found, InputError)}
+        without_any.update({place: str(fault) for place, fault in faults.items()})
+        return [
+            (row, explanation)
+            for row, found in zip(rows, made, strict=True)
+            if not isinstance(found, InputError)
+            for explanation in found
+        ]
 
     progress(len(part.rejected))
     pairs, faults = tried(explain, part.places, "explained")
     progress(left)
-    return without(part, faults), pairs
+    return without(part, faults | without_any), pairs
 
 
 def written(made: Any, explainer: Explainer, path: Path, part: Part, pairs: Pairs) -> dict[str, Any]:

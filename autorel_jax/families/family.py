@@ -32,6 +32,17 @@ DISENTANGLED = "disentangled"  # DeBERTa's products of tokens and distances,
 BIASED = "biased"  # MPNet's bias for each distance,
 ROTARY = "rotary"  # or queries and keys turned by their places, and layers that see near tokens alone
 FIRST, MEAN = "first", "mean"  # kinds of heads: which tokens are read
+EACH = "each"  # or a head with logits for each token
+TEXT_LABELS, TOKEN_LABELS, ANSWERS = TASKS = (  # what heads are for
+    "sequence_classification",
+    "token_classification",
+    "question_answering",
+)
+SUFFIXES = {  # task -> the end of the architecture's name in transformers
+    TEXT_LABELS: "ForSequenceClassification",
+    TOKEN_LABELS: "ForTokenClassification",
+    ANSWERS: "ForQuestionAnswering",
+}
 BEYOND = {  # what layers may have and BERT's do not -> in words. Those that are ops of model/ops.py have the op's name
     "position_product": "attention scores with products of tokens and positions",
     "convolution": "a convolution of the embeddings",
@@ -95,6 +106,7 @@ class Head:
     described: str  # for messages
     kind: str = FIRST  # a key of HEADS in model/heads.py
     drops_input: bool = False  # whether training drops out what the pooler reads too
+    unread: tuple[str, ...] = ()  # parts of the params tree outside the head that it leaves out; files may hold them
 
     @property
     def output(self) -> str:
@@ -110,6 +122,21 @@ class Place(NamedTuple):
 
 
 Template = tuple[Place, ...]
+
+
+def token_heads(
+    activation: str = "", answers: str = "qa_outputs", unread: tuple[str, ...] = ("pooler",)
+) -> Mapping[str, Head]:
+    """Task -> the head that reads each token: a linear map, behind a pooler where there is an activation.
+
+    `answers` is the module's name of the map to starts and ends of answers.
+    """
+    maps = {
+        task: affine("classifier", module, "hidden_size", "num_labels")
+        for task, module in ((TOKEN_LABELS, "classifier"), (ANSWERS, answers))
+    }
+    described = "a linear map of each token"
+    return {task: Head(activation, leaves, described, EACH, unread=unread) for task, leaves in maps.items()}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -152,7 +179,18 @@ class Family:
     spare: tuple[str, ...] = ()  # tensors, without prefix, that are ignored where the config has no use for them
     details: "type[Details] | None" = None  # of the config values that no other family has
     harmless: Mapping[str, str] = dataclasses.field(default_factory=dict)  # key of config.json -> why it is
+    on_tokens: Mapping[str, Head] = dataclasses.field(default_factory=token_heads)  # task -> its head
     position_offset: int | None = 0  # the row of the first token in the position table; None: pad_token_id + 1
+
+    def head_of(self, task: str) -> Head:
+        """The head for a task of TASKS."""
+        return self.head if task == TEXT_LABELS else self.on_tokens[task]
+
+    @property
+    def tasks(self) -> dict[str, str]:
+        """Architecture -> its task."""
+        stem = self.classifiers[0].removesuffix(SUFFIXES[TEXT_LABELS])
+        return {f"{stem}{suffix}": task for task, suffix in SUFFIXES.items()}
 
     @property
     def constants(self) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from autorel_jax.families.family import (
     norm,
     setting,
     table,
+    token_heads,
 )
 
 FULL, SLIDING = "full_attention", "sliding_attention"  # layers that see all tokens, and those with a window
@@ -91,7 +92,7 @@ class ModernDetails:
         return self.local_attention // 2
 
     @property
-    def head_kind(self) -> str:
+    def pooling(self) -> str:
         """Whether the head reads the first token or the mean."""
         return KINDS[self.classifier_pooling]
 
@@ -235,6 +236,7 @@ MODERNBERT = Family(
         leaves=affine("classifier", "classifier", WIDTH, "num_labels"),
         described="head.dense, an activation, head.norm, classifier",
     ),
+    on_tokens=token_heads("gelu", "classifier", unread=()),
     drawn=("pooler", "pooler_norm"),  # a bare encoder has none
     ignored=(
         r"decoder\..*",  # masked words

@@ -6,7 +6,7 @@ from typing import Any
 from autorel_jax.errors import LARGEST_FLOAT, LARGEST_INT, InputError, one_line
 from autorel_jax.families import FAMILIES, family_of
 from autorel_jax.families.bert import BERT
-from autorel_jax.families.family import ACTIVATIONS, Details, Family, Leaf
+from autorel_jax.families.family import ACTIVATIONS, ANSWERS, EACH, TASKS, TEXT_LABELS, Details, Family, Head, Leaf
 from autorel_jax.families.mpnet import BUCKETS
 from autorel_jax.foreign import lone_surrogate
 
@@ -28,6 +28,8 @@ SIZES = (
     "type_vocab_size",
 )
 
+
+START_AND_END = ("start", "end")  # the outputs of a head for question answering, at each token
 
 BERTS = BERT.defaults  # of a config made by hand; those of a file are its own family's
 
@@ -60,6 +62,7 @@ class BertConfig:
     model_type: str = dataclasses.field(default=BERT.model_types[0], repr=False)
     embedding_size: int | None = dataclasses.field(default=None, repr=False)  # None: as hidden_size
     embedding_dropout: float | None = dataclasses.field(default=None, repr=False)  # None: as hidden_dropout_prob
+    task: str = dataclasses.field(default=TEXT_LABELS, repr=False)  # what the head is for
     details: Details | None = dataclasses.field(default=None, repr=False)  # the values that no other family has
 
     def __post_init__(self):
@@ -94,6 +97,8 @@ class BertConfig:
             )
         if self.hidden_act not in ACTIVATIONS:
             raise InputError(f"hidden_act={self.hidden_act!r} is unknown; accepted: {', '.join(ACTIVATIONS)}.")
+        if self.task not in TASKS:
+            raise InputError(f"task={self.task!r} is unknown; accepted: {', '.join(TASKS)}.")
         if self.problem_type not in (None, *PROBLEMS):
             raise InputError(f"problem_type={self.problem_type!r} is unknown; accepted: {', '.join(PROBLEMS)}.")
         if self.longest_text < 1:
@@ -157,7 +162,7 @@ class BertConfig:
 
     @property
     def num_labels(self) -> int:
-        """C, the number of outputs of the head; 0 without a head."""
+        """C, the number of outputs of the head, of one for tokens at each of them; 0 without a head."""
         return len(self.labels)
 
     @property
@@ -216,7 +221,23 @@ class BertConfig:
     @property
     def outside(self) -> tuple[Leaf, ...]:
         """The parameters of the model outside its layers and its head."""
-        return self.present(self.family.outside)
+        unread = self.head_facts.unread
+        return tuple(leaf for leaf in self.present(self.family.outside) if leaf.path.split("/")[0] not in unread)
+
+    @property
+    def head_facts(self) -> Head:
+        """The facts of the head for the model's task."""
+        return self.family.head_of(self.task)
+
+    @property
+    def architecture(self) -> str:
+        """Its name in transformers, with a head."""
+        return next(name for name, task in self.family.tasks.items() if task == self.task)
+
+    @property
+    def on_tokens(self) -> bool:
+        """Whether the head has outputs at each token, T * C of them one token after the other, and not for the text."""
+        return self.head_facts.kind == EACH
 
     @property
     def layer(self) -> tuple[Leaf, ...]:
@@ -226,11 +247,16 @@ class BertConfig:
     @property
     def head(self) -> tuple[Leaf, ...]:
         """Those of the head; none without one."""
-        return self.present(self.family.head.leaves) if self.labels else ()
+        return self.present(self.head_facts.leaves) if self.labels else ()
 
     @property
     def head_kind(self) -> str:
-        """What the head reads, a key of HEADS in heads.py; details say so where the models of a family differ."""
+        """What the head reads, a key of HEADS in heads.py."""
+        return EACH if self.on_tokens else self.value("pooling")
+
+    @property
+    def pooling(self) -> str:
+        """What a head for texts reads; details say so where the models of a family differ."""
         return self.family.head.kind
 
     @property
@@ -260,7 +286,12 @@ class BertConfig:
 
     @property
     def problem(self) -> str:
-        """One of PROBLEMS: one output is a regression unless the config says otherwise, as in transformers."""
+        """One of PROBLEMS: one output is a regression unless the config says otherwise, as in transformers.
+
+        Of a head on tokens, transformers does not ask.
+        """
+        if self.on_tokens:
+            return SINGLE
         return self.problem_type or (REGRESSION if self.num_labels == 1 else SINGLE)
 
     @property
@@ -291,8 +322,12 @@ def with_outputs(config: BertConfig, outputs: int) -> BertConfig:
     """
     if not outputs:
         return dataclasses.replace(config, labels=())
+    if config.task == ANSWERS:
+        if outputs != len(START_AND_END):
+            raise InputError(f"{config.head_facts.output} has {outputs} outputs; expected 2, for start and end.")
+        return dataclasses.replace(config, labels=START_AND_END)
     if config.labels and len(config.labels) != outputs:
-        output = config.family.head.output
+        output = config.head_facts.output
         raise InputError(
             f"{output} has {outputs} outputs but the config names {len(config.labels)} labels; name them in id2label, "
             "or by autorel convert --labels NAME,NAME."

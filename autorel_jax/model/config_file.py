@@ -11,7 +11,7 @@ from typing import Any
 from autorel_jax.errors import InputError, one_line
 from autorel_jax.families import family_of
 from autorel_jax.families.bert import BERT
-from autorel_jax.families.family import REQUIRED, Family, Setting
+from autorel_jax.families.family import REQUIRED, TEXT_LABELS, Family, Setting
 from autorel_jax.families.keys import HARMLESS, OWN_CODE, READ, REFUSALS
 from autorel_jax.files import read_json
 from autorel_jax.model.config import MULTI, BertConfig, default_labels
@@ -45,7 +45,22 @@ def parse_config(raw: Mapping[str, Any]) -> BertConfig:
         raise InputError(f"the config lacks {', '.join(missing)}.")
     labels, problem_type = label_names(raw), raw.get("problem_type")
     details = family.details.read(raw) if family.details else None
-    return BertConfig(**values, labels=labels, problem_type=problem_type, model_type=model_type, details=details)
+    return BertConfig(
+        **values,
+        labels=labels,
+        problem_type=problem_type,
+        model_type=model_type,
+        task=task_of(raw, family),
+        details=details,
+    )
+
+
+def task_of(raw: Mapping[str, Any], family: Family) -> str:
+    """What the head is for, as the architecture says; without one, it labels texts."""
+    tasks = {family.tasks[name]: name for name in raw.get("architectures") or [] if name in family.tasks}
+    if len(tasks) > 1:
+        raise InputError(f"architectures names several heads, {' and '.join(tasks.values())}; name one.")
+    return next(iter(tasks), TEXT_LABELS)
 
 
 def doubts(raw: Mapping[str, Any], config: BertConfig) -> Iterator[str]:
@@ -83,7 +98,7 @@ def value_of(setting: Setting, raw: Mapping[str, Any]) -> Any:
 
 def refuse_unsupported(raw: Mapping[str, Any], family: Family) -> None:
     """Raises InputError for an architecture or a setting that the family does not accept."""
-    architectures = family.classifiers + family.encoders
+    architectures = (*dict.fromkeys(family.classifiers + tuple(family.tasks)), *family.encoders)
     named = raw.get("architectures") or []
     if not isinstance(named, list | tuple):
         raise InputError(f"architectures={named!r}: expected a list of names.")
@@ -132,7 +147,7 @@ def config_json(config: BertConfig) -> dict[str, Any]:
         "problem_type": written_problem(config),
     }
     return {
-        "architectures": [family.classifiers[0] if labels else family.encoders[0]],
+        "architectures": [config.architecture if labels else family.encoders[0]],
         "model_type": config.model_type,
         **family.fixed,
         **{setting.keys[0]: written(setting, config) for setting in family.settings if setting.keys},
@@ -147,6 +162,8 @@ def written_problem(config: BertConfig) -> str | None:
     transformers refuses single_label_classification with one output; multi-label is the same sigmoid. One output of
     which nothing is known stays so: the pipeline takes its sigmoid, and training regards it as a regression.
     """
+    if config.on_tokens:
+        return None
     if config.is_sigmoid:
         return MULTI
     return config.problem_type if config.num_labels == 1 else config.problem

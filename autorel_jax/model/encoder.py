@@ -55,7 +55,7 @@ class Holder(nn.Module):
 
 
 class Bert(nn.Module):
-    """An encoder of BERT's kind with a classification head.
+    """An encoder of BERT's kind with a head: of texts, or of each token.
 
     Attributes:
       config: the architecture; a head stands on it where `config.labels` is not empty.
@@ -78,7 +78,7 @@ class Bert(nn.Module):
     @property
     def queries(self) -> int | None:
         """The leading tokens that the last layer computes; None: all."""
-        return None if self.every_query else HEADS[self.config.value("head_kind")].reads
+        return None if self.every_query else HEADS[self.config.head_kind].reads
 
     @nn.compact
     def parameters(self) -> Params:
@@ -250,7 +250,7 @@ class Bert(nn.Module):
 
     def head(self, x: Array, mask: Array, key: Array | None = None) -> Array:
         """Logits: the tokens after the last layer [B, Q, D], mask [B, T] -> [B, C]."""
-        ops, logits = self.ops.bind(self.values("head")), HEADS[self.config.value("head_kind")].logits
+        ops, logits = self.ops.bind(self.values("head")), HEADS[self.config.head_kind].logits
         params, mask = self.variables["params"], mask[:, : x.shape[1]]
         return logits(ops, self.config, params, x, mask, key, self.dtype or x.dtype)
 

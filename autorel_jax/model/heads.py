@@ -6,7 +6,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from autorel_jax.families.family import FIRST, MEAN
+from autorel_jax.families.family import EACH, FIRST, MEAN
 from autorel_jax.model.blocks import Params, affine, dropout, norm
 from autorel_jax.model.config import BertConfig
 from autorel_jax.model.ops import Array, Ops, contract
@@ -17,12 +17,14 @@ class Head(NamedTuple):
 
     Attributes:
       reads: how many leading tokens of the last layer it reads; None: all.
-      weighs: their mask [B, Q] -> [B, Q], how much each of them counts in what it reads; they add up to 1.
-      logits: (ops, config, the params tree, tokens [B, Q, D], their mask [B, Q], dropout key, dtype) -> [B, C].
+      weighs: their mask [B, Q] -> [B, Q], how much each of them counts in what it reads; they add up to 1. None: it
+        depends on what is explained.
+      logits: (ops, config, the params tree, tokens [B, Q, D], their mask [B, Q], dropout key, dtype) -> [B, C]; of a
+        head on tokens [B, Q * C], one token after the other.
     """
 
     reads: int | None
-    weighs: Callable[[Array], Array]
+    weighs: Callable[[Array], Array] | None
     logits: Callable[[Ops, BertConfig, Params, Array, Array, Array | None, jnp.dtype], Array]
 
 
@@ -53,22 +55,32 @@ def classify_mean(
     return classify(ops, config, params, pooled, key, dtype)
 
 
+def classify_each(
+    ops: Ops, config: BertConfig, params: Params, x: Array, mask: Array, key: Array | None, dtype: jnp.dtype
+) -> Array:
+    """Logits of each token, one token after the other: x [B, Q, D] -> [B, Q * C]."""
+    logits = classify(ops, config, params, normalized(ops, config, params, x), key, dtype)
+    return logits.reshape(len(x), -1)
+
+
 def normalized(ops: Ops, config: BertConfig, params: Params, x: Array) -> Array:
     """The LayerNorm behind the last of layers that have theirs in front, if the model has one: x [..., D]."""
     return norm(ops, params["final_norm"], x, config.layer_norm_eps) if "final_norm" in params else x
 
 
 def classify(ops: Ops, config: BertConfig, params: Params, pooled: Array, key: Array | None, dtype: jnp.dtype) -> Array:
-    """Pooler, activation, LayerNorm if there is one, dropout, classifier. Shapes: pooled [B, D] -> [B, C].
+    """Pooler, activation and LayerNorm, if there are any, dropout, classifier. Shapes: pooled [..., D] -> [..., C].
 
-    `params` holds "pooler" [D, D] and "classifier" [D, C]. The classifier computes in the dtype of the residual
-    stream, so that logits are float32 whatever `dtype` the other products have.
+    `params` holds "classifier" [D, C] and, but for most heads on tokens, "pooler" [D, D]. The
+    classifier computes in the dtype of the residual stream, so that logits are float32 whatever `dtype` the other
+    products have.
     """
     rate, input_rate, stream, input_key = config.head_dropout, config.value("head_input_dropout"), pooled.dtype, None
     if input_rate and key is not None:
         input_key, key = jax.random.split(key)
-    pooled = affine(ops, params["pooler"], dropout(pooled, input_rate, input_key), dtype).astype(stream)
-    pooled = ops.activation(config.value("head_activation"), pooled)
+    if "pooler" in params:
+        pooled = affine(ops, params["pooler"], dropout(pooled, input_rate, input_key), dtype).astype(stream)
+        pooled = ops.activation(config.value("head_activation"), pooled)
     if "pooler_norm" in params:
         pooled = norm(ops, params["pooler_norm"], pooled, config.layer_norm_eps)
     return affine(ops, params["classifier"], dropout(pooled, rate, key), stream)
@@ -77,4 +89,5 @@ def classify(ops: Ops, config: BertConfig, params: Params, pooled: Array, key: A
 HEADS = {  # the kind of a family's head -> Head
     FIRST: Head(1, first_alone, classify_first),
     MEAN: Head(None, alike, classify_mean),
+    EACH: Head(None, None, classify_each),
 }

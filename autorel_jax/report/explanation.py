@@ -35,13 +35,23 @@ ALIASES = {"target_logit": "target_value"}  # a name of an older schema -> today
 class Prediction:
     """What the classifier decided: the label with the highest logit."""
 
-    label: str = declared(kinds.LABEL, "the label with the highest logit", column="prediction")
+    label: str = declared(
+        kinds.LABEL,
+        "the label with the highest logit; of an entity its kind, of an answer its words, or `no answer`",
+        column="prediction",
+    )
     probability: float | None = declared(
         kinds.NUMBER,
-        "0 to 1, of that label: softmax, or sigmoid for a multi-label model; null for a regression",
+        "0 to 1, of that label: softmax, or sigmoid for a multi-label model; of an entity the mean over its tokens, of "
+        "an answer that of its start times that of its end; null for a regression",
         optional=True,
     )
-    logit: float = declared(kinds.NUMBER, "of that label; for a regression this is the prediction", column=None)
+    logit: float = declared(
+        kinds.NUMBER,
+        "of that label; for a regression this is the prediction; of an entity the mean over its tokens, of an answer "
+        "the sum of its start and its end",
+        column="prediction_logit",
+    )
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False, kw_only=True)
@@ -72,15 +82,33 @@ class Explanation(Results):
     target: str = declared(
         kinds.LABEL,
         "what was explained: a label, `a - b` for a contrast, `margin`, `log_probability:label`, or the name of a "
-        "function",
+        "function; the kind of an entity, `start + end` of an answer",
     )
     target_value: float = declared(
         kinds.NUMBER,
-        "of a label its logit; of a contrast or a margin the difference of two logits; else the value of the function",
+        "of a label its logit, of an entity the mean over its tokens, of an answer the sum of start and end; of a "
+        "contrast or a margin the difference of two logits; else the value of the function",
     )
-    logits: np.ndarray = declared(kinds.NUMBERS, "of all labels, in the order of the model's labels")  # [C] float32
+    span_text: str | None = declared(
+        kinds.LABEL,
+        "of a model with outputs at tokens: the words that the target is about, an entity or an answer, as in the "
+        "text; null for a model of whole texts, and where there is no answer",
+        optional=True,
+        default=None,
+    )
+    span: tuple[int, int] | None = declared(
+        kinds.SPAN, "characters [start, end) of `span_text` in its text; else null", optional=True, default=None
+    )
+    span_segment: int = declared(kinds.COUNT, "the text that has it: 0 the text, 1 its pair", default=0)
+    logits: np.ndarray = declared(  # [C] float32
+        kinds.NUMBERS,
+        "of all labels, in the order of the model's labels; of an entity or a word the mean over its tokens; of an "
+        "answer its start and its end",
+    )
     probabilities: np.ndarray | None = declared(  # [C]
-        kinds.NUMBERS, "of all labels, 0 to 1; null for a regression", optional=True
+        kinds.NUMBERS,
+        "of all labels, 0 to 1, likewise; null for a regression, and for an answer",
+        optional=True,
     )
     tokens: tuple[str, ...] = declared(  # [T]
         kinds.TEXTS,

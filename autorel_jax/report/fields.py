@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from autorel_jax.report.json_values import plain, plain_ledger, plain_records, plain_spans
 
 ID, TEXT, LABEL, COUNT, NUMBER = "id", "text", "label", "count", "number"  # kinds of one value
+SPAN = "span"  # likewise
 TEXTS, COUNTS, NUMBERS, SPANS, WINDOWS = "texts", "counts", "numbers", "spans", "windows"  # of a list
 DIAGNOSTICS, LEDGER, READOUTS = "diagnostics", "ledger", "readouts"  # of an object; each is the kind of one field
 OBJECT = "object"  # of any other object
@@ -21,6 +22,7 @@ JSON_TYPES = {  # kind -> the type in .jsonl, in words
     LABEL: "string",
     COUNT: "whole number",
     NUMBER: "number",
+    SPAN: "pair",
     TEXTS: "strings",
     COUNTS: "whole numbers",
     NUMBERS: "numbers",

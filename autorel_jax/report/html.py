@@ -68,7 +68,7 @@ def entry(explanation: Explanation, level: str) -> Markup:
         "warnings": [view.visible(warning) for warning in explanation.warnings],
         "passages": view.passages(explanation, units),
         "units": units,
-        "sides": zip(("speaks for the target", "speaks against it"), view.strongest(units), strict=True),
+        "sides": zip(map(spoken, view.sides(explanation)), view.strongest(units), strict=True),
         "ledger": view.ledger(explanation),
         "conclusion": "" if explanation.ledger is None else explanation.ledger.conclusion,
     }
@@ -79,6 +79,11 @@ def entry(explanation: Explanation, level: str) -> Markup:
         bar=lambda unit: f"width:{abs(strength[unit]):.0%};{solid(strength[unit])}",
         score=lambda unit: number(unit.score),
     )
+
+
+def spoken(side: str) -> str:
+    """The name of a side as the head of a list."""
+    return side if side.endswith("relevant") else f"speaks {side}"
 
 
 @functools.lru_cache(maxsize=1024)

@@ -144,9 +144,9 @@ def record_of_row(row: Mapping[str, Any], about: Mapping[str, Any]) -> Record:
             value = value if isinstance(value, str) else FROM_COLUMN.get(field.kind, plain)(value)
             group = record if len(field.path) == 1 else record.setdefault(field.path[0], {})
             group[field.path[-1]] = value
-    logits = record.get("logits")
-    if "prediction" in record and logits and isinstance(logits, list):
-        record["prediction"]["logit"] = highest(logits)
+    logits, prediction = record.get("logits"), record.get("prediction")
+    if prediction is not None and "logit" not in prediction and logits and isinstance(logits, list):
+        prediction["logit"] = highest(logits)  # files of older versions have no column of it
     if "method" in about:
         record["method"] = about["method"]
     return record | {name: value for name, value in columns.items() if name not in record}
@@ -188,5 +188,11 @@ def readouts(value: Mapping[str, Any] | None) -> dict[str, Any]:
     return {name: plain(array) for name, array in (value or {}).items() if array is not None}
 
 
-FROM_COLUMN = {kinds.SPANS: spans, kinds.DIAGNOSTICS: diagnostics, kinds.LEDGER: ledger, kinds.READOUTS: readouts}
+FROM_COLUMN = {
+    kinds.SPAN: lambda span: span and [span["start"], span["end"]],
+    kinds.SPANS: spans,
+    kinds.DIAGNOSTICS: diagnostics,
+    kinds.LEDGER: ledger,
+    kinds.READOUTS: readouts,
+}
 READERS: dict[str, Callable[[Path], Iterator[Record]]] = {".jsonl": read_jsonl, ".parquet": read_parquet}

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 Strength = Mapping[view.Unit, float]
 
 BAR = 8  # characters of the longest bar
-SIDES = ("for the target", "against it")
 SECOND = "second text"
 COLUMN = 20  # characters of a word in the table of the strongest; a longer one is cut
 
@@ -67,7 +66,7 @@ def plain(explanation: Explanation, level: str, with_text: bool = False, every: 
     passages = view.passages(explanation, units) if with_text else []
     texts = [f"  {''.join(run.text for run in passage)}" for passage in passages]
     warnings = [f"  warning: {view.visible(warning)}" for warning in explanation.warnings]
-    rows = listing(units) if every else strongest_listing(units)
+    rows = listing(units) if every else strongest_listing(units, view.sides(explanation))
     return "\n".join([head, *texts, *warnings, *rows, *audit(explanation), "", ""])
 
 
@@ -91,10 +90,10 @@ def listing(units: Sequence[view.Unit]) -> Iterator[str]:
         yield row
 
 
-def strongest_listing(units: Sequence[view.Unit]) -> Iterator[str]:
-    """As `listing`, of the strongest alone: those for the target, then those against it."""
+def strongest_listing(units: Sequence[view.Unit], names: tuple[str, str]) -> Iterator[str]:
+    """As `listing`, of the strongest alone: those for the target, then those against it, under these names."""
     sides = view.strongest(units)
-    for name, side in zip(SIDES, sides, strict=True):
+    for name, side in zip(names, sides, strict=True):
         if side:
             yield f"  {name}"
             yield from rows_of(side, units)
@@ -135,7 +134,7 @@ def coloured(explanation: Explanation, level: str, console: Console, every: bool
     facts = Text("   ".join(f"{name} {fact}" for name, fact in view.facts(explanation)), "dim")
     lines = [coloured_line(passage, strength) for passage in view.passages(explanation, units)]
     warnings = [Text(f"warning: {view.visible(warning)}", "italic") for warning in explanation.warnings]
-    below = all_bars(units, strength) if every else strongest_bars(units, strength)
+    below = all_bars(units, strength) if every else strongest_bars(units, strength, view.sides(explanation))
     with console.capture() as captured:
         console.print(head)
         for part in (facts, "", *lines, *warnings, "", *below):
@@ -163,13 +162,16 @@ def coloured_line(passage: Sequence[view.Run], strength: Strength) -> Text:
     return line
 
 
-def strongest_bars(units: Sequence[view.Unit], strength: Strength) -> list[Columns | Text]:
-    """The strongest words for the target, and beside them (below on a narrow terminal) those against it."""
+def strongest_bars(units: Sequence[view.Unit], strength: Strength, names: tuple[str, str]) -> list[Columns | Text]:
+    """The strongest words for the target, and beside them (below on a narrow terminal) those against it.
+
+    `names` are those of both sides.
+    """
     from rich.columns import Columns
     from rich.text import Text
 
     sides, number = view.strongest(units), view.number_format(units)
-    tables = [bars(name, side, strength, number) for name, side in zip(SIDES, sides, strict=True) if side]
+    tables = [bars(name, side, strength, number) for name, side in zip(names, sides, strict=True) if side]
     more = weaker(units, sides)
     return [Columns(tables, padding=(0, 3)), *([Text(more, "dim")] if more else [])]
 

@@ -124,9 +124,21 @@ def percent(probability: float) -> str:
     return text.replace("%", " %")
 
 
+def is_score(explanation: Explanation) -> bool:
+    """Whether a model with one output scored a pair of texts, as rerankers do: no label was predicted."""
+    return explanation.text_pair is not None and len(explanation.logits) == 1
+
+
+def sides(explanation: Explanation) -> tuple[str, str]:
+    """What a score above 0 means, and one below."""
+    return ("more relevant", "less relevant") if is_score(explanation) else ("for the target", "against it")
+
+
 def decision(explanation: Explanation) -> tuple[str, str]:
     """The predicted label, and its probability or, for a regression, its value."""
     prediction = explanation.prediction
+    if is_score(explanation):
+        return "score", f"= {prediction.logit:.3f}"
     value = f"= {prediction.logit:.3f}" if prediction.probability is None else percent(prediction.probability)
     return visible(prediction.label), value
 
@@ -135,6 +147,7 @@ def facts(explanation: Explanation) -> list[tuple[str, str]]:
     """What was explained, and how much of it the scores account for: (name, value)."""
     words = [] if explanation.word_splitter in (WHITESPACE, GIVEN) else [("words", explanation.word_splitter)]
     return [
+        *([] if explanation.span_text is None else [("at", visible(explanation.span_text))]),
         ("target", visible(explanation.target)),
         ("logit", f"{explanation.target_value:.3f}"),
         ("explained", f"{explanation.explained:.3f}"),

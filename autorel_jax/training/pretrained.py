@@ -46,6 +46,11 @@ def read_pretrained(config: TrainConfig, task: TaskConfig) -> Pretrained:
     tokenizer = load_tokenizer(
         config.vocab or checkpoint.directory, config.cased, checkpoint.config.family, config.truncation_side
     )
+    if checkpoint.config.on_tokens:
+        raise InputError(
+            f"{checkpoint.source} is a model for {checkpoint.config.task}, and training is for labels of whole texts; "
+            "give an encoder or a classifier of texts."
+        )
     settled = for_task(checkpoint.config, config, task)
     if config.max_length > settled.longest_text:
         raise InputError(

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from autorel_jax.errors import InputError, one_line
-from autorel_jax.families.family import Family
+from autorel_jax.families.family import ANSWERS, TEXT_LABELS, TOKEN_LABELS
 from autorel_jax.files import read_json
+from autorel_jax.model.config import BertConfig
 from autorel_jax.weights.disk import Tensors
 from autorel_jax.weights.names import identify
 
@@ -45,6 +46,7 @@ ACCEPTED = (
     *("qalora_group_size", "megatron_core"),  # of use_qalora and megatron_config
     *("auto_mapping", "peft_version"),  # who wrote the file
 )
+TASKS = {"SEQ_CLS": TEXT_LABELS, "TOKEN_CLS": TOKEN_LABELS, "QUESTION_ANS": ANSWERS}  # task_type -> the head's
 PLAIN_STARTS = (None, True, False, "gaussian", "eva", "orthogonal")  # that leave the base as it is
 
 
@@ -77,13 +79,13 @@ def weights_of(folder: Path) -> Path:
     raise InputError(f"{folder} holds {CONFIG} but none of {', '.join(WEIGHTS)}; copy it there.")
 
 
-def merged(base: Tensors, adapter: Tensors, raw: Mapping[str, Any], family: Family, source: str) -> Tensors:
+def merged(base: Tensors, adapter: Tensors, raw: Mapping[str, Any], config: BertConfig, source: str) -> Tensors:
     """The base's tensors, with the adapter's merged into them; `source` names the adapter in messages.
 
     Raises:
       InputError: a factor without the other, or without a matrix of its shape in the base.
     """
-    names = identify(base, family, source).known
+    names = identify(base, config, source).known
     factors: dict[tuple[str, bool], dict[str, np.ndarray]] = {}
     whole: Tensors = {}
     for name, values in adapter.items():
@@ -97,10 +99,10 @@ def merged(base: Tensors, adapter: Tensors, raw: Mapping[str, Any], family: Fami
         elif not np.array_equal(whole.setdefault(bare, values), values):
             raise InputError(f"{source} holds {bare} twice, with other values; {MERGE}.")
     result, held = dict(base), dict(names)
-    for name, raw_name in identify(whole, family, source).known.items():
+    for name, raw_name in identify(whole, config, source).known.items():
         result.pop(held.get(name, ""), None)
         result[raw_name], held[name] = whole[raw_name], raw_name
-    modules = identify((f"{module}.weight" for module, _ in factors), family, source).known
+    modules = identify((f"{module}.weight" for module, _ in factors), config, source).known
     for name, raw_name in modules.items():
         module = raw_name.removesuffix(".weight")
         is_table = (module, True) in factors

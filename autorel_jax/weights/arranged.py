@@ -71,7 +71,7 @@ def advice(unknown: Sequence[str], tensors: Tensors, config: BertConfig, has_hea
     left = [raw for raw in unknown if not bare(raw).startswith(LOSS) and tensors[raw].ndim]
     maps = [raw for raw in left if is_map(tensors[raw], config) and not raw.endswith("bias")]
     if len(maps) == 1 and not has_head:
-        old, new = maps[0].rpartition(".")[0], config.family.head.output.rpartition(".")[0]
+        old, new = maps[0].rpartition(".")[0], config.head_facts.output.rpartition(".")[0]
         if {raw.rpartition(".")[0] for raw in left} == {old}:
             said += (
                 f" If {old} is the map to the logits behind the same head as {config.family.classifiers[0]}'s, give "

@@ -79,8 +79,9 @@ def read(
     tensors = read_tensors(source.weights)
     if source.adapter is not None:
         more, raw = read_tensors(adapter.weights_of(source.adapter)), adapter.settings(source.adapter)
+        parsed = dataclasses.replace(parsed, task=adapter.TASKS.get(raw.get("task_type"), parsed.task))
         label = str(source.adapter)
-        tensors = adapter.merged(tensors, more, raw, parsed.family, label)
+        tensors = adapter.merged(tensors, more, raw, parsed, label)
     return finished(tensors, parsed, said, label, source.directory, encoder, changes)
 
 
@@ -90,7 +91,7 @@ def of_memory(value: Any, config: Any, encoder: bool, changes: Changes) -> Check
     if isinstance(config, str | Path):
         parsed, said = read_model_config(Path(config))
     else:
-        raw = dict(memory.config_of(value, config))
+        raw = memory.named(dict(memory.config_of(value, config)), value)
         parsed = parse_config(raw)
         said = tuple(f"{label}: {doubt}" for doubt in doubts(raw, parsed))
     return finished(memory.tensors_of(value), parsed, said, label, None, encoder, changes)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from autorel_jax.errors import InputError, one_line
+from autorel_jax.families import FAMILIES
 from autorel_jax.weights.disk import Tensors
 
 
@@ -36,6 +37,13 @@ def array_of(tensor: Any, name: str) -> np.ndarray:
         return np.asarray((tensor.float() if "bfloat16" in str(tensor.dtype) else tensor).numpy())
     except Exception as error:  # of whatever library it is
         raise InputError(f"{name} is a {type(tensor).__name__}, not a tensor ({one_line(error)}).") from None
+
+
+def named(raw: dict[str, Any], value: Any) -> dict[str, Any]:
+    """The content of config.json with the architecture that a model's class is, which its config may not know yet."""
+    name = type(value).__name__
+    known = FAMILIES.get(raw.get("model_type")) if isinstance(raw.get("model_type"), str) else None
+    return raw | {"architectures": [name]} if known and name in known.tasks else raw
 
 
 def config_of(value: Any, config: Any) -> Mapping[str, Any]:

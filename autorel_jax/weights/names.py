@@ -67,12 +67,13 @@ def slot(leaf: Leaf, config: BertConfig, path: str, written: str) -> Slot:
     return Slot(path, leaf.sizes, parameter(leaf, config).shape, leaf.kind == KERNEL, None, written)
 
 
-def identify(raws: Iterable[str], family: Family, source: str) -> Names:
+def identify(raws: Iterable[str], config: BertConfig, source: str) -> Names:
     """The names in a file -> PyTorch's names without prefix, and those to ignore; `source` names the file in messages.
 
     Raises:
       InputError: a name that cannot be printed, one of a foreign head, or two names of one tensor.
     """
+    family = config.family
     ignored_pattern = re.compile("|".join((*family.ignored, OPTIMIZERS)))
     prefix = re.compile(f"{WRAPPERS}(?:{re.escape(family.prefix)})?")
     tables = {leaf.tensor.removesuffix(".weight") for leaf in family.outside if leaf.kind == TABLE}
@@ -82,7 +83,7 @@ def identify(raws: Iterable[str], family: Family, source: str) -> Names:
         if not raw.isprintable():
             raise InputError(f"{source}: a tensor is named {raw!r}; expected a printable name.")
         name = canonical(family.renamed.get(raw, raw), prefix, tables)
-        refuse_foreign(name, raw, family, source)
+        refuse_foreign(name, raw, config, source)
         if ignored_pattern.fullmatch(name):
             ignored.append(raw)
         elif name in known:
@@ -102,13 +103,14 @@ def canonical(raw: str, prefix: re.Pattern[str], tables: set[str]) -> str:
     return module + dot + WEIGHT_OR_BIAS.get(last, last)
 
 
-def refuse_foreign(name: str, raw: str, family: Family, source: str) -> None:
-    """Raises InputError for a tensor of a head that is not the family's."""
+def refuse_foreign(name: str, raw: str, config: BertConfig, source: str) -> None:
+    """Raises InputError for a tensor of a head that is not the config's."""
+    family, own = config.family, [leaf.tensor for leaf in config.head_facts.leaves]
     for start, head in family.foreign.items():
-        if name.startswith(start):
+        if name.startswith(start) and name not in own:
             raise InputError(
-                f"{source}: tensor {raw} is of {head}, which is not supported; {family.name}'s is "
-                f"{family.head.described}."
+                f"{source}: tensor {raw} is of {head}, but the config is of {config.architecture}, with "
+                f"{config.head_facts.described}; accepted architectures: {', '.join(family.tasks)}."
             )
 
 

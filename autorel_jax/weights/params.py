@@ -48,10 +48,10 @@ def to_params(tensors: Tensors, config: BertConfig, source: str, encoder: bool =
     Raises:
       InputError: tensors that are missing, unknown, doubled, of the wrong shape or not floating-point.
     """
-    names, ignored = identify(tensors, config.family, source)
+    names, ignored = identify(tensors, config, source)
     labelled = with_head(tensors, names, config, source)
     wanted = slots(labelled)
-    ignored += [names.pop(name) for name in config.family.spare if name in names and name not in wanted]
+    ignored += [names.pop(name) for name in spare(labelled) if name in names and name not in wanted]
     check_names(names, wanted, labelled, source, encoder, tensors)
     found = [Found(names[name], slot, flipped(names[name], slot)) for name, slot in wanted.items() if name in names]
     check_arrays(tensors, found, labelled, source)
@@ -98,6 +98,15 @@ def listing(names: Iterable[str]) -> str:
     return ", ".join(names[:SHOWN]) + more
 
 
+def spare(config: BertConfig) -> tuple[str, ...]:
+    """Tensors that are ignored where the model has no use for them."""
+    unread = config.head_facts.unread
+    return (
+        *config.family.spare,
+        *(leaf.tensor for leaf in config.family.outside if leaf.path.split("/")[0] in unread),
+    )
+
+
 def flipped(raw: str, slot: Slot) -> bool:
     """Whether the tensor of that name is kept as [out, in]: PyTorch's are, those that are called kernel are not."""
     return slot.is_kernel and not raw.endswith("kernel")
@@ -105,7 +114,7 @@ def flipped(raw: str, slot: Slot) -> bool:
 
 def with_head(tensors: Tensors, names: dict[str, str], config: BertConfig, source: str) -> BertConfig:
     """The config with as many labels as the head in the file has outputs."""
-    output = config.family.head.output
+    output = config.head_facts.output
     heads = [name for name in (output, output.replace(".weight", ".bias")) if name in names]
     if not heads:
         return with_outputs(config, 0)

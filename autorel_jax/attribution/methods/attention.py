@@ -17,6 +17,7 @@ from autorel_jax.attribution.method import Values
 from autorel_jax.attribution.methods.parameters import Number, traced
 from autorel_jax.attribution.methods.plain import PlainMethod, Scores
 from autorel_jax.attribution.relevance import target_weights
+from autorel_jax.attribution.settings import Settings
 from autorel_jax.attribution.targeted_batch import TargetedBatch
 from autorel_jax.errors import InputError
 from autorel_jax.model import ops
@@ -37,7 +38,7 @@ def attended(batch: TargetedBatch, read: Callable[[Array], Array]) -> tuple[Arra
 
 def start(config: BertConfig, mask: Array) -> Array:
     """The row to start with, e: how much of each token the head reads, of those that the last layer computes [B, Q]."""
-    head = HEADS[config.value("head_kind")]
+    head = HEADS[config.head_kind]
     return head.weighs(mask[:, : head.reads])
 
 
@@ -56,10 +57,24 @@ def heads_mean(weights: Array) -> Array:
     return weights.mean(axis=1)
 
 
-class AnyTarget(PlainMethod):
-    """A method that reads the forward pass alone, so that it cannot tell one target from another."""
+class Attention(PlainMethod):
+    """A method that follows what the head reads."""
 
     reads = READS
+
+    def check(self, settings: Settings) -> None:
+        """Also for a head on tokens, where each target would begin at tokens of its own."""
+        super().check(settings)
+        if settings.config.on_tokens:
+            raise InputError(
+                f"{self.name} is not defined for a model with outputs at tokens, of which each has another row of "
+                "attention to begin with; use a composite, or a method of gradients or occlusion."
+            )
+
+
+class AnyTarget(Attention):
+    """A method that reads the forward pass alone, so that it cannot tell one target from another."""
+
     note = (
         "scores are where the model looks, whatever the target: the same for every label, never negative, "
         "and no parts of the logit"
@@ -143,7 +158,7 @@ class LayerwiseAttentionTracing(AnyTarget):
 
 
 @dataclasses.dataclass(frozen=True)
-class GenericAttention(PlainMethod):
+class GenericAttention(Attention):
     """Attention weights that speak for the target, rolled out over the layers.
 
         Ā_l = mean over heads (∇A_l ⊙ A_l)⁺,   v = e Π_l (I + Ā_l),   the last layer first, e as in rollout
@@ -155,7 +170,6 @@ class GenericAttention(PlainMethod):
     """
 
     name = "generic_attention"
-    reads = READS
     note = "scores are never negative and no parts of the logit; what the head reads keeps 1 in all"
 
     def scores(self, batch: TargetedBatch, values: Values) -> Scores:

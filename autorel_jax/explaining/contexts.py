@@ -1,0 +1,58 @@
+"""Contexts: a question and a context that is longer than the model reads -> windows, each with the question.
+
+Used by on_tokens.py, which explains the window with the best answer.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from autorel_jax.errors import InputError
+from autorel_jax.text.tokens import Tokens
+from autorel_jax.text.windows import cut
+
+
+def windows_of(tokens: Tokens, max_length: int, stride: int | None) -> list[Tokens]:
+    """The windows of a pair of texts, the question and the context, of at most max_length tokens each.
+
+    `stride` word pieces of the context lie from the start of one window to that of the next; None is half a window.
+
+    Raises:
+      InputError: the question leaves no room.
+    """
+    if len(tokens.ids) <= max_length:
+        return [tokens]
+    segments = np.array(tokens.word_segments)[tokens.word_index]
+    is_context = (segments == 1) & np.array([span is not None for span in tokens.spans])
+    context = np.flatnonzero(is_context)
+    room = max_length - (len(tokens.ids) - len(context))
+    if room < 1:
+        raise InputError(f"The question leaves no room for a context among max_length={max_length} tokens; shorten it.")
+    ranges = cut(len(context), room, min(stride or max(room // 2, 1), room))
+    made = []
+    for number, window in enumerate(ranges, start=1):
+        kept = np.sort(np.concatenate([np.flatnonzero(~is_context), context[window.start : window.stop]]))
+        start, end = tokens.spans[context[window.start]][0], tokens.spans[context[window.stop - 1]][1]
+        said = (
+            f"the context was read in {len(ranges)} windows; this is the one with the best answer, number {number}, of "
+            f"characters {start} to {end}, and the scores are of it alone"
+        )
+        made.append(only(tokens, kept, said))
+    return made
+
+
+def only(tokens: Tokens, places: np.ndarray, warning: str) -> Tokens:
+    """Some of the tokens, with their words."""
+    used, index = np.unique(tokens.word_index[places], return_inverse=True)
+    return dataclasses.replace(
+        tokens,
+        ids=tokens.ids[places],
+        types=tokens.types[places],
+        pieces=tuple(tokens.pieces[place] for place in places),
+        word_index=index.astype(np.int32),
+        words=tuple(tokens.words[word] for word in used),
+        word_spans=tuple(tokens.word_spans[word] for word in used),
+        word_segments=tuple(tokens.word_segments[word] for word in used),
+        spans=tuple(tokens.spans[place] for place in places),
+        warnings=(*tokens.warnings, warning),
+    )

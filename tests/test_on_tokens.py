@@ -1,0 +1,287 @@
+"""Models with outputs at tokens, through the library: entities, words that are named, answers."""
+
+import json
+import warnings
+
+import jax
+import numpy as np
+import pytest
+from models import refusal, write_model
+from token_models import CONTEXT, LABELS, QUESTION, TEXT, write_answerer, write_tagger
+from tolerances import METHOD_EXACT, SAME_TEXT, SUM_FLOAT32
+
+import autorel_jax as ar
+from autorel_jax.attribution import questions
+from autorel_jax.errors import InputWarning
+from autorel_jax.explaining.config import ExplainConfig
+from autorel_jax.explaining.explainer import Explainer
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models")
+    write_model(folder / "classifier")
+    return {
+        "tagger": write_tagger(folder / "tagger"),
+        "answerer": write_answerer(folder / "answerer"),
+        "doubter": write_answerer(folder / "doubter", none=5.0),
+        "classifier": folder / "classifier",
+    }
+
+
+@pytest.fixture(scope="module")
+def tagger(folders):
+    return ar.load(folders["tagger"])
+
+
+@pytest.fixture(scope="module")
+def answerer(folders):
+    return ar.load(folders["answerer"])
+
+
+@pytest.fixture(scope="module")
+def entities(tagger):
+    return ar.explain(tagger, TEXT, audit=True)
+
+
+def places(explanation, word):
+    return [place for place, w in enumerate(explanation.token_words) if explanation.words[w].startswith(word)]
+
+
+def test_load_says_what_it_found(folders, tagger, answerer):
+    assert (tagger.config.task, tagger.config.labels) == ("token_classification", LABELS)
+    assert (answerer.config.task, answerer.config.labels) == ("question_answering", ("start", "end"))
+    for name, architecture in (("tagger", "BertForTokenClassification"), ("answerer", "BertForQuestionAnswering")):
+        assert json.loads((folders[name] / "config.json").read_text())["architectures"] == [architecture]
+    assert "pooler" not in tagger.params
+
+
+def test_one_explanation_for_each_entity(entities):
+    found = [(e.target, e.span_text, e.span, e.span_segment, e.prediction.label) for e in entities]
+    assert found == [("LOC", "good film", (4, 13), 0, "LOC"), ("PER", "witty", (17, 22), 0, "PER")]
+
+
+def test_an_entitys_value_is_the_mean_over_its_tokens(entities):
+    """The model was fitted to logits of 3 for the predicted labels and -1 for others."""
+    for entity in entities:
+        np.testing.assert_allclose(entity.target_value, 3, rtol=0, atol=1e-4)
+        np.testing.assert_allclose(entity.prediction.logit, 3, rtol=0, atol=1e-4)
+        likely = np.exp(3) / (np.exp(3) + 4 * np.exp(-1))
+        np.testing.assert_allclose(entity.prediction.probability, likely, rtol=0, atol=1e-4)
+    first = dict(zip(LABELS, entities[0].logits, strict=True))
+    np.testing.assert_allclose([first["B-LOC"], first["I-LOC"], first["O"]], [1, 1, -1], rtol=0, atol=1e-4)
+
+
+def test_the_ledger_of_an_entity_is_closed(entities):
+    for entity in entities:
+        assert abs(entity.ledger.rounding) <= SUM_FLOAT32
+        assert entity.explained == pytest.approx(entity.word_relevance.sum(), abs=SUM_FLOAT32)
+
+
+def test_the_relevance_of_an_entity_is_the_gradients_times_input(tagger):
+    """By hand from one vjp: cotangent 1/n at each token's own label."""
+    for entity in ar.explain(tagger, TEXT, method="gradient_x_input"):
+        batch = tagger.batch([TEXT])
+        x = tagger.embeddings("gradient_x_input", batch)
+        logits, vjp = jax.vjp(tagger.logits_of("gradient_x_input", batch), x)
+        chosen = np.asarray(logits).reshape(-1, len(LABELS)).argmax(-1)
+        mine = [place for word in entity.span_text.split() for place in places(entity, word)]
+        mine = [place for place in mine if entity.tokens[place] not in ",."]
+        seed = np.zeros((len(chosen), len(LABELS)), np.float32)
+        # logits_of takes relevance: R = logit * weight
+        seed[mine, chosen[mine]] = np.asarray(logits).reshape(seed.shape)[mine, chosen[mine]] / len(mine)
+        (by_hand,) = vjp(seed.reshape(1, -1))
+        np.testing.assert_allclose(entity.token_relevance, by_hand[0].sum(-1), rtol=0, atol=1e-5)
+
+
+def test_entities_in_a_batch_are_those_of_a_text_alone(tagger, entities):
+    together = ar.explain(tagger, ["a good one", TEXT, "the film"])
+    assert [e.id for e in together] == sorted(e.id for e in together)
+    again = [e for e in together if e.id == 2]
+    for alone, other in zip(entities, again, strict=True):
+        assert (alone.target, alone.span) == (other.target, other.span)
+        np.testing.assert_allclose(alone.token_relevance, other.token_relevance, rtol=0, atol=SAME_TEXT * 10)
+
+
+def test_more_entities_than_are_computed_at_once(tagger, entities, monkeypatch):
+    monkeypatch.setattr("autorel_jax.explaining.on_tokens.MOST", 1)
+    for one, other in zip(entities, ar.explain(tagger, TEXT, audit=True), strict=True):
+        assert one.target == other.target
+        np.testing.assert_allclose(one.token_relevance, other.token_relevance, rtol=0, atol=SAME_TEXT)
+
+
+def test_how_often_the_model_runs(tagger):
+    """One pass forward to find entities, one program with one more and a backward for each."""
+    explainer = Explainer(tagger, ExplainConfig())
+    calls = {"logits": 0, "scores": 0}
+    computer = explainer.computer
+    forward, compute = computer.logits, computer.compute
+    computer.logits = lambda *args: calls.__setitem__("logits", calls["logits"] + 1) or forward(*args)
+    computer.compute = lambda *args: calls.__setitem__("scores", calls["scores"] + 1) or compute(*args)
+    rows = [ar.data.row.Row(1, TEXT)] if hasattr(ar, "data") else None
+    from autorel_jax.data.row import Row
+
+    rows = [Row(1, TEXT, None, None)]
+    assert len(list(explainer.explain(rows))) == 2
+    assert calls == {"logits": 1, "scores": 1}
+
+
+def test_counts_are_padded_by_little():
+    assert [questions.padded_count(n) for n in (1, 5, 7, 9, 32)] == [1, 5, 8, 12, 32]
+
+
+def test_a_label_at_a_word(tagger):
+    every = ar.explain(tagger, TEXT, at="witty", target="all")
+    assert [e.target for e in every] == list(LABELS)
+    assert {e.span_text for e in every} == {"witty"}
+    values = [e.target_value for e in every]
+    np.testing.assert_allclose(values, every[0].logits, rtol=0, atol=1e-6)
+    (contrast,) = ar.explain(tagger, TEXT, at="witty", contrast=("I-PER", "O"))
+    assert contrast.target == "I-PER - O"
+    assert contrast.target_value == pytest.approx(values[4] - values[0], abs=1e-5)
+    expected = every[4].token_relevance - every[0].token_relevance
+    np.testing.assert_allclose(contrast.token_relevance, expected, rtol=0, atol=1e-5)
+    (given,) = ar.explain(tagger, TEXT, at="witty", target="given", labels=["O"])
+    assert given.target == "O"
+
+
+def test_words_by_name_by_number_and_a_token(tagger):
+    (by_name,) = ar.explain(tagger, TEXT, at="good film")
+    assert by_name.span == (4, 13)
+    (by_number,) = ar.explain(tagger, TEXT, at="word:2")
+    assert (by_number.span_text, by_number.target) == ("good", "B-LOC")
+    (token,) = ar.explain(tagger, TEXT, at="token:1", target="O")
+    assert (token.span_text, token.tokens[1]) == ("the", "the")
+    (special,) = ar.explain(tagger, TEXT, at="word:0")
+    assert (special.span, special.span_text) == (None, None)
+
+
+def test_what_is_refused_of_a_tagger(tagger, folders):
+    said = refusal(ar.explain, tagger, TEXT, target="B-LOC")
+    assert "needs a word whose label is explained" in said
+    assert "is not in what is read" in refusal(ar.explain, tagger, TEXT, at="wit")
+    assert "2 times; give one of word:1, word:2" in refusal(ar.explain, tagger, "good good", at="good")
+    assert "the text has the words 0 to 3" in refusal(ar.explain, tagger, "good good", at="word:9")
+    assert "is a pair" in refusal(ar.explain, tagger, "good", "bad")
+    assert "margin" in refusal(ar.explain, tagger, TEXT, target="margin", at="good")
+    assert "log_probability" in refusal(ar.explain, tagger, TEXT, target="log_probability:O", at="good")
+    assert "long='windows'" in refusal(ar.explain, tagger, TEXT, long="windows")
+    assert "null_answer is for question answering" in refusal(ar.explain, tagger, TEXT, null_answer=True)
+    for method in ("raw_attention", "rollout", "lat", "generic_attention"):
+        assert "is not defined for a model with outputs at tokens" in refusal(ar.explain, tagger, TEXT, method=method)
+    assert "labels whole texts" in refusal(ar.explain, ar.load(folders["classifier"]), TEXT, at="good")
+    assert "expected words of the text" in refusal(ar.explain, tagger, TEXT, at=3)
+
+
+def test_texts_without_an_entity(tagger):
+    """They are not lost without a word."""
+    config = ExplainConfig()
+    labels = ("O", "B-O", "I-O", "O-O", "o-O")  # every label is one of no entity
+    import dataclasses
+
+    silent = dataclasses.replace(tagger, config=dataclasses.replace(tagger.config, labels=labels))
+    with pytest.warns(InputWarning, match="2 of 2 texts have no explanation: No entity was predicted in text 1"):
+        assert ar.explain(silent, [TEXT, TEXT]) == []
+    from autorel_jax.data.row import Row
+
+    row = Row(7, TEXT, None, None)
+    (found,) = Explainer(silent, config).explain_each([row], lambda done: None)
+    assert "No entity was predicted in text 7" in str(found)
+
+
+@pytest.mark.parametrize("method", ["cp_lrp", "bert_lrp", "gradient_x_input"])
+def test_composites_of_entities(tagger, method):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        first, second = ar.explain(tagger, TEXT, method=method, readouts=("layers",))
+    assert np.isfinite(first.token_relevance).all()
+    assert not np.allclose(first.token_relevance, second.token_relevance)
+    assert first.readouts["layers"].shape == (3, len(first.tokens))
+    if method != "bert_lrp":  # the topmost layer holds relevance at the entity's tokens alone
+        top = np.abs(first.readouts["layers"][-1]) > 0
+        assert np.flatnonzero(top).tolist() == [
+            place for word in ("good", "film") for place in places(first, word) if first.tokens[place] != ","
+        ]
+
+
+def test_occlusion_of_an_entity(tagger):
+    """By hand: the drop of its mean logit where a token is masked."""
+    (first, _) = ar.explain(tagger, TEXT, method="occlusion")
+    tokens = tagger.tokens([TEXT])[0]
+    batch = tagger.batch([TEXT])
+    plain = tagger.logits(batch).reshape(-1, len(LABELS))
+    mine, chosen = [2, 3], plain.argmax(-1)
+    assert [tokens.pieces[place] for place in mine] == ["good", "film"]
+    for place in (1, 2):
+        ids = batch.ids.copy()
+        ids[0, place] = tagger.tokenizer.mask_id
+        other = tagger.logits(type(batch)(ids, batch.mask, batch.types)).reshape(-1, len(LABELS))
+        drop = (plain - other)[mine, chosen[mine]].mean()
+        np.testing.assert_allclose(first.token_relevance[place], drop, rtol=0, atol=1e-5)
+
+
+def test_the_best_answer(answerer):
+    (answer,) = ar.explain(answerer, QUESTION, CONTEXT, audit=True)
+    assert (answer.span_text, answer.span, answer.span_segment) == ("witty film", (2, 12), 1)
+    assert (answer.target, answer.prediction.label) == ("start + end", "witty film")
+    np.testing.assert_allclose([answer.target_value, *answer.logits], [6, 3, 3], rtol=0, atol=1e-3)
+    assert answer.probabilities is None
+    assert abs(answer.ledger.rounding) <= SUM_FLOAT32
+    others = sum(segment == 1 and span is not None for segment, span in _tokens(answer))
+    one = np.exp(3) / (np.exp(3) + (others - 1) * np.exp(-2) + np.exp(-2))  # context and [CLS]
+    np.testing.assert_allclose(answer.prediction.probability, one**2, rtol=1e-3)
+
+
+def _tokens(answer):
+    segments = np.array(answer.word_segments)[np.array(answer.token_words)]
+    return list(zip(segments, answer.token_spans, strict=True))
+
+
+def test_no_answer(folders):
+    doubter = ar.load(folders["doubter"])
+    (forced,) = ar.explain(doubter, QUESTION, CONTEXT)
+    assert forced.prediction.label == "witty film"
+    (none,) = ar.explain(doubter, QUESTION, CONTEXT, null_answer=True)
+    assert (none.prediction.label, none.span, none.span_text) == ("no answer", None, None)
+    np.testing.assert_allclose(none.target_value, 10, rtol=0, atol=1e-3)
+    assert none.prediction.probability > 0.5
+
+
+def test_an_answer_that_is_named_and_its_ends(answerer):
+    (named,) = ar.explain(answerer, QUESTION, CONTEXT, at="film")
+    assert (named.span_text, named.prediction.label) == ("film", "witty film")
+    np.testing.assert_allclose(named.target_value, 1, rtol=0, atol=1e-3)  # start -2, end 3
+    start, end = ar.explain(answerer, QUESTION, CONTEXT, target="all")
+    assert (start.target, end.target) == ("start", "end")
+    (both,) = ar.explain(answerer, QUESTION, CONTEXT)
+    np.testing.assert_allclose(both.token_relevance, start.token_relevance + end.token_relevance, rtol=0, atol=1e-5)
+
+
+def test_a_long_context_in_windows(answerer):
+    context = f"{'a one. ' * 12}{CONTEXT}"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        (answer,) = ar.explain(answerer, QUESTION, context, long="windows", max_length=24)
+    assert len(answer.tokens) <= 24
+    assert answer.truncated_tokens == 0
+    start, end = answer.span
+    assert context[start:end] == answer.span_text == answer.prediction.label
+    assert "windows; this is the one with the best answer" in answer.warnings[0]
+    (named,) = ar.explain(answerer, QUESTION, context, long="windows", max_length=24, at="witty film")
+    assert context[slice(*named.span)] == "witty film"
+
+
+def test_what_is_refused_of_an_answerer(answerer):
+    assert "is a question without a context" in refusal(ar.explain, answerer, QUESTION)
+    assert "an answer has the targets" in refusal(ar.explain, answerer, QUESTION, CONTEXT, target="given", labels=["x"])
+    assert "leaves no room" in refusal(
+        ar.explain, answerer, "good " * 30, CONTEXT + CONTEXT, long="windows", max_length=12
+    )
+
+
+def test_logits_of_tokens_follow_one_another(tagger):
+    batch = tagger.batch([TEXT])
+    flat = tagger.logits(batch)
+    assert flat.shape == (1, batch.ids.shape[1] * len(LABELS))
+    np.testing.assert_allclose(flat.reshape(-1, len(LABELS))[2, 1], 3, rtol=0, atol=1e-4)
+    assert METHOD_EXACT
