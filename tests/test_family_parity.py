@@ -15,6 +15,7 @@ from tolerances import PARITY_BASE, PARITY_FLOAT32, PARITY_FLOAT64, PARITY_PARTL
 import autorel_jax as ar
 from autorel_jax.families import family_of
 from autorel_jax.families.albert import AlbertDetails
+from autorel_jax.families.family import ANSWERS, TOKEN_LABELS
 from autorel_jax.families.modernbert import FLAGS, ModernDetails
 from autorel_jax.model.config_file import config_json, parse_config
 from autorel_jax.model.encoder import Bert
@@ -26,6 +27,13 @@ transformers = pytest.importorskip("transformers")
 
 pytestmark = pytest.mark.parity
 each = pytest.mark.parametrize("model_type", FAMILIES)
+
+
+TOKENS_KIND = "ForTokenClassification"
+ON_TOKENS = (
+    (TOKEN_LABELS, TOKENS_KIND, ("O", "B-X", "I-X")),
+    (ANSWERS, "ForQuestionAnswering", ("start", "end")),
+)
 
 
 def theirs(config, kind="ForSequenceClassification", seed=0):
@@ -128,6 +136,48 @@ def test_logits_in_float64(variant, outputs):
             ours = Bert(config).apply({"params": jax.tree.map(np.float64, params)}, *inputs)
         bound = PARITY_PARTLY_FLOAT32 if config.model_type in PARTLY_FLOAT32 else PARITY_FLOAT64
         np.testing.assert_allclose(ours, their_logits(model, *inputs), rtol=0, atol=bound)
+
+
+@pytest.mark.parametrize(("task", "kind", "labels"), ON_TOKENS)
+@each
+def test_logits_of_heads_on_tokens(model_type, task, kind, labels, tmp_path):
+    """In float64, and a directory of transformers' own read back: its logits, task and labels."""
+    config = dataclasses.replace(FAMILIES[model_type], labels=labels, task=task)
+    model = theirs(config, kind)
+    model.save_pretrained(tmp_path / "model")
+    got = read(tmp_path / "model")
+    assert (got.config.task, got.config.num_labels, got.ignored, got.warnings) == (task, len(labels), (), ())
+    inputs = batch(config, 11)
+    given = {"input_ids": inputs[0], "attention_mask": inputs[1]}
+    if getattr(model.config, "type_vocab_size", 0) > 1:
+        given["token_type_ids"] = inputs[2]
+    with torch.no_grad():
+        out = model.double()(**{name: torch.tensor(value) for name, value in given.items()})
+    expected = out.logits.numpy() if kind == TOKENS_KIND else np.stack([out.start_logits, out.end_logits], axis=-1)
+    with jax.enable_x64(True):
+        ours = Bert(got.config).apply({"params": jax.tree.map(np.float64, got.params)}, *inputs)
+    there = inputs[1].astype(bool)  # what a padded token's query sees is of no use, and NaN in transformers' windows
+    bound = PARITY_PARTLY_FLOAT32 if config.model_type in PARTLY_FLOAT32 else PARITY_FLOAT64
+    np.testing.assert_allclose(ours.reshape(expected.shape)[there], expected[there], rtol=0, atol=bound)
+
+
+@pytest.mark.parametrize(("task", "kind", "labels"), ON_TOKENS)
+@each
+def test_transformers_loads_heads_on_tokens_that_we_write(model_type, task, kind, labels, tmp_path):
+    config = dataclasses.replace(FAMILIES[model_type], labels=labels, task=task)
+    write(tmp_path / "out", config, random_params(config))
+    auto = getattr(transformers, f"AutoModel{kind}")
+    model, report = auto.from_pretrained(tmp_path / "out", output_loading_info=True)
+    assert not any(report.values()), report
+    assert type(model).__name__ == config.architecture
+
+
+def test_a_model_in_memory_is_read_by_its_class():
+    """Its config may name the architecture that its encoder was first trained as."""
+    config = dataclasses.replace(FAMILIES["bert"], labels=("O", "B-X", "I-X"), task=TOKEN_LABELS)
+    model = theirs(config, TOKENS_KIND)
+    model.config.architectures = ["BertForMaskedLM"]
+    assert read(model).config.task == TOKEN_LABELS
 
 
 BASE = {  # field -> its value in a model of base size, with few word pieces

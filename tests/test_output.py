@@ -98,11 +98,11 @@ def test_csv(tmp_path):
         tmp_path / "a.csv", explanation("not bad", (0.5, -0.1, 0.02, 0.0), prediction=Prediction("x", 0.75, 2.0))
     )
     assert text == (
-        "id,target,target_value,prediction,probability,index,segment,word,start,end,relevance\n"
-        "1,positive,1.5,x,0.75,0,0,[CLS],,,0.5\n"
-        "1,positive,1.5,x,0.75,1,0,not,0,3,-0.1\n"
-        "1,positive,1.5,x,0.75,2,0,bad,4,7,0.02\n"
-        "1,positive,1.5,x,0.75,3,0,[SEP],,,0.0\n"
+        "id,target,target_value,prediction,probability,index,segment,word,start,end,relevance,span_text\n"
+        "1,positive,1.5,x,0.75,0,0,[CLS],,,0.5,\n"
+        "1,positive,1.5,x,0.75,1,0,not,0,3,-0.1,\n"
+        "1,positive,1.5,x,0.75,2,0,bad,4,7,0.02,\n"
+        "1,positive,1.5,x,0.75,3,0,[SEP],,,0.0,\n"
     )
 
 

@@ -53,6 +53,8 @@ def parser(prog: str = PROG) -> Parser:
     add_method_flags(made, explanation)
     add_inside_flags(made, explanation)
     add_fields(explanation, ExplainConfig, at={"metavar": "WORDS"}, answer_tokens={}, null_answer={})
+    labels = {"type": names, "metavar": "LABEL,LABEL", "nargs": None}
+    add_fields(explanation, ExplainConfig, zero_shot=labels, hypothesis={"metavar": "TEXT"}, multi_label={})
     add_text_flags(explanation)
     add_column_flags(made.add_argument_group("input files"))
     add_run_flags(made.add_argument_group("run and output"))

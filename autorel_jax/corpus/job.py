@@ -257,7 +257,7 @@ def contents_of(explainer: Explainer, corpus: Corpus, columns: Sequence[str], le
             "schema": SCHEMA,
             "version": __version__,
             "model": {"name": classifier.name, "weights_sha256": classifier.fingerprint},
-            "labels": classifier.config.labels,
+            "labels": config.zero_shot or classifier.config.labels,
             "method": {"name": explainer.method.name, "parameters": explainer.parameters},
         },
         audit=config.audit,

@@ -9,6 +9,7 @@ from autorel_jax.options import check_options, option
 from autorel_jax.text.unspaced import AUTO, SPLIT_WORDS
 
 TRUNCATE, WINDOWS = LONG = ("truncate", "windows")  # what becomes of long texts
+BLANK = "{}"  # in a hypothesis of zero-shot, where the label goes
 BATCH_SIZES = {"cpu": 32}  # 8, 16 and 32 differ by 3 % a text on two CPU cores (T = 32)
 BATCH_SIZE = 256  # on each device of another kind; an estimate
 
@@ -28,6 +29,9 @@ class ExplainConfig:
     )
     answer_tokens: int = option(15, "of the longest answer to a question", count=True)  # as in transformers
     null_answer: bool = option(False, "a question may have no answer, where [CLS] scores higher (SQuAD 2)")
+    zero_shot: Sequence[str] = option((), "labels in words, for a model of natural language inference")
+    hypothesis: str = option("This example is {}.", "what zero-shot asks of a label, which stands for {}")
+    multi_label: bool = option(False, "labels of zero-shot do not exclude one another")  # as in transformers
     read_at: str | None = option(None, "where relevance is read (default: the method's first of these)")
     audit: bool = option(False, "say where the logit went: to words, biases, softmax, … (docs/ledger.md)")
     readouts: Sequence[str] = option((), "relevance inside the model")  # names in lrp/taps.py
@@ -63,6 +67,7 @@ class ExplainConfig:
         check_options(self)
         if self.at is not None and (not isinstance(self.at, str) or not self.at.strip()):
             raise InputError(f"at={one_line(repr(self.at))}: expected words of the text, word:NUMBER or token:NUMBER.")
+        self._check_zero_shot()
         if not isinstance(self.parameters, Mapping):
             raise InputError(f"parameters={self.parameters!r}: expected a dict of names and values.")
         if self.stride is not None and self.long != WINDOWS:
@@ -73,3 +78,16 @@ class ExplainConfig:
             raise InputError(
                 f"long={WINDOWS!r} has no audit and no read-outs: they are of one window; use {TRUNCATE!r}."
             )
+
+    def _check_zero_shot(self) -> None:
+        """Raises InputError for labels or a hypothesis that cannot be used."""
+        labels = self.zero_shot
+        if isinstance(labels, str) or not all(isinstance(label, str) and label.strip() for label in labels):
+            raise InputError(f"zero_shot={one_line(repr(labels))}: expected a list of labels in words.")
+        object.__setattr__(self, "zero_shot", tuple(labels))
+        if len(set(labels)) < len(labels):
+            raise InputError(f"zero_shot names a label twice: {', '.join(labels)}.")
+        if not isinstance(self.hypothesis, str) or self.hypothesis.count(BLANK) != 1:
+            raise InputError(f"hypothesis={one_line(repr(self.hypothesis))}: expected a sentence with one {BLANK}.")
+        if not labels and (self.hypothesis, self.multi_label) != (ExplainConfig.hypothesis, ExplainConfig.multi_label):
+            raise InputError("hypothesis and multi_label are of zero_shot; give its labels with them.")

@@ -20,7 +20,7 @@ from autorel_jax.attribution.targets import Targets
 from autorel_jax.classifier import Classifier, refuse_strange_process
 from autorel_jax.data.row import Row
 from autorel_jax.errors import InputError, InputWarning
-from autorel_jax.explaining import on_tokens
+from autorel_jax.explaining import on_tokens, zero_shot
 from autorel_jax.explaining.compute import Answer, Computer
 from autorel_jax.explaining.config import WINDOWS, ExplainConfig
 from autorel_jax.explaining.describe import about, describe
@@ -49,8 +49,9 @@ def explain(
       pairs: N second texts, for a classifier of pairs.
       labels: N labels (names or ids), for target="given".
       contrast: two labels: why the first and not the second; the same as a tuple of them as target.
-      **options: fields of ExplainConfig: method, parameters, target, at, answer_tokens, null_answer, read_at, audit,
-        readouts, neurons, max_length, batch_size, prefetch, split_words, split_punctuation, long, stride.
+      **options: fields of ExplainConfig: method, parameters, target, at, answer_tokens, null_answer, zero_shot,
+        hypothesis, multi_label, read_at, audit, readouts, neurons, max_length, batch_size, prefetch, split_words,
+        split_punctuation, long, stride.
 
     Returns:
       One Explanation for each text and target, in the order of the texts. Of a model for tokens one for each entity;
@@ -91,6 +92,7 @@ class Explainer:
                 f"The classifier is a {type(classifier).__name__}; expected what autorel_jax.load returns."
             )
         on_tokens.check(classifier, config)
+        config = zero_shot.configured(classifier, config)
         classifier.tokens([], max_length=config.max_length)  # refuses a length that cannot be
         if config.long == WINDOWS and targets.is_function(config.target):
             raise InputError(
@@ -145,13 +147,39 @@ class Explainer:
             count = f"{len(nothing)} of {len(rows)} texts have no explanation" if len(nothing) > 1 else "No explanation"
             warnings.warn(f"{count}: {nothing[0]}", InputWarning, stacklevel=2)
 
+    def explain_labels(
+        self, rows: Sequence[Row], progress: Callable[[int], object]
+    ) -> list[list[Explanation] | InputError]:
+        """Likewise, for each label of zero-shot."""
+        pairs = [pair for row in rows for pair in zero_shot.pairs_of(row, self.config)]
+        labels, done = len(self.config.zero_shot), 0
+
+        def finished(count: int) -> None:  # a row is done when its pairs are
+            nonlocal done
+            progress((done + count) // labels - done // labels)
+            done += count
+
+        made = self.explain_rows(pairs, finished, self.tokenize(pairs))
+        every = [found for (found,) in made]
+        return [
+            zero_shot.of_labels(every[start : start + labels], self.config) for start in range(0, len(every), labels)
+        ]
+
     def explain_each(
         self, rows: Sequence[Row], progress: Callable[[int], object], tokens: Sequence[Tokens] | None = None
     ) -> list[list[Explanation] | InputError]:
         """For each row its explanations, or why it has none."""
         tokens = self.tokenize(rows) if tokens is None else tokens
+        if self.config.zero_shot:
+            return self.explain_labels(rows, progress)
         if self.classifier.config.on_tokens:
             return on_tokens.explain_each(self.computer, self.about, self.config, rows, tokens, progress)
+        return self.explain_rows(rows, progress, tokens)
+
+    def explain_rows(
+        self, rows: Sequence[Row], progress: Callable[[int], object], tokens: Sequence[Tokens]
+    ) -> list[list[Explanation]]:
+        """For each row its explanations, by a head with outputs of the whole text."""
         goal = self.goal_of(rows)
         explanations: dict[int, list[Explanation]] = {}
         for answers in self.answers(tokens, goal):

@@ -54,6 +54,8 @@ def export(
     if targets.reads_given(config.target):
         raise InputError(f"target {config.target!r} differs from row to row; export another.")
     model = classifier.config
+    if config.zero_shot:
+        raise InputError("zero_shot cannot be exported; export the label of entailment as target.")
     if model.on_tokens:
         raise InputError(f"{classifier.name} is for {model.task}; only models that label whole texts can be exported.")
     goal = targets.resolve(config.target, model.labels, classifier.label_id, [(0, None)], model.problem)

@@ -133,7 +133,7 @@ class Csv:
         """Writes the rows of an explanation."""
         of_text = [cell(value_of(explanation)) for value_of in self.values_of]
         passed = [cell(text_of(value)) for value in kept]
-        last = json.dumps(plain(explanation.diagnostics)), cell(file)
+        last = cell(explanation.span_text), json.dumps(plain(explanation.diagnostics)), cell(file)
         rows = []
         for index, (text, score, segment, span) in enumerate(view.units(explanation, self.level)):
             start, end = span or (None, None)
@@ -176,7 +176,7 @@ class Html:
 
 def csv_columns(level: str) -> tuple[str, ...]:
     """The columns of a .csv of words or word pieces, in their order."""
-    return (*OF_TEXT, "index", "segment", level, "start", "end", "relevance")
+    return (*OF_TEXT, "index", "segment", level, "start", "end", "relevance", "span_text")
 
 
 CSV_MORE = ("diagnostics",)  # columns that a .csv has only on request

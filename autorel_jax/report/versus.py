@@ -101,12 +101,8 @@ class Versus:
         widths = [max(len(row[column]) for row in rows) for column in range(4)]
         yield ""
         for name, *columns in rows:
-            # Numbers first: the printed width of a word depends on the terminal.
-            yield (
-                "  "
-                + "  ".join(f"{text:>{wide}}" for text, wide in zip(columns, widths[1:], strict=True))
-                + f"  {name}"
-            )
+            numbers = "  ".join(f"{text:>{wide}}" for text, wide in zip(columns, widths[1:], strict=True))
+            yield f"  {numbers}  {name}"  # the name last, as its printed width depends on the terminal
 
     def __repr__(self) -> str:
         return "\n".join(self.lines())

@@ -1,0 +1,138 @@
+"""Rerankers: passages by their score, and why one is before another."""
+
+import warnings
+
+import numpy as np
+import pytest
+from models import refusal, write_model
+from tolerances import SAME_TEXT, SUM_FLOAT32
+
+import autorel_jax as ar
+from autorel_jax.cli.rank import main
+from autorel_jax.errors import InputWarning
+
+QUERY = "the good film"
+PASSAGES = ["a witty film.", "bad one", "the good film"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models")
+    write_model(folder / "reranker", labels=("LABEL_0",))
+    write_model(folder / "nli", labels=("contradiction", "neutral", "entailment"))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def reranker(folder):
+    return ar.load(folder / "reranker")
+
+
+@pytest.fixture(scope="module")
+def ranked(reranker):
+    return ar.rank(reranker, QUERY, PASSAGES)
+
+
+def test_the_highest_score_is_first(reranker, ranked):
+    scores = reranker.logits(reranker.batch([QUERY] * 3, PASSAGES))[:, 0]
+    assert [one.id for one in ranked] == (1 + np.argsort(-scores)).tolist()
+    np.testing.assert_allclose([one.target_value for one in ranked], np.sort(scores)[::-1], rtol=0, atol=SAME_TEXT * 10)
+    assert [one.text_pair for one in ranked] == [PASSAGES[one.id - 1] for one in ranked]
+
+
+def test_each_explanation_is_that_of_the_pair(reranker, ranked):
+    for one in ranked:
+        (alone,) = ar.explain(reranker, QUERY, one.text_pair)
+        np.testing.assert_allclose(one.token_relevance, alone.token_relevance, rtol=0, atol=SAME_TEXT * 10)
+
+
+def test_parts_add_up_to_the_difference_of_scores(ranked):
+    found = ar.versus(ranked[0], ranked[1])
+    assert found.margin == ranked[0].target_value - ranked[1].target_value > 0
+    assert sum(found.parts.values()) == pytest.approx(found.margin, abs=SUM_FLOAT32)
+    explained = ranked[0].explained - ranked[1].explained
+    assert found.margin - found.parts["the rest"] == pytest.approx(explained, abs=SUM_FLOAT32)
+
+
+def test_each_word_of_the_query_by_hand(ranked):
+    a, b = ranked[:2]
+    words = ar.versus(a, b).query
+    assert [word.word for word in words] == QUERY.split()
+    for word, mine in zip(words, (1, 2, 3), strict=True):  # behind [CLS]
+        assert (word.a, word.b) == (a.word_relevance[mine], b.word_relevance[mine])
+        assert word.difference == word.a - word.b
+    text = repr(ar.versus(a, b))
+    assert "higher than B" in text
+    assert "word of the query" in text
+    assert "lower than B" in repr(ar.versus(b, a))
+    assert "<pre>" in ar.versus(a, b)._repr_html_()
+
+
+def test_a_query_that_was_cut_beside_one_passage(reranker):
+    """What was not read counts 0."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", InputWarning)
+        a, b = ar.explain(reranker, ["good film one"] * 2, ["bad", "film " * 9], max_length=8)
+    words = {word.word: word for word in ar.versus(a, b).query}
+    assert words["one"].b == 0 != words["one"].a
+
+
+def test_what_is_refused(folder, reranker, ranked):
+    nli = ar.load(folder / "nli")
+    assert "give target='LABEL'" in refusal(ar.rank, nli, QUERY, PASSAGES)
+    by_label = ar.rank(nli, QUERY, PASSAGES, target="entailment")
+    assert [one.target for one in by_label] == ["entailment"] * 3
+    assert by_label[0].target_value >= by_label[1].target_value >= by_label[2].target_value
+    assert "no passages" in refusal(ar.rank, reranker, QUERY, [])
+    assert "expected a list" in refusal(ar.rank, reranker, QUERY, "one passage")
+    assert "different queries" in refusal(ar.versus, ranked[0], ar.rank(reranker, "good", PASSAGES)[0])
+    assert "different methods" in refusal(ar.versus, ranked[0], ar.rank(reranker, QUERY, ["bad"], method="cp_lrp")[0])
+    assert "no pairs" in refusal(ar.versus, *[ar.explain(reranker, "good")[0]] * 2)
+
+
+def test_signs_of_a_score(ranked):
+    from autorel_jax.report import html, view
+
+    assert view.decision(ranked[0]) == ("score", f"= {ranked[0].target_value:.3f}")
+    assert view.sides(ranked[0]) == ("more relevant", "less relevant")
+    assert "more relevant" in html.fragment(ranked[:1])
+
+
+def test_the_command(folder, tmp_path, capsys):
+    output = tmp_path / "ranked.jsonl"
+    assert main([QUERY, *PASSAGES, "--model", str(folder / "reranker"), "--output", str(output)]) == 0
+    out = capsys.readouterr().out.splitlines()
+    assert [line.split()[2] for line in out[:3]] == [f"{record['id']}:" for record in ar.read_results(output)]
+    assert out[4].startswith("A  ")
+    assert out[5].startswith("B  ")
+    (tmp_path / "p.csv").write_text("text\nbad one\na witty film.\n")
+    arguments = [
+        QUERY,
+        str(tmp_path / "p.csv"),
+        "--model",
+        str(folder / "reranker"),
+        "--compare",
+        "2",
+        "1",
+        "--top",
+        "1",
+    ]
+    assert main(arguments) == 0
+    out = capsys.readouterr().out
+    assert "… and 1 more" in out
+    assert "lower than B" in out
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--compare", "1", "9"], "there are 3 passages"),
+        (["--compare", "1", "1"], "expected two places"),
+        (["--top", "0"], "expected a whole number"),
+        (["--pair-column", "x"], "for autorel explain"),
+        (["--target", "nonsense"], "Unknown label"),
+    ],
+)
+def test_what_the_command_refuses(folder, capsys, flags, said):
+    assert main([QUERY, *PASSAGES, "--model", str(folder / "reranker"), *flags]) == 2
+    assert said in capsys.readouterr().err
