@@ -24,12 +24,12 @@ def fitted(folder: Path, task: str, labels, text: str, pair: str | None, wanted)
         vocab_size=tokenizer.max_id + 1,
         labels=labels,
         task=task,
-        max_position_embeddings=40,
+        max_position_embeddings=128,
         num_hidden_layers=2,
         hidden_size=32,
     )
     params = random_params(config, scale=0.3)
-    (tokens,) = tokenizer([text], None if pair is None else [pair], max_length=40)
+    (tokens,) = tokenizer([text], None if pair is None else [pair], max_length=128)
     ids, types = tokens.ids[None], tokens.types[None]
     variables, model = {"params": params}, Bert(config)
     embedded = model.apply(variables, model.apply(variables, ids, method="lookup"), types, method="embed")
