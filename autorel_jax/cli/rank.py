@@ -1,14 +1,15 @@
 """autorel rank: a query, passages and a reranker -> the passages by their score, and why one is before another."""
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autorel_jax.cli.command import Parser, run, say, tell
+from autorel_jax.cli.command import Parser, note, run, say, tell
 from autorel_jax.cli.explain import explainer_of, input_corpus
 from autorel_jax.cli.explain_flags import add_column_flags, add_text_flags
-from autorel_jax.cli.flags import add_compute_dtype, add_fields, add_model_flags, given_fields
+from autorel_jax.cli.flags import add_compute_dtype, add_fields, add_model_flags, add_quiet, given_fields
 from autorel_jax.cli.method_flags import add_method_flags, method_options
 from autorel_jax.cli.start import importing
 from autorel_jax.data.kinds import STDIN
@@ -76,6 +77,8 @@ def parser(prog: str = PROG) -> Parser:
     )
     add_fields(shown, ExplainConfig, batch_size={})
     add_compute_dtype(shown)
+    shown.add_argument("--all-words", action="store_true", help="on a terminal: the scores of all words")
+    add_quiet(shown)
     shown.add_argument("--device", metavar="NAME", help="cpu, gpu, gpu:1, … (default: the best there is)")
     shown.add_argument("--devices", type=int, metavar="N", help="divide batches among N devices (default: one)")
     add_column_flags(made.add_argument_group("input files"))
@@ -105,7 +108,7 @@ def rank(argv: Sequence[str] | None, prog: str) -> None:
     show(args, explanations)
     if args.output:
         explanations.save(args.output, args.level)
-        tell(prog, f"wrote {args.output}")
+        note(args, f"wrote {args.output}")
 
 
 def check(args: argparse.Namespace) -> None:
@@ -122,8 +125,6 @@ def check(args: argparse.Namespace) -> None:
 
 def show(args: argparse.Namespace, explanations: "Explanations") -> None:
     """The list, and two passages side by side."""
-    import sys
-
     from autorel_jax.report import terminal
     from autorel_jax.report.versus import shortened, versus
 
@@ -137,11 +138,11 @@ def show(args: argparse.Namespace, explanations: "Explanations") -> None:
     if args.compare and max(args.compare) > count:
         raise InputError(f"--compare {first} {second}: there are {count} passages.")
     if count == 1:
-        terminal.show(explanations[0], args.level, sys.stdout)
+        terminal.show(explanations[0], args.level, sys.stdout, args.all_words)
         return
     a, b = explanations[first - 1], explanations[second - 1]
     for line in versus(a, b).lines():
         say(line)
     say("")
     for one in (a, b):
-        terminal.show(one, args.level, sys.stdout)
+        terminal.show(one, args.level, sys.stdout, args.all_words)

@@ -68,6 +68,10 @@ class Evaluator:
             raise InputError(
                 f"The classifier is a {type(classifier).__name__}; expected what autorel_jax.load returns."
             )
+        if classifier.config.on_tokens:
+            raise InputError(
+                f"The model is for {classifier.config.task}; evaluate measures classifiers of whole texts."
+            )
         if classifier.config.problem == REGRESSION:
             raise InputError("The model is a regression, which has no probabilities; evaluate measures classifiers.")
         if masked_model is not None and config.long == WINDOWS:

@@ -45,6 +45,8 @@ def predict(
     """
     if batch_size is not None:
         check_count("batch_size", batch_size)
+    if classifier.config.on_tokens:
+        raise InputError(f"The model is for {classifier.config.task}; predict is for classifiers of whole texts.")
     types = [np.zeros(len(row), np.int32) for row in ids] if types is None else types
     if len(types) != len(ids):
         raise InputError(f"{len(ids)} rows of ids but {len(types)} of types; give one for each text.")
