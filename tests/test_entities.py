@@ -52,7 +52,7 @@ def test_an_entity_is_the_mean_over_its_tokens():
     np.testing.assert_array_equal(entity.weights, [[0, 0.5, 0, 0, 0], [0, 0, 0.5, 0, 0]])
     label, probability, logit = entity.predicted
     assert (label, logit) == ("LOC", 2.0)
-    assert probability == pytest.approx(np.exp(2) / (np.exp(2) + 4 * np.exp(-1)), **METRIC)
+    assert probability == pytest.approx(np.exp(2) / (np.exp(2) + 4 * np.exp(-1)), rel=METRIC)
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -65,8 +65,8 @@ def test_the_best_answer_against_a_loop(seed):
     best = max(spans, key=lambda span: start[span[0]] * end[span[1]])
     answer = best_answer(logits, context, most)
     assert (answer.first, answer.last) == best
-    assert answer.score == pytest.approx(start[best[0]] * end[best[1]], **METRIC)
-    assert answer.none == pytest.approx(start[0] * end[0], **METRIC)
+    assert answer.score == pytest.approx(start[best[0]] * end[best[1]], rel=METRIC)
+    assert answer.none == pytest.approx(start[0] * end[0], rel=METRIC)
 
 
 def test_a_context_without_tokens_has_no_answer():

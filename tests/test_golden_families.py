@@ -53,8 +53,11 @@ def explained(name, composite):
 @each
 def test_logits(name):
     expected = golden(name)[0]["out/logits"]
-    found = explained(name, "gradient_x_input")[0]
-    assert relative_error(found.reshape(expected.shape), expected) <= GOLDEN_FAMILIES
+    found = explained(name, "gradient_x_input")[0].reshape(expected.shape)
+    if expected.ndim == 3:  # transformers gives padding of a RoBERTa another position; nothing of it reaches a text
+        there = golden(name)[0]["in/attention_mask"].astype(bool)
+        found, expected = found[there], expected[there]
+    assert relative_error(found, expected) <= GOLDEN_FAMILIES
 
 
 @each

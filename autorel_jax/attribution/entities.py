@@ -31,7 +31,7 @@ def entities(
         label = labels[chosen[tokens[0]]]
         if label == OUTSIDE:
             continue
-        weights = np.eye(len(labels), dtype=np.float32)[chosen[tokens]] / len(tokens)
+        weights = np.eye(len(labels))[chosen[tokens]] / len(tokens)
         likely = float(probabilities[tokens, chosen[tokens]].mean())
         group = label.split("-", 1)[-1]
         if group != OUTSIDE:

@@ -49,7 +49,7 @@ class Questions(Targets):
         """[B, N, T * C] for rows that are padded to T tokens; a question that a row lacks weighs nothing."""
         count = padded_count(max(len(self.asked[place]) for place in places))
         labels = self.asked[places[0]][0].weights.shape[1]
-        weights = np.zeros((len(places), count, tokens, labels), np.float32)
+        weights = np.zeros((len(places), count, tokens, labels))  # a third, say, as precise as the model computes
         for row, place in enumerate(places):
             for number, question in enumerate(self.asked[place]):
                 weights[row, number, question.tokens] = question.weights
@@ -63,11 +63,11 @@ def padded_count(questions: int) -> int:
 
 def mean(weights: np.ndarray, tokens: np.ndarray) -> np.ndarray:
     """Weights of labels [C] at the mean over the tokens [n]: [n, C]."""
-    return np.repeat(weights[None] / len(tokens), len(tokens), axis=0)
+    return np.repeat(weights[None].astype(float) / len(tokens), len(tokens), axis=0)
 
 
 def ends(weights: np.ndarray, tokens: np.ndarray) -> np.ndarray:
     """Weights of start and end [2] at the first and the last of the tokens [n]: [n, 2]."""
-    placed = np.zeros((len(tokens), 2), np.float32)
+    placed = np.zeros((len(tokens), 2))
     placed[0, 0], placed[-1, 1] = weights
     return placed

@@ -93,7 +93,11 @@ def label_names(labels: str | None) -> tuple[str, ...]:
 def summary(checkpoint: Checkpoint, config: BertConfig) -> str:
     """What was read, in a line or two."""
     labels = visible(", ".join(config.labels))
-    head = f"labels {labels} ({config.problem})" if labels else "no classification head"
+    head = (
+        f"labels {labels} ({config.task if config.on_tokens else config.problem})"
+        if labels
+        else "no classification head"
+    )
     lines = [f"read {checkpoint.source}: {config.num_hidden_layers} layers of width {config.hidden_size}, {head}"]
     if checkpoint.ignored:
         lines.append(f"ignored by name ({len(checkpoint.ignored)}): {listing(checkpoint.ignored)}")

@@ -17,7 +17,7 @@ import jax
 from autorel_jax.attribution import targets
 from autorel_jax.attribution.method import Method
 from autorel_jax.attribution.targets import Targets
-from autorel_jax.classifier import Classifier, refuse_strange_process
+from autorel_jax.classifier import Classifier, check_segments, refuse_strange_process
 from autorel_jax.data.row import Row
 from autorel_jax.errors import InputError, InputWarning
 from autorel_jax.explaining import on_tokens, zero_shot
@@ -215,7 +215,9 @@ class Explainer:
         try:
             texts = [row.text for row in rows]
             if config.long == WINDOWS and (alone or self.classifier.config.task == ANSWERS):
-                return self.classifier.tokenizer(texts, None if alone else pairs, max_length=sys.maxsize, **words)
+                whole = self.classifier.tokenizer(texts, None if alone else pairs, max_length=sys.maxsize, **words)
+                check_segments(whole, self.classifier.config.type_vocab_size)
+                return whole
             return self.classifier.tokens(texts, None if alone else pairs, max_length=config.max_length, **words)
         except InputError as error:
             if len(rows) == 1:

@@ -245,7 +245,7 @@ def words_at(row: Row, where: Where) -> str:
 def described(computer: Computer, about: About, row: Row, read: Read, number: int, answer: Answer) -> Explanation:
     """The Explanation of one question of a row."""
     question, tokens = read.questions[number], read.tokens
-    weights = np.zeros_like(answer.logits)
+    weights = np.zeros(answer.logits.shape)
     weights[question.tokens] = question.weights
     if computer.classifier.config.task == ANSWERS:
         logits, likely = answer.logits[question.tokens[[0, -1]], [0, 1]], None

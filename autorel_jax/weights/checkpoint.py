@@ -107,6 +107,10 @@ def finished(
     changes: Changes,
 ) -> Checkpoint:
     """The checkpoint of these tensors, as the user's changes have it."""
+    if changes.problem_type and parsed.on_tokens:
+        raise InputError(
+            f"problem_type={changes.problem_type!r} is of labels of whole texts; {label} is for {parsed.task}."
+        )
     named = () if changes.labels else parsed.labels  # what the config says of them does not matter then
     parsed = dataclasses.replace(parsed, labels=named, problem_type=changes.problem_type or parsed.problem_type)
     tensors = arranged(tensors, changes.rename, changes.drop, label)
