@@ -6,7 +6,9 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from models import write_model
 from nbclient import NotebookClient
+from token_models import write_answerer, write_tagger
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "notebooks"
@@ -21,8 +23,8 @@ def code(notebook):
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
 
-def test_there_are_five():
-    assert NAMES == ["corpus", "lrp_visualize", "own_rule", "quickstart", "vjp"]
+def test_there_are_six():
+    assert NAMES == ["corpus", "lrp_visualize", "own_rule", "quickstart", "tasks", "vjp"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -103,3 +105,22 @@ def test_the_notebook_of_the_original(shown):
     outputs = shown("lrp_visualize")
     assert len(of_kind(outputs, "image/png")) == 5
     assert printed(outputs).count("20 of 20 right") == 2
+
+
+@pytest.mark.slow
+def test_other_tasks(tmp_path, monkeypatch):
+    """With tiny models in place of those that it names."""
+    write_tagger(tmp_path / "tagger")
+    write_answerer(tmp_path / "reader")
+    write_model(tmp_path / "reranker", labels=("LABEL_0",))
+    write_model(tmp_path / "nli", labels=("contradiction", "neutral", "entailment"))
+    for name in ("tagger", "reader", "reranker", "nli"):
+        monkeypatch.setenv(name.upper(), str(tmp_path / name))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])))
+    notebook = read("tasks")
+    NotebookClient(notebook, timeout=600, kernel_name="python3").execute()
+    outputs = [output for cell in code(notebook) for output in cell.outputs]
+    shown = [output.data["text/html"] for output in outputs if "text/html" in output.get("data", {})]
+    assert len(shown) == 5
+    assert "higher than B" in shown[3]
+    assert "New York" in shown[1]
