@@ -5,10 +5,12 @@ number, word:3 or token:5, the place in `words` or `tokens`, where [CLS] is 0.
 """
 
 import re
+from collections.abc import Sequence
 
 import numpy as np
 
 from autorel_jax.errors import InputError, one_line
+from autorel_jax.report.view import joined
 from autorel_jax.text.tokens import Text, Tokens
 
 NUMBERED = re.compile(r"(word|token):(\d{1,9})")
@@ -22,16 +24,21 @@ def tokens_at(at: str, text: Text, tokens: Tokens, segment: int) -> np.ndarray:
     """
     if numbered := NUMBERED.fullmatch(at):
         return tokens_of_number(numbered[1], int(numbered[2]), tokens)
-    whole = text if isinstance(text, str) else " ".join(text)
-    pattern = rf"(?<!\w){re.escape(at)}(?!\w)"
+    whole = joined(text)
     mine = [
         (place, *span)
         for place, span in enumerate(tokens.spans)
         if span is not None and tokens.word_segments[tokens.word_index[place]] == segment
     ]
+    words = [
+        span
+        for span, own in zip(tokens.word_spans, tokens.word_segments, strict=True)
+        if span is not None and own == segment
+    ]
     found = [
         [place for place, start, end in mine if start < match.end() and match.start() < end]
-        for match in re.finditer(pattern, whole)
+        for match in re.finditer(re.escape(at), whole)
+        if is_whole(whole, *match.span(), words)
     ]
     found = [places for places in found if places]
     if not found:
@@ -40,6 +47,13 @@ def tokens_at(at: str, text: Text, tokens: Tokens, segment: int) -> np.ndarray:
         numbers = ", ".join(f"word:{tokens.word_index[places[0]]}" for places in found)
         raise InputError(f"at={one_line(at)!r} is in the text {len(found)} times; give one of {numbers}.")
     return np.array(found[0])
+
+
+def is_whole(text: str, start: int, end: int, words: Sequence[tuple[int, int]]) -> bool:
+    """Whether no letter or digit of the same word stands beside the characters [start, end)."""
+    begins = start == 0 or not text[start - 1].isalnum() or any(start == first for first, _ in words)
+    ends = end == len(text) or not text[end].isalnum() or any(end == last for _, last in words)
+    return begins and ends
 
 
 def tokens_of_number(kind: str, number: int, tokens: Tokens) -> np.ndarray:
