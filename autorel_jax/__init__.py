@@ -41,6 +41,7 @@ NAMES = {  # public name -> the module that it lives in
     "save_report": "autorel_jax.report.page.save",
     "TaskConfig": "autorel_jax.data.task",
     "train": "autorel_jax.training.run",
+    "similarity": "autorel_jax.explaining.similarity",
     "TrainConfig": "autorel_jax.training.config",
     "versus": "autorel_jax.report.versus",
 }

@@ -19,6 +19,7 @@ from autorel_jax.attribution.settings import Settings
 from autorel_jax.builtin import BUILTIN
 from autorel_jax.data import label_ids
 from autorel_jax.errors import InputError
+from autorel_jax.families.family import EMBEDDINGS
 from autorel_jax.lrp import composites
 from autorel_jax.lrp.fused import fused
 from autorel_jax.model.config import COMPUTE_DTYPES, FLOAT64, REGRESSION, BertConfig
@@ -146,7 +147,7 @@ class Classifier:
 
     def probabilities(self, logits: np.ndarray) -> np.ndarray | None:
         """Logits [..., C] -> probabilities: softmax, or sigmoids (`is_sigmoid`); None for a regression."""
-        if self.config.problem == REGRESSION:
+        if self.config.problem == REGRESSION or self.config.task == EMBEDDINGS:
             return None
         logits = logits.astype(np.float64)
         if self.config.is_sigmoid:
@@ -251,8 +252,8 @@ def load(
     if dtype == FLOAT64 and not jax.config.jax_enable_x64:
         raise InputError("dtype='float64' needs jax.config.update('jax_enable_x64', True) first.")
     changes = weights.Changes(labels, problem_type, rename, drop)
-    checkpoint = weights.read(path, config=config, revision=revision, changes=changes)
-    if not checkpoint.config.labels:
+    checkpoint = weights.read(path, config=config, revision=revision, sentences=True, changes=changes)
+    if not checkpoint.config.num_labels:
         family, output = checkpoint.config.family, checkpoint.config.head_facts.output
         raise InputError(
             f"{checkpoint.source} has no classification head ({output}): fine-tune it first, or give one of "

@@ -15,6 +15,7 @@ PROG = "autorel"
 COMMANDS = {  # name -> its module, which has main(argv, prog), and what it does
     "explain": ("autorel_jax.cli.explain", "shows which words of a text made a text classifier decide"),
     "rank": ("autorel_jax.cli.rank", "ranks passages by a reranker, and shows why one is before another"),
+    "similar": ("autorel_jax.cli.similar", "shows which words make two texts alike to a model of sentence embeddings"),
     "report": ("autorel_jax.cli.report", "writes a page that shows results over many texts, for a browser"),
     "evaluate": ("autorel_jax.cli.evaluate", "measures how well the scores of methods predict what the model does"),
     "plant": ("autorel_jax.cli.plant", "trains a model on planted shortcuts, and measures which methods find them"),

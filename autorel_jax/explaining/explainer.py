@@ -26,7 +26,7 @@ from autorel_jax.explaining.config import WINDOWS, ExplainConfig
 from autorel_jax.explaining.describe import about, describe
 from autorel_jax.explaining.given import columns_of, target_of
 from autorel_jax.explaining.on_tokens import NothingFound
-from autorel_jax.families.family import ANSWERS
+from autorel_jax.families.family import ANSWERS, EMBEDDINGS
 from autorel_jax.report.explanation import Explanation, Explanations
 from autorel_jax.text.tokens import Text, Tokens
 
@@ -90,6 +90,11 @@ class Explainer:
         if not isinstance(classifier, Classifier):
             raise InputError(
                 f"The classifier is a {type(classifier).__name__}; expected what autorel_jax.load returns."
+            )
+        if classifier.config.task == EMBEDDINGS:
+            raise InputError(
+                f"{classifier.name} makes a vector of a text, of which nothing is predicted; explain the similarity of "
+                "two texts by ar.similarity or autorel similar."
             )
         on_tokens.check(classifier, config)
         config = zero_shot.configured(classifier, config)

@@ -33,10 +33,12 @@ BIASED = "biased"  # MPNet's bias for each distance,
 ROTARY = "rotary"  # or queries and keys turned by their places, and layers that see near tokens alone
 FIRST, MEAN = "first", "mean"  # kinds of heads: which tokens are read
 EACH = "each"  # or a head with logits for each token
-TEXT_LABELS, TOKEN_LABELS, ANSWERS = TASKS = (  # what heads are for
+VECTOR = {FIRST: "first_alone", MEAN: "mean_alone"}  # or one whose outputs are what it reads, a vector
+TEXT_LABELS, TOKEN_LABELS, ANSWERS, EMBEDDINGS = TASKS = (  # what heads are for
     "sequence_classification",
     "token_classification",
     "question_answering",
+    "sentence_embeddings",
 )
 SUFFIXES = {  # task -> the end of the architecture's name in transformers
     TEXT_LABELS: "ForSequenceClassification",
@@ -184,6 +186,8 @@ class Family:
 
     def head_of(self, task: str) -> Head:
         """The head for a task of TASKS."""
+        if task == EMBEDDINGS:
+            return Head("", (), "nothing but pooling", unread=("pooler", "pooler_norm"))
         return self.head if task == TEXT_LABELS else self.on_tokens[task]
 
     @property

@@ -6,7 +6,19 @@ from typing import Any
 from autorel_jax.errors import LARGEST_FLOAT, LARGEST_INT, InputError, one_line
 from autorel_jax.families import FAMILIES, family_of
 from autorel_jax.families.bert import BERT
-from autorel_jax.families.family import ACTIVATIONS, ANSWERS, EACH, TASKS, TEXT_LABELS, Details, Family, Head, Leaf
+from autorel_jax.families.family import (
+    ACTIVATIONS,
+    ANSWERS,
+    EACH,
+    EMBEDDINGS,
+    TASKS,
+    TEXT_LABELS,
+    VECTOR,
+    Details,
+    Family,
+    Head,
+    Leaf,
+)
 from autorel_jax.families.mpnet import BUCKETS
 from autorel_jax.foreign import lone_surrogate
 
@@ -63,6 +75,8 @@ class BertConfig:
     embedding_size: int | None = dataclasses.field(default=None, repr=False)  # None: as hidden_size
     embedding_dropout: float | None = dataclasses.field(default=None, repr=False)  # None: as hidden_dropout_prob
     task: str = dataclasses.field(default=TEXT_LABELS, repr=False)  # what the head is for
+    pools: str = dataclasses.field(default="", repr=False)  # of sentence embeddings, what they read: FIRST or MEAN
+    most_tokens: int | None = dataclasses.field(default=None, repr=False)  # that they read; None: all positions
     details: Details | None = dataclasses.field(default=None, repr=False)  # the values that no other family has
 
     def __post_init__(self):
@@ -130,7 +144,8 @@ class BertConfig:
     @property
     def longest_text(self) -> int:
         """The most tokens that the model reads at once, special tokens included."""
-        return self.max_position_embeddings - self.position_offset
+        positions = self.max_position_embeddings - self.position_offset
+        return positions if self.most_tokens is None else min(self.most_tokens, positions)
 
     @property
     def position_offset(self) -> int:
@@ -163,7 +178,7 @@ class BertConfig:
     @property
     def num_labels(self) -> int:
         """C, the number of outputs of the head, of one for tokens at each of them; 0 without a head."""
-        return len(self.labels)
+        return self.hidden_size if self.task == EMBEDDINGS else len(self.labels)
 
     @property
     def head_width(self) -> int:
@@ -252,6 +267,8 @@ class BertConfig:
     @property
     def head_kind(self) -> str:
         """What the head reads, a key of HEADS in heads.py."""
+        if self.task == EMBEDDINGS:
+            return VECTOR[self.pools]
         return EACH if self.on_tokens else self.value("pooling")
 
     @property

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from autorel_jax.families.family import EACH, FIRST, MEAN
+from autorel_jax.families.family import EACH, FIRST, MEAN, VECTOR
 from autorel_jax.model.blocks import Params, affine, dropout, norm
 from autorel_jax.model.config import BertConfig
 from autorel_jax.model.ops import Array, Ops, contract
@@ -63,6 +63,20 @@ def classify_each(
     return logits.reshape(len(x), -1)
 
 
+def first_vector(
+    ops: Ops, config: BertConfig, params: Params, x: Array, mask: Array, key: Array | None, dtype: jnp.dtype
+) -> Array:
+    """The first token's vector: x [B, Q, D] -> [B, D]."""
+    return normalized(ops, config, params, x[:, 0])
+
+
+def mean_vector(
+    ops: Ops, config: BertConfig, params: Params, x: Array, mask: Array, key: Array | None, dtype: jnp.dtype
+) -> Array:
+    """The mean over a text's tokens: x [B, Q, D] -> [B, D]."""
+    return contract("bq,bqd->bd", alike(mask).astype(x.dtype), normalized(ops, config, params, x))
+
+
 def normalized(ops: Ops, config: BertConfig, params: Params, x: Array) -> Array:
     """The LayerNorm behind the last of layers that have theirs in front, if the model has one: x [..., D]."""
     return norm(ops, params["final_norm"], x, config.layer_norm_eps) if "final_norm" in params else x
@@ -90,4 +104,6 @@ HEADS = {  # the kind of a family's head -> Head
     FIRST: Head(1, first_alone, classify_first),
     MEAN: Head(None, alike, classify_mean),
     EACH: Head(None, None, classify_each),
+    VECTOR[FIRST]: Head(1, first_alone, first_vector),
+    VECTOR[MEAN]: Head(None, alike, mean_vector),
 }

@@ -13,7 +13,7 @@ from typing import Any
 from autorel_jax.errors import InputError, one_line
 from autorel_jax.model.config import BertConfig
 from autorel_jax.model.config_file import doubts, parse_config, read_model_config
-from autorel_jax.weights import adapter, memory
+from autorel_jax.weights import adapter, memory, modules
 from autorel_jax.weights.arranged import arranged
 from autorel_jax.weights.disk import Tensors
 from autorel_jax.weights.files import Source, locate, read_tensors, tokenizer_folder
@@ -55,6 +55,7 @@ def read(
     config: Any = None,
     revision: str | None = None,
     encoder: bool = False,
+    sentences: bool = False,
     changes: Changes | None = None,
 ) -> Checkpoint:
     """Reads a model.
@@ -66,6 +67,7 @@ def read(
       config: the config file, where it is not beside the weights; for what is in memory a dict or model.config too.
       revision: branch, tag or commit, for a model on the hub.
       encoder: whether the pooler may be missing, to be trained.
+      sentences: whether an encoder beside modules.json is read as one of sentence embeddings.
       changes: over what the files say.
 
     Raises:
@@ -77,6 +79,9 @@ def read(
     source, label = find(str(path), config and Path(config), revision)
     parsed, said = read_model_config(source.config)
     tensors = read_tensors(source.weights)
+    headless = not any(name.endswith(parsed.head_facts.output) for name in tensors)
+    if sentences and headless and modules.is_embedder(source.directory):
+        parsed = modules.embedder(source.directory, parsed)
     if source.adapter is not None:
         more, raw = read_tensors(adapter.weights_of(source.adapter)), adapter.settings(source.adapter)
         parsed = dataclasses.replace(parsed, task=adapter.TASKS.get(raw.get("task_type"), parsed.task))

@@ -20,6 +20,10 @@ SMALL_FILES = (
     "special_tokens_map.json",
     "added_tokens.json",
     "adapter_config.json",
+    "modules.json",
+    "*_Pooling/config.json",
+    "sentence_bert_config.json",
+    "config_sentence_transformers.json",
 )
 NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?", re.ASCII)
 FILE_SUFFIXES = (".bin", ".pt", ".pth", ".safetensors", ".msgpack", ".ckpt", ".index", ".json", ".txt")

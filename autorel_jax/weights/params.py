@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from autorel_jax.errors import InputError
+from autorel_jax.families.family import EMBEDDINGS
 from autorel_jax.model.config import BertConfig, with_outputs
 from autorel_jax.model.parameters import STACK, nested, parameters
 from autorel_jax.weights.arranged import advice
@@ -114,6 +115,8 @@ def flipped(raw: str, slot: Slot) -> bool:
 
 def with_head(tensors: Tensors, names: dict[str, str], config: BertConfig, source: str) -> BertConfig:
     """The config with as many labels as the head in the file has outputs."""
+    if config.task == EMBEDDINGS:
+        return config
     output = config.head_facts.output
     heads = [name for name in (output, output.replace(".weight", ".bias")) if name in names]
     if not heads:

@@ -1,0 +1,78 @@
+"""autorel similar: two texts and a model of sentence embeddings -> which words make them alike."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from autorel_jax.cli.command import Parser, note, run, say
+from autorel_jax.cli.flags import add_compute_dtype, add_fields, add_model_flags, add_quiet, given_fields, loaded
+from autorel_jax.cli.method_flags import add_method_flags, method_options
+from autorel_jax.cli.start import importing
+from autorel_jax.explaining.config import ExplainConfig
+from autorel_jax.files import writable
+from autorel_jax.report.similarity import MEASURES, SHOWN
+from autorel_jax.report.view import LEVELS
+
+PROG = "autorel-similar"
+EXAMPLES = """examples:
+  autorel-similar "a witty film" "a funny movie" --model org/sentence-model
+  autorel-similar "a witty film" "a funny movie" --model org/sentence-model --method cp_lrp --output why.html
+"""
+
+
+def main(argv: Sequence[str] | None = None, prog: str = PROG) -> int:
+    """The console script, under the name `prog`."""
+    return run(lambda words: similar(words, prog), argv, prog)
+
+
+def parser(prog: str = PROG) -> Parser:
+    """The flags; `--help` documents each."""
+    made = Parser(
+        prog=prog,
+        description="Shows which words, and which pairs of words, make two texts alike to a model of sentence "
+        "embeddings (BiLRP). It costs a pass backward for each dimension of a vector and each text.",
+        epilog=EXAMPLES.replace(PROG, prog),
+    )
+    add = made.add_argument
+    add("first", metavar="TEXT")
+    add("second", metavar="TEXT")
+    model = made.add_argument_group("model")
+    model.add_argument("--model", required=True, metavar="PATH", help="a directory of sentence-transformers, or a name")
+    add_model_flags(model)
+    explanation = made.add_argument_group("explanation")
+    explanation.add_argument("--measure", choices=MEASURES, default=MEASURES[0], help="default: %(default)s")
+    add_method_flags(made, explanation, composites_only=True)
+    add_fields(explanation, ExplainConfig, split_words={}, split_punctuation={}, max_length={})
+    output = made.add_argument_group("output")
+    output.add_argument("--top", type=int, default=SHOWN, metavar="N", help="pairs of words (default: %(default)s)")
+    output.add_argument("--level", choices=LEVELS, default=LEVELS[0], help="what is shown (default: %(default)s)")
+    output.add_argument(
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="also write both explanations there, as autorel explain does",
+    )
+    add_compute_dtype(output)
+    add_quiet(output)
+    return made
+
+
+def similar(argv: Sequence[str] | None, prog: str) -> None:
+    """Parses, loads, explains, shows."""
+    args = parser(prog).parse_args(argv)
+    options = given_fields(args, ExplainConfig) | method_options(args)
+    if args.output:
+        writable(args.output)
+    with importing():
+        from autorel_jax.explaining.similarity import similarity
+        from autorel_jax.report import terminal
+        from autorel_jax.report.explanation import Explanations
+    found = similarity(loaded(args), args.first, args.second, measure=args.measure, **options)
+    for line in found.lines(max(args.top, 1)):
+        say(line)
+    say("")
+    for one in (found.a, found.b):
+        terminal.show(one, args.level, sys.stdout)
+    if args.output:
+        Explanations([found.a, found.b]).save(args.output, args.level)
+        note(args, f"wrote {args.output}")

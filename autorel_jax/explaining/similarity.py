@@ -1,0 +1,115 @@
+"""Similarity: two texts and a model of sentence embeddings -> which tokens, and which pairs of them, make them alike.
+
+    R_ij = s Σ_m R_i^m R'_j^m        R_i^m the relevance of token i for dimension m of its text's vector φ,
+                                     s = 1 for the dot product, 1 / (|φ| |φ'|) for the cosine
+
+Eberle et al. 2020 (BiLRP). What tokens do not explain, φ_m - Σ_i R_i^m, is one more row and column, with which all R_ij
+add up to the similarity; the row of a token adds up to its relevance with the other text held fixed. Public as
+`ar.similarity`. T and U tokens, D dimensions.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from autorel_jax.attribution.targets import PREDICTED, Targets
+from autorel_jax.classifier import Classifier, refuse_strange_process
+from autorel_jax.data.row import Row
+from autorel_jax.errors import InputError
+from autorel_jax.explaining.compute import Answer, Computer
+from autorel_jax.explaining.config import TRUNCATE, ExplainConfig
+from autorel_jax.explaining.describe import Asked, about, explanation
+from autorel_jax.families.family import EMBEDDINGS
+from autorel_jax.lrp.composites import MULTIPLIER
+from autorel_jax.report.explanation import Explanation, Prediction
+from autorel_jax.report.similarity import COSINE, MEASURES, Similarity
+from autorel_jax.text.tokens import Text, Tokens
+
+BLOCK = 64  # dimensions whose relevance is computed together, so that memory does not grow with D
+
+
+def similarity(classifier: Classifier, a: Text, b: Text, *, measure: str = COSINE, **options: Any) -> Similarity:
+    """Which tokens make two texts alike. Its cost is D passes backward for each text.
+
+    Args:
+      classifier: a model of sentence embeddings from `load`.
+      a: a text.
+      b: another.
+      measure: "cosine" or "dot". For the cosine the vectors' norms are constants.
+      **options: fields of ExplainConfig: method (a composite that starts from multipliers), parameters, read_at,
+        max_length, batch_size, split_words, split_punctuation.
+
+    Raises:
+      InputError: the model makes no vectors, or an option is not accepted.
+    """
+    refuse_strange_process()
+    check(classifier, measure, options)
+    config = ExplainConfig(**options)
+    computer = Computer(classifier, config)
+    if getattr(computer.method, "boundary", None) is not MULTIPLIER:
+        raise InputError(
+            f"{computer.method.name} gives no relevance that is linear in its target, which similarity needs; use "
+            "another composite, such as attnlrp."
+        )
+    words = {"split_words": config.split_words, "split_punctuation": config.split_punctuation}
+    tokens = classifier.tokens([a, b], max_length=config.max_length, **words)
+    vectors = np.stack([vector for _, vector in sorted(merged(computer.logits(tokens, range(2))).items())])
+    vectors = vectors.astype(np.float64)
+    parts = [whole(found, vector) for found, vector in zip(by_dimension(computer, tokens), vectors, strict=True)]
+    scale = 1.0 if measure != COSINE else 1 / np.prod(np.linalg.norm(vectors, axis=1))
+    matrix = scale * parts[0].T @ parts[1]
+    value = float(scale * vectors[0] @ vectors[1])
+    sides = zip((a, b), tokens, (matrix.sum(axis=1), matrix.sum(axis=0)), strict=True)
+    made = [side(computer, number, *each, measure, value) for number, each in enumerate(sides, start=1)]
+    return Similarity(measure, value, *made, matrix)
+
+
+def check(classifier: Classifier, measure: str, options: dict[str, Any]) -> None:
+    """Raises InputError for a model or options without a similarity."""
+    if classifier.config.task != EMBEDDINGS:
+        raise InputError(
+            f"{classifier.name} is for {classifier.config.task.replace('_', ' ')}; similarity needs a directory of "
+            "sentence-transformers, with modules.json."
+        )
+    if measure not in MEASURES:
+        raise InputError(f"measure={measure!r} is unknown; accepted: {', '.join(MEASURES)}.")
+    accepted = ("method", "parameters", "read_at", "max_length", "batch_size", "split_words", "split_punctuation")
+    plain = {"target": PREDICTED, "long": TRUNCATE}
+    for name, value in options.items():
+        if name not in accepted and plain.get(name, ...) != value:
+            raise InputError(f"{name} does not go with similarity; accepted: {', '.join(accepted)}.")
+
+
+def by_dimension(computer: Computer, tokens: Sequence[Tokens]) -> list[np.ndarray]:
+    """The relevance [D, T] of each text's tokens for each dimension of its vector."""
+    count = computer.classifier.config.num_labels
+    blocks: list[list[np.ndarray]] = [[] for _ in tokens]
+    for start in range(0, count, BLOCK):
+        weights = np.eye(count, dtype=np.float32)[start : start + BLOCK]
+        weights = np.pad(weights, [(0, BLOCK - len(weights)), (0, 0)])  # one program for all blocks
+        goal = Targets(np.broadcast_to(weights, (len(tokens), *weights.shape)), None)
+        for place, answer in merged(computer.answers(tokens, goal, range(len(tokens)))).items():
+            blocks[place].append(answer.relevance[: count - start, : len(tokens[place].ids)])
+    return [np.concatenate(found).astype(np.float64) for found in blocks]
+
+
+def whole(relevance: np.ndarray, vector: np.ndarray) -> np.ndarray:
+    """Relevance [D, T] with what it leaves of the vector [D] as a last column: [D, T + 1]."""
+    return np.column_stack([relevance, vector - relevance.sum(axis=1)])
+
+
+def merged(batches: Any) -> dict[int, Any]:
+    """Dicts of places as one."""
+    return {place: found for batch in batches for place, found in batch.items()}
+
+
+def side(
+    computer: Computer, number: int, text: Text, tokens: Tokens, sums: np.ndarray, measure: str, value: float
+) -> Explanation:
+    """The explanation of one text, with the other held fixed; `sums` are of the matrix's rows [T + 1]."""
+    known = about(computer)
+    kind = computer.classifier.kind
+    answer = Answer(np.array([value], kind), None, np.array([value], kind), sums[None, :-1].astype(kind))
+    asked = Asked(0, measure, np.ones(1), value, is_linear=True)
+    return explanation(known, Row(number, text, None, None), tokens, Prediction(measure, None, value), answer, asked)

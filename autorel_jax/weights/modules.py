@@ -1,0 +1,79 @@
+"""Modules: modules.json of a sentence-transformers directory -> how it makes one vector of a text's tokens.
+
+Used by checkpoint.py. Only what follows the encoder is read here: pooling, and whether vectors are normalized.
+"""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+from autorel_jax.errors import InputError, one_line
+from autorel_jax.families.family import EMBEDDINGS, FIRST, MEAN
+from autorel_jax.files import read_json
+from autorel_jax.model.config import BertConfig
+
+FILE = "modules.json"
+POOLINGS = {"pooling_mode_cls_token": FIRST, "pooling_mode_mean_tokens": MEAN}  # key of 1_Pooling/config.json -> kind
+NAMES = {"cls": FIRST, "mean": MEAN}  # likewise, values of pooling_mode
+ADVICE = "accepted: a Transformer, then Pooling by [CLS] or the mean, then Normalize or nothing"
+
+
+def is_embedder(directory: Path | None) -> bool:
+    """Whether the directory is one of sentence-transformers."""
+    return directory is not None and (directory / FILE).is_file()
+
+
+def embedder(directory: Path, config: BertConfig) -> BertConfig:
+    """The config of the encoder with what modules.json makes of its tokens.
+
+    Raises:
+      InputError: modules that are not supported, by name.
+    """
+    path = directory / FILE
+    try:
+        listed = json.loads(path.read_text("utf-8"))
+        kinds = [str(module["type"]).rpartition(".")[2] for module in listed]
+        folders = [str(module["path"]) for module in listed]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise InputError(f"{path} cannot be read: {one_line(error)}.") from None
+    if kinds not in (["Transformer", "Pooling"], ["Transformer", "Pooling", "Normalize"]):
+        raise InputError(f"{path} has the modules {', '.join(kinds)}; {ADVICE}.")
+    settings = read_json(directory / folders[1] / "config.json")
+    pools = pooling(settings, directory / folders[1])
+    return dataclasses.replace(config, task=EMBEDDINGS, labels=(), pools=pools, most_tokens=longest(directory))
+
+
+def longest(directory: Path) -> int | None:
+    """The most tokens of a text that sentence-transformers reads; None: as many as the model has positions.
+
+    Raises:
+      InputError: the files ask for what is not done to texts here.
+    """
+    files = {"own": directory / "sentence_bert_config.json", "all": directory / "config_sentence_transformers.json"}
+    own, general = (read_json(path) if path.is_file() else {} for path in files.values())
+    if own.get("do_lower_case"):
+        raise InputError(
+            f"{directory}/sentence_bert_config.json: do_lower_case=true is not supported; accepted: false."
+        )
+    if general.get("default_prompt_name"):
+        raise InputError(
+            f"{files['all']}: default_prompt_name={general['default_prompt_name']!r} puts a prompt before each text, "
+            "which is not done here; set it to null, and write the prompt into the texts."
+        )
+    most = own.get("max_seq_length")
+    if most is not None and (not isinstance(most, int) or isinstance(most, bool) or most < 1):
+        raise InputError(f"{files['own']}: max_seq_length={most!r}: expected a whole number.")
+    return most
+
+
+def pooling(settings: dict[str, Any], folder: Path) -> str:
+    """How the tokens become one vector: FIRST or MEAN."""
+    wanted = [name for name, value in settings.items() if name.startswith("pooling_mode_") and value]
+    named = settings.get("pooling_mode")
+    kind = NAMES.get(named) if isinstance(named, str) else POOLINGS.get(wanted[0]) if len(wanted) == 1 else None
+    if kind is None or (named is not None and wanted):
+        raise InputError(f"{folder}: pooling by {named or ', '.join(wanted) or 'nothing'} is not supported; {ADVICE}.")
+    if settings.get("include_prompt") is False:
+        raise InputError(f"{folder}: include_prompt=false is not supported; accepted: true.")
+    return kind
