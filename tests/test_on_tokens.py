@@ -10,6 +10,7 @@ import jax
 import numpy as np
 import pytest
 from models import refusal, write_model
+from test_similarity import embedder
 from token_models import CONTEXT, LABELS, QUESTION, TEXT, write_answerer, write_tagger
 from tolerances import LEDGER_FLOAT32, SAME_TEXT, SUM_FLOAT32
 
@@ -299,9 +300,10 @@ def test_the_page_runs(folders, tmp_path, monkeypatch):
     write_model(folders["classifier"].parent / "reranker", labels=("LABEL_0",))
     write_model(folders["classifier"].parent / "nli", labels=("contradiction", "neutral", "entailment"))
     folder = folders["classifier"].parent
-    tiny = {"ner-model": "tagger", "qa-model": "answerer", "reranker": "reranker", "nli-model": "nli"}
+    embedder(folder / "embedder")
+    tiny = {"ner-model": "tagger", "qa-model": "answerer", "nli-model": "nli", "sentence-model": "embedder"}
     load = ar.load
-    monkeypatch.setattr(ar, "load", lambda name: load(folder / tiny[name.removeprefix("org/")]), raising=False)
+    monkeypatch.setattr(ar, "load", lambda name: load(folder / tiny.get(name[4:], name[4:])), raising=False)
     monkeypatch.chdir(tmp_path)
     page = (Path(__file__).parents[1] / "docs" / "tasks.md").read_text("utf-8")
     fences, names = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL), {}
@@ -309,7 +311,22 @@ def test_the_page_runs(folders, tmp_path, monkeypatch):
         warnings.simplefilter("ignore")
         for fence in fences:
             exec(fence, names)
-    assert len(fences) == 4
+    assert len(fences) == 5
     assert (names["why"].target, names["why"].span_text) == ("B-LOC - B-PER", "New York")
     assert names["other"].span_text == "Ann"
     assert (tmp_path / "ranked.html").is_file()
+
+
+def test_what_else_refuses_them(folders, tagger, tmp_path):
+    """Programs, evaluations and settings that are of labels of whole texts."""
+    from autorel_jax.export.write import export
+
+    assert "only models that label whole texts" in refusal(export, tagger, tmp_path / "x.zip")
+    assert "evaluate measures" in refusal(ar.evaluate, tagger, [TEXT])
+    assert "predict is for" in refusal(ar.predict, tagger, [[2, 3]])
+    assert "problem_type=" in refusal(ar.load, folders["tagger"], problem_type="regression")
+    from autorel_jax.training.pretrained import read_pretrained
+
+    config = type("Config", (), {"rename": (), "drop": (), "model": str(folders["tagger"]), "model_config": None})
+    config.revision = config.vocab = config.cased = config.truncation_side = None
+    assert "training is for labels of whole texts" in refusal(read_pretrained, config, None)

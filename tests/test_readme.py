@@ -1,6 +1,6 @@
 """README.md and the pages of docs/: their Python runs, their commands parse, their links lead somewhere.
 
-Also the commands that CI takes from README. The Python of from_bert_lrp.md and evaluation.md is run elsewhere.
+Also the commands that CI takes from README. The Python of from_bert_lrp.md, evaluation.md and tasks.md is run elsewhere.
 """
 
 import re
@@ -15,7 +15,7 @@ from models import write_model
 
 import autorel_jax as ar
 from autorel_jax import classifier as loading
-from autorel_jax.cli import convert, evaluate, explain, export, plant, report, train
+from autorel_jax.cli import convert, evaluate, explain, export, plant, rank, report, similar, train
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -25,6 +25,8 @@ PROGRAMS = {
     "python explain.py": explain,
     "autorel explain": explain,
     "autorel report": report,
+    "autorel rank": rank,
+    "autorel similar": similar,
     "autorel convert": convert,
     "autorel evaluate": evaluate,
     "autorel export": export,
@@ -85,7 +87,7 @@ def named(tmp_path_factory):
 
 def test_every_page_with_python_is_known():
     found = {page.name: len(fences(page, "python")) for page in PAGES if fences(page, "python")}
-    assert found == WITH_PYTHON | {"evaluation.md": 3, "from_bert_lrp.md": 4}
+    assert found == WITH_PYTHON | {"evaluation.md": 3, "from_bert_lrp.md": 4, "tasks.md": 5}
 
 
 @pytest.mark.parametrize("page", WITH_PYTHON)

@@ -22,6 +22,7 @@ from autorel_jax.attribution.methods import METHODS
 from autorel_jax.attribution.scores import token_scores
 from autorel_jax.classifier import Classifier
 from autorel_jax.errors import InputError
+from autorel_jax.families.family import TEXT_LABELS
 from autorel_jax.explaining.config import ExplainConfig
 from autorel_jax.export.program import ABOUT, FLATBUFFERS, PARAMS, PROGRAM, SCHEMA, SETTINGS, TOKENIZER
 from autorel_jax.files import disk_faults, new_file
@@ -56,7 +57,7 @@ def export(
     model = classifier.config
     if config.zero_shot:
         raise InputError("zero_shot cannot be exported; export the label of entailment as target.")
-    if model.on_tokens:
+    if model.task != TEXT_LABELS:
         raise InputError(f"{classifier.name} is for {model.task}; only models that label whole texts can be exported.")
     goal = targets.resolve(config.target, model.labels, classifier.label_id, [(0, None)], model.problem)
     settings = classifier.settings(exportable(config.method).set(config.parameters), config.read_at)
