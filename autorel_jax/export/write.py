@@ -22,9 +22,9 @@ from autorel_jax.attribution.methods import METHODS
 from autorel_jax.attribution.scores import token_scores
 from autorel_jax.classifier import Classifier
 from autorel_jax.errors import InputError
-from autorel_jax.families.family import TEXT_LABELS
 from autorel_jax.explaining.config import ExplainConfig
 from autorel_jax.export.program import ABOUT, FLATBUFFERS, PARAMS, PROGRAM, SCHEMA, SETTINGS, TOKENIZER
+from autorel_jax.families.family import TEXT_LABELS
 from autorel_jax.files import disk_faults, new_file
 from autorel_jax.lrp.composites import COMPOSITES, Composite, composite
 from autorel_jax.model.ops import Array
