@@ -1,6 +1,6 @@
 """README.md and the pages of docs/: their Python runs, their commands parse, their links lead somewhere.
 
-Also the commands that CI takes from README. The Python of from_bert_lrp.md, evaluation.md and tasks.md is run elsewhere.
+Also the commands that CI takes from README. That of from_bert_lrp.md, evaluation.md, tasks.md runs elsewhere.
 """
 
 import re
