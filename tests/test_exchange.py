@@ -35,6 +35,7 @@ def test_pandas_has_a_row_for_each_word():
     assert list(frame.columns) == [
         *("id", "target", "target_value", "prediction", "probability", "index", "segment", "word", "start", "end"),
         "relevance",
+        "span_text",
     ]
     assert len(frame) == 7 + 7
     row = frame[frame["word"] == "gorgeous,"].iloc[0]

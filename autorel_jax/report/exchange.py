@@ -44,7 +44,7 @@ def rows(explanations: Sequence[Explanation], level: str) -> dict[str, list[Any]
     for one in explanations:
         of_text = (one.id, one.target, one.target_value, one.prediction.label, one.prediction.probability)
         for index, (text, score, segment, span) in enumerate(view.units(one, level)):
-            row = (*of_text, index, segment, text, *(span or (None, None)), float(score))
+            row = (*of_text, index, segment, text, *(span or (None, None)), float(score), one.span_text)
             for column, value in zip(columns.values(), row, strict=True):
                 column.append(value)
     return columns
@@ -52,7 +52,7 @@ def rows(explanations: Sequence[Explanation], level: str) -> dict[str, list[Any]
 
 def columns_of(level: str) -> tuple[str, ...]:
     """The columns of a table of words or word pieces, in their order."""
-    return (*OF_TEXT, "index", "segment", level, "start", "end", "relevance")
+    return (*OF_TEXT, "index", "segment", level, "start", "end", "relevance", "span_text")
 
 
 def to_pandas(explanations: Sequence[Explanation], level: str) -> pandas.DataFrame:
@@ -70,7 +70,7 @@ def to_polars(explanations: Sequence[Explanation], level: str) -> polars.DataFra
     numbered = all(isinstance(one, int) for one in columns["id"])
     columns["id"] = columns["id"] if numbered else list(map(str, columns["id"]))
     types = dict.fromkeys(columns, pl.Float64) | dict.fromkeys(("index", "segment", "start", "end"), pl.Int64)
-    types |= dict.fromkeys(("target", "prediction", level), pl.String)
+    types |= dict.fromkeys(("target", "prediction", level, "span_text"), pl.String)
     return pl.DataFrame(columns, schema=types | {"id": pl.Int64 if numbered else pl.String})
 
 
