@@ -84,6 +84,7 @@ def test_parquet_holds_the_same(explainer, source, tmp_path):
         assert (row.pop("diagnostics"), row.pop("ledger"), row.pop("readouts")) == ([], None, None)
         assert row.pop("prediction") == made["prediction"]["label"]
         assert row.pop("probability") == made["prediction"]["probability"]
+        assert row.pop("prediction_logit") == made["prediction"]["logit"]
         for name in ("token_spans", "word_spans"):
             spans = [None if span is None else [span["start"], span["end"]] for span in row.pop(name)]
             assert spans == made[name]

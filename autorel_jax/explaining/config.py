@@ -22,6 +22,7 @@ class ExplainConfig:
     method: Any = option("attnlrp", "how relevance is computed")
     parameters: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # of the method, where not the defaults
     target: Any = option("predicted", "what is explained")  # attribution/targets.py says what it may be
+    read_at: str | None = option(None, "where relevance is read (default: the method's first of these)")
     at: str | None = option(
         None,
         "of a model for tokens or answers, what is explained: words as they stand in the text, or word:N, token:N by "
@@ -32,7 +33,6 @@ class ExplainConfig:
     zero_shot: Sequence[str] = option((), "labels in words, for a model of natural language inference")
     hypothesis: str = option("This example is {}.", "what zero-shot asks of a label, which stands for {}")
     multi_label: bool = option(False, "labels of zero-shot do not exclude one another")  # as in transformers
-    read_at: str | None = option(None, "where relevance is read (default: the method's first of these)")
     audit: bool = option(False, "say where the logit went: to words, biases, softmax, … (docs/ledger.md)")
     readouts: Sequence[str] = option((), "relevance inside the model")  # names in lrp/taps.py
     neurons: int = option(10, "of each layer, by |relevance|, for the read-out neurons", count=True)
