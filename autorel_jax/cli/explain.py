@@ -17,6 +17,7 @@ from autorel_jax.corpus.config import LOCAL
 from autorel_jax.data.row import Columns, Row
 from autorel_jax.data.sources import Corpus, is_source, of_texts, open_corpus
 from autorel_jax.errors import InputError, one_line
+from autorel_jax.families.family import TEXT_LABELS
 from autorel_jax.files import is_pipe
 
 if TYPE_CHECKING:
@@ -165,11 +166,11 @@ def introduced(args: argparse.Namespace) -> "Classifier":
     """The classifier; says on stderr what was loaded and what to beware of."""
     classifier = loaded(args)
     tokenizer, config = classifier.tokenizer, classifier.config
-    labels = ", ".join(config.labels) + outputs(config)
-    for_task = f"{config.task.replace('_', ' ')}, " if config.on_tokens else ""
+    labels = f"labels {', '.join(config.labels)}{outputs(config)}" if config.labels else "no labels"
+    for_task = "" if config.task == TEXT_LABELS else f"{config.task.replace('_', ' ')}, "
     note(
         args,
-        f"{classifier.name}: {config.num_hidden_layers} layers of width {config.hidden_size}, {for_task}labels "
+        f"{classifier.name}: {config.num_hidden_layers} layers of width {config.hidden_size}, {for_task}"
         f"{labels}; tokenizer {'cased' if tokenizer.cased else 'uncased'} ({tokenizer.why})",
     )
     return classifier

@@ -53,7 +53,7 @@ def parser(prog: str = PROG) -> Parser:
     add_method_flags(made, explanation)
     add_inside_flags(made, explanation)
     add_fields(explanation, ExplainConfig, at={"metavar": "WORDS"}, answer_tokens={}, null_answer={})
-    labels = {"type": names, "metavar": "LABEL,LABEL", "nargs": None}
+    labels = {"type": some_names, "metavar": "LABEL,LABEL", "nargs": None}
     add_fields(explanation, ExplainConfig, zero_shot=labels, hypothesis={"metavar": "TEXT"}, multi_label={})
     add_text_flags(explanation)
     add_column_flags(made.add_argument_group("input files"))
@@ -153,6 +153,13 @@ def add_run_flags(group: argparse._ArgumentGroup) -> None:
 def names(text: str) -> tuple[str, ...]:
     """`a,b` -> ("a", "b")."""
     return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def some_names(text: str) -> tuple[str, ...]:
+    """As `names`, but not none."""
+    if not names(text):
+        raise argparse.ArgumentTypeError(f"{text!r}: expected names with commas between")
+    return names(text)
 
 
 def shard(text: str) -> tuple[int, int]:

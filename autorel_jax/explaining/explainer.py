@@ -141,33 +141,37 @@ class Explainer:
     ) -> Iterator[Explanation]:
         """As `explain`; every row is tokenized and its target resolved first; `tokens` are known ones."""
         nothing = []
-        for found in self.explain_each(rows, progress, tokens):
+        for row, found in zip(rows, self.explain_each(rows, progress, tokens), strict=True):
             if isinstance(found, NothingFound):
-                nothing.append(found)
+                nothing.append(f"Text {row.id} has no explanation: {found}")
             elif isinstance(found, InputError):
-                raise found
+                raise InputError(f"Text {row.id}: {found}")
             else:
                 yield from found
         if nothing:
-            count = f"{len(nothing)} of {len(rows)} texts have no explanation" if len(nothing) > 1 else "No explanation"
-            warnings.warn(f"{count}: {nothing[0]}", InputWarning, stacklevel=2)
+            more = f" (and {len(nothing) - 1} more of {len(rows)})" if len(nothing) > 1 else ""
+            warnings.warn(nothing[0] + more, InputWarning, stacklevel=2)
 
     def explain_labels(
         self, rows: Sequence[Row], progress: Callable[[int], object]
     ) -> list[list[Explanation] | InputError]:
         """Likewise, for each label of zero-shot."""
-        pairs = [pair for row in rows for pair in zero_shot.pairs_of(row, self.config)]
+        single = [row for row in rows if row.pair is None]
+        pairs = [pair for row in single for pair in zero_shot.pairs_of(row, self.config)]
         labels, done = len(self.config.zero_shot), 0
+        progress(len(rows) - len(single))
 
         def finished(count: int) -> None:  # a row is done when its pairs are
             nonlocal done
             progress((done + count) // labels - done // labels)
             done += count
 
-        made = self.explain_rows(pairs, finished, self.tokenize(pairs))
-        every = [found for (found,) in made]
+        made = iter([found for (found,) in self.explain_rows(pairs, finished, self.tokenize(pairs))])
         return [
-            zero_shot.of_labels(every[start : start + labels], self.config) for start in range(0, len(every), labels)
+            zero_shot.of_labels(list(itertools.islice(made, labels)), self.config)
+            if row.pair is None
+            else InputError(zero_shot.PAIR)
+            for row in rows
         ]
 
     def explain_each(

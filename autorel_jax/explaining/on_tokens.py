@@ -141,9 +141,9 @@ def questions_of(
 def fault_of(row: Row, tokens: Tokens, task: str) -> InputError | None:
     """Why a row is none for the task."""
     if task == TOKEN_LABELS and row.pair is not None:
-        return InputError(f"Text {row.id} is a pair; entities are found in single texts.")
+        return InputError("It is a pair of texts; entities are found in single ones.")
     if task == ANSWERS and row.pair is None:
-        return InputError(f"Text {row.id} is a question without a context; give the context as its pair.")
+        return InputError("It is a question without a context; give the context as its pair.")
     return None
 
 
@@ -166,7 +166,7 @@ def labels_of(
         special = np.array([span is None for span in tokens.spans])
         found = entities(logits, classifier.probabilities(logits), labels, special)
         if not found:
-            raise NothingFound(f"No entity was predicted in text {row.id}; at='WORD' (--at WORD) explains any word.")
+            raise NothingFound("no entity was found in it; at='WORD' (--at WORD) explains any word.")
         return Read(tokens, found)
     places = tokens_at(config.at, row.text, tokens, CONTEXT[TOKEN_LABELS])
     if config.target == targets.PREDICTED:
@@ -206,7 +206,7 @@ def best_window(
         best = best_answer(logits, inside, config.answer_tokens)
         found += [] if best is None else [(tokens, logits, best)]
     if not found:
-        raise InputError(f"Text {row.id} has a context of which no word is read.")
+        raise InputError("No word of its context is read.")
     tokens, logits, best = max(found, key=lambda each: each[2].score)
     # As in transformers, the window that is least sure of it decides whether there is no answer.
     doubting, its_logits, least = min(found, key=lambda each: each[2].none)

@@ -17,6 +17,7 @@ from autorel_jax.errors import InputError
 from autorel_jax.explaining.config import BLANK, WINDOWS, ExplainConfig
 from autorel_jax.report.explanation import Explanation, Prediction
 
+PAIR = "It is a pair of texts; zero_shot takes single ones."
 ENTAILMENT = "entail"  # what the name of the model's label begins with
 
 
@@ -53,13 +54,7 @@ def configured(classifier: Classifier, config: ExplainConfig) -> ExplainConfig:
 
 
 def pairs_of(row: Row, config: ExplainConfig) -> list[Row]:
-    """The row with each label's hypothesis.
-
-    Raises:
-      InputError: it is a pair already.
-    """
-    if row.pair is not None:
-        raise InputError(f"Text {row.id} is a pair; zero_shot takes single texts.")
+    """The row with each label's hypothesis."""
     return [dataclasses.replace(row, pair=config.hypothesis.replace(BLANK, label)) for label in config.zero_shot]
 
 
