@@ -5,6 +5,7 @@ import json
 import jax
 import numpy as np
 import pytest
+from family_models import write_family
 from models import VOCAB, random_params, refusal, tiny_config
 from tolerances import SAME_TEXT
 
@@ -22,6 +23,11 @@ def embedder(folder, pooling="pooling_mode_mean_tokens", modules=MODULES, **sett
     tokenizer = load_tokenizer(VOCAB)
     config = tiny_config(vocab_size=tokenizer.max_id + 1, max_position_embeddings=64, labels=(), num_hidden_layers=2)
     write(folder, config, random_params(config, scale=0.3), tokenizer)
+    return with_modules(folder, pooling, modules, **settings)
+
+
+def with_modules(folder, pooling="pooling_mode_mean_tokens", modules=MODULES, **settings):
+    """The files of sentence-transformers in the directory of an encoder."""
     paths = ["", *(f"{number}_{name}" for number, name in enumerate(modules[1:], start=1))]
     listed = [
         {"idx": number, "name": str(number), "path": path, "type": f"sentence_transformers.models.{name}"}
@@ -98,6 +104,14 @@ def test_a_text_beside_itself(model):
     found = ar.similarity(model, A, A)
     assert found.value == pytest.approx(1, abs=1e-6)
     np.testing.assert_allclose(found.matrix, found.matrix.T, rtol=0, atol=SAME_TEXT)
+
+
+def test_pairs_explain_all_where_relevance_is_conserved(tmp_path):
+    """A ModernBERT has no biases and no positions that are added, and with cp_lrp nothing of its vectors is lost."""
+    folder = with_modules(write_family(tmp_path / "modern", "modernbert", labels=()))
+    found = ar.similarity(ar.load(folder), A, B, method="cp_lrp")
+    assert found.share == pytest.approx(1, abs=SAME_TEXT * 10)
+    assert found.a.explained == pytest.approx(found.value, abs=SAME_TEXT * 10)
 
 
 def test_the_strongest_pairs(found):
