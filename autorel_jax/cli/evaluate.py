@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from autorel_jax.builtin import BUILTIN
-from autorel_jax.cli.command import Parser, note, run, say, warn
+from autorel_jax.cli.command import Parser, note, run, say, tell, warn
 from autorel_jax.cli.explain import input_corpus, introduced
 from autorel_jax.cli.explain_flags import add_column_flags, names
 from autorel_jax.cli.flags import add_compute_dtype, add_fields, add_model_flags, add_quiet, given_fields
@@ -147,7 +147,13 @@ def evaluate(argv: Sequence[str] | None, prog: str) -> None:
         with parts.opened(args.output and found_of(Path(os.path.realpath(args.output)))) as found:
             if found.before:
                 note(args, f"goes on from {found.before} results in {found_of(args.output).name}")
-            evaluation = measure(evaluator, corpus.rows(), found, progress, other)
+            try:
+                evaluation = measure(evaluator, corpus.rows(), found, progress, other)
+            except (KeyboardInterrupt, SystemExit):
+                if args.output:
+                    kept_in = found_of(args.output)
+                    tell(prog, f"interrupted; what was found is in {kept_in}, and the same command goes on from there")
+                raise
     corpus.check_unchanged()
     left_out = evaluation.record["left_out"]
     if left_out["rows"]:
