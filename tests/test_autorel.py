@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import autorel_jax
-from autorel_jax.cli import convert, evaluate, explain, export, plant, report, train
+from autorel_jax.cli import convert, evaluate, explain, export, plant, rank, report, similar, train
 from autorel_jax.cli.main import COMMANDS, main
 
 
@@ -36,9 +36,9 @@ def test_the_help_lists_each_command_in_a_line(capsys, flag):
 
 
 def test_each_command_has_its_module():
-    assert list(COMMANDS) == ["explain", "report", "evaluate", "plant", "train", "convert", "export"]
+    assert list(COMMANDS) == ["explain", "rank", "similar", "report", "evaluate", "plant", "train", "convert", "export"]
     found = [importlib.import_module(module) for module, _ in COMMANDS.values()]
-    assert found == [explain, report, evaluate, plant, train, convert, export]
+    assert found == [explain, rank, similar, report, evaluate, plant, train, convert, export]
 
 
 def test_without_a_command_it_prints_the_help(capsys):
@@ -54,7 +54,7 @@ def test_its_version(capsys):
     assert capsys.readouterr().out == f"autorel {autorel_jax.__version__}\n"
 
 
-AVAILABLE = "available: explain, report, evaluate, plant, train, convert, export"
+AVAILABLE = f"available: {', '.join(COMMANDS)}"
 
 
 @pytest.mark.parametrize(
