@@ -16,8 +16,10 @@ from tolerances import LEDGER_FLOAT32, SAME_TEXT, SUM_FLOAT32
 
 import autorel_jax as ar
 from autorel_jax.attribution import questions
+from autorel_jax.cli.explain import main
 from autorel_jax.data.row import Row
 from autorel_jax.errors import InputWarning
+from autorel_jax.evaluation.collection import Collection
 from autorel_jax.explaining.config import ExplainConfig
 from autorel_jax.explaining.explainer import Explainer
 
@@ -330,3 +332,49 @@ def test_what_else_refuses_them(folders, tagger, tmp_path):
     config = type("Config", (), {"rename": (), "drop": (), "model": str(folders["tagger"]), "model_config": None})
     config.revision = config.vocab = config.cased = config.truncation_side = None
     assert "training is for labels of whole texts" in refusal(read_pretrained, config, None)
+
+
+def test_files_of_entities(folders, tmp_path, capsys):
+    """Each entity is a row, with its words; a text without them is left out and listed."""
+    (tmp_path / "in.csv").write_text(f'text\n"{TEXT}"\n"a good one"\n')
+    source, model = str(tmp_path / "in.csv"), ["--model", str(folders["tagger"]), "--at", "film"]
+    for suffix in (".parquet", ".npz", ".jsonl", ".csv"):
+        assert main([source, *model, "--target", "all", "--output", str(tmp_path / f"out{suffix}")]) == 0
+        rejected = (tmp_path / f"out{suffix}.rejected.jsonl").read_text().splitlines()
+        assert [json.loads(line)["line"] for line in rejected] == [3]
+    by_format = [list(ar.read_results(tmp_path / f"out{suffix}")) for suffix in (".parquet", ".jsonl")]
+    for records in by_format:
+        assert [record["target"] for record in records] == list(LABELS)
+        assert {record["span_text"] for record in records} == {"film"}
+        assert {tuple(record["span"]) for record in records} == {(9, 13)}
+        assert {record["prediction"]["label"] for record in records} == {"I-LOC"}
+    logits = [[record["prediction"]["logit"] for record in records] for records in by_format]
+    assert logits[0] == logits[1]
+    with np.load(tmp_path / "out.npz") as arrays:
+        assert arrays["span"].tolist() == [[9, 13]] * len(LABELS)
+    assert "span_text" in (tmp_path / "out.csv").read_text().splitlines()[0]
+    capsys.readouterr()
+
+
+def test_a_page_has_each_entity_as_an_entry(folders, tmp_path):
+    (tmp_path / "in.csv").write_text(f'text\n"{TEXT}"\n')
+    assert (
+        main([str(tmp_path / "in.csv"), "--model", str(folders["tagger"]), "--output", str(tmp_path / "a.html")]) == 0
+    )
+    collection = Collection()
+    for one in ar.explain(ar.load(folders["tagger"]), TEXT):
+        collection.add(one.to_dict(), None)
+    assert [(text.prediction, text.kept["span_text"]) for text in collection.texts] == [
+        ("LOC", "good film"),
+        ("PER", "witty"),
+    ]
+
+
+def test_a_file_of_questions(folders, tmp_path):
+    (tmp_path / "in.csv").write_text(f'question,context\n"{QUESTION}","{CONTEXT}"\n')
+    columns = ["--text-column", "question", "--pair-column", "context"]
+    output = tmp_path / "out.parquet"
+    assert main([str(tmp_path / "in.csv"), *columns, "--model", str(folders["answerer"]), "--output", str(output)]) == 0
+    (record,) = ar.read_results(output)
+    assert (record["span_text"], record["span_segment"], record["probabilities"]) == ("witty film", 1, None)
+    assert record["prediction"]["logit"] == pytest.approx(6, abs=1e-3)

@@ -106,6 +106,18 @@ def test_a_text_beside_itself(model):
     np.testing.assert_allclose(found.matrix, found.matrix.T, rtol=0, atol=SAME_TEXT)
 
 
+def test_a_vector_in_place_of_the_second_text(model, found):
+    """Its rows are those of the text that has this vector, in one pass."""
+    other = model.logits(model.batch([B]))[0]
+    alone = ar.similarity(model, A, other)
+    assert alone.value == pytest.approx(found.value, abs=1e-6)
+    np.testing.assert_allclose(alone.a.token_relevance, found.a.token_relevance, rtol=0, atol=1e-6)
+    assert alone.matrix.sum() == pytest.approx(alone.value, abs=1e-12)
+    assert alone.b is None
+    assert {pair.b for pair in alone.pairs()} == {"the vector"}
+    assert "expected [16]" in refusal(ar.similarity, model, A, np.ones(3))
+
+
 def test_pairs_explain_all_where_relevance_is_conserved(tmp_path):
     """A ModernBERT has no biases and no positions that are added, and with cp_lrp nothing of its vectors is lost."""
     folder = with_modules(write_family(tmp_path / "modern", "modernbert", labels=()))

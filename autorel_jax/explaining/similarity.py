@@ -29,13 +29,15 @@ from autorel_jax.text.tokens import Text, Tokens
 BLOCK = 64  # dimensions whose relevance is computed together, so that memory does not grow with D
 
 
-def similarity(classifier: Classifier, a: Text, b: Text, *, measure: str = COSINE, **options: Any) -> Similarity:
-    """Which tokens make two texts alike. Its cost is D passes backward for each text.
+def similarity(
+    classifier: Classifier, a: Text, b: Text | np.ndarray, *, measure: str = COSINE, **options: Any
+) -> Similarity:
+    """Which tokens make two texts alike. Its cost is D passes backward for each text, with a vector one pass.
 
     Args:
       classifier: a model of sentence embeddings from `load`.
       a: a text.
-      b: another.
+      b: another; or a vector [D], such as the mean of those of many texts.
       measure: "cosine" or "dot". For the cosine the vectors' norms are constants.
       **options: fields of ExplainConfig: method (a composite that starts from multipliers), parameters, read_at,
         max_length, batch_size, split_words, split_punctuation.
@@ -53,16 +55,40 @@ def similarity(classifier: Classifier, a: Text, b: Text, *, measure: str = COSIN
             "another composite, such as attnlrp."
         )
     words = {"split_words": config.split_words, "split_punctuation": config.split_punctuation}
+    if isinstance(b, np.ndarray):
+        return to_vector(computer, a, classifier.tokens([a], max_length=config.max_length, **words), b, measure)
     tokens = classifier.tokens([a, b], max_length=config.max_length, **words)
     vectors = np.stack([vector for _, vector in sorted(merged(computer.logits(tokens, range(2))).items())])
     vectors = vectors.astype(np.float64)
     parts = [whole(found, vector) for found, vector in zip(by_dimension(computer, tokens), vectors, strict=True)]
-    scale = 1.0 if measure != COSINE else 1 / np.prod(np.linalg.norm(vectors, axis=1))
+    scale = scale_of(measure, *vectors)
     matrix = scale * parts[0].T @ parts[1]
     value = float(scale * vectors[0] @ vectors[1])
     sides = zip((a, b), tokens, (matrix.sum(axis=1), matrix.sum(axis=0)), strict=True)
     made = [side(computer, number, *each, measure, value) for number, each in enumerate(sides, start=1)]
     return Similarity(measure, value, *made, matrix)
+
+
+def to_vector(computer: Computer, a: Text, tokens: Sequence[Tokens], vector: np.ndarray, measure: str) -> Similarity:
+    """The similarity of a text to a vector [D], whose entries are the weights of one target."""
+    if vector.shape != (computer.classifier.config.num_labels,) or not np.isfinite(vector).all() or not vector.any():
+        raise InputError(
+            f"the vector has shape {list(vector.shape)}; expected [{computer.classifier.config.num_labels}], of finite "
+            "numbers that are not all 0."
+        )
+    goal = Targets(vector[None, None], None)
+    (answer,) = merged(computer.answers(tokens, goal, [0])).values()
+    own = answer.logits.astype(np.float64)
+    scale = scale_of(measure, own, vector)
+    value, found = float(scale * own @ vector), scale * answer.relevance[0, : len(tokens[0].ids)].astype(np.float64)
+    rows = np.append(found, value - found.sum())
+    made = side(computer, 1, a, tokens[0], rows, measure, value)
+    return Similarity(measure, value, made, None, np.column_stack([rows, np.zeros_like(rows)]))
+
+
+def scale_of(measure: str, a: np.ndarray, b: np.ndarray) -> float:
+    """What the dot product of two vectors is multiplied by."""
+    return 1 / float(np.linalg.norm(a) * np.linalg.norm(b)) if measure == COSINE else 1.0
 
 
 def check(classifier: Classifier, measure: str, options: dict[str, Any]) -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 COSINE, DOT = MEASURES = ("cosine", "dot")
 SHOWN = 10  # pairs of words in a list
+VECTOR = "the vector"  # in place of the words of a text
 
 
 class WordPair(NamedTuple):
@@ -33,23 +34,28 @@ class Similarity:
       measure: "cosine" or "dot".
       value: the similarity.
       a: the explanation of the first text, with the second one held fixed.
-      b: that of the second, with the first one held fixed.
+      b: that of the second, with the first one held fixed; None: a vector stood in its place.
       matrix: [T + 1, U + 1] what each pair of tokens adds; the last row and column are what tokens do not explain. Its
-        sum is `value`, the sum of a token's row its relevance in `a`.
+        sum is `value`, the sum of a token's row its relevance in `a`. For a vector U = 1.
     """
 
     measure: str
     value: float
     a: Explanation
-    b: Explanation
+    b: Explanation | None
     matrix: np.ndarray
+
+    @property
+    def other_words(self) -> tuple[str, ...]:
+        """The words of the second text."""
+        return (VECTOR,) if self.b is None else self.b.words
 
     @property
     def words(self) -> np.ndarray:
         """The matrix of words [W + 1, X + 1], sums over their tokens."""
         rows = np.array([*self.a.token_words, len(self.a.words)])
-        columns = np.array([*self.b.token_words, len(self.b.words)])
-        summed = np.zeros((len(self.a.words) + 1, len(self.b.words) + 1))
+        columns = np.array([*((0,) if self.b is None else self.b.token_words), len(self.other_words)])
+        summed = np.zeros((len(self.a.words) + 1, len(self.other_words) + 1))
         np.add.at(summed, (rows[:, None], columns[None, :]), self.matrix)
         return summed
 
@@ -62,10 +68,8 @@ class Similarity:
         """The pairs of words that add or take most, the strongest first; special tokens are words of their own."""
         scores = self.words[:-1, :-1]
         order = np.argsort(-np.abs(scores), axis=None, kind="stable")[:count]
-        return [WordPair(self.a.words[i], self.b.words[j], float(scores[i, j])) for i, j in self._places(order)]
-
-    def _places(self, order: np.ndarray) -> Iterator[tuple[int, int]]:
-        yield from zip(*np.unravel_index(order, (len(self.a.words), len(self.b.words))), strict=True)
+        places = zip(*np.unravel_index(order, scores.shape), strict=True)
+        return [WordPair(self.a.words[i], self.other_words[j], float(scores[i, j])) for i, j in places]
 
     def lines(self, count: int = SHOWN) -> Iterator[str]:
         """As text for a terminal."""
@@ -84,4 +88,4 @@ class Similarity:
 
         from autorel_jax.report.html import fragment
 
-        return f"<pre>{escape(self)}</pre>{fragment([self.a, self.b])}"
+        return f"<pre>{escape(self)}</pre>{fragment([one for one in (self.a, self.b) if one is not None])}"
