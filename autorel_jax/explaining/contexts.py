@@ -34,8 +34,8 @@ def windows_of(tokens: Tokens, max_length: int, stride: int | None) -> list[Toke
         kept = np.sort(np.concatenate([np.flatnonzero(~is_context), context[window.start : window.stop]]))
         start, end = tokens.spans[context[window.start]][0], tokens.spans[context[window.stop - 1]][1]
         said = (
-            f"the context was read in {len(ranges)} windows; answer and scores are of number {number} alone, characters "
-            f"{start} to {end}"
+            f"the context was read in {len(ranges)} windows; answer and scores are of number {number}, characters "
+            f"{start} to {end}, alone"
         )
         made.append(only(tokens, kept, said))
     return made
