@@ -1,6 +1,7 @@
 """The end of a run over a corpus: rows, accuracy, strongest words, what to do next; --json, --quiet, --all-words."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,7 +10,9 @@ from test_word_statistics import collected, three
 
 from autorel_jax.cli.ending import words_line
 from autorel_jax.cli.explain import main
+from autorel_jax.data.row import Row
 from autorel_jax.evaluation.strongest import record_of, sample, strongest
+from autorel_jax.explaining.part import mark
 from autorel_jax.report.explanation import Prediction
 
 ROWS = ("good film,positive", "bad,2", "a film,other", "good,", ",negative", "film good bad,negative")
@@ -137,11 +140,6 @@ def test_flags_that_exclude_each_other(run, arguments, said):
 
 
 def test_regressions_and_several_labels_have_no_accuracy():
-    from types import SimpleNamespace
-
-    from autorel_jax.data.row import Row
-    from autorel_jax.explaining.part import mark
-
     def marked(problem, labels, label="a"):
         config = SimpleNamespace(num_labels=len(labels), problem=problem, labels=labels)
         explainer = SimpleNamespace(classifier=SimpleNamespace(config=config, label_id=labels.index))

@@ -1,5 +1,8 @@
 """Explanations as tables, records and plots of other libraries: every number where it belongs, text as it is."""
 
+import io
+import sys
+
 import numpy as np
 import pytest
 from explanations import SHORT, explanation
@@ -64,7 +67,7 @@ def test_the_columns_are_those_of_csv():
 
 def test_an_unknown_level_and_a_missing_library_are_one_line(monkeypatch):
     assert "Unknown level 'letter'" in refusal(explanation().to_pandas, "letter")
-    monkeypatch.setitem(__import__("sys").modules, "polars", None)
+    monkeypatch.setitem(sys.modules, "polars", None)
     said = refusal(explanation().to_polars)
     assert said.startswith("This needs polars (")
     assert said.endswith("pip install 'autorel-jax[frames]'.")
@@ -146,7 +149,7 @@ def test_bars_of_a_text(plt):
     assert ax.get_title() == "positive 98.8 %"
     assert ax.yaxis_inverted()
     assert not any(label.get_parse_math() for label in ax.get_yticklabels())
-    ax.figure.savefig(__import__("io").BytesIO())
+    ax.figure.savefig(io.BytesIO())
     assert len(explanation().plot(top=2).patches) == 2
 
 
@@ -200,5 +203,5 @@ def test_what_cannot_be_plotted_is_one_line(plt):
 def test_scores_without_a_scale_are_plotted_empty(plt, scores):
     made = explanation("a b", scores, readouts={"layers": np.full((2, 4), scores[0], np.float32)})
     assert len(made.plot().patches) == 0
-    made.plot("layers").figure.savefig(__import__("io").BytesIO())
+    made.plot("layers").figure.savefig(io.BytesIO())
     assert len(Explanations([made, made]).plot().patches) == 0

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from models import write_model
 
+import autorel_jax as ar
 from autorel_jax.cli import convert, explain, report, train
 from autorel_jax.data.presets import named
 
@@ -147,8 +148,6 @@ def scores(explanations):
 
 
 def test_relevance_by_the_vjp_is_that_of_explain(names):
-    import autorel_jax as ar
-
     last = {"target": "very positive"}
     logits = names["logits"] * names["onehot"]
     (relevance,) = names["backward_lrp"](logits)

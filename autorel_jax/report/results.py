@@ -14,6 +14,7 @@ from autorel_jax.report.view import WORD
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
     import pandas
     import polars
     import shap
@@ -71,7 +72,9 @@ class Results:
         records = [exchange.to_argilla(one, level) for one in self.each]
         return records if isinstance(self, list) else records[0]
 
-    def plot(self, kind: str = "words", *, top: int = 10, level: str = WORD, ax: Axes | None = None) -> Axes:
+    def plot(
+        self, kind: str = "words", *, top: int = 10, level: str = WORD, ax: Axes | None = None
+    ) -> Axes | np.ndarray:
         """A plot by matplotlib.
 
         Args:
@@ -81,6 +84,9 @@ class Results:
           top: how many words.
           level: "word" or "token", of "words".
           ax: where to draw; None makes a figure.
+
+        Returns:
+          The axes; an array of them for explanations of several targets, which get a panel each.
 
         Raises:
           InputError: the kind or level is unknown, the read-out is not there, or matplotlib is not installed
