@@ -146,6 +146,13 @@ def test_its_links_lead_somewhere(page):
             assert anchor in map(slug, re.findall(r"^#+ (.*)", file.read_text("utf-8"), re.MULTILINE)), link
 
 
+def test_the_site_has_every_page():
+    """Else mkdocs refuses to build it."""
+    listed = re.findall(r"^ +- .*: (\S+\.md)$", (ROOT / "mkdocs.yml").read_text("utf-8"), re.MULTILINE)
+    notebooks = [f"notebooks/{path.stem}.md" for path in (ROOT / "notebooks").glob("*.ipynb")]
+    assert sorted(listed) == sorted([path.name for path in PAGES[1:]] + notebooks)
+
+
 def test_the_api_page_has_every_public_name():
     listed = re.findall(r"^::: (autorel_jax\.\S+)\.(\w+)$", (ROOT / "docs/api.md").read_text("utf-8"), re.MULTILINE)
     assert {(module, name) for name, module in ar.NAMES.items()} <= set(listed)
