@@ -88,12 +88,10 @@ def visited(row: Array, window: Array, size: int, blocks: int) -> tuple[Array, A
     return first, jnp.minimum((row * size + size - 1 + window) // size + 1, blocks)
 
 
-def block_scores(row: Array, column: Array, window: Array, q: Array, k: Array, real: Array) -> Array:
-    """Of one block of pairs, -inf for those that do not see each other: q, k [H, N, K], real [N] -> [H, N, N]."""
-    size = q.shape[1]
+def near(one: Array, other: Array, window: Array, size: int) -> Array:
+    """Which tokens of two blocks, the `one`-th and the `other`-th, are near enough: [N, N]."""
     places = jnp.arange(size)
-    apart = jnp.abs((row - column) * size + places[:, None] - places)
-    return jnp.where((apart <= window) & real, product("htk,hsk->hts", q, k), -jnp.inf)
+    return jnp.abs((one - other) * size + places[:, None] - places) <= window
 
 
 def _context(window, size, query, key, value, mask):
@@ -105,7 +103,8 @@ def _context(window, size, query, key, value, mask):
 
         def see(column, sums):
             highest, total, found = sums
-            scores = block_scores(row, column, window, q, keys[column], real[column, 0])
+            seen = near(row, column, window, size) & real[column, 0]
+            scores = jnp.where(seen, product("htk,hsk->hts", q, keys[column]), -jnp.inf)
             new = jnp.maximum(highest, scores.max(axis=-1))
             weights, kept = jnp.exp(scores - new[..., None]), jnp.exp(highest - new)
             more = product("hts,hsk->htk", weights.astype(value.dtype), values[column])
@@ -133,12 +132,15 @@ def _cotangents(window, size, query, key, value, mask, c, norms, own):
         def see(column, sums):
             to_query, to_key, to_value = sums
             k, v = keys[column], values[column]
-            weights = jnp.exp(block_scores(row, column, window, q, k, real[column, 0]) - norm[..., None])
-            to_scores = weights * (product("htk,hsk->hts", c, v) - own[..., None])
+            # Keys first: of the five products one has to turn a factor round, and two with queries first.
+            seen = near(column, row, window, size) & real[column, 0, :, None]
+            scores = jnp.where(seen, product("hsk,htk->hst", k, q), -jnp.inf)
+            weights = jnp.exp(scores - norm[:, None])
+            to_scores = weights * (product("hsk,htk->hst", v, c) - own[:, None])
             to_scores, weights = to_scores.astype(q.dtype), weights.astype(c.dtype)
-            to_query += product("hts,hsk->htk", to_scores, k)
-            to_key = added(to_key, column, product("hts,htk->hsk", to_scores, q))
-            return to_query, to_key, added(to_value, column, product("hts,htk->hsk", weights, c))
+            to_query += product("hst,hsk->htk", to_scores, k)
+            to_key = added(to_key, column, product("hst,htk->hsk", to_scores, q))
+            return to_query, to_key, added(to_value, column, product("hst,htk->hsk", weights, c))
 
         start = jnp.zeros(q.shape, norms.dtype)
         to_query, *sums = jax.lax.fori_loop(*visited(row, window, size, len(keys)), see, (start, *sums))
