@@ -12,7 +12,7 @@ import dataclasses
 import resource
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -49,7 +49,7 @@ MEMORY = (  # size, texts, tokens
     ("base", 32, 128),
     *(("modern", 1, tokens) for tokens in (1024, 2048, 4096, 8192)),
 )
-TIMES = (("base", 8, 128), ("base", 2, 256), ("base", 2, 384), ("base", 2, 512), ("minilm", 4, 256), ("minilm", 4, 512))
+TIMES = (("base", 2, 256), ("base", 2, 512), ("minilm", 4, 256), ("base", 2, 384), ("minilm", 4, 512), ("base", 8, 128))
 NEVER = 10**9  # tokens, from where blocks would be used
 
 
@@ -115,7 +115,7 @@ def memory(args: argparse.Namespace) -> None:
 
 def times(args: argparse.Namespace) -> None:
     """Both ways in turn; a ratio is the median of those of calls next to each other."""
-    print("| size | texts × tokens | forward: scores, blocks, ratio | relevance: scores, blocks, ratio |")
+    print("| size | texts × tokens | forward by blocks: wall, processors | relevance by blocks: wall, processors |")
     print("|---|---|---|---|")
     for size, texts, tokens in TIMES:
         config = config_of(size, args)
@@ -128,10 +128,9 @@ def times(args: argparse.Namespace) -> None:
                 calls.append((plain, token_scores.lower(*given).compile()))
         columns = []
         for which, arguments in enumerate(((given[1], *given[2][:3]), given[1:])):
-            pairs = [[seconds(programs[which], arguments) for programs in calls] for _ in range(args.repeats + 1)][1:]
-            scores, blocks = (min(column) for column in zip(*pairs, strict=True))
-            ratio = statistics.median(b / a for a, b in pairs)
-            columns.append(f"{1e3 * scores:.0f} ms, {1e3 * blocks:.0f} ms, {ratio:.2f}")
+            turns = [[timed(programs[which], *arguments) for programs in calls] for _ in range(args.repeats + 1)][1:]
+            scores, blocks = zip(*turns, strict=True)
+            columns.append(f"{ratio(blocks, scores, 0):.2f}, {ratio(blocks, scores, 1):.2f}")
         print(f"| {size} | {texts} × {tokens} | {' | '.join(columns)} |", flush=True)
 
 
@@ -142,9 +141,9 @@ def document(args: argparse.Namespace) -> None:
     settings, params, rows, *others = given
     params = jax.device_put(params)
     plain = forward.lower(config, None, params, *rows[:3]).compile()
-    first = seconds(plain, (params, *rows[:3]))
+    first, _ = timed(plain, params, *rows[:3])
     explain = token_scores.lower(settings, params, rows, *others).compile()
-    whole = seconds(explain, (params, rows, *others))
+    whole, _ = timed(explain, params, rows, *others)
     resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
     print("| tokens | attention | forward | relevance | ratio | temporary | resident at most |")
     print("|---|---|---|---|---|---|---|")
@@ -154,11 +153,16 @@ def document(args: argparse.Namespace) -> None:
     )
 
 
-def seconds(program: Callable[..., Any], arguments: tuple[Any, ...]) -> float:
-    """Of one call."""
-    begun = time.perf_counter()
-    jax.block_until_ready(program(*arguments))
-    return time.perf_counter() - begun
+def timed(call: Callable[..., Any], *arguments: Any) -> tuple[float, float]:
+    """Seconds of wall and of processors."""
+    wall, busy = time.perf_counter(), time.process_time()
+    jax.block_until_ready(call(*arguments))
+    return time.perf_counter() - wall, time.process_time() - busy
+
+
+def ratio(a: Sequence[tuple[float, float]], b: Sequence[tuple[float, float]], kind: int) -> float:
+    """The median over rounds."""
+    return statistics.median(x[kind] / y[kind] for x, y in zip(a, b, strict=True))
 
 
 if __name__ == "__main__":
