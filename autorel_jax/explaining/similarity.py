@@ -60,11 +60,12 @@ def similarity(
     tokens = classifier.tokens([a, b], max_length=config.max_length, **words)
     vectors = np.stack([vector for _, vector in sorted(merged(computer.logits(tokens, range(2))).items())])
     vectors = vectors.astype(np.float64)
-    parts = [whole(found, vector) for found, vector in zip(by_dimension(computer, tokens), vectors, strict=True)]
+    found, attention = by_dimension(computer, tokens)
+    parts = [whole(one, vector) for one, vector in zip(found, vectors, strict=True)]
     scale = scale_of(measure, *vectors)
     matrix = scale * parts[0].T @ parts[1]
     value = float(scale * vectors[0] @ vectors[1])
-    sides = zip((a, b), tokens, (matrix.sum(axis=1), matrix.sum(axis=0)), strict=True)
+    sides = zip((a, b), tokens, (matrix.sum(axis=1), matrix.sum(axis=0)), attention, strict=True)
     made = [side(computer, number, *each, measure, value) for number, each in enumerate(sides, start=1)]
     return Similarity(measure, value, *made, matrix)
 
@@ -82,7 +83,7 @@ def to_vector(computer: Computer, a: Text, tokens: Sequence[Tokens], vector: np.
     scale = scale_of(measure, own, vector)
     value, found = float(scale * own @ vector), scale * answer.relevance[0, : len(tokens[0].ids)].astype(np.float64)
     rows = np.append(found, value - found.sum())
-    made = side(computer, 1, a, tokens[0], rows, measure, value)
+    made = side(computer, 1, a, tokens[0], rows, answer.attention, measure, value)
     return Similarity(measure, value, made, None, np.column_stack([rows, np.zeros_like(rows)]))
 
 
@@ -107,17 +108,19 @@ def check(classifier: Classifier, measure: str, options: dict[str, Any]) -> None
             raise InputError(f"{name} does not go with similarity; accepted: {', '.join(accepted)}.")
 
 
-def by_dimension(computer: Computer, tokens: Sequence[Tokens]) -> list[np.ndarray]:
-    """The relevance [D, T] of each text's tokens for each dimension of its vector."""
+def by_dimension(computer: Computer, tokens: Sequence[Tokens]) -> tuple[list[np.ndarray], list[str]]:
+    """The relevance [D, T] of each text's tokens for each dimension of its vector, and how attention was computed."""
     count = computer.classifier.config.num_labels
     blocks: list[list[np.ndarray]] = [[] for _ in tokens]
+    attention = [""] * len(tokens)
     for start in range(0, count, BLOCK):
         weights = np.eye(count, dtype=np.float32)[start : start + BLOCK]
         weights = np.pad(weights, [(0, BLOCK - len(weights)), (0, 0)])  # one program for all blocks
         goal = Targets(np.broadcast_to(weights, (len(tokens), *weights.shape)), None)
         for place, answer in merged(computer.answers(tokens, goal, range(len(tokens)))).items():
             blocks[place].append(answer.relevance[: count - start, : len(tokens[place].ids)])
-    return [np.concatenate(found).astype(np.float64) for found in blocks]
+            attention[place] = answer.attention
+    return [np.concatenate(found).astype(np.float64) for found in blocks], attention
 
 
 def whole(relevance: np.ndarray, vector: np.ndarray) -> np.ndarray:
@@ -131,11 +134,19 @@ def merged(batches: Any) -> dict[int, Any]:
 
 
 def side(
-    computer: Computer, number: int, text: Text, tokens: Tokens, sums: np.ndarray, measure: str, value: float
+    computer: Computer,
+    number: int,
+    text: Text,
+    tokens: Tokens,
+    sums: np.ndarray,
+    attention: str,
+    measure: str,
+    value: float,
 ) -> Explanation:
     """The explanation of one text, with the other held fixed; `sums` are of the matrix's rows [T + 1]."""
     known = about(computer)
     kind = computer.classifier.kind
-    answer = Answer(np.array([value], kind), None, np.array([value], kind), sums[None, :-1].astype(kind))
+    values = np.array([value], kind)
+    answer = Answer(values, None, values, sums[None, :-1].astype(kind), attention=attention)
     asked = Asked(0, measure, np.ones(1), value, is_linear=True)
     return explanation(known, Row(number, text, None, None), tokens, Prediction(measure, None, value), answer, asked)

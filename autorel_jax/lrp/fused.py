@@ -20,7 +20,7 @@ from autorel_jax.model.ops import PLAIN, Array, Ops
 
 BLOCK = 256  # tokens of a block
 IN_WINDOWS = 128  # likewise, where a query sees near keys alone: smaller ones waste less at the ends
-LEAST = 256  # tokens, from where blocks are faster on CPUs; below, they are as fast and need no less memory
+LEAST = 512  # tokens from where blocks are not slower on CPUs (BERT-base; at MiniLM size from 256); benchmarks/long.py
 SCORES, BLOCKS, CUDNN = "scores", "blocks", "cudnn"  # how attention is computed: all scores are held, or by these
 GPU_TYPES = ("bfloat16", "float16")  # that cuDNN's attention takes
 AMPERE = 8.0  # compute capability, likewise
