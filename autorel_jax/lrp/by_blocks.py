@@ -12,7 +12,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from autorel_jax.model.ops import PRECISION, Array, at_least_float32
+from autorel_jax.model import ops
+from autorel_jax.model.ops import Array, at_least_float32
 
 AT_ONCE = 2**21  # scores: 8 MiB in float32
 
@@ -25,7 +26,7 @@ def block_size(tokens: int, largest: int) -> int:
 def product(equation: str, a: Array, b: Array) -> Array:
     """An einsum whose sums are held in at least float32."""
     wide = jnp.promote_types(a.dtype, jnp.float32)
-    return jnp.einsum(equation, a, b, precision=PRECISION, preferred_element_type=wide)
+    return jnp.einsum(equation, a, b, precision=ops.PRECISION, preferred_element_type=wide)
 
 
 def in_blocks(x: Array, size: int) -> Array:
