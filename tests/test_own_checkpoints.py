@@ -181,6 +181,16 @@ def test_what_peft_writes_of_a_plain_adapter(tmp_path):
     assert fingerprint(read(tmp_path / "adapter").params) == fingerprint(read(tmp_path / "bare").params)
 
 
+def test_an_adapter_says_what_its_head_is_for(tmp_path):
+    """Its base is an encoder, whose config does not; a head of tokens on BERT has no pooler."""
+    save(tmp_path / "base", TENSORS)
+    write_adapter(tmp_path / "adapter", tmp_path / "base", task_type="TOKEN_CLS")
+    found = read(tmp_path / "adapter")
+    assert found.config.task == "token_classification"
+    assert "pooler" not in found.params
+    assert {name.rpartition("pooler.")[2] for name in found.ignored} == {"dense.weight", "dense.bias"}
+
+
 def test_what_was_trained_in_full_and_tables(tmp_path):
     """A base without head and prefix, as BertModel is saved; a head, a bias and a table in the adapter."""
     bare = {name.removeprefix("bert."): v for name, v in TENSORS.items() if "classifier" not in name}
