@@ -4,12 +4,14 @@ import warnings
 
 import numpy as np
 import pytest
+from explanations import explanation
 from models import refusal, write_model
 from tolerances import SAME_TEXT, SUM_FLOAT32
 
 import autorel_jax as ar
 from autorel_jax.cli.rank import main
 from autorel_jax.errors import InputWarning
+from autorel_jax.report import html, view
 
 QUERY = "the good film"
 PASSAGES = ["a witty film.", "bad one", "the good film"]
@@ -91,8 +93,8 @@ def test_what_is_refused(folder, reranker, ranked):
 
 
 def test_signs_of_a_score(ranked):
-    from autorel_jax.report import html, view
-
+    probable = explanation(pair="a pair", logits=np.array([1.5], np.float32))
+    assert view.decision(probable) == ("score", "= 1.500, 98.8 %")
     assert view.decision(ranked[0]) == ("score", f"= {ranked[0].target_value:.3f}")
     assert view.sides(ranked[0]) == ("more relevant", "less relevant")
     assert "more relevant" in html.fragment(ranked[:1])

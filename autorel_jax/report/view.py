@@ -138,7 +138,8 @@ def decision(explanation: Explanation) -> tuple[str, str]:
     """The predicted label, and its probability or, for a regression, its value."""
     prediction = explanation.prediction
     if is_score(explanation):
-        return "score", f"= {prediction.logit:.3f}"
+        likely = "" if prediction.probability is None else f", {percent(prediction.probability)}"
+        return "score", f"= {prediction.logit:.3f}{likely}"
     value = f"= {prediction.logit:.3f}" if prediction.probability is None else percent(prediction.probability)
     return visible(prediction.label), value
 
