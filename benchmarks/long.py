@@ -137,9 +137,8 @@ def times(args: argparse.Namespace) -> None:
 def document(args: argparse.Namespace) -> None:
     """One long document: a forward pass, then its relevance, and the most memory that the process ever had."""
     config = config_of("modern", args)
-    given = asked(config, 1, args.tokens, args.method, random)
-    settings, params, rows, *others = given
-    params = jax.device_put(params)
+    settings, params, rows, *others = asked(config, 1, args.tokens, args.method, random)
+    params = jax.device_put(params)  # what was drawn is not kept beside it
     plain = forward.lower(config, None, params, *rows[:3]).compile()
     first, _ = timed(plain, params, *rows[:3])
     explain = token_scores.lower(settings, params, rows, *others).compile()
