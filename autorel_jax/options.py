@@ -91,12 +91,12 @@ def assigned(text: str) -> tuple[str, float | list[float] | bool | str]:
     if not (name and equals and value):
         raise ValueError(f"{text!r}: expected NAME=VALUE")
     try:
-        return name, numbers_in(value)
+        return name, numbers(value)
     except ValueError:
         return name, TRUTH.get(value.lower(), value)
 
 
-def numbers_in(text: str) -> float | list[float]:
+def numbers(text: str) -> float | list[float]:
     """`0.1` -> 0.1, `0.1,0.2` -> [0.1, 0.2]; a ValueError for anything else."""
     values = [float(part) for part in text.split(",")]
     return values if "," in text else values[0]

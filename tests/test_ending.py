@@ -140,14 +140,22 @@ def test_flags_that_exclude_each_other(run, arguments, said):
 
 
 def test_regressions_and_several_labels_have_no_accuracy():
-    def marked(problem, labels, label="a"):
-        config = SimpleNamespace(num_labels=len(labels), problem=problem, labels=labels)
-        explainer = SimpleNamespace(classifier=SimpleNamespace(config=config, label_id=labels.index))
+    def marked(problem, labels, label="a", task="sequence_classification", zero_shot=(), multi_label=False):
+        config = SimpleNamespace(num_labels=len(labels), problem=problem, labels=labels, task=task)
+        asked = SimpleNamespace(zero_shot=zero_shot, multi_label=multi_label)
+        classifier = SimpleNamespace(config=config, label_id=labels.index)
+        explainer = SimpleNamespace(classifier=classifier, config=asked)
         return mark(explainer, Row(1, "x", None, label), explanation(prediction=Prediction("a", 0.5, 1.0)))
 
     assert marked("single_label_classification", ["a", "b"]) is True
     assert marked("single_label_classification", ["a", "b"], "b") is False
     assert marked("multi_label_classification", ["a", "b"]) is None
+    assert marked("single_label_classification", ["a", "b"], task="token_classification") is None
+    nli = "single_label_classification", ["entailment", "contradiction"]
+    assert marked(*nli, zero_shot=("a", "c")) is True
+    assert marked(*nli, "c", zero_shot=("a", "c")) is False
+    assert marked(*nli, "entailment", zero_shot=("a", "c")) is None  # a label of the model, not of the question
+    assert marked(*nli, zero_shot=("a", "c"), multi_label=True) is None
     assert marked("regression", ["a", "b"]) is None
     assert marked("single_label_classification", ["a"]) is None
     assert marked("single_label_classification", ["a", "b"], "") is None

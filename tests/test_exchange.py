@@ -1,5 +1,6 @@
 """Explanations as tables, records and plots of other libraries: every number where it belongs, text as it is."""
 
+import dataclasses
 import io
 import sys
 
@@ -99,7 +100,10 @@ def test_argilla_takes_spans_as_suggestions():
     (suggestion,) = record["suggestions"]
     assert (suggestion["question_name"], suggestion["agent"]) == ("relevance", "tiny")
     assert {tuple(value) for value in suggestion["value"]} == {("start", "end", "label", "score")}
-    assert len(both().to_argilla()) == 2
+    assert [record["id"] for record in both().to_argilla()] == ["1: positive", f"{PAIR.id}: {PAIR.target}"]
+    places = [dataclasses.replace(PAIR, span=(start, start + 4)).to_argilla()["id"] for start in (0, 5)]
+    assert len({*places}) == 2  # two entities of one kind
+    assert PAIR.to_argilla()["fields"]["text_pair"] == PAIR.text_pair
 
 
 # SHAP.

@@ -176,6 +176,14 @@ def test_word_deletion_against_a_slow_reference():
         assert found(MODEL, curves.word_deletion(scored(WEIGHTS, right=known)), U) == {}
 
 
+def test_a_masked_model_that_is_wrong_on_the_whole_text_loses_nothing_by_deletion():
+    asked = curves.word_deletion(scored(WEIGHTS, right=True))
+    sizes = len(next(asked))
+    with pytest.raises(StopIteration) as end:
+        asked.send(SimpleNamespace(hit=np.arange(sizes) > 0))
+    assert end.value.value == {}
+
+
 def every_measure(scores, model=MODEL):
     """All numbers of all protocols but curves."""
     bounds = tuple(found(model, naopc.bounds(U), U)[name] for name in ("least", "greatest"))

@@ -2,6 +2,7 @@
 
 import json
 
+import jax
 import numpy as np
 import pytest
 from measures import relative_error
@@ -66,6 +67,36 @@ def registry():
 
 
 @pytest.mark.usefixtures("registry")
+def custom(share):
+    @jax.custom_vjp
+    def mine(a, b):
+        return a + b
+
+    mine.defvjp(lambda a, b: (a + b, None), lambda _, c: (share * c, (1 - share) * c))
+    return mine
+
+
+def closure(share):
+    return lambda a, b: share * (a + b)
+
+
+def other(share):
+    return lambda a, b: share * (a - b)
+
+
+@pytest.mark.parametrize("made", [custom, closure])
+def test_a_rule_of_ones_own_is_known_by_what_it_does(made):
+    """What is kept of a run is taken up again only where the rule is the same."""
+
+    def content(rule):
+        return json.dumps(COMPOSITES["attnlrp"].derive("mine", add=rule).content())
+
+    assert content(made(0.5)) == content(made(0.5))
+    assert content(made(0.5)) != content(made(0.25))
+    assert content(closure(0.5)) != content(other(0.5))
+    assert content(closure(np.zeros(5000))) != content(closure(np.arange(5000) == 2500))
+
+
 def test_registering_gives_it_a_name(classifier):
     mine = ar.register(COMPOSITES["gamma"].derive("mine", softmax=rules.detached))
     (by_name,), (by_object,) = (ar.explain(classifier, ["bad"], method=method) for method in ("mine", mine))

@@ -11,7 +11,7 @@ from typing import Any
 from autorel_jax.cli.command import Parser
 from autorel_jax.cli.flags import Names, add_field
 from autorel_jax.explaining.config import ExplainConfig
-from autorel_jax.options import assigned, numbers_in
+from autorel_jax.options import assigned, numbers
 
 PARAMETERS = {  # of rules, each a flag
     "epsilon": "ε, which takes relevance from outputs near 0",
@@ -63,7 +63,7 @@ def add_method_flags(parser: Parser, group: argparse._ArgumentGroup, composites_
 
 def add_parameter(group: argparse._ArgumentGroup, name: str) -> argparse.Action:
     """Adds the flag of a parameter of rules."""
-    return group.add_argument(f"--{name}", type=numbers_in, metavar="X", help=PARAMETERS[name])
+    return group.add_argument(f"--{name}", type=numbers, metavar="X", help=PARAMETERS[name])
 
 
 def method_options(args: argparse.Namespace) -> dict[str, Any]:

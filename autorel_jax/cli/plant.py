@@ -35,6 +35,7 @@ from autorel_jax.model.config import SINGLE as SINGLE_LABEL
 from autorel_jax.training.config import TrainConfig
 
 PROG = "autorel-plant"
+LED = 0.75  # of the texts with a part of a shortcut; half of them by chance
 FOLLOWED = 0.9  # of the texts with a shortcut; a model that follows fewer tells little of methods
 TESTED = 200  # texts
 EXAMPLES = """examples:
@@ -76,9 +77,17 @@ def parser(prog: str = PROG) -> Parser:
         help=f"as of autorel evaluate (default: {','.join(EvaluateConfig.methods)})",
     )
     group.add_argument(
-        "--test-texts", type=int, default=TESTED, metavar="N", help="texts to measure on (default: %(default)s)"
+        "--test-texts", type=whole, default=TESTED, metavar="N", help="texts to measure on (default: %(default)s)"
     )
     return made
+
+
+def whole(text: str) -> int:
+    """A whole number, at least 1."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text}: expected 1 or more")
+    return value
 
 
 def share(text: str) -> float:
@@ -134,7 +143,9 @@ def plant(argv: Sequence[str] | None, prog: str) -> None:
     say(f"The model follows the shortcut in {followed:.1%} of the texts that have it.")
     if alone[0]:
         led = made.record["planted"]["followed_a_part"]
-        say(f"Of texts with a part of it, which says nothing, {led:.1%} get its label.")
+        say(f"Of texts with a part of it alone, which says nothing, {led:.1%} get its label; by chance 50 % would.")
+        if led > LED:
+            warn(prog, ["the model follows a part of the shortcut: it need not use every word that counts as planted"])
     if followed < FOLLOWED:
         warn(prog, [f"less than {FOLLOWED:.0%}: train longer, or methods are measured by what the model did not learn"])
 

@@ -12,6 +12,7 @@ from autorel_jax.data.row import ROW_FAULTS, Rejected, Row, reason_of, reject
 from autorel_jax.errors import InputError
 from autorel_jax.explaining.explainer import Explainer
 from autorel_jax.explaining.usable import usable
+from autorel_jax.families.family import TEXT_LABELS
 from autorel_jax.model.config import SINGLE
 from autorel_jax.report.explanation import Explanation
 from autorel_jax.text.tokens import Tokens
@@ -104,11 +105,15 @@ def written(made: Any, explainer: Explainer, path: Path, part: Part, pairs: Pair
 def mark(explainer: Explainer, row: Row, explanation: Explanation) -> bool | None:
     """Whether the prediction is the row's label; None if that is no label of the model, or the model has no one label.
 
-    Of a model of several labels at once, or of a regression, a prediction is not right or wrong.
+    Of a model of several labels at once, of a regression, or of one that labels tokens, a prediction is not right or
+    wrong.
     """
-    model = explainer.classifier.config
-    if row.label in (None, "") or model.num_labels < 2 or model.problem != SINGLE:
+    model, zero_shot = explainer.classifier.config, explainer.config.zero_shot
+    if row.label in (None, "") or model.task != TEXT_LABELS or model.num_labels < 2 or model.problem != SINGLE:
         return None
+    if zero_shot:  # its labels are words, whatever the model's own are
+        known = row.label in zero_shot and not explainer.config.multi_label
+        return row.label == explanation.prediction.label if known else None
     try:
         label = explainer.classifier.label_id(row.label)
     except InputError:

@@ -68,7 +68,7 @@ class EvaluateConfig:
         def why_not(name: str) -> str | None:
             protocol = PROTOCOLS[name]
             if protocol.needs_labels and not labelled:
-                return "needs labels, and the texts have none; name the column of them"
+                return "needs one true label for each text: name their column, for a model of one label among several"
             if protocol.needs_marks and not marked:
                 return "needs the words that people marked; name the column of them"
             if protocol.needs_changed and not changed:
@@ -80,7 +80,8 @@ class EvaluateConfig:
         for name in self.protocols:
             if name != ALL and (reason := why_not(name)):
                 raise InputError(f"The protocol {name} {reason}.")
-        asked = tuple(PROTOCOLS) if ALL in self.protocols else self.protocols or CHEAP
+        every = tuple(name for name in PROTOCOLS if name in self.protocols or not PROTOCOLS[name].by_name)
+        asked = every if ALL in self.protocols else self.protocols or CHEAP
         found = tuple(name for name in PROTOCOLS if name in asked and not why_not(name))
         if not found:
             raise InputError(f"long={WINDOWS!r} leaves no protocol but those that need marks, and there are none.")

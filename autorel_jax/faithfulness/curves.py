@@ -114,11 +114,15 @@ def eraser(text: Scored) -> Measurement:
 def word_deletion(text: Scored) -> Measurement:
     """Whether a text on which the classifier is right stays so without the 1, …, 10 highest scores.
 
-    Nothing for other texts.
+    Nothing for other texts, nor where the classifier that is asked (a masked model) decides otherwise from the start.
+    A text of fewer words stays empty from there on.
     """
     if not text.right:
         return {}
     units = order(text)
-    sizes = np.minimum(np.arange(1, MOST_DELETED + 1), len(units))
-    right = (yield without_first(units, sizes)).hit.astype(float)
+    sizes = np.minimum(np.arange(MOST_DELETED + 1), len(units))
+    at_first, *hits = (yield without_first(units, sizes)).hit
+    if not at_first:
+        return {}
+    right = np.array(hits, float)
     return {"accuracy": float(right.mean()), "curve_accuracy": right.tolist()}

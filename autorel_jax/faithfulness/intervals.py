@@ -53,7 +53,8 @@ def correlation_of(x: np.ndarray, y: np.ndarray, resamples: int, seed: int) -> M
     """
     if len(x) < 2 or not (np.ptp(x) and np.ptp(y)):
         return Mean(len(x), NONE, NONE, NONE)
-    weights = counts(len(x), resamples, seed) / len(x)
+    weights = counts(len(x), resamples, seed).astype(np.float64) / len(x)
+    x, y = x - x.mean(), y - y.mean()
     means = [weights @ of for of in (x, y, x * x, y * y, x * y)]
     varies = (means[2] - means[0] ** 2) * (means[3] - means[1] ** 2)
     there = varies > 1e-12 * varies.max()

@@ -26,7 +26,15 @@ def explainers(classifier: Classifier, config: EvaluateConfig) -> dict[str, Expl
     for given in config.methods:
         name = given if isinstance(given, str) else getattr(given, "name", repr(given))
         if name in made:
-            raise InputError(f"methods: {name} is there twice; give each once, or with other parameters.")
+            raise InputError(
+                f"methods: {name} is there twice; give each once, a composite with parameters as NAME:P=V."
+            )
+        is_other = not isinstance(given, str) and name in (DEFAULT, RANDOM)
+        if is_other and given.content() != named(name).content():
+            raise InputError(
+                f"methods: {name} is what others are compared with, but another is given under its name; give it as "
+                "NAME:PARAMETER=VALUE, or derive one of another name."
+            )
         made[name] = explainer(classifier, given, config)
     for name in (DEFAULT, RANDOM):
         if name not in made:

@@ -20,11 +20,12 @@ from autorel_jax.faithfulness.ranks import every_part
 EXACT = 10  # units, up to which all parts are computed
 BEAM = 5  # orders that are kept beyond
 MOST_UNITS = 25  # of a text
+ROUNDING = 1e-6  # between bounds, within which nothing but rounding is measured
 
 
 def naopc(text: Scored) -> Measurement:
-    """Both orders, normalised; nothing for texts without bounds, or whose bounds are the same."""
-    if text.bounds is None or not text.bounds[1] > text.bounds[0]:
+    """Both orders, normalised; nothing for texts without bounds, or whose bounds are hardly apart."""
+    if text.bounds is None or not text.bounds[1] - text.bounds[0] > ROUNDING:
         return {}
     units = order(text)
     sizes = np.arange(len(units) + 1)

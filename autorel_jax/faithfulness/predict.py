@@ -5,7 +5,7 @@ Used by asking.py and cases.py, and by programs with measures of their own (`ar.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -16,7 +16,7 @@ from autorel_jax.classifier import Classifier, forward
 from autorel_jax.errors import InputError, check_count
 from autorel_jax.explaining.config import BATCH_SIZE, BATCH_SIZES
 from autorel_jax.explaining.fitting import fitted
-from autorel_jax.explaining.shapes import batch_shape, padded_length
+from autorel_jax.explaining.shapes import batch_shape, few_if_long, padded_length
 from autorel_jax.faithfulness.units import Reading
 from autorel_jax.model.inputs import check_ids
 from autorel_jax.text.batches import pad
@@ -88,12 +88,20 @@ class Predictor:
         new = {key: row for key, row in zip(keys, rows, strict=True) if key not in self._known}
         missing = list(new.values())
         order = sorted(range(len(missing)), key=lambda place: -len(missing[place].ids))
-        batches = (order[start : start + self.batch_size] for start in range(0, len(order), self.batch_size))
+        batches = self._batches([len(missing[place].ids) for place in order], order)
         names = list(new)
         for places, logits in fitted(lambda places: self._compute([missing[place] for place in places]), batches):
             self._known |= {names[place]: row for place, row in zip(places, logits, strict=False)}
         self.computed += len(missing)
         return np.array([self._known[key] for key in keys]).reshape(len(keys), self.classifier.config.num_labels)
+
+    def _batches(self, lengths: Sequence[int], order: Sequence[int]) -> Iterator[Sequence[int]]:
+        """The places in batches; `lengths` are theirs, falling."""
+        start = 0
+        while start < len(order):
+            size = few_if_long(self.batch_size, lengths[start])
+            yield order[start : start + size]
+            start += size
 
     def _compute(self, rows: Sequence[Reading]) -> jax.Array:
         """The logits of a batch, padding last. Not waited for."""

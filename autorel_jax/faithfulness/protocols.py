@@ -32,6 +32,7 @@ class Protocol(NamedTuple):
     needs_marks: bool = False
     needs_changed: bool = False
     perturbs: bool = True  # whether words are taken away
+    by_name: bool = False  # whether it is measured only where it is asked for by its name
 
 
 PROTOCOLS = {
@@ -120,6 +121,7 @@ PROTOCOLS = {
             Measure("rank", DOWN, "mean rank of the planted words, from 1"),
             Measure("share", UP, "their part of Σ|score|"),
         ),
+        by_name=True,  # what people marked is not what a model is known to follow
         needs_labels=True,
         needs_marks=True,
         perturbs=False,

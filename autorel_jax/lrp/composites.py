@@ -16,6 +16,7 @@ import numpy as np
 from autorel_jax.errors import LARGEST_FLOAT, InputError, one_line
 from autorel_jax.families.family import BEYOND
 from autorel_jax.lrp import bert_lrp, gates, linear, rules
+from autorel_jax.lrp.own import code_of, is_own
 from autorel_jax.lrp.taps import READOUTS, WORD_PARTS, whole
 from autorel_jax.model import ops
 from autorel_jax.model.ops import PLAIN, Array, Ops, Values
@@ -174,7 +175,9 @@ class Composite:
 
     def content(self) -> Any:
         """All that makes the composite, as JSON; its name alone does not, as any composite can be registered by it."""
-        return [self.name, self.rules, self.parameters]
+        table = {op: getattr(self.ops, op) for op in OPS}
+        codes = {op: code_of(rule) for op, rule in table.items() if is_own(rule)}
+        return [self.name, self.rules, self.parameters, *([codes] if codes else [])]
 
     def check(self, settings: Any) -> None:
         """Raises InputError for a model that the rules are not for, a read-out that does not exist, and the like."""

@@ -149,10 +149,12 @@ def to_spans(explanation: Explanation, level: str) -> list[dict[str, Any]]:
 def to_argilla(explanation: Explanation, level: str) -> dict[str, Any]:
     """A record of Argilla, as its `records.log` takes it, with a suggestion for the span question QUESTION."""
     spans = to_spans(explanation, level)
+    place = "" if explanation.span is None else f" at {explanation.span[0]}"
+    pair = {} if explanation.text_pair is None else {"text_pair": view.joined(explanation.text_pair)}
     value = [{name: span[name] for name in ("start", "end", "label", "score")} for span in spans]
     return {
-        "id": str(explanation.id),
-        "fields": {"text": view.joined(explanation.text)},
+        "id": f"{explanation.id}: {explanation.target}{place}",  # Argilla keeps one record of an id
+        "fields": {"text": view.joined(explanation.text), **pair},
         "metadata": {"prediction": explanation.prediction.label},
         "suggestions": [{"question_name": QUESTION, "agent": explanation.model, "value": value}],
     }
