@@ -21,14 +21,15 @@ from gpu_record import Record
 
 PARTS = {  # name -> seconds that it may take, the most valuable part first
     "checks": 80,
-    "explain": 130,
+    "explain": 110,
     "resume": 50,
-    "torch_explain": 70,
+    "torch_explain": 60,
     "training": 60,
     "memory": 40,
     "corpus": 45,
 }
 GRACE = 5  # seconds beyond, before a part that hangs is killed
+LAST = 15  # seconds before its end in which a part begins nothing more: about what an item takes
 
 
 def main() -> int:
@@ -87,6 +88,7 @@ def environment(part: str, device: str) -> dict[str, str]:
 
 def run_part(args: argparse.Namespace) -> None:
     """One part, here."""
+    deadline = time.monotonic() + limit(args.part, args) - LAST
     import gpu_checks
     import gpu_host
     import gpu_speed
@@ -102,7 +104,7 @@ def run_part(args: argparse.Namespace) -> None:
         "memory": gpu_speed.memory,
         "corpus": gpu_host.corpus,
     }
-    record = Record(args.output / f"{args.part}.json", args.small, time.monotonic() + limit(args.part, args))
+    record = Record(args.output / f"{args.part}.json", args.small, deadline)
     record.item("machine", gpu_speed.machine)
     parts[args.part](record)
     record.finish()
