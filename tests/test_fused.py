@@ -12,12 +12,13 @@ from measures import relative_error
 from models import FAMILIES, random_params, tiny_config
 from tolerances import BFLOAT16, BLOCKS, LEDGER_BLOCKS, LIBRARY_ATTENTION
 
+from autorel_jax.attribution import relevance
 from autorel_jax.attribution.method import Texts
 from autorel_jax.attribution.methods import METHODS
-from autorel_jax.attribution.relevance import recomputed
 from autorel_jax.attribution.scores import token_scores
 from autorel_jax.attribution.settings import Settings
 from autorel_jax.explaining.shapes import few_if_long
+from autorel_jax.lrp import by_blocks as blocks_module
 from autorel_jax.lrp import fused, rules
 from autorel_jax.lrp.by_blocks import by_blocks
 from autorel_jax.lrp.composites import COMPOSITES, MULTIPLIER
@@ -60,14 +61,19 @@ def test_blocks_are_attention_and_its_gradient(queries):
 
 
 def test_many_texts_go_through_in_groups(monkeypatch):
-    from autorel_jax.lrp import by_blocks as module
+    """Forward, and backward for two targets at once."""
+    (*parts, c), mask = drawn(8, 8)
 
-    (*parts, _), mask = drawn(8, 8)
+    def targets():
+        out, pull = jax.vjp(lambda *x: by_blocks(*x, mask, 8, 4), *parts)
+        return out, *jax.vmap(pull)(np.stack([c, 2 * c]))
+
     with jax.enable_x64(True):
-        together = by_blocks(*parts, mask, 8, 4)
-        monkeypatch.setattr(module, "AT_ONCE", 2 * 4 * 4 * 2)  # two texts
+        together = jax.jit(lambda: targets())()
+        monkeypatch.setattr(blocks_module, "AT_ONCE", 2 * 4 * 4 * 2)  # two texts
         monkeypatch.setattr(jax, "device_count", lambda: 1)
-        assert relative_error(by_blocks(*parts, mask, 8, 4), together) <= BLOCKS
+        for mine, other in zip(jax.jit(lambda: targets())(), together, strict=True):
+            assert relative_error(mine, other) <= BLOCKS
 
 
 @pytest.mark.parametrize("contract", [ops.contract, rules.halved])
@@ -134,6 +140,15 @@ def test_every_composite_gives_the_same(family, name):
         size = np.abs(expected.relevance).sum(axis=-1).max()
         for item, absorbed in expected.absorbed.items.items():
             assert np.abs(found.absorbed.items[item] - absorbed).max() <= LEDGER_BLOCKS * size
+
+
+@pytest.mark.slow
+def test_layers_that_are_computed_again_give_the_same(monkeypatch):
+    """Also with taps, of a read-out and of the ledger."""
+    expected = answers("modernbert", "attnlrp", 2)
+    monkeypatch.setattr(relevance, "recomputed", lambda config, texts, tokens: True)
+    for mine, other in zip(*map(jax.tree.leaves, (answers("modernbert", "attnlrp", 2), expected)), strict=True):
+        assert np.abs(mine - other).max() <= LEDGER_BLOCKS * np.abs(expected.relevance).sum(axis=-1).max()
 
 
 def test_blocks_are_what_runs():
@@ -227,4 +242,4 @@ def test_long_texts_are_few_and_computed_again():
     assert [few_if_long(32, tokens) for tokens in (512, 1024, 1536, 8192, 32768)] == [32, 16, 8, 2, 1]
     base = tiny_config(hidden_size=768, num_hidden_layers=12, num_attention_heads=12)
     shapes = (32, 512), (1, 1024), (1, 4096), (1, 8192)
-    assert [recomputed(base, *shape) for shape in shapes] == [False, False, True, True]
+    assert [relevance.recomputed(base, *shape) for shape in shapes] == [False, False, True, True]
