@@ -113,13 +113,17 @@ def context_of(query: Array, key: Array, value: Array, mask: Array, window: Arra
 
 
 def of_library(query: Array, key: Array, value: Array, mask: Array, implementation: str) -> Array:
-    """JAX's own attention, which knows padding at the end alone; by blocks where a mask is another, or a row empty."""
+    """JAX's own attention, which knows padding at the end alone; by blocks where a mask is another.
+
+    A text without tokens, as the rows that fill a batch, gets zeros.
+    """
     tokens = mask.sum(axis=-1, dtype=jnp.int32)
     own = functools.partial(jax.nn.dot_product_attention, implementation=implementation)
-    padded_last = (mask == (jnp.arange(mask.shape[1]) < tokens[:, None])).all() & (tokens > 0).all()
+    there = (tokens > 0)[:, None, None, None]
+    padded_last = (mask == (jnp.arange(mask.shape[1]) < tokens[:, None])).all()
     return jax.lax.cond(
         padded_last,
-        lambda *parts: own(*parts, key_value_seq_lengths=tokens),
+        lambda *parts: jnp.where(there, own(*parts, key_value_seq_lengths=jnp.maximum(tokens, 1)), 0),
         lambda *parts: by_blocks(*parts, mask, mask.shape[1], BLOCK),
         query,
         key,
