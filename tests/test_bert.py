@@ -151,8 +151,8 @@ RAW = {
     ("change", "said"),
     [
         ({"model_type": "longformer"}, "model_type='longformer' is not supported; accepted: 'bert', 'roberta'"),
-        ({"architectures": ["BertForTokenClassification"]}, "architecture 'BertForTokenClassification'"),
-        ({"architectures": ["BertForQuestionAnswering"]}, "architecture 'BertForQuestionAnswering'"),
+        ({"architectures": ["BertForMultipleChoice"]}, "architecture 'BertForMultipleChoice'"),
+        ({"architectures": ["BertForTokenClassification", "BertForQuestionAnswering"]}, "architectures names several"),
         ({"architectures": ["BertLMHeadModel"]}, "architecture 'BertLMHeadModel'"),
         ({"position_embedding_type": "relative_key"}, "position_embedding_type='relative_key'"),
         ({"is_decoder": True}, "is_decoder=True"),
