@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from models import FAMILIES, VOCAB, bert_tensors, refusal, save, tiny_config
 from safetensors.numpy import save_file
+from test_similarity import with_modules
 from tolerances import PARITY_FLOAT32
 
 import autorel_jax as ar
@@ -214,6 +215,25 @@ def test_what_was_trained_in_full_and_tables(tmp_path):
     expected |= {f"{WORDS}.weight": TENSORS[f"{WORDS}.weight"] + 3 * (b @ a).T}
     for name, values in found.items():
         np.testing.assert_allclose(values, expected[name], rtol=1e-5, atol=1e-5, err_msg=name)
+
+
+def test_an_adapter_for_labels_on_a_model_of_sentence_embeddings(tmp_path):
+    """Its task goes before modules.json of its base: its labels, and texts of any length."""
+    bare = {name.removeprefix("bert."): v for name, v in TENSORS.items() if "classifier" not in name}
+    with_modules(save(tmp_path / "base", bare, tiny_config(labels=())), sentence_bert_config={"max_seq_length": 6})
+    rng = np.random.default_rng(6)
+    head = {"classifier.weight": rng.standard_normal((3, 16), np.float32), "classifier.bias": np.ones(3, np.float32)}
+    write_adapter(tmp_path / "adapter", tmp_path / "base", head, task_type="SEQ_CLS")
+    assert read(tmp_path / "base", sentences=True).config.longest_text == 6
+    silent = read(tmp_path / "adapter", sentences=True).config
+    assert (silent.task, silent.labels, silent.longest_text) == (
+        "sequence_classification",
+        ("LABEL_0", "LABEL_1", "LABEL_2"),
+        20,
+    )
+    own = config_json(tiny_config(labels=("bad", "fair", "good")))
+    (tmp_path / "adapter" / "config.json").write_text(json.dumps(own))
+    assert read(tmp_path / "adapter", sentences=True).config.labels == ("bad", "fair", "good")
 
 
 @pytest.mark.parametrize("place", ["classifier.base_layer", "classifier.modules_to_save"])

@@ -1,5 +1,6 @@
 """Sentence embeddings: vectors, similarities and the matrix of BiLRP."""
 
+import dataclasses
 import json
 
 import jax
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 from family_models import write_family
 from models import VOCAB, random_params, refusal, tiny_config
+from safetensors.numpy import load_file, save_file
 from tolerances import SAME_TEXT
 
 import autorel_jax as ar
@@ -18,11 +20,13 @@ A, B = "the good film, a witty one.", "a bad film"
 MODULES = ("Transformer", "Pooling", "Normalize")
 
 
-def embedder(folder, pooling="pooling_mode_mean_tokens", modules=MODULES, **settings):
-    """A directory of sentence-transformers with a tiny BERT."""
+def embedder(folder, pooling="pooling_mode_mean_tokens", modules=MODULES, extra=None, **settings):
+    """A directory of sentence-transformers with a tiny BERT, and tensors that it does not have."""
     tokenizer = load_tokenizer(VOCAB)
     config = tiny_config(vocab_size=tokenizer.max_id + 1, max_position_embeddings=64, labels=(), num_hidden_layers=2)
     write(folder, config, random_params(config, scale=0.3), tokenizer)
+    if extra:
+        save_file(load_file(folder / "model.safetensors") | extra, folder / "model.safetensors")
     return with_modules(folder, pooling, modules, **settings)
 
 
@@ -71,11 +75,42 @@ def cosine(a, b):
 
 
 def test_vectors_are_the_mean_or_the_first_token(model, tmp_path):
-    np.testing.assert_allclose(model.logits(model.batch([A]))[0], hidden(model, A).mean(0), rtol=0, atol=1e-6)
+    plain = dataclasses.replace(model, config=dataclasses.replace(model.config, normalizes=False))
+    np.testing.assert_allclose(plain.logits(plain.batch([A]))[0], hidden(model, A).mean(0), rtol=0, atol=1e-6)
     first = ar.load(embedder(tmp_path / "cls", "pooling_mode_cls_token", MODULES[:2]))
     vector = first.logits(first.batch([A]))[0]
     np.testing.assert_allclose(vector, hidden(model, A)[0], rtol=0, atol=1e-6)  # the same random weights
     assert (model.config.task, model.config.num_labels) == ("sentence_embeddings", 16)
+
+
+def test_a_directory_that_normalizes_has_unit_vectors(model):
+    """Stored vectors, and the dot product, which then is the cosine."""
+    vectors = [hidden(model, text).mean(0).astype(np.float64) for text in (A, B)]
+    unit = model.logits(model.batch([A]))[0]
+    np.testing.assert_allclose(unit, vectors[0] / np.linalg.norm(vectors[0]), rtol=0, atol=1e-6)
+    dot = ar.similarity(model, A, vectors[1], measure="dot")
+    assert dot.value == pytest.approx(vectors[0] @ vectors[1] / np.linalg.norm(vectors[0]), abs=1e-5)
+    plain = dataclasses.replace(model, config=dataclasses.replace(model.config, normalizes=False))
+    other = ar.similarity(plain, A, vectors[1], measure="dot")  # norms are constants: the same shares of another sum
+    np.testing.assert_allclose(
+        dot.a.token_relevance * np.linalg.norm(vectors[0]), other.a.token_relevance, rtol=0, atol=1e-4
+    )
+
+
+def test_the_measure_is_the_models_own(folder, model, tmp_path):
+    def measured(name):
+        return dataclasses.replace(model, config=dataclasses.replace(model.config, measure=name))
+
+    vector = np.arange(16.0)
+    assert [ar.similarity(measured(name), A, vector).measure for name in ("dot", "cosine", "")] == [
+        "dot",
+        "cosine",
+        "cosine",
+    ]
+    assert "similarity_fn_name='euclidean'" in refusal(ar.similarity, measured("euclidean"), A, vector)
+    assert ar.similarity(measured("euclidean"), A, vector, measure="dot").measure == "dot"
+    made = embedder(tmp_path / "dot", config_sentence_transformers={"similarity_fn_name": "dot"})
+    assert (ar.load(made).config.measure, ar.load(folder).config.measure) == ("dot", "")
 
 
 def test_the_matrix_adds_up(model, found):
@@ -137,6 +172,10 @@ def test_the_strongest_pairs(found):
 def test_what_is_refused(folder, model, tmp_path):
     assert "ar.similarity or autorel similar" in refusal(ar.explain, model, A)
     assert "modules.json" in refusal(ar.similarity, ar.load(), A, B)
+    assert "is an embedder" in refusal(ar.rank, model, A, [B])
+    assert "predict is for classifiers" in refusal(ar.predict, model, [[2, 3]])
+    assert "for sentence embeddings, without labels" in refusal(ar.load, folder, labels=["a", "b"])
+    assert "for sentence embeddings" in refusal(ar.load, folder, problem_type="regression")
     assert "measure='x' is unknown" in refusal(ar.similarity, model, A, B, measure="x")
     assert "target does not go with similarity" in refusal(ar.similarity, model, A, B, target="all")
     assert "linear in its target" in refusal(ar.similarity, model, A, B, method="bert_lrp")
@@ -149,12 +188,19 @@ def test_what_is_refused(folder, model, tmp_path):
     assert "default_prompt_name='query'" in refusal(ar.load, prompt)
     lower = embedder(tmp_path / "lower", sentence_bert_config={"do_lower_case": True})
     assert "do_lower_case=true" in refusal(ar.load, lower)
+    foreign = embedder(tmp_path / "foreign", extra={"qa_outputs.weight": np.ones((2, 16), np.float32)})
+    assert "qa_outputs.weight is of" in refusal(ar.load, foreign)
+    assert "a model of sentence embeddings" in refusal(ar.load, foreign)
+    unknown = embedder(tmp_path / "unknown", extra={"dense.weight": np.ones((2, 16), np.float32)})
+    assert "does not have: dense.weight" in refusal(ar.load, unknown)
 
 
 def test_the_longest_text_is_that_of_its_files(tmp_path):
     short = ar.load(embedder(tmp_path / "short", sentence_bert_config={"max_seq_length": 6}))
     found = ar.similarity(short, A, B)
     assert (len(found.a.tokens), found.a.truncated_tokens > 0) == (6, True)
+    of_roberta = {"sentence_xlm-roberta_config": {"max_seq_length": 7}}
+    assert ar.load(embedder(tmp_path / "roberta", **of_roberta)).longest_text == 7
 
 
 def test_the_command(folder, tmp_path, capsys):

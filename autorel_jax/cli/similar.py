@@ -40,7 +40,7 @@ def parser(prog: str = PROG) -> Parser:
     model.add_argument("--model", required=True, metavar="PATH", help="a directory of sentence-transformers, or a name")
     add_model_flags(model)
     explanation = made.add_argument_group("explanation")
-    explanation.add_argument("--measure", choices=MEASURES, default=MEASURES[0], help="default: %(default)s")
+    explanation.add_argument("--measure", choices=MEASURES, help="default: the model's own, or else cosine")
     add_method_flags(made, explanation, composites_only=True)
     add_fields(explanation, ExplainConfig, split_words={}, split_punctuation={}, max_length={})
     output = made.add_argument_group("output")

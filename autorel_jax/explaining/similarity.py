@@ -30,7 +30,7 @@ BLOCK = 64  # dimensions whose relevance is computed together, so that memory do
 
 
 def similarity(
-    classifier: Classifier, a: Text, b: Text | np.ndarray, *, measure: str = COSINE, **options: Any
+    classifier: Classifier, a: Text, b: Text | np.ndarray, *, measure: str | None = None, **options: Any
 ) -> Similarity:
     """Which tokens make two texts alike. Its cost is D passes backward for each text, with a vector one pass.
 
@@ -38,7 +38,8 @@ def similarity(
       classifier: a model of sentence embeddings from `load`.
       a: a text.
       b: another; or a vector [D], such as the mean of those of many texts.
-      measure: "cosine" or "dot". For the cosine the vectors' norms are constants.
+      measure: "cosine" or "dot"; None: the model's own, similarity_fn_name in its files, or else the cosine. Norms of
+        vectors, also those by which a model normalizes its own, are constants.
       **options: fields of ExplainConfig: method (a composite that starts from multipliers), parameters, read_at,
         max_length, batch_size, split_words, split_punctuation.
 
@@ -46,7 +47,8 @@ def similarity(
       InputError: the model makes no vectors, or an option is not accepted.
     """
     refuse_strange_process()
-    check(classifier, measure, options)
+    check(classifier, options)
+    measure = measure_of(classifier, measure)
     config = ExplainConfig(**options)
     computer = Computer(classifier, config)
     if getattr(computer.method, "boundary", None) is not MULTIPLIER:
@@ -92,20 +94,31 @@ def scale_of(measure: str, a: np.ndarray, b: np.ndarray) -> float:
     return 1 / float(np.linalg.norm(a) * np.linalg.norm(b)) if measure == COSINE else 1.0
 
 
-def check(classifier: Classifier, measure: str, options: dict[str, Any]) -> None:
+def check(classifier: Classifier, options: dict[str, Any]) -> None:
     """Raises InputError for a model or options without a similarity."""
     if classifier.config.task != EMBEDDINGS:
         raise InputError(
             f"{classifier.name} is for {classifier.config.task.replace('_', ' ')}; similarity needs a directory of "
             "sentence-transformers, with modules.json."
         )
-    if measure not in MEASURES:
-        raise InputError(f"measure={measure!r} is unknown; accepted: {', '.join(MEASURES)}.")
     accepted = ("method", "parameters", "read_at", "max_length", "batch_size", "split_words", "split_punctuation")
     plain = {"target": PREDICTED, "long": TRUNCATE}
     for name, value in options.items():
         if name not in accepted and plain.get(name, ...) != value:
             raise InputError(f"{name} does not go with similarity; accepted: {', '.join(accepted)}.")
+
+
+def measure_of(classifier: Classifier, measure: str | None) -> str:
+    """The measure that was asked for, or else the model's own; an InputError where it is none of MEASURES."""
+    chosen = measure or classifier.config.measure or COSINE
+    if chosen in MEASURES:
+        return chosen
+    if measure is None:
+        raise InputError(
+            f"{classifier.name} compares vectors by similarity_fn_name={chosen!r}, of which nothing is explained here; "
+            f"give measure= (--measure), one of {', '.join(MEASURES)}."
+        )
+    raise InputError(f"measure={measure!r} is unknown; accepted: {', '.join(MEASURES)}.")
 
 
 def by_dimension(computer: Computer, tokens: Sequence[Tokens]) -> tuple[list[np.ndarray], list[str]]:

@@ -77,6 +77,8 @@ class BertConfig:
     task: str = dataclasses.field(default=TEXT_LABELS, repr=False)  # what the head is for
     pools: str = dataclasses.field(default="", repr=False)  # of sentence embeddings, what they read: FIRST or MEAN
     most_tokens: int | None = dataclasses.field(default=None, repr=False)  # that they read; None: all positions
+    normalizes: bool = dataclasses.field(default=False, repr=False)  # whether their vectors have length 1
+    measure: str = dataclasses.field(default="", repr=False)  # of similarity, as their files say; "": they say nothing
     details: Details | None = dataclasses.field(default=None, repr=False)  # the values that no other family has
 
     def __post_init__(self):
@@ -247,7 +249,8 @@ class BertConfig:
     @property
     def architecture(self) -> str:
         """Its name in transformers, with a head."""
-        return next(name for name, task in self.family.tasks.items() if task == self.task)
+        names = (name for name, task in self.family.tasks.items() if task == self.task)
+        return next(names, "a model of sentence embeddings")
 
     @property
     def on_tokens(self) -> bool:

@@ -11,6 +11,8 @@ from autorel_jax.model.blocks import Params, affine, dropout, norm
 from autorel_jax.model.config import BertConfig
 from autorel_jax.model.ops import Array, Ops, contract
 
+SHORTEST = 1e-12  # vectors of less length are divided by it, as in PyTorch's normalize
+
 
 class Head(NamedTuple):
     """A kind of head.
@@ -67,14 +69,26 @@ def first_vector(
     ops: Ops, config: BertConfig, params: Params, x: Array, mask: Array, key: Array | None, dtype: jnp.dtype
 ) -> Array:
     """The first token's vector: x [B, Q, D] -> [B, D]."""
-    return normalized(ops, config, params, x[:, 0])
+    return unit(config, normalized(ops, config, params, x[:, 0]))
 
 
 def mean_vector(
     ops: Ops, config: BertConfig, params: Params, x: Array, mask: Array, key: Array | None, dtype: jnp.dtype
 ) -> Array:
     """The mean over a text's tokens: x [B, Q, D] -> [B, D]."""
-    return contract("bq,bqd->bd", alike(mask).astype(x.dtype), normalized(ops, config, params, x))
+    pooled = contract("bq,bqd->bd", alike(mask).astype(x.dtype), normalized(ops, config, params, x))
+    return unit(config, pooled)
+
+
+def unit(config: BertConfig, vectors: Array) -> Array:
+    """Vectors [B, D], divided by their lengths where the model normalizes them.
+
+    The lengths are constants to every rule and gradient: a linear map, which keeps all relevance.
+    """
+    if not config.normalizes:
+        return vectors
+    lengths = jnp.linalg.norm(vectors, axis=-1, keepdims=True)
+    return vectors / jax.lax.stop_gradient(jnp.maximum(lengths, SHORTEST))
 
 
 def normalized(ops: Ops, config: BertConfig, params: Params, x: Array) -> Array:

@@ -70,7 +70,7 @@ def advice(unknown: Sequence[str], tensors: Tensors, config: BertConfig, has_hea
     said = ""
     left = [raw for raw in unknown if not bare(raw).startswith(LOSS) and tensors[raw].ndim]
     maps = [raw for raw in left if is_map(tensors[raw], config) and not raw.endswith("bias")]
-    if len(maps) == 1 and not has_head:
+    if len(maps) == 1 and not has_head and config.head_facts.leaves:
         old, new = maps[0].rpartition(".")[0], config.head_facts.output.rpartition(".")[0]
         if {raw.rpartition(".")[0] for raw in left} == {old}:
             said += (

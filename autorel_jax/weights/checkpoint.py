@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from autorel_jax.errors import InputError, one_line
+from autorel_jax.families.family import ANSWERS, EMBEDDINGS, TEXT_LABELS
 from autorel_jax.model.config import BertConfig
 from autorel_jax.model.config_file import doubts, parse_config, read_model_config
 from autorel_jax.weights import adapter, memory, modules
@@ -79,14 +80,15 @@ def read(
     source, label = find(str(path), config and Path(config), revision)
     parsed, said = read_model_config(source.config)
     tensors = read_tensors(source.weights)
+    raw = {} if source.adapter is None else adapter.settings(source.adapter)
+    task = adapter.TASKS.get(raw.get("task_type"))
+    parsed = dataclasses.replace(parsed, task=task or parsed.task)
     headless = not any(name.endswith(parsed.head_facts.output) for name in tensors)
-    if sentences and headless and modules.is_embedder(source.directory):
-        parsed = modules.embedder(source.directory, parsed)
+    if sentences and headless and task is None and modules.is_embedder(source.weights.parent):
+        parsed = modules.embedder(source.weights.parent, parsed)
     if source.adapter is not None:
-        more, raw = read_tensors(adapter.weights_of(source.adapter)), adapter.settings(source.adapter)
-        parsed = dataclasses.replace(parsed, task=adapter.TASKS.get(raw.get("task_type"), parsed.task))
         label = str(source.adapter)
-        tensors = adapter.merged(tensors, more, raw, parsed, label)
+        tensors = adapter.merged(tensors, read_tensors(adapter.weights_of(source.adapter)), raw, parsed, label)
     return finished(tensors, parsed, said, label, source.directory, encoder, changes)
 
 
@@ -112,9 +114,14 @@ def finished(
     changes: Changes,
 ) -> Checkpoint:
     """The checkpoint of these tensors, as the user's changes have it."""
-    if changes.problem_type and parsed.on_tokens:
+    purpose = parsed.task.replace("_", " ")
+    if changes.problem_type and parsed.task != TEXT_LABELS:
         raise InputError(
-            f"problem_type={changes.problem_type!r} is of labels of whole texts; {label} is for {parsed.task}."
+            f"problem_type={changes.problem_type!r} is of labels of whole texts; {label} is for {purpose}."
+        )
+    if changes.labels and parsed.task in (ANSWERS, EMBEDDINGS):
+        raise InputError(
+            f"the labels {','.join(changes.labels)} were given, but {label} is for {purpose}, without labels."
         )
     named = () if changes.labels else parsed.labels  # what the config says of them does not matter then
     parsed = dataclasses.replace(parsed, labels=named, problem_type=changes.problem_type or parsed.problem_type)

@@ -22,7 +22,7 @@ SMALL_FILES = (
     "adapter_config.json",
     "modules.json",
     "*_Pooling/config.json",
-    "sentence_bert_config.json",
+    "sentence_*_config.json",
     "config_sentence_transformers.json",
 )
 NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?", re.ASCII)

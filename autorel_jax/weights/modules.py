@@ -1,6 +1,7 @@
 """Modules: modules.json of a sentence-transformers directory -> how it makes one vector of a text's tokens.
 
-Used by checkpoint.py. Only what follows the encoder is read here: pooling, and whether vectors are normalized.
+Used by checkpoint.py. Only what follows the encoder is read here: pooling, whether vectors are normalized, and how they
+are compared.
 """
 
 import dataclasses
@@ -14,6 +15,16 @@ from autorel_jax.files import read_json
 from autorel_jax.model.config import BertConfig
 
 FILE = "modules.json"
+GENERAL = "config_sentence_transformers.json"
+OWN = (  # of the Transformer module, by the class that wrote it; the first that is there counts
+    "sentence_bert_config.json",
+    "sentence_roberta_config.json",
+    "sentence_distilbert_config.json",
+    "sentence_camembert_config.json",
+    "sentence_albert_config.json",
+    "sentence_xlm-roberta_config.json",
+    "sentence_xlnet_config.json",
+)
 POOLINGS = {"pooling_mode_cls_token": FIRST, "pooling_mode_mean_tokens": MEAN}  # key of 1_Pooling/config.json -> kind
 NAMES = {"cls": FIRST, "mean": MEAN}  # likewise, values of pooling_mode
 ADVICE = "accepted: a Transformer, then Pooling by [CLS] or the mean, then Normalize or nothing"
@@ -41,30 +52,46 @@ def embedder(directory: Path, config: BertConfig) -> BertConfig:
         raise InputError(f"{path} has the modules {', '.join(kinds)}; {ADVICE}.")
     settings = read_json(directory / folders[1] / "config.json")
     pools = pooling(settings, directory / folders[1])
-    return dataclasses.replace(config, task=EMBEDDINGS, labels=(), pools=pools, most_tokens=longest(directory))
+    return dataclasses.replace(
+        config,
+        task=EMBEDDINGS,
+        labels=(),
+        pools=pools,
+        most_tokens=longest(directory),
+        normalizes="Normalize" in kinds,
+        measure=measure(directory / GENERAL),
+    )
 
 
 def longest(directory: Path) -> int | None:
     """The most tokens of a text that sentence-transformers reads; None: as many as the model has positions.
 
     Raises:
-      InputError: the files ask for what is not done to texts here.
+      InputError: the file asks for what is not done to texts here.
     """
-    files = {"own": directory / "sentence_bert_config.json", "all": directory / "config_sentence_transformers.json"}
-    own, general = (read_json(path) if path.is_file() else {} for path in files.values())
-    if own.get("do_lower_case"):
-        raise InputError(
-            f"{directory}/sentence_bert_config.json: do_lower_case=true is not supported; accepted: false."
-        )
-    if general.get("default_prompt_name"):
-        raise InputError(
-            f"{files['all']}: default_prompt_name={general['default_prompt_name']!r} puts a prompt before each text, "
-            "which is not done here; set it to null, and write the prompt into the texts."
-        )
-    most = own.get("max_seq_length")
+    path = next((directory / name for name in OWN if (directory / name).is_file()), None)
+    settings = {} if path is None else read_json(path)
+    if settings.get("do_lower_case"):
+        raise InputError(f"{path}: do_lower_case=true is not supported; accepted: false.")
+    most = settings.get("max_seq_length")
     if most is not None and (not isinstance(most, int) or isinstance(most, bool) or most < 1):
-        raise InputError(f"{files['own']}: max_seq_length={most!r}: expected a whole number.")
+        raise InputError(f"{path}: max_seq_length={most!r}: expected a whole number.")
     return most
+
+
+def measure(path: Path) -> str:
+    """How vectors are compared, as the file of all modules says; empty where it does not.
+
+    Raises:
+      InputError: the file asks for what is not done to texts here.
+    """
+    settings = read_json(path) if path.is_file() else {}
+    if settings.get("default_prompt_name"):
+        raise InputError(
+            f"{path}: default_prompt_name={settings['default_prompt_name']!r} puts a prompt before each text, which is "
+            "not done here; set it to null, and write the prompt into the texts."
+        )
+    return str(settings.get("similarity_fn_name") or "")
 
 
 def pooling(settings: dict[str, Any], folder: Path) -> str:
