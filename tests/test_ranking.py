@@ -82,6 +82,12 @@ def test_a_query_that_was_cut_beside_one_passage(reranker):
 def test_what_is_refused(folder, reranker, ranked):
     nli = ar.load(folder / "nli")
     assert "give target='LABEL'" in refusal(ar.rank, nli, QUERY, PASSAGES)
+    for target in ("margin", "log_probability:predicted"):
+        assert "give target='LABEL'" in refusal(ar.rank, nli, QUERY, PASSAGES, target=target)
+    assert "exclude each other" in refusal(ar.rank, nli, QUERY, PASSAGES, target="neutral", contrast=("a", "b"))
+    both = ar.rank(nli, QUERY, PASSAGES, contrast=("entailment", "neutral"))
+    logits = nli.logits(nli.batch([QUERY] * 3, PASSAGES))
+    assert [one.id for one in both] == (1 + np.argsort(logits[:, 1] - logits[:, 2])).tolist()
     by_label = ar.rank(nli, QUERY, PASSAGES, target="entailment")
     assert [one.target for one in by_label] == ["entailment"] * 3
     assert by_label[0].target_value >= by_label[1].target_value >= by_label[2].target_value
@@ -128,7 +134,7 @@ def test_the_command(folder, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        (["--compare", "1", "9"], "there are 3 passages"),
+        (["--compare", "1", "9", "--model", "no/model"], "there are 3 passages"),  # before the model is read
         (["--compare", "1", "1"], "expected two places"),
         (["--top", "0"], "expected a whole number"),
         (["--pair-column", "x"], "for autorel explain"),

@@ -102,6 +102,8 @@ def rank(argv: Sequence[str] | None, prog: str) -> None:
             rows.append(Row(item.id, args.query, item.text, item.label, item.file, item.line))
     if not rows:
         raise InputError("There are no passages to rank.")
+    if args.compare and max(args.compare) > len(rows):
+        raise InputError(f"--compare {args.compare[0]} {args.compare[1]}: there are {len(rows)} passages.")
     with explainer_of(args, config) as explainer:
         check_scores(explainer.classifier, config.target)
         explanations = ranked(explainer.explain(rows))
@@ -135,8 +137,6 @@ def show(args: argparse.Namespace, explanations: "Explanations") -> None:
         say(f"      … and {count - args.top} more")
     say("")
     first, second = args.compare or (1, 2)
-    if args.compare and max(args.compare) > count:
-        raise InputError(f"--compare {first} {second}: there are {count} passages.")
     if count == 1:
         terminal.show(explanations[0], args.level, sys.stdout, args.all_words)
         return

@@ -7,7 +7,8 @@ from autorel_jax.attribution import targets
 from autorel_jax.classifier import Classifier
 from autorel_jax.errors import InputError
 from autorel_jax.explaining.explainer import explain
-from autorel_jax.explaining.given import column_of
+from autorel_jax.explaining.given import column_of, target_of
+from autorel_jax.families.family import EMBEDDINGS
 from autorel_jax.report.explanation import Explanation, Explanations
 from autorel_jax.text.tokens import Text
 
@@ -19,7 +20,7 @@ def rank(classifier: Classifier, query: str, passages: Iterable[Text], **options
       classifier: a reranker from `load`: a model of pairs with one output. One with several needs a `target`.
       query: the text.
       passages: N second texts.
-      **options: as `explain` takes them.
+      **options: as `explain` takes them; `contrast` ranks by the difference of two labels' logits.
 
     Returns:
       N explanations, the highest score (`target_value`) first; `id` is the place among the passages, from 1.
@@ -27,7 +28,7 @@ def rank(classifier: Classifier, query: str, passages: Iterable[Text], **options
     Raises:
       InputError: there are no passages, or the model has no one score.
     """
-    check_scores(classifier, options.get("target", targets.PREDICTED))
+    check_scores(classifier, target_of(options.get("target"), options.get("contrast"), 1))
     if not isinstance(query, str):
         raise InputError(f"the query is a {type(query).__name__}; expected a string.")
     if isinstance(passages, str):
@@ -46,9 +47,19 @@ def ranked(explanations: Iterable[Explanation]) -> Explanations:
 def check_scores(classifier: Classifier, target: Any) -> None:
     """Raises InputError where the model gives a pair no one score."""
     config = classifier.config
+    if config.task == EMBEDDINGS:
+        raise InputError(
+            f"{classifier.name} is an embedder, which makes a vector of each text; passages are ranked by a model that "
+            "reads the query and a passage together. Explain the similarity of two texts by ar.similarity or autorel "
+            "similar."
+        )
     if config.on_tokens:
-        raise InputError(f"{classifier.name} is for {config.task}; passages are ranked by a model that scores pairs.")
-    if config.num_labels > 1 and isinstance(target, str) and target in targets.KINDS:
+        purpose = config.task.replace("_", " ")
+        raise InputError(f"{classifier.name} is for {purpose}; passages are ranked by a model that scores pairs.")
+    kind = targets.PREDICTED if target is None else target
+    if isinstance(kind, str):
+        kind = kind.removeprefix(targets.LOG_PROBABILITY)
+    if config.num_labels > 1 and isinstance(kind, str) and kind in targets.KINDS:
         labels = ", ".join(config.labels)
         raise InputError(
             f"{classifier.name} has the labels {labels}, and passages are ranked by one of them; give target='LABEL' "
