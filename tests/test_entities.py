@@ -33,6 +33,20 @@ def test_entities_by_hand():
     assert listed(["O", "O"]) == []
 
 
+@pytest.mark.parametrize(("last", "single"), ["ES", "LU"])
+def test_labels_of_ends_and_of_single_tokens(last, single):
+    labels = ("O", *(f"{start}-{kind}" for kind in ("LOC", "PER") for start in ("B", "I", last, single)))
+    tags = ["B-LOC", "I-LOC", f"{last}-LOC", f"{single}-LOC", f"{single}-LOC", "I-LOC", f"{last}-PER", "O", "B-PER"]
+    assert listed(tags, labels=labels) == [
+        ("LOC", [0, 1, 2]),
+        ("LOC", [3]),
+        ("LOC", [4]),
+        ("LOC", [5]),
+        ("PER", [6]),
+        ("PER", [8]),
+    ]
+
+
 def test_special_tokens_belong_to_no_entity():
     assert listed(["B-LOC", "I-LOC", "I-LOC"], special=(0, 2)) == [("LOC", [1])]
 

@@ -2,16 +2,27 @@
 
 As transformers' pipeline does with aggregation_strategy="simple": each token has the label of its highest logit;
 neighbours are one entity where their labels differ in no more than B- and I-, and the second does not begin another.
-T tokens, C labels.
+Labels that also name ends and single tokens (IOBES, BILOU) are read as they are meant; the pipeline makes entities of
+their own of them. T tokens, C labels.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from autorel_jax.attribution.questions import Question
 
 OUTSIDE = "O"  # the label of a token that belongs to no entity
+SCHEMES = (("E-", "S-"), ("L-", "U-"))  # before a label of the last token of several, and before one of a single token
+
+
+class Tag(NamedTuple):
+    """What a label says of a token."""
+
+    kind: str  # "LOC" of "B-LOC"
+    begins: bool  # an entity
+    ends: bool
 
 
 def entities(
@@ -26,8 +37,8 @@ def entities(
       special: [T], which tokens are special ones; they belong to none.
     """
     chosen = logits.argmax(axis=-1)
-    found = []
-    for tokens in runs([labels[label] for label in chosen], special):
+    tags, found = tags_of(labels), []
+    for tokens in runs([tags[labels[label]] for label in chosen], special):
         label = labels[chosen[tokens[0]]]
         if label == OUTSIDE:
             continue
@@ -40,12 +51,12 @@ def entities(
     return found
 
 
-def runs(labels: Sequence[str], special: np.ndarray) -> Iterator[np.ndarray]:
+def runs(tags: Sequence[Tag], special: np.ndarray) -> Iterator[np.ndarray]:
     """The places of neighbours that belong together, those outside of any entity too."""
     run: list[int] = []
     for place in np.flatnonzero(~special).tolist():
-        begins, kind = tag(labels[place])
-        if run and (begins or kind != tag(labels[run[-1]])[1]):
+        before = tags[run[-1]] if run else None
+        if before and (tags[place].begins or before.ends or tags[place].kind != before.kind):
             yield np.array(run)
             run = []
         run.append(place)
@@ -53,6 +64,20 @@ def runs(labels: Sequence[str], special: np.ndarray) -> Iterator[np.ndarray]:
         yield np.array(run)
 
 
-def tag(label: str) -> tuple[bool, str]:
-    """Whether a label begins an entity, and of which kind: B-LOC -> (True, "LOC")."""
-    return label.startswith("B-"), label[2:] if label.startswith(("B-", "I-")) else label
+def tags_of(labels: Sequence[str]) -> Mapping[str, Tag]:
+    """What each label says; of ends and single tokens where some kind has a B- and both of them."""
+    used = [
+        scheme
+        for scheme in SCHEMES
+        if any({f"{start}{label[2:]}" for start in ("B-", *scheme)} <= {*labels} for label in labels)
+    ]
+    last, single = {scheme[0] for scheme in used}, {scheme[1] for scheme in used}
+    parts = {"B-", "I-"} | last | single
+    return {
+        label: Tag(
+            kind=label[2:] if label[:2] in parts else label,
+            begins=label[:2] in {"B-"} | single,
+            ends=label[:2] in last | single,
+        )
+        for label in labels
+    }
