@@ -15,6 +15,7 @@ import numpy as np
 
 from autorel_jax import weights
 from autorel_jax.attribution import relevance
+from autorel_jax.attribution.probabilities import softmax
 from autorel_jax.attribution.settings import Settings
 from autorel_jax.builtin import BUILTIN
 from autorel_jax.data import label_ids
@@ -78,6 +79,7 @@ class Classifier:
         max_length: int | None = None,
         split_punctuation: bool = False,
         split_words: str = AUTO,
+        cut: int | None = None,
     ) -> list[Tokens]:
         """Tokenizes texts (or pairs of texts), each a string or a list of words.
 
@@ -87,16 +89,18 @@ class Classifier:
           max_length: tokens per text with special tokens; None is `longest_text`.
           split_punctuation: whether punctuation marks are words of their own.
           split_words: "auto" or "whitespace", as in ExplainConfig.
+          cut: which text of a pair alone is cut where both are too long, 0 or 1; None: the longer one first.
 
         Raises:
-          InputError: `max_length` exceeds the model's positions; pairs for a model that knows one segment alone.
+          InputError: `max_length` exceeds the model's positions; pairs for a model that knows one segment alone;
+            nothing would be left of the text that is cut.
         """
         positions = self.config.longest_text
         length = self.longest_text if max_length is None else max_length
         if length > positions:
             raise InputError(f"max_length={length} exceeds the model's {positions} positions; use at most {positions}.")
         words = {"split_punctuation": split_punctuation, "split_words": split_words}
-        rows = self.tokenizer(texts, pairs, max_length=length, **words)
+        rows = self.tokenizer(texts, pairs, max_length=length, cut=cut, **words)
         check_segments(rows, self.config.type_vocab_size)
         return rows
 
@@ -149,11 +153,7 @@ class Classifier:
         """Logits [..., C] -> probabilities: softmax, or sigmoids (`is_sigmoid`); None for a regression."""
         if self.config.problem == REGRESSION or self.config.task == EMBEDDINGS:
             return None
-        logits = logits.astype(np.float64)
-        if self.config.is_sigmoid:
-            return np.exp(-np.logaddexp(0, -logits))
-        exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
-        return exponentials / exponentials.sum(axis=-1, keepdims=True)
+        return np.exp(-np.logaddexp(0, -logits.astype(np.float64))) if self.config.is_sigmoid else softmax(logits)
 
     @functools.cached_property
     def known_labels(self) -> dict[str, int]:
@@ -257,7 +257,7 @@ def load(
         family, output = checkpoint.config.family, checkpoint.config.head_facts.output
         raise InputError(
             f"{checkpoint.source} has no classification head ({output}): fine-tune it first, or give one of "
-            f" {', '.join(family.tasks)}."
+            f"{', '.join(family.tasks)}."
         )
     tokenizer = tokenizer_for(checkpoint, vocab if tokenizer is None else tokenizer, cased, truncation_side)
     params = checkpoint.params

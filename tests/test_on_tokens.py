@@ -195,7 +195,9 @@ def test_texts_without_an_entity(tagger):
         assert ar.explain(silent, [TEXT, TEXT]) == []
     row = Row(7, TEXT, None, None)
     (found,) = Explainer(silent, config).explain_each([row], lambda done: None)
-    assert str(found).startswith("no entity was found in it")
+    assert str(found).startswith("no entity was found in it;")
+    (found,) = Explainer(silent, ExplainConfig(max_length=6)).explain_each([row], lambda done: None)
+    assert str(found).startswith("no entity was found in it, of which 8 word pieces were not read;")
 
 
 @pytest.mark.parametrize("method", ["cp_lrp", "bert_lrp", "gradient_x_input"])
@@ -281,6 +283,46 @@ def test_a_long_context_in_windows(answerer):
     assert context[slice(*named.span)] == "witty film"
 
 
+def test_words_are_named_in_the_whole_context(answerer):
+    """Whether it is read in windows or not; and no window's edge cuts what was named."""
+    context, long = "good one. " * 4 + CONTEXT, {"long": "windows", "max_length": 12}
+    said = [refusal(ar.explain, answerer, QUESTION, context, at="good", **options) for options in ({}, long)]
+    assert said[0] == said[1]
+    assert "is in the text 4 times; give one of word:4, word:6, word:8, word:10." in said[0]
+    (named,) = ar.explain(answerer, QUESTION, context, at="word:8", **long)
+    assert named.span == (20, 24)
+    for stride in range(1, 7):
+        (named,) = ar.explain(answerer, QUESTION, context, at="one. a witty", stride=stride, **long)
+        assert named.span_text == "one. a witty"
+    whole = ar.explain(answerer, QUESTION, context, at="one. a witty film")[0]
+    assert whole.span == (35, 52)
+    assert "is in no window as a whole" in refusal(
+        ar.explain, answerer, QUESTION, context, at="one. good one. a witty film", **long
+    )
+
+
+def test_what_is_named_is_read_as_a_whole(tagger, answerer):
+    assert "is read in part: the text was cut off within it at 6 tokens" in refusal(
+        ar.explain, tagger, TEXT, at="good film, a witty", max_length=6
+    )
+    (named,) = ar.explain(tagger, TEXT, at="good film,", max_length=6)
+    assert (named.span_text, named.truncated_tokens) == ("good film,", 8)
+    assert "is not in what is read" in refusal(ar.explain, tagger, TEXT, at="one", max_length=6)
+    said = refusal(ar.explain, tagger, "good film, a good one", at="good", max_length=5)
+    assert "2 times, 1 of them in what is not read; give one of word:1" in said
+    assert "is read in part" in refusal(ar.explain, answerer, QUESTION, CONTEXT, at="witty film.", max_length=7)
+
+
+def test_a_question_is_never_cut(answerer):
+    question = "good good good good good"
+    (answer,) = ar.explain(answerer, question, "a witty film. one good one.", max_length=10)
+    assert answer.words[1:6] == ("good",) * 5
+    assert answer.words[7:9] == ("a", "witty")
+    said = refusal(ar.explain, answerer, question, CONTEXT, max_length=8)
+    assert "takes 5 of the 5 word pieces" in said
+    assert "nothing is left of the second one" in said
+
+
 def test_what_is_refused_of_an_answerer(answerer):
     assert refusal(ar.explain, answerer, QUESTION).startswith("Text 1: It is a question without a context")
     assert "an answer has the targets" in refusal(ar.explain, answerer, QUESTION, CONTEXT, target="given", labels=["x"])
@@ -327,6 +369,7 @@ def test_what_else_refuses_them(folders, tagger, tmp_path):
     assert "evaluate measures" in refusal(ar.evaluate, tagger, [TEXT])
     assert "predict is for" in refusal(ar.predict, tagger, [[2, 3]])
     assert "problem_type=" in refusal(ar.load, folders["tagger"], problem_type="regression")
+    assert "for question answering, without labels" in refusal(ar.load, folders["answerer"], labels=["a", "b"])
     from autorel_jax.training.pretrained import read_pretrained
 
     config = type("Config", (), {"rename": (), "drop": (), "model": str(folders["tagger"]), "model_config": None})
@@ -368,6 +411,14 @@ def test_a_page_has_each_entity_as_an_entry(folders, tmp_path):
         ("LOC", "good film"),
         ("PER", "witty"),
     ]
+    assert collection.names == {}  # an entity is no label of a logit
+
+
+def test_an_answer_names_no_label(folders):
+    collection = Collection()
+    for one in ar.explain(ar.load(folders["doubter"]), QUESTION, CONTEXT, null_answer=True):
+        collection.add(one.to_dict(), None)
+    assert ([text.prediction for text in collection.texts], collection.names) == (["no answer"], {})
 
 
 def test_a_file_of_questions(folders, tmp_path):

@@ -1,5 +1,7 @@
 """Zero-shot: labels in words, by a model of natural language inference."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from models import refusal, write_model
@@ -7,6 +9,9 @@ from tolerances import PARITY_FLOAT32, SAME_TEXT
 
 import autorel_jax as ar
 from autorel_jax.cli.explain import main
+from autorel_jax.evaluation.collection import Collection
+from autorel_jax.report import view
+from autorel_jax.report.explanation import Prediction
 
 LABELS, TEXTS = ("good", "bad", "witty"), ["the good film, a witty one.", "the film"]
 
@@ -50,6 +55,35 @@ def test_probabilities_are_of_the_labels(nli, found):
     several = ar.explain(nli, TEXTS[0], zero_shot=LABELS, hypothesis="a {} film", multi_label=True)
     expected = np.exp(logits[:, 2]) / (np.exp(logits[:, 2]) + np.exp(logits[:, 0]))
     np.testing.assert_allclose(several[0].probabilities, expected, rtol=0, atol=1e-6)
+
+
+def test_a_hypothesis_is_never_cut(nli):
+    text, hypothesis = "the good film, a witty one.", "a {} film"
+    ours = ar.explain(nli, text, zero_shot=["good"], hypothesis=hypothesis, max_length=9)[0]
+    assert ours.words == ("[CLS]", "the", "good", "film,", "[SEP]", "a", "good", "film", "[SEP]")
+    assert ours.truncated_tokens == 9
+    said = refusal(ar.explain, nli, text, zero_shot=["good"], hypothesis=hypothesis, max_length=6)
+    assert "nothing is left of the first one" in said
+
+
+def test_one_label_is_no_score(nli):
+    one = ar.explain(nli, TEXTS[0], zero_shot=["good"])[0]
+    assert view.decision(one) == ("good", view.percent(one.prediction.probability))
+    assert view.sides(one) == ("for the target", "against it")
+
+
+def test_a_collection_names_the_predicted_label(nli):
+    """Where each label has a probability of its own, the likeliest need not have the highest logit."""
+    (one,) = ar.explain(nli, TEXTS[0], zero_shot=["good"])
+    made = dataclasses.replace(
+        one,
+        logits=np.array([2.0, 1.0], np.float32),
+        probabilities=np.array([0.4, 0.7]),
+        prediction=Prediction("witty", 0.7, 1.0),
+    )
+    collection = Collection()
+    collection.add(made.to_dict(), None)
+    assert collection.names == {1: "witty"}
 
 
 def test_what_is_refused(folder, nli):

@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from autorel_jax.attribution.probabilities import softmax
+
 
 class Answer(NamedTuple):
     """A span of a context."""
@@ -33,7 +35,7 @@ def best_answer(logits: np.ndarray, context: np.ndarray, most: int) -> Answer | 
         return None
     readable = context.copy()
     readable[0] = True
-    start, end = softmax(np.where(readable[:, None], logits.astype(np.float64), -np.inf)).T
+    start, end = softmax(np.where(readable[:, None], logits, -np.inf), axis=0).T
     none = float(start[0] * end[0])
     inside = np.flatnonzero(context)
     scores = start[inside, None] * end[None, inside]
@@ -41,9 +43,3 @@ def best_answer(logits: np.ndarray, context: np.ndarray, most: int) -> Answer | 
     scores = np.where((width >= 1) & (width <= most), scores, -1.0)
     first, last = np.unravel_index(scores.argmax(), scores.shape)
     return Answer(int(inside[first]), int(inside[last]), float(scores[first, last]), none)
-
-
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """Over the first axis; -inf gets 0."""
-    exponentials = np.exp(logits - logits.max(axis=0))
-    return exponentials / exponentials.sum(axis=0)

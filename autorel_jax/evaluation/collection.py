@@ -207,9 +207,9 @@ class Collection:
         prediction = record["prediction"] or {}
         if not isinstance(prediction, Mapping) or "label" not in prediction:
             raise InputError(f"{where}: the results do not say what was predicted; write them without --columns.")
-        logits = record.get("logits") or []
-        if logits and None not in logits:
-            self.names.setdefault(logits.index(max(logits)), prediction["label"])
+        logit = predicted_logit(record)
+        if logit is not None:
+            self.names.setdefault(logit, prediction["label"])
         if label is None and self.label_column is not None:
             if self.label_column not in record:
                 raise InputError(
@@ -273,6 +273,18 @@ OF_EXPLANATION = ("target_value", "explained", "warnings", "diagnostics", "ledge
 OF_SPAN = ("span_text", "span", "span_segment")  # what of a text a model with outputs at tokens was asked about
 EMPTY = (None, [], {}, ())
 OURS = frozenset((*FIELDS, "file"))  # all other fields of a record are columns that passed through
+
+
+def predicted_logit(record: Mapping[str, Any]) -> int | None:
+    """The place of the predicted label's logit; None where what was predicted is an entity, an answer or unknown.
+
+    It need not be the highest: labels of zero-shot may each have a probability of its own.
+    """
+    logits, logit = record.get("logits") or [], record["prediction"].get("logit")
+    one_label = record.get("probabilities") is not None or len(logits) == 1
+    if record.get(OF_SPAN[0]) is not None or not one_label or None in (logit, *logits):
+        return None
+    return min(range(len(logits)), key=lambda place: abs(logits[place] - logit), default=None)
 
 
 def numbers_in(value: Any) -> int:

@@ -58,7 +58,8 @@ class ExplainConfig:
     split_punctuation: bool = option(False, "punctuation marks are words of their own")
     long: str = option(
         TRUNCATE,
-        "longer texts are cut off, with a warning, or read in overlapping windows; pairs are always cut off",
+        "longer texts are cut off, with a warning, or read in overlapping windows; pairs are cut off, but for "
+        "a question and its context",
         choices=LONG,
     )
     stride: int | None = option(None, "word pieces from one window to the next (default: half a window)", count=True)

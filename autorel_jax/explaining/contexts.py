@@ -4,6 +4,7 @@ Used by on_tokens.py, which explains the window with the best answer.
 """
 
 import dataclasses
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,7 +13,19 @@ from autorel_jax.text.tokens import Tokens
 from autorel_jax.text.windows import cut
 
 
-def windows_of(tokens: Tokens, max_length: int, stride: int | None) -> list[Tokens]:
+class Window(NamedTuple):
+    """What the model reads of a text at once."""
+
+    tokens: Tokens
+    places: np.ndarray  # [T] of these tokens among those of the whole text, rising
+
+
+def whole(tokens: Tokens) -> Window:
+    """A text that is read at once."""
+    return Window(tokens, np.arange(len(tokens.ids)))
+
+
+def windows_of(tokens: Tokens, max_length: int, stride: int | None) -> list[Window]:
     """The windows of a pair of texts, the question and the context, of at most max_length tokens each.
 
     `stride` word pieces of the context lie from the start of one window to that of the next; None is half a window.
@@ -21,9 +34,8 @@ def windows_of(tokens: Tokens, max_length: int, stride: int | None) -> list[Toke
       InputError: the question leaves no room.
     """
     if len(tokens.ids) <= max_length:
-        return [tokens]
-    segments = np.array(tokens.word_segments)[tokens.word_index]
-    is_context = (segments == 1) & np.array([span is not None for span in tokens.spans])
+        return [whole(tokens)]
+    is_context = tokens.of_text(1)
     context = np.flatnonzero(is_context)
     room = max_length - (len(tokens.ids) - len(context))
     if room < 1:
@@ -37,7 +49,7 @@ def windows_of(tokens: Tokens, max_length: int, stride: int | None) -> list[Toke
             f"the context was read in {len(ranges)} windows; answer and scores are of number {number}, characters "
             f"{start} to {end}, alone"
         )
-        made.append(only(tokens, kept, said))
+        made.append(Window(only(tokens, kept, said), kept))
     return made
 
 

@@ -65,6 +65,11 @@ class Where(NamedTuple):
 EVERYWHERE = Where(None, 0)
 
 
+def text_at(row: Row, where: Where) -> str | None:
+    """The characters there; None where no span is named."""
+    return where.span and joined(row.pair if where.segment else row.text)[slice(*where.span)]
+
+
 def describe(known: About, row: Row, tokens: Tokens, goal: Targets, place: int, answer: Answer) -> list[Explanation]:
     """One Explanation for each target of a row, which is at `place` among the rows that the goal is of."""
     best = int(answer.logits.argmax())
@@ -101,7 +106,7 @@ def explanation(
         target=asked.name,
         target_value=asked.value,
         span=where.span,
-        span_text=where.span and joined(row.pair if where.segment else row.text)[slice(*where.span)],
+        span_text=text_at(row, where),
         span_segment=where.segment,
         logits=answer.logits,
         probabilities=answer.probabilities,

@@ -110,6 +110,13 @@ class Explainer:
         self.about = about(self.computer)
 
     @property
+    def cut(self) -> int | None:
+        """Which text of a pair alone is cut: never a question or a hypothesis, as in transformers; None: any."""
+        if self.config.zero_shot:
+            return 0
+        return on_tokens.CONTEXT[ANSWERS] if self.classifier.config.task == ANSWERS else None
+
+    @property
     def method(self) -> Method:
         """The method, with the values of its parameters."""
         return self.computer.method
@@ -227,7 +234,8 @@ class Explainer:
                 whole = self.classifier.tokenizer(texts, None if alone else pairs, max_length=sys.maxsize, **words)
                 check_segments(whole, self.classifier.config.type_vocab_size)
                 return whole
-            return self.classifier.tokens(texts, None if alone else pairs, max_length=config.max_length, **words)
+            pairs = None if alone else pairs
+            return self.classifier.tokens(texts, pairs, max_length=config.max_length, cut=self.cut, **words)
         except InputError as error:
             if len(rows) == 1:
                 raise InputError(f"Text {rows[0].id}: {error}") from None

@@ -15,15 +15,14 @@ from autorel_jax.attribution.entities import entities
 from autorel_jax.attribution.questions import ANSWER, COUNTS, MOST, Question, Questions
 from autorel_jax.classifier import Classifier
 from autorel_jax.data.row import Row
-from autorel_jax.errors import InputError
+from autorel_jax.errors import InputError, one_line
 from autorel_jax.explaining.at import tokens_at
 from autorel_jax.explaining.compute import Answer, Computer
 from autorel_jax.explaining.config import WINDOWS, ExplainConfig
-from autorel_jax.explaining.contexts import windows_of
-from autorel_jax.explaining.describe import About, Asked, Where, explanation
+from autorel_jax.explaining.contexts import Window, whole, windows_of
+from autorel_jax.explaining.describe import About, Asked, Where, explanation, text_at
 from autorel_jax.families.family import ANSWERS, TOKEN_LABELS
 from autorel_jax.report.explanation import Explanation, Prediction
-from autorel_jax.report.view import joined
 from autorel_jax.text.tokens import Tokens
 
 NO_ANSWER = "no answer"  # the prediction where the text holds none
@@ -116,7 +115,7 @@ def questions_of(
     task = computer.classifier.config.task
     checked = [fault_of(row, one, task) for row, one in zip(rows, tokens, strict=True)]
     there = [place for place, fault in enumerate(checked) if fault is None]
-    windows = {place: [tokens[place]] for place in there}
+    windows = {place: [whole(tokens[place])] for place in there}
     if task == ANSWERS:
         longest = config.max_length or computer.classifier.longest_text
         windows = {place: windows_of(tokens[place], longest, config.stride) for place in there}
@@ -130,9 +129,9 @@ def questions_of(
                 raise fault
             of_row = [(window, logits.get((place, number))) for number, window in enumerate(windows[place])]
             if task == ANSWERS:
-                found.append(answer_of(computer.classifier, config, rows[place], of_row))
+                found.append(answer_of(computer.classifier, config, rows[place], tokens[place], of_row))
             else:
-                found.append(labels_of(computer.classifier, config, rows[place], *of_row[0]))
+                found.append(labels_of(computer.classifier, config, rows[place], tokens[place], of_row[0][1]))
         except InputError as error:
             found.append(error)
     return found
@@ -147,10 +146,10 @@ def fault_of(row: Row, tokens: Tokens, task: str) -> InputError | None:
     return None
 
 
-def predicted(computer: Computer, windows: Mapping[int, Sequence[Tokens]]) -> dict[tuple[int, int], np.ndarray]:
+def predicted(computer: Computer, windows: Mapping[int, Sequence[Window]]) -> dict[tuple[int, int], np.ndarray]:
     """(place of a row, number of its window) -> the plain model's logits [T, C]."""
     names = [(place, number) for place, each in windows.items() for number in range(len(each))]
-    every = [window for each in windows.values() for window in each]
+    every = [window.tokens for each in windows.values() for window in each]
     found: dict[tuple[int, int], np.ndarray] = {}
     for batch in computer.logits(every, range(len(every))):
         found |= {names[place]: logits[: len(every[place].ids)] for place, logits in batch.items()}
@@ -166,7 +165,8 @@ def labels_of(
         special = np.array([span is None for span in tokens.spans])
         found = entities(logits, classifier.probabilities(logits), labels, special)
         if not found:
-            raise NothingFound("no entity was found in it; at='WORD' (--at WORD) explains any word.")
+            cut = f", of which {tokens.truncated} word pieces were not read" if tokens.truncated else ""
+            raise NothingFound(f"no entity was found in it{cut}; at='WORD' (--at WORD) explains any word.")
         return Read(tokens, found)
     places = tokens_at(config.at, row.text, tokens, CONTEXT[TOKEN_LABELS])
     if config.target == targets.PREDICTED:
@@ -180,12 +180,12 @@ def labels_of(
 
 
 def answer_of(
-    classifier: Classifier, config: ExplainConfig, row: Row, windows: Sequence[tuple[Tokens, np.ndarray]]
+    classifier: Classifier, config: ExplainConfig, row: Row, whole: Tokens, windows: Sequence[tuple[Window, np.ndarray]]
 ) -> Read:
     """What is explained of an answer: that of the best window, or the words that were named."""
     tokens, places, prediction = best_window(config, row, windows)
     if config.at is not None:
-        tokens, places = named_window(config.at, row, windows)
+        tokens, places = named_window(config.at, tokens_at(config.at, row.pair, whole, CONTEXT[ANSWERS]), windows)
     if config.target == targets.PREDICTED:
         weights, names = np.ones((1, 2), np.float32), (ANSWER,)
     else:
@@ -196,14 +196,12 @@ def answer_of(
 
 
 def best_window(
-    config: ExplainConfig, row: Row, windows: Sequence[tuple[Tokens, np.ndarray]]
+    config: ExplainConfig, row: Row, windows: Sequence[tuple[Window, np.ndarray]]
 ) -> tuple[Tokens, np.ndarray, tuple[str, float, float]]:
     """The window with the best answer, the answer's tokens, and its words, their score and their logit."""
     found = []
-    for tokens, logits in windows:
-        segments = np.array(tokens.word_segments)[tokens.word_index]
-        inside = (segments == CONTEXT[ANSWERS]) & np.array([span is not None for span in tokens.spans])
-        best = best_answer(logits, inside, config.answer_tokens)
+    for (tokens, _), logits in windows:
+        best = best_answer(logits, tokens.of_text(CONTEXT[ANSWERS]), config.answer_tokens)
         found += [] if best is None else [(tokens, logits, best)]
     if not found:
         raise InputError("No word of its context is read.")
@@ -213,20 +211,21 @@ def best_window(
     if config.null_answer and least.none > best.score:
         return doubting, np.array([0]), (NO_ANSWER, least.none, float(its_logits[0].sum()))
     places, logit = np.arange(best.first, best.last + 1), logits[best.first, 0] + logits[best.last, 1]
-    return tokens, places, (words_at(row, where_of(tokens, places)), best.score, float(logit))
+    return tokens, places, (text_at(row, where_of(tokens, places)), best.score, float(logit))
 
 
-def named_window(at: str, row: Row, windows: Sequence[tuple[Tokens, np.ndarray]]) -> tuple[Tokens, np.ndarray]:
-    """The window in which the words that were named are likeliest, and their tokens; an InputError if none has them."""
-    found, fault = [], None
-    for tokens, logits in windows:
-        try:
-            places = tokens_at(at, row.pair, tokens, CONTEXT[ANSWERS])
-            found.append((float(logits[places[0], 0] + logits[places[-1], 1]), tokens, places))
-        except InputError as error:
-            fault = fault or error
+def named_window(at: str, named: np.ndarray, windows: Sequence[tuple[Window, np.ndarray]]) -> tuple[Tokens, np.ndarray]:
+    """Of the windows that hold all of the named tokens the one in which they are likeliest, and their places there.
+
+    `named` are places among the tokens of the whole text.
+    """
+    found = []
+    for window, logits in windows:
+        if np.isin(named, window.places).all():
+            places = np.searchsorted(window.places, named)
+            found.append((float(logits[places[0], 0] + logits[places[-1], 1]), window.tokens, places))
     if not found:
-        raise fault
+        raise InputError(f"at={one_line(at)!r} is in no window as a whole; name fewer words, or raise max_length.")
     return max(found, key=lambda each: each[0])[1:]
 
 
@@ -235,11 +234,6 @@ def where_of(tokens: Tokens, places: np.ndarray) -> Where:
     first, last = tokens.spans[places[0]], tokens.spans[places[-1]]
     span = None if first is None or last is None else (first[0], last[1])
     return Where(span, int(tokens.word_segments[tokens.word_index[places[0]]]))
-
-
-def words_at(row: Row, where: Where) -> str:
-    """The characters of a span."""
-    return joined(row.pair if where.segment else row.text)[slice(*where.span)]
 
 
 def described(computer: Computer, about: About, row: Row, read: Read, number: int, answer: Answer) -> Explanation:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from autorel_jax.attribution import targets
+from autorel_jax.attribution.probabilities import softmax
 from autorel_jax.classifier import Classifier
 from autorel_jax.data.row import Row
 from autorel_jax.errors import InputError
@@ -66,16 +67,16 @@ def of_labels(made: Sequence[Explanation], config: ExplainConfig) -> list[Explan
     best = int(probabilities.argmax())
     prediction = Prediction(config.zero_shot[best], float(probabilities[best]), float(values[best]))
     return [
-        dataclasses.replace(one, target=label, prediction=prediction, logits=values, probabilities=probabilities)
+        dataclasses.replace(
+            one, target=label, prediction=prediction, logits=values, probabilities=probabilities, is_zero_shot=True
+        )
         for one, label in zip(made, config.zero_shot, strict=True)
     ]
 
 
 def likely(logits: np.ndarray, entailment: int, multi_label: bool) -> np.ndarray:
     """Probabilities of K labels from their pairs' logits [K, C], as transformers has them."""
-    logits = logits.astype(np.float64)
     if multi_label or len(logits) == 1:
         against = -1 if entailment == 0 else 0
-        return 1 / (1 + np.exp(logits[:, against] - logits[:, entailment]))
-    exponentials = np.exp(logits[:, entailment] - logits[:, entailment].max())
-    return exponentials / exponentials.sum()
+        return softmax(logits[:, [against, entailment]])[:, 1]
+    return softmax(logits[:, entailment])

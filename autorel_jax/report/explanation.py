@@ -198,6 +198,8 @@ class Explanation(Results):
         column=None,
     )
 
+    is_zero_shot: bool = False  # whether the pair is a label in words; of no file, as all else is the label's there
+
     @property
     def target_logit(self) -> float:
         """The name of `target_value` in schema 1; the value need not be a logit."""

@@ -115,7 +115,7 @@ def fields_of(record: type, *above: str) -> Iterator[Field]:
         names = (*above, field.name)
         if PARTS in field.metadata:
             yield from fields_of(field.metadata[PARTS], *names)
-        else:
+        elif DECLARATION in field.metadata:
             yield field_from(field.metadata[DECLARATION], names)
 
 

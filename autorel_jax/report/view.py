@@ -126,7 +126,8 @@ def percent(probability: float) -> str:
 
 def is_score(explanation: Explanation) -> bool:
     """Whether a model with one output scored a pair of texts, as rerankers do: no label was predicted."""
-    return explanation.text_pair is not None and len(explanation.logits) == 1
+    is_pair = explanation.text_pair is not None and not explanation.is_zero_shot
+    return is_pair and len(explanation.logits) == 1
 
 
 def sides(explanation: Explanation) -> tuple[str, str]:

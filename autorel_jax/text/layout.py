@@ -2,8 +2,8 @@
 
 The order is a fact of the family, a Template. `lay` is the one function that puts it into effect: for token ids, for
 tokens with their words, and for the template in tokenizer.json; `room` and `around` say how much of it is special
-tokens, `pieces_kept` and `which_kept` what of a long text is read. Used by tokens.py, tokenizer.py, windows.py and
-explaining/.
+tokens, `pieces_kept`, `pieces_of_one` and `which_kept` what of a long text is read. Used by tokens.py, tokenizer.py,
+windows.py and explaining/.
 """
 
 from collections.abc import Mapping, Sequence
@@ -70,6 +70,24 @@ def pieces_kept(lengths: Sequence[int], room: int) -> list[int]:
         return list(lengths)
     short = min(*lengths, room // 2)
     return [room - short, short] if lengths[0] > lengths[1] else [short, room - short]
+
+
+def pieces_of_one(lengths: Sequence[int], room: int, cut: int) -> list[int]:
+    """How many pieces of each text of a pair stay, where the one at `cut` alone is cut ("only_first", "only_second").
+
+    Raises:
+      InputError: nothing of it would stay.
+    """
+    if len(lengths) == 1 or sum(lengths) <= room:
+        return pieces_kept(lengths, room)
+    other = lengths[1 - cut]
+    if other >= room:
+        text, beside = ("first", "second")[cut], ("first", "second")[1 - cut]
+        raise InputError(
+            f"the {beside} text takes {other} of the {room} word pieces that are read of both, so that nothing is left "
+            f"of the {text} one, which alone is cut; shorten the {beside} text, or raise max_length."
+        )
+    return [room - other, other] if cut == 0 else [other, room - other]
 
 
 def which_kept(length: int, kept: int, left: bool) -> slice:

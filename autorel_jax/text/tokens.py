@@ -18,7 +18,7 @@ from autorel_jax.families.bert import BERT
 from autorel_jax.families.family import BPE, WORD_PIECE, Family, Template
 from autorel_jax.text.batches import Encoded
 from autorel_jax.text.characters import Span, bert_words, other_words, owners, without_space
-from autorel_jax.text.layout import lay, pieces_kept, room, which_kept
+from autorel_jax.text.layout import lay, pieces_kept, pieces_of_one, room, which_kept
 from autorel_jax.text.long import KEPT, LONG, Stretch, by_chunks, stretch, word_end
 from autorel_jax.text.settings import LEFT, RIGHT
 from autorel_jax.text.tokenizer import Backend, read_backend, write_backend
@@ -51,6 +51,11 @@ class Tokens:
     warnings: tuple[str, ...]
     splitter: str = WHITESPACE  # what made the words (unspaced.py); "whitespace and graphemes" of a pair
     truncation_side: str = RIGHT  # the end of its text, or texts, at which they were cut off
+
+    def of_text(self, number: int) -> np.ndarray:
+        """[T] which tokens are of the first text (0) or of the second (1); special tokens are of none."""
+        segments = np.array(self.word_segments, int)[self.word_index]
+        return (segments == number) & np.array([span is not None for span in self.spans], bool)
 
 
 def load_tokenizer(
@@ -103,12 +108,14 @@ class Tokenizer:
         max_length: int,
         split_punctuation: bool = False,
         split_words: str = WHITESPACE,
+        cut: int | None = None,
     ) -> list[Tokens]:
         """Texts (or the pairs texts[i], pairs[i]) -> one Tokens each, of at most max_length tokens.
 
         A text is a str, whose words are its whitespace-delimited runs, or, with split_punctuation, the parts
         into which BERT itself splits them (punctuation marks and ideographs apart); or it is a sequence of
-        words, which stay as they are, with spans in " ".join(words). Pairs are cut at the longer text first.
+        words, which stay as they are, with spans in " ".join(words). Pairs are cut at the longer text first, or
+        at the first (`cut` 0) or the second (1) alone: an InputError where nothing of it would be left.
         Where split_words is "auto", a script without spaces between words has those of ICU's dictionaries, or
         its characters where ICU is not installed (unspaced.py). Words that one token crosses are one.
         """
@@ -123,7 +130,7 @@ class Tokenizer:
         template = self._template(columns)
         pieces = room(template, max_length)
         encoded = [self._segments(column, split_punctuation, split_words, pieces) for column in columns]
-        rows = [self._row(segments, pieces, template) for segments in zip(*encoded, strict=True)]
+        rows = [self._row(segments, pieces, template, cut) for segments in zip(*encoded, strict=True)]
         tell_of(row.splitter for row in rows)
         return rows
 
@@ -235,9 +242,9 @@ class Tokenizer:
         within_words = any(token.content.isalnum() for token in model.get_added_tokens_decoder().values())
         return model.model.max_input_chars_per_word < KEPT // 2 and not within_words
 
-    def _row(self, segments: Sequence["_Segment"], room: int, template: Template) -> Tokens:
+    def _row(self, segments: Sequence["_Segment"], room: int, template: Template, cut: int | None) -> Tokens:
         lengths = [len(segment.ids) + segment.more for segment in segments]
-        kept = pieces_kept(lengths, room)
+        kept = pieces_kept(lengths, room) if cut is None else pieces_of_one(lengths, room, cut)
         ids, types, index, spans, words, word_spans, word_segments = [], [], [], [], [], [], []
         for part, segment, text in lay(template, self._cut(segments, kept), self._special_segments):
             first = len(words)
