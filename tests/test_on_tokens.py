@@ -319,7 +319,7 @@ def test_a_question_is_never_cut(answerer):
     assert answer.words[1:6] == ("good",) * 5
     assert answer.words[7:9] == ("a", "witty")
     said = refusal(ar.explain, answerer, question, CONTEXT, max_length=8)
-    assert "takes 5 of the 5 word pieces" in said
+    assert "the first text has 5 word pieces and 5 are read" in said
     assert "nothing is left of the second one" in said
 
 

@@ -50,7 +50,7 @@ class Rejected:
 def reject(row: Row, reason: str) -> Rejected:
     """A row that turned out to be of no use."""
     where = located(row.file, row.line) if row.file else f"Text {row.id}"
-    return Rejected(row.file, row.line, reason, where)
+    return Rejected(row.file, row.line, reason.removeprefix(f"{where}: "), where)
 
 
 def reason_of(error: Exception, stage: str) -> str:

@@ -84,8 +84,8 @@ def pieces_of_one(lengths: Sequence[int], room: int, cut: int) -> list[int]:
     if other >= room:
         text, beside = ("first", "second")[cut], ("first", "second")[1 - cut]
         raise InputError(
-            f"the {beside} text takes {other} of the {room} word pieces that are read of both, so that nothing is left "
-            f"of the {text} one, which alone is cut; shorten the {beside} text, or raise max_length."
+            f"the {beside} text has {other} word pieces and {room} are read of both, so that nothing is left of the "
+            f"{text} one, which alone is cut; shorten the {beside} text, or raise max_length."
         )
     return [room - other, other] if cut == 0 else [other, room - other]
 
