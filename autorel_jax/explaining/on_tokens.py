@@ -225,7 +225,10 @@ def named_window(at: str, named: np.ndarray, windows: Sequence[tuple[Window, np.
             places = np.searchsorted(window.places, named)
             found.append((float(logits[places[0], 0] + logits[places[-1], 1]), window.tokens, places))
     if not found:
-        raise InputError(f"at={one_line(at)!r} is in no window as a whole; name fewer words, or raise max_length.")
+        raise InputError(
+            f"at={one_line(at)!r} is in no window as a whole; name fewer words, raise max_length or give a smaller "
+            "stride."
+        )
     return max(found, key=lambda each: each[0])[1:]
 
 
