@@ -73,6 +73,8 @@ def same(found, expected):
 @settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
 @given(text=TEXT, pair=st.none() | TEXT, length=st.integers(5, 40) | st.just(WHOLE), split=st.booleans())
 @example(text="don't [SEP] \u200b\x0b film" * 60, pair=None, length=WHOLE, split=True)
+@example(text="good " + "日本語" * 9 + "\x0bgood" + " film" * 30, pair=None, length=5, split=False)
+@example(text="日本語" * 12 + "\x0bgood", pair=None, length=5, split=False)
 @example(text="a" * 500, pair=None, length=8, split=False)
 @example(text="good " + "Ab1" * 200 + " film " * 30, pair=None, length=8, split=False)
 @example(text="film " * 40 + "x" * 700 + "!" + "film " * 40, pair="x" * 700, length=9, split=True)

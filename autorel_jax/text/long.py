@@ -17,7 +17,8 @@ LONG = 2 * CHUNK  # a text of fewer characters is tokenized as a whole
 AROUND = 512  # characters on each side that decide whether a text may be cut
 TRIES = 50  # places that are tried for a cut, before the chunk grows
 SPACE = re.compile(r"\s")
-WORD_START = re.compile(r"(?<=\S)\s")
+# Not the whitespace that BERT deletes, on both sides of which is one word (characters.py).
+WORD_START = re.compile(r"(?<=\S)[^\S\x0b\x0c\x1c-\x1f\x85]")
 # One word to BERT, which splits at white space, punctuation and ideographs alone; one of more than 100 letters is one
 # [UNK], however long.
 ONE_WORD = re.compile(r"[^\W_]{4096,}")
