@@ -176,7 +176,8 @@ def test_what_is_refused(folder, model, tmp_path):
     assert "predict is for classifiers" in refusal(ar.predict, model, [[2, 3]])
     assert "for sentence embeddings, without labels" in refusal(ar.load, folder, labels=["a", "b"])
     assert "for sentence embeddings" in refusal(ar.load, folder, problem_type="regression")
-    assert "measure='x' is unknown" in refusal(ar.similarity, model, A, B, measure="x")
+    for unknown in ("x", ""):
+        assert f"measure={unknown!r} is unknown" in refusal(ar.similarity, model, A, B, measure=unknown)
     assert "target does not go with similarity" in refusal(ar.similarity, model, A, B, target="all")
     assert "linear in its target" in refusal(ar.similarity, model, A, B, method="bert_lrp")
     assert "linear in its target" in refusal(ar.similarity, model, A, B, method="occlusion")

@@ -1,6 +1,7 @@
 """Zero-shot: labels in words, by a model of natural language inference."""
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
@@ -113,10 +114,12 @@ def test_a_file(folder, tmp_path):
 def test_as_in_transformers(folder, nli):
     transformers = pytest.importorskip("transformers")
     pipeline = transformers.pipeline("zero-shot-classification", model=str(folder / "nli"), device="cpu")
-    for multi_label in (False, True):
+    long = f"{TEXTS[0]} " * 40  # the text is cut, and the hypothesis is not
+    for text, multi_label in itertools.product((TEXTS[0], long), (False, True)):
         for labels in (list(LABELS), ["good"]):
-            theirs = pipeline(TEXTS[0], labels, multi_label=multi_label)
-            ours = ar.explain(nli, TEXTS[0], zero_shot=labels, multi_label=multi_label)
+            theirs = pipeline(text, labels, multi_label=multi_label)
+            ours = ar.explain(nli, text, zero_shot=labels, multi_label=multi_label)
+            assert (ours[0].truncated_tokens > 0) == (text == long)
             expected = dict(zip(theirs["labels"], theirs["scores"], strict=True))
             np.testing.assert_allclose(
                 ours[0].probabilities, [expected[label] for label in labels], rtol=0, atol=PARITY_FLOAT32
