@@ -5,6 +5,7 @@ import shutil
 import signal
 import tempfile
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -32,6 +33,7 @@ import jax
 from models import write_model
 
 from autorel_jax.classifier import load
+from autorel_jax.lrp.composites import COMPOSITES
 
 # A job in the background may have been told to ignore it, and would hand that on to the processes that tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -56,6 +58,13 @@ def programs():
     """Those of one file at a time: each has tens of memory maps, of which Linux gives a process 65,530."""
     yield
     jax.clear_caches()
+
+
+@pytest.fixture(autouse=True)
+def composites():
+    """A composite that a test registers ends with the test."""
+    with mock.patch.dict(COMPOSITES):
+        yield
 
 
 @pytest.fixture

@@ -57,16 +57,6 @@ def test_composites_are_equal_by_their_table_alone():
     assert COMPOSITES["gamma"].set(gamma=3) == COMPOSITES["gamma"]
 
 
-@pytest.fixture
-def registry():
-    """The names there were, restored afterwards: every module that asks shares the one table."""
-    before = dict(COMPOSITES)
-    yield
-    COMPOSITES.clear()
-    COMPOSITES.update(before)
-
-
-@pytest.mark.usefixtures("registry")
 def custom(share):
     @jax.custom_vjp
     def mine(a, b):
