@@ -5,6 +5,7 @@ import dataclasses
 import functools
 import os
 import tempfile
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from autorel_jax.attribution.probabilities import softmax
 from autorel_jax.attribution.settings import Settings
 from autorel_jax.builtin import BUILTIN
 from autorel_jax.data import label_ids
-from autorel_jax.errors import InputError
+from autorel_jax.errors import InputError, InputWarning, one_line
 from autorel_jax.families.family import EMBEDDINGS
 from autorel_jax.lrp import composites
 from autorel_jax.lrp.fused import fused
@@ -30,6 +31,8 @@ from autorel_jax.model.ops import PLAIN, Array
 from autorel_jax.text.batches import Batch, pad
 from autorel_jax.text.tokens import Tokenizer, Tokens, load_tokenizer
 from autorel_jax.text.unspaced import AUTO, WHITESPACE
+
+SHOWN = 10  # labels that a message lists
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -177,6 +180,20 @@ class Classifier:
         names = ", ".join(f"{name} (id:{index})" for index, name in enumerate(labels))
         shown = f"{label[0]!r} ({label[1]} of the data set)" if of_data_set else repr(label)
         raise InputError(f"Unknown label {shown}. The labels of {self.name}: {names}.")
+
+    def row_label(self, label: Any) -> int:
+        """As `label_id`, of a label that came with a text: warns where a bare number is taken for an id."""
+        number = self.label_id(label)
+        if label_ids.ids_assumed(self.config.labels, label):
+            listed = ", ".join(f"{i} is {one_line(name)!r}" for i, name in enumerate(self.config.labels[:SHOWN]))
+            more = ", …" if len(self.config.labels) > SHOWN else ""
+            warnings.warn(
+                f"labels that are numbers are read as ids of {self.name}: {listed}{more}. If the texts number them "
+                "otherwise, write names.",
+                InputWarning,
+                stacklevel=1,  # one place, so that it is said once
+            )
+        return number
 
 
 _PROCESS = {"loaded": False, "forked": False}  # whether JAX has computed here, and whether that was before a fork

@@ -2,8 +2,8 @@
 
     python benchmarks/study.py --data-dir data --results study
 
-Each part is a .json in --results; one that is there is not measured again, and one that was stopped goes on. Without
---data-dir the page alone is written, from the results.
+Each part is a .json in --results; one that is there, of the same entry in study.toml, is not measured again, and one
+that was stopped goes on. Without --data-dir the page alone is written, from the results.
 """
 
 import argparse
@@ -46,18 +46,34 @@ def main() -> None:
     study = tomllib.loads((ROOT / "benchmarks" / "study.toml").read_text("utf-8"))
     args.results.mkdir(parents=True, exist_ok=True)
     for part in study["part"]:
-        output = args.results / f"{part['name']}.json"
-        wanted = not args.part or part["name"] in args.part
-        if args.data_dir and wanted and not output.exists():
-            code = autorel(["evaluate", *arguments(part, args.data_dir), "--output", str(output)])
-            if code:
-                raise SystemExit(code)
+        if args.data_dir and (not args.part or part["name"] in args.part):
+            measure(part, args.data_dir, args.results)
     files = {part["name"]: args.results / f"{part['name']}.json" for part in study["part"]}
     records = {name: json.loads(file.read_text("utf-8")) for name, file in files.items() if file.exists()}
     for name, record in records.items():
         if record["curves"]:
             plot(record, picture(name))
     (DOCS / "study.md").write_text(page(study, records), encoding="utf-8")
+
+
+def measure(part: Part, data: Path, results: Path) -> None:
+    """Writes the results of a part, unless they are there."""
+    output, asked = results / f"{part['name']}.json", results / f"{part['name']}.part"
+    if output.exists() and asked.exists() and json.loads(asked.read_text("utf-8")) == part:
+        return
+    file = data / part["data"]
+    if part.get("half"):
+        file = every_second_row(file, results / f"{part['name']}{file.suffix}")
+    if code := autorel(["evaluate", str(file), *arguments(part, data), "--output", str(output)]):
+        raise SystemExit(code)
+    asked.write_text(json.dumps(part), encoding="utf-8")
+
+
+def every_second_row(file: Path, copy: Path) -> Path:
+    """The second, fourth, … row of a table with a line for each, and its header, as a file of its own."""
+    head, *rows = file.read_text("utf-8").splitlines(keepends=True)
+    copy.write_text("".join([head, *rows[1::2]]), encoding="utf-8")
+    return copy
 
 
 def picture(name: str) -> Path:
@@ -67,10 +83,12 @@ def picture(name: str) -> Path:
 
 def arguments(part: Part, folder: Path) -> Iterator[str]:
     """The arguments of `autorel evaluate` for a part."""
-    yield str(folder / part["data"])
     for name, column in part.get("columns", {}).items():
         yield from (FLAGS[name], column)
-    for name in ("model", "masked_model", "limit", "naopc_texts", "max_length", "seed", "format", "input_columns"):
+    for name in ("model", "masked_model"):
+        if name in part:
+            yield from (f"--{name.replace('_', '-')}", str(folder / part[name]))
+    for name in ("limit", "naopc_texts", "max_length", "seed", "format", "input_columns"):
         if name in part:
             yield from (f"--{name.replace('_', '-')}", str(part[name]))
     for name in ("methods", "protocols", "perturb"):

@@ -89,6 +89,7 @@ def test_a_folder_takes_compressed_files_and_no_json(tmp_path):
         ("in.json", b'{\n"data": [1]}', "Its rows may be those under 'data': write that list alone."),
         ("in.json", b"5", "holds a JSON int"),
         ("in.json", b'[\n"\xff"]', "in.json, line 2: not utf-8"),
+        ("in.json", b'[\n{"text": "a", "text": "b"}]', "the key 'text' stands twice"),
         ("in.jsonl.gz", b"no gzip", "is cut off or damaged: Not a gzipped file"),
         ("in.jsonl.gz", gzip.compress(LINES.encode(), mtime=0)[:-9], "is cut off or damaged"),
         ("in.csv.xz", b"no xz", "is cut off or damaged"),
@@ -117,6 +118,13 @@ def test_items_of_a_json_list_that_cannot_be_used(tmp_path):
     rows = list(open_corpus([str(tmp_path / "in.json")]).rows())
     assert [getattr(row, "text", None) for row in rows] == ["good", None, None, None]
     assert [row.line for row in rows if isinstance(row, Rejected)] == [2, 3, 4]
+
+
+def test_a_key_that_stands_twice_in_a_row(tmp_path):
+    (tmp_path / "in.jsonl").write_text('{"text": "good", "more": {"a": 1}}\n{"text": "a", "label": 0, "label": 1}\n')
+    row, rejected = open_corpus([str(tmp_path / "in.jsonl")]).rows()
+    assert row.text == "good"
+    assert "the key 'label' stands twice" in rejected.reason
 
 
 @pytest.mark.parametrize(

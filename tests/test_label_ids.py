@@ -2,6 +2,7 @@
 
 import json
 import types
+import warnings
 
 import numpy as np
 import pytest
@@ -44,8 +45,10 @@ CASES = [  # the names, a label as it may come, its number
     (PLAIN, "1", 1),
     (PLAIN, 1.0, 1),
     (PLAIN, " good ", 1),
-    (PLAIN, True, 1),
-    (PLAIN, np.bool_(False), 0),
+    (PLAIN, True, None),  # good, or that it is bad?
+    (PLAIN, np.bool_(False), None),
+    (("LABEL_0", "LABEL_1"), True, 1),
+    (("0", "1"), np.bool_(False), 0),
     (("bad", "fair", "good"), True, None),
     (("false", "maybe", "true"), True, 2),
     (PLAIN, 2, None),
@@ -56,7 +59,9 @@ CASES = [  # the names, a label as it may come, its number
     (("0", "1"), 1, 1),
     (("False", "True"), True, 1),
     (("True", "False"), True, 0),
-    (("yes", "no"), True, None),  # never the opposite
+    (("yes", "no"), True, 0),  # never the opposite
+    (("no", "yes", "maybe"), False, 0),
+    (("yes", "maybe"), False, None),
     (("-1", "1"), -1, 0),
     (("id:1", "other"), "id:1", 0),  # a name goes first
     (("covid19", "flu"), 1, None),
@@ -66,6 +71,28 @@ CASES = [  # the names, a label as it may come, its number
     (("one star", "two stars"), 1, None),
     (("Grade I", "Grade II"), 1, None),
     (("①", "②"), 1, None),
+    (("one_star", "two_stars"), 1, None),
+    (("oneStar", "twoStars"), 1, None),
+    (("Grade_I", "Grade_II"), 1, None),
+    (("grade i", "grade ii"), 1, None),
+    (("X", "XI"), 1, None),
+    (("sixth", "seventh"), 1, None),
+    (("eleven", "twelve"), 1, None),
+    (("single", "double"), 1, None),
+    (("★", "★★", "★★★"), 1, None),
+    (("👍", "👎"), 1, None),
+    (("YES!", "NO!"), 1, None),
+    (("yes_toxic", "no_toxic"), 1, None),
+    (("Yes, toxic", "No, fine"), 1, None),
+    (("true_news", "fake_news"), 1, None),
+    (("entailment", "not_entailment"), 1, 1),
+    (("correct", "wrong"), 1, None),
+    (("on", "off"), 1, None),
+    (("off", "on"), 1, 1),
+    (("not hate", "hate"), 1, 1),
+    (("x", "y"), 1, 1),
+    (("i agree", "you agree"), 1, 1),
+    (("LABEL_1", "LABEL_2"), 1, None),
     (("yes", "no"), 1, None),
     (("True", "False"), 0, None),
     (("no", "yes"), 1, 1),
@@ -118,6 +145,21 @@ def test_training_has_the_same(names, label, number):
             encode(task, [("here", label)])
     else:
         assert encode(task, [("here", label)]).tolist() == [number]
+
+
+def said(classifier, labels):
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("default")
+        ar.explain(classifier, ["a film"] * len(labels), labels=labels, target="given")
+    return [str(one.message) for one in found]
+
+
+def test_what_is_assumed_of_numbers_is_said_once(classifier, stars):
+    (line,) = said(classifier, [1, "0"])
+    assert line.startswith("labels that are numbers are read as ids of ")
+    assert ": 0 is 'negative', 1 is 'neutral', 2 is 'positive'. " in line
+    assert not said(classifier, ["negative", "id:1", ("Neutral", "id:0")])
+    assert not said(ar.load(stars), [1, "5.0"])
 
 
 @pytest.mark.parametrize("label", [None, "", " ", float("nan"), {"a": 1}, [1]])

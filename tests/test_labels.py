@@ -38,7 +38,8 @@ def read(folder, **options):
     ("written", "options", "expected"),
     [
         (["b", "a", " b "], {"labels": ("a", "b")}, [1, 0, 1]),
-        ([1, "0", 1.0, "1.0", True, False], {"labels": ("a", "b")}, [1, 0, 1, 1, 1, 0]),
+        ([1, "0", 1.0, "1.0"], {"labels": ("a", "b")}, [1, 0, 1, 1]),
+        ([1, "0", True, False], {"labels": ("LABEL_0", "LABEL_1")}, [1, 0, 1, 0]),
         (["b", 0], {"labels": ("a", "b")}, [1, 0]),
         ([1, "5", 5.0], {"labels": ("bad", "good"), "values": ("1", "5")}, [0, 1, 1]),
         ([True, "false"], {"labels": ("no", "yes"), "values": ("false", "true")}, [1, 0]),
@@ -48,6 +49,7 @@ def read(folder, **options):
         ([True, False, "True"], {"labels": ("True", "False")}, [0, 1, 0]),  # by name, not by number
         ([True, False], {"labels": ("FALSE", "maybe", "TRUE")}, [2, 0]),
         ([True, False], {"labels": ("no", "yes")}, [1, 0]),
+        ([True, False], {"labels": ("Yes", "No")}, [0, 1]),  # never the opposite: number 1 is No
         ([1, "1.0"], {"labels": ("1.0", "2.0")}, [0, 0]),
         (["12345678901234567891"], {"labels": ("12345678901234567890", "12345678901234567891")}, [1]),
     ],
@@ -68,8 +70,7 @@ def test_spellings(rows, written, options, expected):
         ("Good", {"labels": ("bad", "good")}, "the label 'Good' is unknown"),
         ("x", {"labels": tuple("abcdefghijkl")}, "accepted: 'a', .*, 'j', …\\.$"),
         ({"a": 1}, {"labels": ("bad", "good")}, "is no label"),
-        # Never the opposite: number 1 is No.
-        (True, {"labels": ("Yes", "No")}, "the label 'True' is unknown"),
+        (True, {"labels": ("bad", "good")}, "the label 'True' is unknown"),  # good, or that it is bad?
         (True, {"labels": ("bad", "False")}, "the label 'True' is unknown"),
     ],
 )
@@ -139,7 +140,7 @@ def test_missing_number(rows, label, shown):
         read(rows(1, label), problem=REGRESSION)
 
 
-@pytest.mark.parametrize("label", ["good", "inf", float("-inf"), 1e39, True, [1]])
+@pytest.mark.parametrize("label", ["good", "1_000", "١", "inf", float("-inf"), 1e39, True, [1]])
 def test_faulty_regression(rows, label):
     with pytest.raises(InputError, match=r"in.jsonl, line 2: the label .* is not a finite number"):
         read(rows(1, label), problem=REGRESSION)

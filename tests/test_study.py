@@ -20,7 +20,7 @@ MEASURES = {measure.name: name for name, protocol in PROTOCOLS.items() for measu
 
 @pytest.mark.parametrize("part", CONFIG["part"], ids=lambda part: part["name"])
 def test_each_part_can_be_measured(part):
-    args = parser().parse_args(list(STUDY["arguments"](part, Path("data"))))
+    args = parser().parse_args([part["data"], *STUDY["arguments"](part, Path("data"))])
     EvaluateConfig(methods=args.methods, protocols=args.protocols, perturb=args.perturb)
     for method in args.methods:
         name, parameters = parsed(method)

@@ -200,4 +200,4 @@ def share_of(classifier: Any, texts: Sequence[list[str]], labels: Sequence[str])
 
     tokens = classifier.tokens(texts)
     found = predict(classifier, [row.ids for row in tokens], [row.types for row in tokens]).logits.argmax(axis=1)
-    return sum(best == classifier.label_id(label) for best, label in zip(found, labels, strict=True)) / len(texts)
+    return sum(best == classifier.row_label(label) for best, label in zip(found, labels, strict=True)) / len(texts)

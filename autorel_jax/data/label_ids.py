@@ -1,9 +1,9 @@
 """Label ids: a label as a file, a flag or a program writes it -> its number among a model's. The one rule for it.
 
 A label is compared with the names first, and a number with names that are numbers by its value: 1, 1.0 and "1.0" are
-the name "1". It is an id, counted from 0, only where no name tells of a number; `id:1` is one always. A class of a data
-set has a name of its own: the id counts only where the model's names say nothing. Used by labels.py to train and by
-classifier.py to explain. C labels.
+the name "1". It is an id, counted from 0, only where no name tells of a number or of yes and no, and of rows' labels it
+is then said (`ids_assumed`); `id:1` is one always. A class of a data set has a name of its own: the id counts only where
+the model's names say nothing. Used by labels.py to train and by classifier.py to explain. C labels.
 """
 
 import contextlib
@@ -21,11 +21,16 @@ from autorel_jax.errors import InputError, one_line
 
 YES, NO = ("true", "yes", "t", "y"), ("false", "no", "f", "n")
 ID = re.compile(r"id:(\d{1,9})", re.ASCII)
-SPELT = re.compile(
-    r"\b(?:(?i:zero|one|two|three|four|five|six|seven|eight|nine|ten|first|second|third|fourth|fifth)"
-    r"|I{1,3}|IV|VI{0,3}|IX)\b"
-)  # a number in words or in Roman figures
 SILENT = re.compile(r"label[_ -]?\d+", re.ASCII | re.IGNORECASE)  # a name that says nothing, as a number does
+ROMAN = re.compile(r"(?=.)X{0,3}(IX|IV|V?I{0,3})")
+SPELT = frozenset(
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
+    "eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred thousand first second third fourth "
+    "fifth sixth seventh eighth ninth tenth eleventh twelfth once twice single double triple half quarter".split()
+)
+# Of a label 0 or 1, which mean no and yes.
+AFFIRMS = frozenset("true yes on correct right".split())
+DENIES = frozenset("false no off incorrect wrong".split())  # but "not_entailment" is 1 in GLUE
 
 
 def known_labels(names: Sequence[str], ids: bool = True) -> dict[str, int]:
@@ -35,26 +40,53 @@ def known_labels(names: Sequence[str], ids: bool = True) -> dict[str, int]:
       names: C names, or what stands for them in the files.
       ids: whether a bare number may be an id.
     """
-    found = {name: i for i, name in reversed(list(enumerate(names)))}  # of two equal names the first
+    numbers = range(len(names) if ids and ids_count(names) else 0)
+    return by_name(names) | {str(i): i for i in numbers}
+
+
+def by_name(names: Sequence[str]) -> dict[str, int]:
+    """Each name, and the number that it is, -> its place; of two equal ones the first."""
+    found = {name: i for i, name in reversed(list(enumerate(names)))}
     found = {name: found[name] for name in names}
     as_numbers = {whole(name): i for name, i in reversed(found.items()) if whole(name) is not None}
-    if as_numbers or not ids:
-        return {number: i for number, i in as_numbers.items() if number not in found} | found
-    if any(tells_of_another(name, i) for i, name in enumerate(names)):
-        return found
-    return found | {str(i): i for i in range(len(names)) if str(i) not in found}
+    return {number: i for number, i in as_numbers.items() if number not in found} | found
 
 
-def tells_of_another(name: str, place: int) -> bool:
+def ids_count(names: Sequence[str]) -> bool:
+    """Whether a bare number can only be an id: no name is a number, or tells of another than its place."""
+    roman = all(any(ROMAN.fullmatch(word.upper()) for word in words_of(name)) for name in names)
+    return not roman and not any(whole(name) is not None or tells(name, i) for i, name in enumerate(names))
+
+
+def ids_assumed(names: Sequence[str], label: Any) -> bool:
+    """Whether the label is a bare number that is taken for an id beside names that mean something."""
+    if isinstance(label, bool | np.bool_) or is_class(label) or all(SILENT.fullmatch(name.strip()) for name in names):
+        return False
+    named = by_name(names)
+    return not any(text in named or ID.fullmatch(text) for text in spellings(label, "the label"))
+
+
+def words_of(name: str) -> list[str]:
+    """The words and numbers in a name: of one_star, oneStar and "One-star" two."""
+    return re.findall(r"\d+|[^\W\d_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name))
+
+
+def tells(name: str, place: int) -> bool:
     """Whether a name has a number in it that is not its id, or is the yes or no that the id is not.
 
-    "1 star" and "Grade I" are 0, so that a bare 1 may be either; of "yes" and "no", 1 is "no".
+    "1 star" and "Grade I" are 0, so that a bare 1 may be either; of "yes" and "no", 1 is "no". A name without letters
+    may stand for any number.
     """
-    found = re.findall(r"\d+", name, re.ASCII)
-    if len(found) == 1 and not SPELT.search(name):
-        return found[0].lstrip("0") != str(place).lstrip("0")
-    numbered = bool(found or SPELT.search(name) or any(character.isnumeric() for character in name))
-    return numbered or name.strip().lower() in (YES if place == 0 else NO if place == 1 else ())
+    words = words_of(name)
+    lowered, digits = {word.lower() for word in words}, [word for word in words if word.isdecimal()]
+    figures = any(character.isnumeric() and not character.isdecimal() for character in name)
+    if figures or lowered & SPELT or any(map(ROMAN.fullmatch, words)):
+        return True
+    if len(digits) == 1:
+        return int(digits[0][:9]) != place
+    opposite = lowered & (AFFIRMS if place == 0 else DENIES if place == 1 else set())
+    opposite = opposite or name.strip().lower() in (YES if place == 0 else NO if place == 1 else ())
+    return bool(digits or opposite) or not any(map(str.isalpha, name))
 
 
 def as_number(value: Any) -> Any:
@@ -115,15 +147,14 @@ def class_number(label: tuple[str, str], names: Sequence[str]) -> int | None:
 
 
 def truth(value: bool, known: dict[str, int]) -> int | None:
-    """The number of a boolean label: of the name true or false in any case; of two 1 or 0, never the opposite."""
-    words = {name.lower(): i for name, i in known.items() if name.lower() in (YES[0], NO[0])}
-    if words:
-        return words.get(str(value).lower())
-    if len(set(known.values())) > 2:  # 1 of several is no truth
+    """The number of a boolean label: of the name true or yes, false or no; else of two that say nothing, 0 or 1."""
+    words = {name.lower(): i for name, i in known.items()}
+    if any(word in words for word in (*YES[:2], *NO[:2])):
+        return next((words[word] for word in (YES if value else NO)[:2] if word in words), None)
+    names = [name for name in known if whole(name) is None]
+    if len(set(known.values())) > 2 or not all(SILENT.fullmatch(name.strip()) for name in names):
         return None
-    number = known.get(str(int(value)))
-    opposite = any(i == number and name.lower() in (NO if value else YES) for name, i in known.items())
-    return None if opposite else number
+    return known.get(str(int(value)))
 
 
 def spellings(value: Any, where: str) -> tuple[str, ...]:

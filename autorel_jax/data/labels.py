@@ -3,7 +3,7 @@
 N rows, C labels.
 """
 
-import contextlib
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +14,8 @@ from autorel_jax.data.task import TaskConfig
 from autorel_jax.errors import LARGEST_FLOAT, InputError, one_line
 from autorel_jax.model.config import MULTI, REGRESSION
 
+# Python's own reading would also take 1_000 and the digits of other scripts.
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 SHOWN = 10  # accepted labels that a message lists
 
 Labelled = Sequence[tuple[str, Any]]  # of each row: where it stands, for messages, and its label as read
@@ -98,9 +100,8 @@ def several(value: Any, separator: str, where: str) -> list[Any]:
 
 def number(value: Any, where: str) -> float:
     """The finite number of one row of a regression."""
-    if isinstance(value, str):
-        with contextlib.suppress(ValueError):
-            value = float(value)
+    if isinstance(value, str) and NUMBER.fullmatch(value.strip()):
+        value = float(value)
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= LARGEST_FLOAT:
         raise InputError(f"{where}: the label {one_line(value)!r} is not a finite number, which a regression needs.")
     return float(value)

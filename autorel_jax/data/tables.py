@@ -129,7 +129,7 @@ def _items(lines: Lines, name: str) -> list[Any]:
             raise InputError(f"{name}, line {number}: {line.reason}")
         texts.append(line)
     try:
-        found = json.loads("".join(texts))
+        found = json.loads("".join(texts), object_pairs_hook=single)
     except (ValueError, RecursionError) as error:
         raise InputError(f"{name} is not valid JSON ({one_line(error)}).") from None
     if isinstance(found, list):
@@ -310,11 +310,20 @@ def _object(line: str) -> dict[str, Any]:
     if isinstance(line, Damaged):
         raise InputError(line.reason)
     try:
-        item = json.loads(line)
+        item = json.loads(line, object_pairs_hook=single)
     except (ValueError, RecursionError) as error:  # ValueError: also a number of more than 4,300 digits
         raise InputError(f"not valid JSON ({one_line(error)}); .jsonl has one object a line.") from None
     if not isinstance(item, dict):
         raise InputError(f"a JSON {type(item).__name__}; .jsonl has one object ({{...}}) a line.")
+    return item
+
+
+def single(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object; an InputError where a key stands twice, of which JSON's reader would take the last."""
+    item = dict(pairs)
+    if len(item) < len(pairs):
+        twice = next(key for place, (key, _) in enumerate(pairs) if key in dict(pairs[:place]))
+        raise InputError(f"the key {one_line(twice)!r} stands twice.")
     return item
 
 

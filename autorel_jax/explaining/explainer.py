@@ -207,7 +207,8 @@ class Explainer:
     def goal_of(self, rows: Sequence[Row]) -> Targets:
         """What is explained of each row."""
         model, given = self.classifier.config, [(row.id, row.label) for row in rows]
-        return targets.resolve(self.config.target, model.labels, self.classifier.label_id, given, model.problem)
+        label_id = self.classifier.row_label if targets.reads_given(self.config.target) else self.classifier.label_id
+        return targets.resolve(self.config.target, model.labels, label_id, given, model.problem)
 
     def answers(self, tokens: Sequence[Tokens], goal: Targets) -> Iterator[dict[int, Answer]]:
         """The place of a row -> its Answer, a batch at a time; those that are read in windows come last."""

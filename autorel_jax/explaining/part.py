@@ -115,7 +115,7 @@ def mark(explainer: Explainer, row: Row, explanation: Explanation) -> bool | Non
         known = row.label in zero_shot and not explainer.config.multi_label
         return row.label == explanation.prediction.label if known else None
     try:
-        label = explainer.classifier.label_id(row.label)
+        label = explainer.classifier.row_label(row.label)
     except InputError:
         return None
     return model.labels[label] == explanation.prediction.label

@@ -13,7 +13,7 @@ def usable(row: Row, explainer: Explainer) -> Row | Rejected:
     """The row itself, or Rejected where it lacks the label that is to be explained."""
     if targets.reads_given(explainer.config.target):
         try:
-            targets.given_id(row.id, row.label, explainer.classifier.label_id)
+            targets.given_id(row.id, row.label, explainer.classifier.row_label)
         except ROW_FAULTS as error:
             return reject(row, reason_of(error, "matched with a label"))
     return row

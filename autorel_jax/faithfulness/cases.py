@@ -97,7 +97,7 @@ def case(
     read = tokens.ids.tobytes() + tokens.types.tobytes()
     draws = np.random.default_rng([config.seed, zlib.crc32(read)]).random(count)
     key = hashlib.sha256(read + units.tobytes() + draws.tobytes()).hexdigest()
-    label = None if not labelled or row.label in (None, "") else explainer.classifier.label_id(row.label)
+    label = None if not labelled or row.label in (None, "") else explainer.classifier.row_label(row.label)
     return Case(row, tokens, units, count, draws, key, label, marks_of(kept.get(MARKS), tokens, units))
 
 
