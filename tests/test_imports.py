@@ -23,6 +23,7 @@ LEVELS = (  # a module imports from its own level or one before; a folder stands
     {"report", "evaluation"},
     {"explaining"},
     {"corpus", "export", "training", "faithfulness"},
+    {"auditing"},
     {"cli", "__main__"},
 )
 APART = (  # they meet through the Ops table, or not at all
