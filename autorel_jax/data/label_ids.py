@@ -1,8 +1,8 @@
 """Label ids: a label as a file, a flag or a program writes it -> its number among a model's. The one rule for it.
 
 A label is compared with the names first, and a number with names that are numbers by its value: 1, 1.0 and "1.0" are
-the name "1". It is an id, counted from 0, only where no name tells of a number or of yes and no, and of rows' labels it
-is then said (`ids_assumed`); `id:1` is one always. A class of a data set has a name of its own: the id counts only where
+the name "1". It is an id, counted from 0, only where no name tells of a number or of yes and no; of rows' labels it is
+then said (`ids_assumed`). `id:1` is always one. A class of a data set has a name of its own: the id counts only where
 the model's names say nothing. Used by labels.py to train and by classifier.py to explain. C labels.
 """
 
@@ -23,14 +23,13 @@ YES, NO = ("true", "yes", "t", "y"), ("false", "no", "f", "n")
 ID = re.compile(r"id:(\d{1,9})", re.ASCII)
 SILENT = re.compile(r"label[_ -]?\d+", re.ASCII | re.IGNORECASE)  # a name that says nothing, as a number does
 ROMAN = re.compile(r"(?=.)X{0,3}(IX|IV|V?I{0,3})")
-SPELT = frozenset(
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
-    "eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred thousand first second third fourth "
-    "fifth sixth seventh eighth ninth tenth eleventh twelfth once twice single double triple half quarter".split()
+SPELT = re.compile(
+    "zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty|thirty|forty|fifty|hundred|thousand"
+    "|(thir|four|fif|six|seven|eigh|nine)teen|(six|seven|eigh|nine)ty"
+    "|first|second|third|(four|fif|six|seven|eigh|nin|ten|eleven|twelf)th|once|twice|single|double|triple|half|quarter"
 )
-# Of a label 0 or 1, which mean no and yes.
-AFFIRMS = frozenset("true yes on correct right".split())
-DENIES = frozenset("false no off incorrect wrong".split())  # but "not_entailment" is 1 in GLUE
+# Of a label 0 or 1, which mean no and yes. But "not_entailment" is 1 in GLUE.
+AFFIRMS, DENIES = {"true", "yes", "on", "correct", "right"}, {"false", "no", "off", "incorrect", "wrong"}
 
 
 def known_labels(names: Sequence[str], ids: bool = True) -> dict[str, int]:
@@ -80,7 +79,7 @@ def tells(name: str, place: int) -> bool:
     words = words_of(name)
     lowered, digits = {word.lower() for word in words}, [word for word in words if word.isdecimal()]
     figures = any(character.isnumeric() and not character.isdecimal() for character in name)
-    if figures or lowered & SPELT or any(map(ROMAN.fullmatch, words)):
+    if figures or any(map(SPELT.fullmatch, lowered)) or any(map(ROMAN.fullmatch, words)):
         return True
     if len(digits) == 1:
         return int(digits[0][:9]) != place
