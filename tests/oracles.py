@@ -44,6 +44,16 @@ def halved(a, b, c):
     return to_a, to_b
 
 
+def blended(weights, value, c, blend):
+    """For the context y[t, k] = Σ_s w[t, s] v[s, k]: the relevance of every factor, ½ blend of it to the weights."""
+    to_weights, to_value = np.zeros_like(weights), np.zeros_like(value)
+    for t, s, k in np.ndindex(*weights.shape, value.shape[1]):
+        contribution = weights[t, s] * value[s, k] * c[t, k]
+        to_weights[t, s] += contribution * blend / 2
+        to_value[s, k] += contribution * (1 - blend / 2)
+    return to_weights, to_value
+
+
 def gate_halved(activated, linear, c):
     """For y = a g: half of the relevance y c of each element, over a."""
     found = np.zeros_like(activated)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import itertools
 
 import jax
 import jax.numpy as jnp
@@ -24,6 +25,7 @@ from autorel_jax.lrp.composites import (
     CP_LRP,
     EMBEDDING_SUM,
     EMBEDDINGS,
+    MOST,
     MULTIPLIER,
     RULES,
     WORD_EMBEDDINGS,
@@ -90,7 +92,7 @@ def test_no_recompilation_on_the_second_call(name):
     before = token_scores._cache_size()
     explained(name, random_params(CONFIG, seed=5), ids=IDS[::-1])
     for parameter in COMPOSITES[name].record():
-        _, other = explained(COMPOSITES[name].set({parameter: 1.3}))
+        _, other = explained(COMPOSITES[name].set({parameter: MOST.get(parameter, 1.3)}))
         assert relative_error(other, first) > BATCH
     assert token_scores._cache_size() == before
 
@@ -104,6 +106,30 @@ def test_a_value_for_each_layer():
         assert relative_error(other, single) > BATCH
     said = refusal(explained, COMPOSITES["gamma"].set(gamma=[1, 2]))
     assert said.startswith("linear.gamma has 2 values but the model has 3 layers; give one number, or one for each")
+
+
+def blended(blend, params):
+    return explained(COMPOSITES["blend"].set(blend=blend), params)[1]
+
+
+def test_blend_counts_layers_from_the_input():
+    """Where the attention of a layer adds nothing, its value does not matter."""
+    params = jax.tree.map(np.float64, random_params(CONFIG))
+    stack = params["layers"]["attention_output"]["kernel"]
+    stack[0] = 0
+    with jax.enable_x64(True):
+        whole, first, last = (blended(blend, params) for blend in ([1, 1, 1], [0, 1, 1], [1, 1, 0]))
+        assert relative_error(first, whole) <= RULE
+        assert relative_error(last, whole) > 1e6 * RULE
+
+
+def test_the_middle_is_the_mean_of_all_ways_to_choose_in_each_layer():
+    """What a layer passes back is affine in its value, so that the whole is affine in each layer's."""
+    params = jax.tree.map(np.float64, random_params(CONFIG))
+    with jax.enable_x64(True):
+        corners = [blended(blend, params) for blend in itertools.product([0, 1], repeat=3)]
+        assert relative_error(blended([0.5] * 3, params), np.mean(corners, axis=0)) <= RULE
+        assert relative_error(explained("blend", params)[1], np.mean(corners, axis=0)) <= RULE
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -182,8 +208,10 @@ def test_attnlrp_with_constant_attention_and_plain_products_is_cp_lrp():
         (COMPOSITES["epsilon"].set(epsilon=0), ATTNLRP),
         (COMPOSITES["gamma"].set(gamma=0), ATTNLRP),
         (COMPOSITES["alpha_beta"].set(alpha=1), COMPOSITES["zplus"]),
+        (COMPOSITES["blend"].set(blend=0), CP_LRP),
+        (COMPOSITES["blend"].set(blend=1), ATTNLRP),
     ],
-    ids=["epsilon 0", "gamma 0", "alpha 1"],
+    ids=["epsilon 0", "gamma 0", "alpha 1", "blend 0", "blend 1"],
 )
 def test_composites_that_are_another(method, other):
     params = jax.tree.map(np.float64, random_params(CONFIG))
@@ -234,6 +262,14 @@ def test_bfloat16_relevance_is_float32_and_close(name):
     _, coarse = explained(name, dtype=jnp.dtype("bfloat16"))
     assert coarse.dtype == np.float32
     assert relative_error(coarse, exact) <= BFLOAT16
+
+
+def test_a_blend_beyond_its_ends_is_refused():
+    for value in (-0.1, 1.1, float("nan"), [0.5, 2], "half"):
+        said = refusal(COMPOSITES["blend"].set, blend=value)
+        assert said.endswith("expected a number from 0 to 1, or a list of one for each layer."), said
+    said = refusal(explained, COMPOSITES["blend"].set(blend=[0, 1]))
+    assert said.startswith("contract.blend has 2 values but the model has 3 layers; give one number, or one for each")
 
 
 def test_an_unknown_method_lists_those_there_are():

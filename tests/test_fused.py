@@ -76,7 +76,7 @@ def test_many_texts_go_through_in_groups(monkeypatch):
             assert relative_error(mine, other) <= BLOCKS
 
 
-@pytest.mark.parametrize("contract", [ops.contract, rules.halved])
+@pytest.mark.parametrize("contract", [ops.contract, rules.halved, rules.blended])
 @pytest.mark.parametrize("softmax", [ops.softmax, rules.detached])
 def test_rules_scale_the_gradient(contract, softmax, monkeypatch):
     monkeypatch.setattr(fused, "LEAST", 1)

@@ -253,7 +253,7 @@ def test_what_each_method_absorbs():
 
     biases = {"linear.bias", "layer_norm.bias"}
     assert keeps("cp_lrp") == biases
-    assert keeps("attnlrp") == keeps("gamma") == biases | {"softmax"}
+    assert keeps("attnlrp") == keeps("gamma") == keeps("blend") == biases | {"softmax"}
     assert keeps("epsilon") == biases | {"softmax", "linear"}
     assert keeps("gradient_x_input") == biases | {"softmax", "contract", "layer_norm", "activation"}
     assert keeps("ratio, transparent") == {

@@ -110,7 +110,44 @@ def jacobian_case(which, name):
     return Case(f"jacobian-{name}", attention(bert_lrp.jacobian), attention(ops.attention), (3, 2), oracle)
 
 
+def of_head(contract, weights, value):
+    """A product of attention weights [T, S] and values [S, K] as a model writes it, for one text and head."""
+    return contract(ops.CONTEXT, weights[None, None], value[None, :, None])[0, :, 0]
+
+
+def with_blend(blend):
+    return lambda equation, a, b: rules.blended(equation, a, b, blend)
+
+
+def blended_cases(blend):
+    rule = with_blend(blend)
+    return [
+        Case(
+            f"blended-weights-{blend}",
+            lambda a: of_head(rule, a, *like(a, B)),
+            lambda a: of_head(ops.contract, a, *like(a, B)),
+            (3, 4),
+            lambda a, c: oracles.blended(a, B, c, blend)[0] / a,
+        ),
+        Case(
+            f"blended-values-{blend}",
+            lambda b: of_head(rule, *like(b, A), b),
+            lambda b: of_head(ops.contract, *like(b, A), b),
+            (4, 5),
+            lambda b, c: oracles.blended(A, b, c, blend)[1] / b,
+        ),
+        Case(
+            f"blended-scores-{blend}",
+            lambda a: rule(MATMUL, a, *like(a, B)),
+            lambda a: ops.contract(MATMUL, a, *like(a, B)),
+            (3, 4),
+            lambda a, c: oracles.halved(a, B, c)[0] / a,
+        ),
+    ]
+
+
 CASES = [
+    *(case for blend in (0.0, 0.3, 1.0) for case in blended_cases(blend)),
     *(linear_case(linear.epsilon, oracles.epsilon, value) for value in (0.0, 1e-6, 0.01, 1.0)),
     *(linear_case(linear.gamma, oracles.gamma, value) for value in (0.0, 0.25, 100.0)),
     *(linear_case(linear.alpha_beta, oracles.alpha_beta, alpha, 1e-9) for alpha in (1.0, 1.5, 2.0)),
@@ -272,6 +309,40 @@ def test_halved_by_hand():
     assert to_a.sum() + to_b.sum() == 11
 
 
+def test_blended_by_hand():
+    weights, value = np.array([[0.25, 0.75]]), np.array([[4.0], [8.0]])  # y = 1 + 6, so c = 1 is R(y) = 7
+    rule = with_blend(0.5)  # a quarter to the weights
+    to_weights = weights * pulled(lambda a: of_head(rule, a, jnp.asarray(value)), weights, [[1.0]])
+    to_value = value * pulled(lambda b: of_head(rule, jnp.asarray(weights), b), value, [[1.0]])
+    assert to_weights.tolist() == [[0.25, 1.5]]
+    assert to_value.tolist() == [[0.75], [4.5]]
+
+
+def test_blended_scales_the_gradients_of_query_key_and_value():
+    """¼ λ, ¼ λ and 1 - ½ λ of what plain attention gives them."""
+    mask, c = jnp.asarray(SEEN)[None], jnp.asarray(drawn(1, 3, 1, 2))
+    parts = [jnp.asarray(part)[None, :, None] for part in HEAD]
+
+    def gradients(contract):
+        table = dataclasses.replace(PLAIN, contract=contract)
+        return jax.vjp(lambda *parts: ops.attention(table, *parts, mask), *parts)[1](c)
+
+    for blend in (0.0, 0.3, 1.0):
+        shares = blend / 4, blend / 4, 1 - blend / 2
+        for share, found, plain in zip(shares, gradients(with_blend(blend)), gradients(ops.contract), strict=True):
+            np.testing.assert_allclose(found, share * plain, rtol=RULE)
+
+
+def test_blended_with_another_value_does_not_recompile():
+    @jax.jit
+    def back(a, c, blend):
+        return jax.vjp(lambda a: of_head(with_blend(blend), a, jnp.asarray(B)), a)[1](c)[0]
+
+    one, other = (np.asarray(back(A, drawn(3, 5), blend)) for blend in (0.2, 0.4))
+    assert back._cache_size() == 1
+    np.testing.assert_allclose(other, 2 * one, rtol=RULE)
+
+
 def test_softmax_by_hand():
     x = np.array([[0.0, math.log(3)]])  # s = [1/4, 3/4]; R(s) = [1, 0] is c = [4, 0]
     c = pulled(lambda x: ops.softmax(x, np.ones((1, 2), bool)), x, [[4.0, 0.0]])
@@ -421,6 +492,13 @@ def test_halved_conserves():
     c = drawn(3, 5, seed=1)
     to_a = A * pulled(lambda a: rules.halved(MATMUL, a, jnp.asarray(B)), A, c)
     to_b = B * pulled(lambda b: rules.halved(MATMUL, jnp.asarray(A), b), B, c)
+    assert abs(to_a.sum() + to_b.sum() - (A @ B * c).sum()) <= CONSERVATION
+
+
+def test_blended_conserves():
+    c, rule = drawn(3, 5, seed=1), with_blend(0.3)
+    to_a = A * pulled(lambda a: of_head(rule, a, jnp.asarray(B)), A, c)
+    to_b = B * pulled(lambda b: of_head(rule, jnp.asarray(A), b), B, c)
     assert abs(to_a.sum() + to_b.sum() - (A @ B * c).sum()) <= CONSERVATION
 
 

@@ -26,6 +26,7 @@ WORD_EMBEDDINGS, EMBEDDING_SUM, EMBEDDINGS = READ_POINTS = ("word_embeddings", "
 embedding LayerNorm), or at the output of that LayerNorm."""
 PLAIN_RULE = "plain"  # the name of an op's own backward
 LEAST = {"alpha": 1.0}  # the smallest value of a parameter, by name: β = α - 1; 0 for the others
+MOST = {"blend": 1.0}  # likewise the largest
 Value = float | Sequence[float]  # of a parameter: one number, or one for each layer
 
 
@@ -54,7 +55,7 @@ RELEVANCE = Boundary(passed, passed, lambda logits, weights: logits * weights)
 RULES = {  # what a composite file can name, besides PLAIN_RULE: boundary -> op -> its rules
     MULTIPLIER: {
         "linear": (linear.epsilon, linear.gamma, linear.alpha_beta, linear.zplus),
-        "contract": (rules.halved,),
+        "contract": (rules.halved, rules.blended),
         "add": (rules.ratio,),
         "softmax": (rules.detached,),
         "layer_norm": (rules.frozen, rules.transparent),
@@ -137,7 +138,7 @@ class Composite:
             if not places:
                 raise InputError(f"{self.name} has no parameter {key!r}; it has {listed(known)}.")
             for place in places:
-                changed.setdefault(place, {})[name] = checked(key, value, LEAST.get(name, 0.0))
+                changed.setdefault(place, {})[name] = checked(key, value, *bounds(name))
         return dataclasses.replace(self, changed=changed)
 
     def values(self, config: Any, ids: Mapping[str, int | None] | None = None) -> Values:
@@ -268,16 +269,22 @@ def defaults_of(op: str, rule: Callable[..., Array]) -> dict[str, float]:
     return {p.name: p.default for p in found if p.default is not p.empty and p.name not in own}
 
 
-def checked(key: str, value: Any, least: float) -> Value:
+def bounds(name: str) -> tuple[float, float]:
+    """The smallest and the largest value of a parameter."""
+    return LEAST.get(name, 0.0), MOST.get(name, LARGEST_FLOAT)
+
+
+def checked(key: str, value: Any, least: float, most: float = LARGEST_FLOAT) -> Value:
     """A parameter's value as a float or a tuple of floats; an InputError says which it can have."""
     many = np.ndim(value) == 1 and np.size(value) > 0
     found = [item.item() if isinstance(item, np.generic) else item for item in (value if many else [value])]
     for item in found:
         number = isinstance(item, numbers.Real) and not isinstance(item, bool)
-        if not number or not least <= item <= LARGEST_FLOAT:  # NaN is in no range
-            raise InputError(
-                f"{key}={one_line(value)}: expected a number of at least {least:g}, or a list of one for each layer."
+        if not number or not least <= item <= most:  # NaN is in no range
+            accepted = (
+                f"a number of at least {least:g}" if most == LARGEST_FLOAT else f"a number from {least:g} to {most:g}"
             )
+            raise InputError(f"{key}={one_line(value)}: expected {accepted}, or a list of one for each layer.")
     return tuple(map(float, found)) if many else float(found[0])
 
 
@@ -309,6 +316,7 @@ COMPOSITES = {
     for made in (
         ATTNLRP,
         CP_LRP,
+        ATTNLRP.derive("blend", contract=rules.blended),
         ATTNLRP.derive("epsilon", linear=linear.epsilon),
         ATTNLRP.derive("gamma", linear=linear.gamma),
         ATTNLRP.derive("alpha_beta", linear=linear.alpha_beta),

@@ -8,13 +8,14 @@ ops.py.
 import dataclasses
 import functools
 from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from autorel_jax.lrp import rules
 from autorel_jax.lrp.by_blocks import by_blocks
-from autorel_jax.lrp.taps import count
+from autorel_jax.lrp.taps import count, scaled
 from autorel_jax.model import ops
 from autorel_jax.model.ops import PLAIN, Array, Ops
 
@@ -26,30 +27,37 @@ GPU_TYPES = ("bfloat16", "float16")  # that cuDNN's attention takes
 AMPERE = 8.0  # compute capability, likewise
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
-def scaled(x: Array, share: float) -> Array:
-    """x; backward, the cotangent times `share`."""
-    return x
+class Shares(NamedTuple):
+    """What the products of attention keep of their gradients; arrays of no axis where a parameter says it."""
+
+    value: Array | float
+    weights: Array | float
+    factor: float  # queries, and keys
+    absorbed: float = 0.0  # of the relevance of a product, negative where it creates some
 
 
-scaled.defvjp(lambda x, share: (x, None), lambda share, _, c: (c * share,))
+SHARES = {  # the rule of products -> its parameters -> what they keep
+    PLAIN.contract: lambda: Shares(1.0, 1.0, 1.0, absorbed=-1.0),
+    rules.halved: lambda: Shares(0.5, 0.5, 0.5),
+    rules.blended: lambda blend=rules.BLEND: Shares(1 - blend / 2, blend / 2, 0.5),
+}
 
 
 @dataclasses.dataclass(frozen=True)
 class Fused:
-    """Attention whose backward is its gradient, scaled: each product keeps `kept`, the softmax is plain or constant.
+    """Attention whose backward is its gradient, scaled as the rule of its products says; the softmax plain or constant.
 
-        c_v = p g_v,   c_q = p² g_q,   c_k = p² g_k      g the gradient at c, p = ½ (`halved`) or 1 (plain)
+        c_v = v g_v,   c_q = w f g_q,   c_k = w f g_k      g the gradient at c; v, w, f the Shares
 
-    and c_q = c_k = 0 for a constant softmax. An audit finds R(context) = p⁻¹ R(v) and R(scores) = p⁻¹ R(q) = p⁻¹ R(k):
-    the products absorb (1 - 2p) (R(context) + R(scores)), the softmax p R(context) - R(scores).
+    and c_q = c_k = 0 for a constant softmax. An audit finds R(context) = v⁻¹ R(v) and R(scores) = f⁻¹ R(q) = f⁻¹ R(k):
+    the products absorb their part of R(context) + R(scores), the softmax w R(context) - R(scores).
 
     Attributes:
-      kept: p.
+      contract: the rule of products.
       constant: whether the softmax is.
     """
 
-    kept: float
+    contract: Callable[..., Array]
     constant: bool
 
     def __call__(
@@ -65,29 +73,24 @@ class Fused:
         """As `ops.attention`, which it calls for short texts and for scores that are more than products."""
         if scores.products is None or not is_long(query.shape[1]):
             return ops.attention(table, query, key, value, mask, drop, scores)
-        made, p = scores.products(query, key), self.kept
+        made = scores.products(query, key)
+        parameters = {name: x for name, x in getattr(table.contract, "keywords", {}).items() if name != "taps"}
+        value_share, weights_share, factor, absorbed = SHARES[self.contract](**parameters)
         if self.constant:
             query, key = jax.lax.stop_gradient(made[:2])
         else:
-            query = count(table.contract, count(table.softmax, made.query, -1 / p), (1 - 2 * p) / p)
-            query, key = scaled(query, p**2), scaled(made.key, p**2)
-        context = context_of(query, key, scaled(value, p), made.mask, made.window)
-        return count(table.contract, count(table.softmax, context, p), 0 if self.constant else 1 - 2 * p)
-
-
-KINDS = {  # (contract, softmax) of a table -> what stands for them
-    (PLAIN.contract, PLAIN.softmax): Fused(1, constant=False),
-    (rules.halved, PLAIN.softmax): Fused(0.5, constant=False),
-    (PLAIN.contract, rules.detached): Fused(1, constant=True),
-    (rules.halved, rules.detached): Fused(0.5, constant=True),
-}
+            query = count(table.contract, count(table.softmax, made.query, -1 / factor), absorbed / factor)
+            query, key = (scaled(x, weights_share * factor) for x in (query, made.key))
+        context = context_of(query, key, scaled(value, value_share), made.mask, made.window)
+        return count(table.contract, count(table.softmax, context, weights_share), 0 if self.constant else absorbed)
 
 
 def fused(table: Ops) -> Ops:
     """The table with `Fused` for attention, if its rules allow that; else the table as it is."""
-    if table.attention is not PLAIN.attention:
+    known = table.contract in SHARES and table.softmax in (PLAIN.softmax, rules.detached)
+    if not known or table.attention is not PLAIN.attention:
         return table
-    return dataclasses.replace(table, attention=KINDS.get((table.contract, table.softmax), table.attention))
+    return dataclasses.replace(table, attention=Fused(table.contract, table.softmax is rules.detached))
 
 
 def is_long(tokens: int) -> bool:

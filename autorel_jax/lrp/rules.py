@@ -5,7 +5,7 @@ of a linear map, a residual add, a gather or a reshape is LRP-0 already; the oth
 linear.py, those of gates in gates.py, and here are those of the other ops:
 
     activation        secant            GELU, tanh, ReLU, SiLU
-    contract          halved            attention scores, attention context
+    contract          halved, blended   attention scores, attention context
     position_product  halved            DeBERTa's attention scores of tokens and distances
     position_bias     ratio             MPNet's bias of a distance in attention scores
     softmax           detached          CP-LRP; AttnLRP's softmax rule is the plain backward
@@ -24,6 +24,8 @@ import jax.numpy as jnp
 from autorel_jax.lrp.stabilize import quotient, sign
 from autorel_jax.model import ops
 from autorel_jax.model.ops import Array
+
+BLEND = 0.5  # λ of `blended` where nothing is set
 
 # ---------------------------------------------------------------- activation: GELU, tanh, ReLU, SiLU
 
@@ -99,6 +101,44 @@ def _halved_backward(equation, factors, c):
 
 
 halved.defvjp(_halved_forward, _halved_backward)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
+def blended(equation: str, a: Array, b: Array, blend: Array | float = BLEND) -> Array:
+    """Between CP-LRP and AttnLRP: attention weights get ½ λ of the relevance of the context, values the rest.
+
+        y_jp = Σ_i A_ji V_ip,   R(A_ji) = ½ λ Σ_p A_ji V_ip c_jp,   R(V_ip) = (1 - ½ λ) Σ_j A_ji V_ip c_jp
+
+    λ is `blend`. Any other product, as of queries and keys, is halved. With AttnLRP's softmax, query, key and value
+    get ¼ λ, ¼ λ and 1 - ½ λ of their plain gradients: λ = 0 is CP-LRP, 1 is AttnLRP.
+
+    Shapes: by the einsum equation; blend a scalar, from 0 to 1.
+    Source: Ours, between Ali et al. 2022 (CP-LRP) and AttnLRP (Achtibat et al. 2024).
+    Conserves: Σ R(a) + Σ R(b) = Σ R(y).
+
+    Default: the middle. For researchers: no value was better than AttnLRP beyond doubt.
+    """
+    return ops.contract(equation, a, b)
+
+
+def _blended_forward(equation, a, b, blend):
+    return ops.contract(equation, a, b), (a, b, blend)
+
+
+def _blended_backward(equation, saved, c):
+    a, b, blend = saved
+    _, pull = jax.vjp(functools.partial(ops.contract, equation), a, b)
+    to_a = blend / 2 if equation == ops.CONTEXT else 0.5
+    return *(scaled_by(share, found) for share, found in zip((to_a, 1 - to_a), pull(c), strict=True)), None
+
+
+blended.defvjp(_blended_forward, _blended_backward)
+
+
+def scaled_by(share: Array | float, x: Array) -> Array:
+    """x times a number, in the dtype of x."""
+    return (share * x).astype(x.dtype)
+
 
 # ---------------------------------------------------------------- softmax
 

@@ -104,10 +104,21 @@ class Audited:
         return tapped(out, beside(taps["rule"], out))
 
 
-def count(rule: Callable[..., Array], x: Array, share: float) -> Array:
+@jax.custom_vjp
+def scaled(x: Array, share: Array | float) -> Array:
+    """x; backward, the cotangent times `share`."""
+    return x
+
+
+scaled.defvjp(lambda x, share: (x, share), lambda share, c: ((c * share).astype(c.dtype), None))
+
+
+def count(rule: Callable[..., Array], x: Array, share: Array | float) -> Array:
     """x, of whose relevance `share` counts as absorbed by a rule of a bound table, if that is Audited."""
     taps = getattr(rule, "keywords", {}).get("taps")
-    return x if taps is None or share == 0 else tapped(x, beside(taps["rule"], x), share)
+    if taps is None or (isinstance(share, int | float) and share == 0):
+        return x
+    return tapped(x, scaled(beside(taps["rule"], x), share))
 
 
 def beside(tap: Array, x: Array) -> Array:

@@ -21,6 +21,7 @@ Array = jax.Array
 # On GPUs and TPUs JAX multiplies float32 matrices in TF32 or bfloat16 unless told otherwise. Here float32 is float32,
 # and who wants speed asks for bfloat16. The backward pass inherits the precision.
 PRECISION = jax.lax.Precision.HIGHEST
+CONTEXT = "bhts,bshk->bthk"  # the product of attention weights and values; a rule tells it from others by this
 
 
 def matmul(x: Array, kernel: Array) -> Array:
@@ -182,7 +183,7 @@ def attention(
     [B, T, S] -> [B, T, H, K].
     """
     weights = drop(attention_weights(ops, query, key, mask, scores))
-    return ops.contract("bhts,bshk->bthk", weights.astype(value.dtype), value)
+    return ops.contract(CONTEXT, weights.astype(value.dtype), value)
 
 
 class Block(Protocol):
