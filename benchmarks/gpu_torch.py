@@ -39,7 +39,10 @@ def model_of(size: str, compiled: bool, labels: int = 2) -> tuple[Any, Any]:
         attn_implementation="sdpa",
     )
     net = transformers.BertForSequenceClassification(made).to(device)
-    return (torch.compile(net, backend="inductor" if device == "cuda" else "eager") if compiled else net), device
+    if not compiled:
+        return net, device
+    backend = "inductor" if device == "cuda" else "eager"
+    return torch.compile(net, backend=backend, dynamic=False), device  # a program for each shape, as XLA's is
 
 
 def rate(size: str, tokens: int, batches: tuple[int, ...], compiled: bool, small: bool) -> dict[str, Any]:
