@@ -154,10 +154,17 @@ def test_to_dict_is_json_and_whole(classifier):
         "parameters": {"read_at": "embeddings", "stabilizer": 1e-7},
         "rules": ar.COMPOSITES["bert_lrp"].rules,
     }
-    elsewhere, in_no_file = {"parameters", "rules", "weights_sha256"}, {"is_zero_shot"}
+    elsewhere, in_no_file = {"parameters", "rules", "weights_sha256"}, {"is_zero_shot", "token_ids", "token_types"}
     own = {field.name for field in dataclasses.fields(explanation)} - elsewhere - in_no_file
     assert found.keys() == own | {"schema", "version"}
     assert found["word_spans"] == [None, [0, 1], [2, 6], [7, 11], None]
+
+
+def test_its_ids_are_what_the_model_read(classifier):
+    (explanation,) = ar.explain(classifier, [TEXTS[0]], ["a film"])
+    found = ar.predict(classifier, [explanation.token_ids], [explanation.token_types])
+    assert relative_error(found.logits[0], explanation.logits) <= BATCH
+    assert len(explanation.token_ids) == len(explanation.token_types) == len(explanation.tokens)
 
 
 def test_the_older_name_of_the_value(classifier):

@@ -113,6 +113,8 @@ def explanation(
         rules=dict(known.rules),
         attention=answer.attention,
         tokens=tokens.pieces,
+        token_ids=tokens.ids,
+        token_types=tokens.types,
         token_relevance=scores,
         token_words=tuple(tokens.word_index.tolist()),
         token_spans=tokens.spans,

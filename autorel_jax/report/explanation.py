@@ -198,6 +198,9 @@ class Explanation(Results):
         column=None,
     )
 
+    # What the model read, token and segment ids [T], as `ar.predict` takes them; of no file, None where read from one.
+    token_ids: np.ndarray | None = None
+    token_types: np.ndarray | None = None
     is_zero_shot: bool = False  # whether the pair is a label in words; of no file, as all else is the label's there
 
     @property
