@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import autorel_jax
-from autorel_jax.cli import convert, evaluate, explain, export, plant, rank, report, similar, train
+from autorel_jax.cli import check, convert, evaluate, explain, export, plant, rank, report, similar, train
 from autorel_jax.cli.main import COMMANDS, main
 
 
@@ -36,9 +36,20 @@ def test_the_help_lists_each_command_in_a_line(capsys, flag):
 
 
 def test_each_command_has_its_module():
-    assert list(COMMANDS) == ["explain", "rank", "similar", "report", "evaluate", "plant", "train", "convert", "export"]
+    assert list(COMMANDS) == [
+        "explain",
+        "rank",
+        "similar",
+        "report",
+        "evaluate",
+        "plant",
+        "check",
+        "train",
+        "convert",
+        "export",
+    ]
     found = [importlib.import_module(module) for module, _ in COMMANDS.values()]
-    assert found == [explain, rank, similar, report, evaluate, plant, train, convert, export]
+    assert found == [explain, rank, similar, report, evaluate, plant, check, train, convert, export]
 
 
 def test_without_a_command_it_prints_the_help(capsys):

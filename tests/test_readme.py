@@ -15,7 +15,7 @@ from models import write_model
 
 import autorel_jax as ar
 from autorel_jax import classifier as loading
-from autorel_jax.cli import convert, evaluate, explain, export, plant, rank, report, similar, train
+from autorel_jax.cli import check, convert, evaluate, explain, export, plant, rank, report, similar, train
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -27,6 +27,7 @@ PROGRAMS = {
     "autorel report": report,
     "autorel rank": rank,
     "autorel similar": similar,
+    "autorel check": check,
     "autorel convert": convert,
     "autorel evaluate": evaluate,
     "autorel export": export,

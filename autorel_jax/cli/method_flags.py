@@ -21,8 +21,10 @@ PARAMETERS = {  # of rules, each a flag
 FIELDS = ("method", "target", "read_at")  # of ExplainConfig
 
 
-def add_method_flags(parser: Parser, group: argparse._ArgumentGroup, composites_only: bool = False) -> None:
-    """Adds the flags of the method, its parameters, the target, and where relevance is read."""
+def add_method_flags(
+    parser: Parser, group: argparse._ArgumentGroup, composites_only: bool = False, targets: bool = True
+) -> None:
+    """Adds the flags of the method, its parameters, the target (not without `targets`), and where relevance is read."""
     methods = group.add_mutually_exclusive_group()
     method = add_field(methods, ExplainConfig, "method")
     if not composites_only:
@@ -43,20 +45,29 @@ def add_method_flags(parser: Parser, group: argparse._ArgumentGroup, composites_
         help="any parameter of the method, also those that have a flag; repeat it (docs/methods.md and docs/rules.md "
         "list them with their defaults)",
     )
-    targets = group.add_mutually_exclusive_group()
-    target = add_field(targets, ExplainConfig, "target", metavar="LABEL")
-    targets.add_argument("--contrast", nargs=2, metavar="LABEL", help="explain label 1 minus label 2")
+    if targets:
+        add_target_flags(parser, group)
     read_at = add_field(group, ExplainConfig, "read_at")
     read_at.choices = Names(read_points)
-
-    what = target.help
 
     def complete() -> None:
         method.metavar = listed(composite_names() if composites_only else method_names())
         read_at.metavar = listed(read_points())
-        target.help = target_help(what)
         for name, action in parameters.items():
             action.help = parameter_help(name)
+
+    parser.complete_help(complete)
+
+
+def add_target_flags(parser: Parser, group: argparse._ArgumentGroup) -> None:
+    """Adds the flags of what is explained."""
+    targets = group.add_mutually_exclusive_group()
+    target = add_field(targets, ExplainConfig, "target", metavar="LABEL")
+    targets.add_argument("--contrast", nargs=2, metavar="LABEL", help="explain label 1 minus label 2")
+    what = target.help
+
+    def complete() -> None:
+        target.help = target_help(what)
 
     parser.complete_help(complete)
 
@@ -73,7 +84,7 @@ def method_options(args: argparse.Namespace) -> dict[str, Any]:
         from autorel_jax.lrp.composite_file import read_composite
 
         options["method"] = read_composite(args.composite_file)
-    if args.contrast:
+    if getattr(args, "contrast", None):
         options["target"] = tuple(args.contrast)
     own_flags = {name: getattr(args, name) for name in PARAMETERS if getattr(args, name) is not None}
     return options | {"parameters": own_flags | dict(args.set)}

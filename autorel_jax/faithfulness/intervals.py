@@ -1,8 +1,12 @@
-"""Intervals: a number for each text -> the mean with a bootstrap interval. Used by results.py. N texts."""
+"""Intervals: a number for each text -> the mean with a bootstrap interval; a count of texts -> their share with one.
+
+Used by results.py and auditing/. N texts.
+"""
 
 from __future__ import annotations
 
 import functools
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +14,7 @@ import numpy as np
 LEVEL = (2.5, 97.5)  # percentiles
 NONE = float("nan")
 BLOCK = 2**22  # weights that are drawn at once
+Z = 1.959963984540054  # 97.5 % of the normal distribution
 
 
 class Mean(NamedTuple):
@@ -32,6 +37,18 @@ def mean_of(values: np.ndarray, resamples: int, seed: int) -> Mean:
     means = counts(len(values), resamples, seed) @ values / len(values)
     low, high = np.percentile(means, LEVEL)
     return Mean(len(values), float(values.mean()), float(low), float(high))
+
+
+def share_of(count: int, n: int) -> Mean:
+    """The share of n texts that `count` of them are, with Wilson's interval of 95 %.
+
+    A bootstrap would give a share of 0 or 1 an interval without width, however few the texts.
+    """
+    if not n:
+        return Mean(0, NONE, NONE, NONE)
+    middle, half = count + Z**2 / 2, Z * math.sqrt(count * (n - count) / n + Z**2 / 4)
+    low, high = ((middle + sign * half) / (n + Z**2) for sign in (-1, 1))
+    return Mean(n, count / n, low if count else 0.0, high if count < n else 1.0)
 
 
 @functools.lru_cache(maxsize=8)

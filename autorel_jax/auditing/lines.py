@@ -1,0 +1,104 @@
+"""Lines: what check.py and shortcuts.py found -> lines for a terminal. The records are JSON, as they are saved."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from autorel_jax.auditing import verdict
+from autorel_jax.auditing.check import HOLDS, NOT_ENOUGH
+from autorel_jax.auditing.policy import PASS
+from autorel_jax.auditing.verdict import Finding
+from autorel_jax.errors import one_line
+from autorel_jax.report.view import percent
+
+Record = Mapping[str, Any]
+LONGEST = 100  # characters of a text in a line
+
+
+def of_check(record: Record) -> Iterator[str]:
+    """The verdicts, and the worst texts of each rule that does not hold."""
+    yield f"{record['model']['name']}: {rows_line(record['texts'])}"
+    rows = [["rule", "asked", "found", "texts", ""]]
+    for result in record["results"]:
+        rows.append([result["rule"], result["asked"], measured(result), str(result["texts"]), result["verdict"]])
+    yield from aligned(rows)
+    for result in record["results"]:
+        if result["verdict"] != HOLDS:
+            yield f"{result['rule']}, {result['limit']}: {result['verdict']}: {result['why']}"
+    for name, counts in {result["rule"]: result["not_counted"] for result in record["results"]}.items():
+        for why, count in counts.items():
+            yield f"{name}: {count} texts are not counted: {why}"
+    failed = dict.fromkeys(one["rule"] for one in record["results"] if one["verdict"] != HOLDS)
+    for name in failed:
+        if record["worst"][name]:
+            yield ""
+            yield f"{name}, the worst texts:"
+            yield from (f"  {example_line(one)}" for one in record["worst"][name])
+
+
+def findings(record: Record) -> list[Finding]:
+    """Each limit as a finding; that there are not enough texts leaves it unknown, or holds where the policy says so."""
+    answers = {NOT_ENOUGH: verdict.HOLDS if record["not_enough_texts"] == PASS else verdict.UNKNOWN}
+    return [
+        Finding(
+            f"{one['rule']} {one['limit']}",
+            answers.get(one["verdict"], one["verdict"]),
+            f"{one['verdict']}: {measured(one)} in {one['texts']} texts; accepted: {one['asked']}; {one['why']}",
+            [] if one["verdict"] == HOLDS else [example_line(each) for each in record["worst"][one["rule"]]],
+        )
+        for one in record["results"]
+    ]
+
+
+def rows_line(texts: Record) -> str:
+    """What became of the rows."""
+    parts = [f"{texts['rows']} rows", f"{texts['texts']} texts"]
+    for name, said in (
+        ("left_out", "left out"),
+        ("same_as_an_earlier_row", "the same as an earlier one, not counted again"),
+        ("cut_off", "longer than the model reads"),
+    ):
+        parts += [f"{texts[name]} {said}"] if texts[name] else []
+    return ", ".join(parts)
+
+
+def measured(result: Record) -> str:
+    """A value with its interval."""
+    if result["value"] is None:
+        return "-"
+    mean = result["limit"] == "max_mean_move"
+    value, low, high = (
+        "?" if result[key] is None else f"{result[key]:.3f}" if mean else percent(result[key])
+        for key in ("value", "low", "high")
+    )
+    return f"{value} [{low} {high}]"
+
+
+def example_line(one: Record) -> str:
+    """One of the worst texts."""
+    text = quoted(one["texts"])
+    if "share" in one:
+        words = ", ".join(map(one_line, one["words"]))
+        return f"{one['id']}: {percent(one['share'])} of the relevance on {words}: {text}"
+    before, after = (
+        ", ".join(f"{one_line(label, 40)} {chance:.3f}" for label, chance in one[when].items())
+        for when in ("before", "after")
+    )
+    return f"{one['id']}: {before} → {after}: {text} → {quoted(one['changed_to'])}"
+
+
+def quoted(texts: Sequence[str]) -> str:
+    """A text, or a pair of texts, in one line."""
+    return " / ".join(f"“{one_line(' '.join(text.split()), LONGEST)}”" for text in texts)
+
+
+def aligned(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> Iterator[str]:
+    """Rows of a table with columns of one width; those `right` are flush right."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        cells = [
+            cell.rjust(width) if column in right else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        yield "  ".join(cells).rstrip()
