@@ -21,7 +21,7 @@ from autorel_jax.attribution.settings import Settings
 from autorel_jax.builtin import BUILTIN
 from autorel_jax.data import label_ids
 from autorel_jax.errors import InputError, InputWarning, one_line
-from autorel_jax.families.family import EMBEDDINGS
+from autorel_jax.families.family import ASKED_TOKEN, EMBEDDINGS, MASKED
 from autorel_jax.lrp import composites
 from autorel_jax.lrp.fused import fused
 from autorel_jax.model.config import COMPUTE_DTYPES, FLOAT64, REGRESSION, BertConfig
@@ -112,7 +112,16 @@ class Classifier:
         rows = self.tokens(texts, pairs, split_words=WHITESPACE)
         if not rows:
             raise InputError("There are no texts; a batch needs at least one.")
+        if self.config.task == MASKED:
+            rows = [dataclasses.replace(row, asked=self.only_mask(row)) for row in rows]
         return pad(rows, length=max(len(row.ids) for row in rows), batch=len(rows), pad_id=self.tokenizer.pad_id)
+
+    def only_mask(self, tokens: Tokens) -> int:
+        """The place of a text's one mask, of a model of masked words; an InputError where there are none or several."""
+        places = np.flatnonzero(tokens.ids == self.tokenizer.mask_id)
+        if len(places) != 1:
+            raise InputError(f"a text of a batch has one mask to fill, this {len(places)}; explain takes any number.")
+        return int(places[0])
 
     def settings(self, method: str | composites.Composite, read_at: str | None = None) -> Settings:
         """What a compiled explanation depends on; `read_at` None is the method's default."""
@@ -132,6 +141,7 @@ class Classifier:
         logits, vjp = jax.vjp(classifier.logits_of("attnlrp", batch), embeddings)
         (relevance,) = vjp(relevance_at_the_logits)
         """
+        self.check_asked(batch)
         settings = self.settings(method, read_at)
         values = jax.tree.map(lambda value: value.astype(self.kind), settings.values)
         f = relevance.from_embeddings(settings, self.params, batch.mask, batch.types, values)
@@ -145,11 +155,19 @@ class Classifier:
         """
         tables = self.params["embeddings"]
         check_ids(batch.ids, len(tables["word"]), "token ids")
+        self.check_asked(batch)
         if "type" in tables:
             check_ids(batch.types, len(tables["type"]), "segment ids")
         with self.precision():
             return np.asarray(
                 forward(self.config, jnp.dtype(self.dtype), self.params, batch.ids, batch.mask, batch.types)
+            )
+
+    def check_asked(self, batch: Batch) -> None:
+        """Raises InputError where a batch of a model of masked words does not say which token is asked about."""
+        if self.config.task == MASKED and not (np.asarray(batch.mask) == ASKED_TOKEN).any(axis=1).all():
+            raise InputError(
+                f"mask lacks the {ASKED_TOKEN} in some row, which marks the token to fill; `batch` makes such masks."
             )
 
     def probabilities(self, logits: np.ndarray) -> np.ndarray | None:
@@ -269,12 +287,12 @@ def load(
     if dtype == FLOAT64 and not jax.config.jax_enable_x64:
         raise InputError("dtype='float64' needs jax.config.update('jax_enable_x64', True) first.")
     changes = weights.Changes(labels, problem_type, rename, drop)
-    checkpoint = weights.read(path, config=config, revision=revision, sentences=True, changes=changes)
+    checkpoint = weights.read(path, config=config, revision=revision, pretrained_heads=True, changes=changes)
     if not checkpoint.config.num_labels:
         family, output = checkpoint.config.family, checkpoint.config.head_facts.output
         raise InputError(
             f"{checkpoint.source} has no classification head ({output}): fine-tune it first, or give one of "
-            f"{', '.join(family.tasks)}."
+            f"{', '.join(family.explained)}."
         )
     tokenizer = tokenizer_for(checkpoint, vocab if tokenizer is None else tokenizer, cased, truncation_side)
     params = checkpoint.params

@@ -224,8 +224,8 @@ def test_an_adapter_for_labels_on_a_model_of_sentence_embeddings(tmp_path):
     rng = np.random.default_rng(6)
     head = {"classifier.weight": rng.standard_normal((3, 16), np.float32), "classifier.bias": np.ones(3, np.float32)}
     write_adapter(tmp_path / "adapter", tmp_path / "base", head, task_type="SEQ_CLS")
-    assert read(tmp_path / "base", sentences=True).config.longest_text == 6
-    silent = read(tmp_path / "adapter", sentences=True).config
+    assert read(tmp_path / "base", pretrained_heads=True).config.longest_text == 6
+    silent = read(tmp_path / "adapter", pretrained_heads=True).config
     assert (silent.task, silent.labels, silent.longest_text) == (
         "sequence_classification",
         ("LABEL_0", "LABEL_1", "LABEL_2"),
@@ -233,7 +233,7 @@ def test_an_adapter_for_labels_on_a_model_of_sentence_embeddings(tmp_path):
     )
     own = config_json(tiny_config(labels=("bad", "fair", "good")))
     (tmp_path / "adapter" / "config.json").write_text(json.dumps(own))
-    assert read(tmp_path / "adapter", sentences=True).config.labels == ("bad", "fair", "good")
+    assert read(tmp_path / "adapter", pretrained_heads=True).config.labels == ("bad", "fair", "good")
 
 
 @pytest.mark.parametrize("place", ["classifier.base_layer", "classifier.modules_to_save"])

@@ -32,7 +32,7 @@ def folder(path, model_type, pieces, *rest):
 
 
 def ids_of(tokenizer):
-    return {piece: number for number, piece in tokenizer._pieces.items()}
+    return {piece: number for number, piece in tokenizer.pieces.items()}
 
 
 def test_ids_by_hand(tmp_path):
@@ -271,7 +271,7 @@ def test_pieces_of_sentencepiece(tmp_path, model_type):
         pieces = ours([text], max_length=300)[0].ids[1:-1]
         known = theirs.encode(text, out_type=str)
         unknown = [piece if theirs.piece_to_id(piece) != theirs.unk_id() else None for piece in known]
-        assert [None if number == ours.unk_id else ours._pieces[number] for number in pieces] == unknown, ascii(text)
+        assert [None if number == ours.unk_id else ours.pieces[number] for number in pieces] == unknown, ascii(text)
 
 
 @pytest.mark.parity

@@ -17,7 +17,7 @@ from autorel_jax.corpus.config import LOCAL
 from autorel_jax.data.row import Columns, Row
 from autorel_jax.data.sources import Corpus, is_source, of_texts, open_corpus
 from autorel_jax.errors import InputError, one_line
-from autorel_jax.families.family import TEXT_LABELS
+from autorel_jax.families.family import MASKED, TEXT_LABELS
 from autorel_jax.files import is_pipe
 
 if TYPE_CHECKING:
@@ -167,6 +167,7 @@ def introduced(args: argparse.Namespace) -> "Classifier":
     classifier = loaded(args)
     tokenizer, config = classifier.tokenizer, classifier.config
     labels = f"labels {', '.join(config.labels)}{outputs(config)}" if config.labels else "no labels"
+    labels = f"filled by one of {config.vocab_size} word pieces" if config.task == MASKED else labels
     for_task = "" if config.task == TEXT_LABELS else f"{config.task.replace('_', ' ')}, "
     note(
         args,

@@ -52,7 +52,7 @@ def parser(prog: str = PROG) -> Parser:
     explanation = made.add_argument_group("explanation")
     add_method_flags(made, explanation)
     add_inside_flags(made, explanation)
-    add_fields(explanation, ExplainConfig, at={"metavar": "WORDS"}, answer_tokens={}, null_answer={})
+    add_fields(explanation, ExplainConfig, at={"metavar": "WORDS"}, top={}, answer_tokens={}, null_answer={})
     labels = {"type": some_names, "metavar": "LABEL,LABEL", "nargs": None}
     add_fields(explanation, ExplainConfig, zero_shot=labels, hypothesis={"metavar": "TEXT"}, multi_label={})
     add_text_flags(explanation)

@@ -135,7 +135,7 @@ def target_help(what: str) -> str:
     return (
         f"{what}: a label's name, else its id, or one of {', '.join(KINDS)} (given is the row's own label, see "
         "--label-column; all is each label in turn; margin is the predicted label's logit minus the next one's); "
-        f"{LOG_PROBABILITY}LABEL is the logarithm of its probability"
+        f"{LOG_PROBABILITY}LABEL is the logarithm of its probability; of masked words a word of the vocabulary"
     )
 
 

@@ -22,6 +22,7 @@ from autorel_jax.classifier import Classifier, forward
 from autorel_jax.explaining.config import BATCH_SIZE, BATCH_SIZES, ExplainConfig
 from autorel_jax.explaining.fitting import fitted
 from autorel_jax.explaining.shapes import batch_shape, few_if_long, padded_length
+from autorel_jax.families.family import MASKED
 from autorel_jax.lrp.fused import SCORES
 from autorel_jax.text.batches import pad
 from autorel_jax.text.tokens import Tokens
@@ -173,7 +174,9 @@ def settings_of(classifier: Classifier, config: ExplainConfig) -> Settings:
         targets that are functions of the logits.
     """
     model = classifier.config
-    goal = resolve(config.target, model.labels, classifier.label_id, [], model.problem)
+    goal = Targets(None, None)
+    if model.task != MASKED:  # whose targets are no functions, and words that a text decides about
+        goal = resolve(config.target, model.labels, classifier.label_id, [], model.problem)
     method = named(config.method).set(config.parameters)
     return Settings(
         config=model,

@@ -25,11 +25,12 @@ class ExplainConfig:
     read_at: str | None = option(None, "where relevance is read (default: the method's first of these)")
     at: str | None = option(
         None,
-        "of a model for tokens or answers, what is explained: words as they stand in the text, or word:N, token:N by "
-        "number (default: what it finds)",
+        "of a model for tokens, answers or masked words, what is explained: words as they stand in the text, or "
+        "word:N, token:N by number (default: what it finds, or every mask)",
     )
     answer_tokens: int = option(15, "of the longest answer to a question", count=True)  # as in transformers
     null_answer: bool = option(False, "a question may have no answer, where [CLS] scores higher (SQuAD 2)")
+    top: int = option(1, "of masked words, how many of the likeliest fillings are explained, one by one", count=True)
     zero_shot: Sequence[str] = option((), "labels in words, for a model of natural language inference")
     hypothesis: str = option("This example is {}.", "what zero-shot asks of a label, which stands for {}")
     multi_label: bool = option(False, "labels of zero-shot do not exclude one another")  # as in transformers

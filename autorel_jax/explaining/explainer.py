@@ -20,13 +20,13 @@ from autorel_jax.attribution.targets import Targets
 from autorel_jax.classifier import Classifier, check_segments, refuse_strange_process
 from autorel_jax.data.row import Row
 from autorel_jax.errors import InputError, InputWarning
-from autorel_jax.explaining import on_tokens, zero_shot
+from autorel_jax.explaining import masked, on_tokens, zero_shot
 from autorel_jax.explaining.compute import Answer, Computer
 from autorel_jax.explaining.config import WINDOWS, ExplainConfig
 from autorel_jax.explaining.describe import about, describe
 from autorel_jax.explaining.given import columns_of, target_of
 from autorel_jax.explaining.on_tokens import NothingFound
-from autorel_jax.families.family import ANSWERS, EMBEDDINGS
+from autorel_jax.families.family import ANSWERS, EMBEDDINGS, MASKED
 from autorel_jax.report.explanation import Explanation, Explanations
 from autorel_jax.text.tokens import Text, Tokens
 
@@ -49,7 +49,7 @@ def explain(
       pairs: N second texts, for a classifier of pairs.
       labels: N labels (names or ids), for target="given".
       contrast: two labels: why the first and not the second; the same as a tuple of them as target.
-      **options: fields of ExplainConfig: method, parameters, target, at, answer_tokens, null_answer, zero_shot,
+      **options: fields of ExplainConfig: method, parameters, target, at, top, answer_tokens, null_answer, zero_shot,
         hypothesis, multi_label, read_at, audit, readouts, neurons, max_length, batch_size, prefetch, split_words,
         split_punctuation, long, stride.
 
@@ -96,7 +96,7 @@ class Explainer:
                 f"{classifier.name} makes a vector of a text, of which nothing is predicted; explain the similarity of "
                 "two texts by ar.similarity or autorel similar."
             )
-        on_tokens.check(classifier, config)
+        (masked if classifier.config.task == MASKED else on_tokens).check(classifier, config)
         config = zero_shot.configured(classifier, config)
         classifier.tokens([], max_length=config.max_length)  # refuses a length that cannot be
         if config.long == WINDOWS and targets.is_function(config.target):
@@ -190,6 +190,8 @@ class Explainer:
             return self.explain_labels(rows, progress)
         if self.classifier.config.on_tokens:
             return on_tokens.explain_each(self.computer, self.about, self.config, rows, tokens, progress)
+        if self.classifier.config.task == MASKED:
+            return masked.explain_each(self.computer, self.about, self.config, rows, tokens, progress)
         return self.explain_rows(rows, progress, tokens)
 
     def explain_rows(

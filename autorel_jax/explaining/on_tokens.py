@@ -43,6 +43,8 @@ class Read(NamedTuple):
 def check(classifier: Classifier, config: ExplainConfig) -> None:
     """Raises InputError for options that the classifier's head does not have."""
     task, plain = classifier.config.task, ExplainConfig()
+    if config.top != plain.top:
+        raise InputError(f"top={config.top} is of masked words; {classifier.name} is for {task}.")
     if not classifier.config.on_tokens:
         for name in ("at", "answer_tokens", "null_answer"):
             if getattr(config, name) != getattr(plain, name):

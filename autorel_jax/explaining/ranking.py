@@ -8,7 +8,7 @@ from autorel_jax.classifier import Classifier
 from autorel_jax.errors import InputError
 from autorel_jax.explaining.explainer import explain
 from autorel_jax.explaining.given import column_of, target_of
-from autorel_jax.families.family import EMBEDDINGS
+from autorel_jax.families.family import EMBEDDINGS, TEXT_LABELS
 from autorel_jax.report.explanation import Explanation, Explanations
 from autorel_jax.text.tokens import Text
 
@@ -53,7 +53,7 @@ def check_scores(classifier: Classifier, target: Any) -> None:
             "reads the query and a passage together. Explain the similarity of two texts by ar.similarity or autorel "
             "similar."
         )
-    if config.on_tokens:
+    if config.task not in (EMBEDDINGS, TEXT_LABELS):
         purpose = config.task.replace("_", " ")
         raise InputError(f"{classifier.name} is for {purpose}; passages are ranked by a model that scores pairs.")
     kind = targets.PREDICTED if target is None else target

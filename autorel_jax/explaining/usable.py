@@ -7,11 +7,13 @@ from autorel_jax.attribution import targets
 from autorel_jax.data.row import ROW_FAULTS, Rejected, Row, reason_of, reject
 from autorel_jax.errors import InputError
 from autorel_jax.explaining.explainer import Explainer
+from autorel_jax.families.family import MASKED
 
 
 def usable(row: Row, explainer: Explainer) -> Row | Rejected:
     """The row itself, or Rejected where it lacks the label that is to be explained."""
-    if targets.reads_given(explainer.config.target):
+    # A word in place of a mask is no label of the model; whether it can be one is seen with the text.
+    if targets.reads_given(explainer.config.target) and explainer.classifier.config.task != MASKED:
         try:
             targets.given_id(row.id, row.label, explainer.classifier.row_label)
         except ROW_FAULTS as error:

@@ -12,6 +12,7 @@ from autorel_jax.families.family import (
     Refusal,
     TokenFacts,
     affine,
+    masked_head,
     norm,
     setting,
     table,
@@ -110,4 +111,12 @@ BERT = Family(
         "qa_outputs.": "a question-answering head",
     },
     tokens=TOKENS,
+    masked=masked_head(
+        activation="",
+        dense="cls.predictions.transform.dense",
+        layer_norm="cls.predictions.transform.LayerNorm",
+        decoder="cls.predictions.decoder",
+        bias="cls.predictions.bias",
+        aliases=dict.fromkeys(("cls.predictions.decoder.bias", "cls.predictions.output_bias"), "cls.predictions.bias"),
+    ),
 )

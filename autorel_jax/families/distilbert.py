@@ -16,6 +16,7 @@ from autorel_jax.families.family import (
     Place,
     affine,
     constant,
+    masked_head,
     norm,
     setting,
     table,
@@ -93,4 +94,12 @@ DISTILBERT = Family(
         "qa_outputs.": "a question-answering head",
     },
     tokens=TOKENS,
+    masked=masked_head(
+        activation="",
+        dense="vocab_transform",
+        layer_norm="vocab_layer_norm",
+        decoder="vocab_projector",
+        bias="vocab_projector.bias",
+        aliases={},
+    ),
 )

@@ -33,18 +33,22 @@ BIASED = "biased"  # MPNet's bias for each distance,
 ROTARY = "rotary"  # or queries and keys turned by their places, and layers that see near tokens alone
 FIRST, MEAN = "first", "mean"  # kinds of heads: which tokens are read
 EACH = "each"  # or a head with logits for each token
+ASKED = "asked"  # or one that reads the token that is asked about
+TOKEN, ASKED_TOKEN = 1, 2  # in the mask of a batch: any token; the one that is asked about. 0 is padding
 VECTOR = {FIRST: "first_alone", MEAN: "mean_alone"}  # or one whose outputs are what it reads, a vector
-TEXT_LABELS, TOKEN_LABELS, ANSWERS, EMBEDDINGS = TASKS = (  # what heads are for
+TEXT_LABELS, TOKEN_LABELS, ANSWERS, EMBEDDINGS, MASKED = TASKS = (  # what heads are for
     "sequence_classification",
     "token_classification",
     "question_answering",
     "sentence_embeddings",
+    "masked_words",
 )
 SUFFIXES = {  # task -> the end of the architecture's name in transformers
     TEXT_LABELS: "ForSequenceClassification",
     TOKEN_LABELS: "ForTokenClassification",
     ANSWERS: "ForQuestionAnswering",
 }
+OF_MASKED = "ForMaskedLM"  # likewise; of most families an encoder alone is read of such a model
 BEYOND = {  # what layers may have and BERT's do not -> in words. Those that are ops of model/ops.py have the op's name
     "position_product": "attention scores with products of tokens and positions",
     "convolution": "a convolution of the embeddings",
@@ -109,6 +113,7 @@ class Head:
     kind: str = FIRST  # a key of HEADS in model/heads.py
     drops_input: bool = False  # whether training drops out what the pooler reads too
     unread: tuple[str, ...] = ()  # parts of the params tree outside the head that it leaves out; files may hold them
+    aliases: Mapping[str, str] = dataclasses.field(default_factory=dict)  # a tensor's other name -> that of its leaf
 
     @property
     def output(self) -> str:
@@ -139,6 +144,25 @@ def token_heads(
     }
     described = "a linear map of each token"
     return {task: Head(activation, leaves, described, EACH, unread=unread) for task, leaves in maps.items()}
+
+
+def masked_head(
+    activation: str, dense: str, layer_norm: str, decoder: str, bias: str, aliases: Mapping[str, str]
+) -> Head:
+    """The head of masked words: a map, an activation ("" for that of the layers), a LayerNorm, the vocabulary.
+
+    The names are those of its modules, but `bias`, a tensor.
+    """
+    width = "hidden_size"
+    kernel = Leaf("decoder/kernel", f"{decoder}.weight", (width, "num_labels"), KERNEL, when="own_decoder")
+    leaves = (
+        *affine("transform", dense, width, width),
+        *norm("transform_norm", layer_norm),
+        kernel,
+        Leaf("decoder/bias", bias, ("num_labels",), BIAS),
+    )
+    described = "a map, an activation, a LayerNorm and the vocabulary"
+    return Head(activation, leaves, described, ASKED, unread=("pooler",), aliases=aliases)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -182,19 +206,31 @@ class Family:
     details: "type[Details] | None" = None  # of the config values that no other family has
     harmless: Mapping[str, str] = dataclasses.field(default_factory=dict)  # key of config.json -> why it is
     on_tokens: Mapping[str, Head] = dataclasses.field(default_factory=token_heads)  # task -> its head
+    masked: Head | None = None  # of masked words, which most families are not explained of
     position_offset: int | None = 0  # the row of the first token in the position table; None: pad_token_id + 1
 
     def head_of(self, task: str) -> Head:
         """The head for a task of TASKS."""
         if task == EMBEDDINGS:
             return Head("", (), "nothing but pooling", unread=("pooler", "pooler_norm"))
+        if task == MASKED:
+            return self.masked
         return self.head if task == TEXT_LABELS else self.on_tokens[task]
 
     @property
     def tasks(self) -> dict[str, str]:
-        """Architecture -> its task."""
-        stem = self.classifiers[0].removesuffix(SUFFIXES[TEXT_LABELS])
-        return {f"{stem}{suffix}": task for task, suffix in SUFFIXES.items()}
+        """Architecture -> its task, of those whose head is their own part of a checkpoint."""
+        return {f"{self.stem}{suffix}": task for task, suffix in SUFFIXES.items()}
+
+    @property
+    def explained(self) -> dict[str, str]:
+        """Likewise, of all that are explained: of masked words too, where the head of pre-training is known."""
+        return self.tasks | ({f"{self.stem}{OF_MASKED}": MASKED} if self.masked else {})
+
+    @property
+    def stem(self) -> str:
+        """What the names of its classes in transformers begin with."""
+        return self.classifiers[0].removesuffix(SUFFIXES[TEXT_LABELS])
 
     @property
     def constants(self) -> dict[str, Any]:

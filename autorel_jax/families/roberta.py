@@ -17,6 +17,7 @@ from autorel_jax.families.family import (
     Setting,
     TokenFacts,
     affine,
+    masked_head,
     norm,
     table,
 )
@@ -91,6 +92,14 @@ def relative(name: str, model_type: str, stem: str, kind: str) -> Family:
         # transformers counts the ids that are not <pad>; we count along the row, as padding stands on the right. The
         # two differ where a text itself holds "<pad>", which transformers takes for padding that is attended to.
         position_offset=None,
+        masked=masked_head(
+            activation="gelu",  # whatever hidden_act says
+            dense="lm_head.dense",
+            layer_norm="lm_head.layer_norm",
+            decoder="lm_head.decoder",
+            bias="lm_head.bias",
+            aliases={"lm_head.decoder.bias": "lm_head.bias"},
+        ),
     )
 
 

@@ -11,6 +11,7 @@ from autorel_jax.families.family import (
     ANSWERS,
     EACH,
     EMBEDDINGS,
+    MASKED,
     TASKS,
     TEXT_LABELS,
     VECTOR,
@@ -79,6 +80,7 @@ class BertConfig:
     most_tokens: int | None = dataclasses.field(default=None, repr=False)  # that they read; None: all positions
     normalizes: bool = dataclasses.field(default=False, repr=False)  # whether their vectors have length 1
     measure: str = dataclasses.field(default="", repr=False)  # of similarity, as their files say; "": they say nothing
+    own_decoder: bool = dataclasses.field(default=False, repr=False)  # whether MASKED has a map apart from "word"
     details: Details | None = dataclasses.field(default=None, repr=False)  # the values that no other family has
 
     def __post_init__(self):
@@ -115,6 +117,8 @@ class BertConfig:
             raise InputError(f"hidden_act={self.hidden_act!r} is unknown; accepted: {', '.join(ACTIVATIONS)}.")
         if self.task not in TASKS:
             raise InputError(f"task={self.task!r} is unknown; accepted: {', '.join(TASKS)}.")
+        if self.task == MASKED and self.family.masked is None:
+            raise InputError(f"task={self.task!r} is not supported of {self.family.name}.")
         if self.problem_type not in (None, *PROBLEMS):
             raise InputError(f"problem_type={self.problem_type!r} is unknown; accepted: {', '.join(PROBLEMS)}.")
         if self.longest_text < 1:
@@ -180,7 +184,7 @@ class BertConfig:
     @property
     def num_labels(self) -> int:
         """C, the number of outputs of the head, of one for tokens at each of them; 0 without a head."""
-        return self.hidden_size if self.task == EMBEDDINGS else len(self.labels)
+        return {EMBEDDINGS: self.hidden_size, MASKED: self.vocab_size}.get(self.task, len(self.labels))
 
     @property
     def head_width(self) -> int:
@@ -249,7 +253,7 @@ class BertConfig:
     @property
     def architecture(self) -> str:
         """Its name in transformers, with a head."""
-        names = (name for name, task in self.family.tasks.items() if task == self.task)
+        names = (name for name, task in self.family.explained.items() if task == self.task)
         return next(names, "a model of sentence embeddings")
 
     @property
@@ -265,14 +269,14 @@ class BertConfig:
     @property
     def head(self) -> tuple[Leaf, ...]:
         """Those of the head; none without one."""
-        return self.present(self.head_facts.leaves) if self.labels else ()
+        return self.present(self.head_facts.leaves) if self.num_labels else ()
 
     @property
     def head_kind(self) -> str:
         """What the head reads, a key of HEADS in heads.py."""
         if self.task == EMBEDDINGS:
             return VECTOR[self.pools]
-        return EACH if self.on_tokens else self.value("pooling")
+        return self.value("pooling") if self.task == TEXT_LABELS else self.head_facts.kind
 
     @property
     def pooling(self) -> str:
@@ -308,9 +312,9 @@ class BertConfig:
     def problem(self) -> str:
         """One of PROBLEMS: one output is a regression unless the config says otherwise, as in transformers.
 
-        Of a head on tokens, transformers does not ask.
+        Of a head on tokens and of one of masked words, transformers does not ask.
         """
-        if self.on_tokens:
+        if self.on_tokens or self.task == MASKED:
             return SINGLE
         return self.problem_type or (REGRESSION if self.num_labels == 1 else SINGLE)
 
@@ -340,6 +344,8 @@ def with_outputs(config: BertConfig, outputs: int) -> BertConfig:
     Raises:
       InputError: the config names another number of labels.
     """
+    if config.task == MASKED:  # its outputs are the vocabulary
+        return dataclasses.replace(config, labels=()) if outputs else encoder_of(dataclasses.replace(config, labels=()))
     if not outputs:
         return dataclasses.replace(config, labels=())
     if config.task == ANSWERS:
@@ -353,6 +359,11 @@ def with_outputs(config: BertConfig, outputs: int) -> BertConfig:
             "or by autorel convert --labels NAME,NAME."
         )
     return dataclasses.replace(config, labels=config.labels or default_labels(outputs))
+
+
+def encoder_of(config: BertConfig) -> BertConfig:
+    """The config of a model of masked words as that of an encoder, to which a head for labels of texts may come."""
+    return dataclasses.replace(config, task=TEXT_LABELS, own_decoder=False)
 
 
 def default_labels(count: int) -> tuple[str, ...]:

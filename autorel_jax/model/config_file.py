@@ -11,7 +11,7 @@ from typing import Any
 from autorel_jax.errors import InputError, one_line
 from autorel_jax.families import family_of
 from autorel_jax.families.bert import BERT
-from autorel_jax.families.family import REQUIRED, TEXT_LABELS, Family, Setting
+from autorel_jax.families.family import MASKED, REQUIRED, TEXT_LABELS, Family, Setting
 from autorel_jax.families.keys import HARMLESS, OWN_CODE, READ, REFUSALS
 from autorel_jax.files import read_json
 from autorel_jax.model.config import MULTI, BertConfig, default_labels
@@ -43,24 +43,26 @@ def parse_config(raw: Mapping[str, Any]) -> BertConfig:
     missing = [setting.keys[0] for setting in family.settings if values[setting.field] is REQUIRED]
     if missing:
         raise InputError(f"the config lacks {', '.join(missing)}.")
-    labels, problem_type = label_names(raw), raw.get("problem_type")
+    labels, problem_type, task = label_names(raw), raw.get("problem_type"), task_of(raw, family)
     details = family.details.read(raw) if family.details else None
     return BertConfig(
         **values,
         labels=labels,
         problem_type=problem_type,
         model_type=model_type,
-        task=task_of(raw, family),
+        task=task,
+        own_decoder=task == MASKED and not raw.get("tie_word_embeddings", True),
         details=details,
     )
 
 
 def task_of(raw: Mapping[str, Any], family: Family) -> str:
-    """What the head is for, as the architecture says; without one, it labels texts."""
+    """What the head is for, as the architecture says; without one, it labels texts. One of masked words comes last."""
     tasks = {family.tasks[name]: name for name in raw.get("architectures") or [] if name in family.tasks}
     if len(tasks) > 1:
         raise InputError(f"architectures names several heads, {' and '.join(tasks.values())}; name one.")
-    return next(iter(tasks), TEXT_LABELS)
+    masked = any(family.explained.get(name) == MASKED for name in raw.get("architectures") or [])
+    return next(iter(tasks), MASKED if masked else TEXT_LABELS)
 
 
 def doubts(raw: Mapping[str, Any], config: BertConfig) -> Iterator[str]:
@@ -147,12 +149,13 @@ def config_json(config: BertConfig) -> dict[str, Any]:
         "problem_type": written_problem(config),
     }
     return {
-        "architectures": [config.architecture if labels else family.encoders[0]],
+        "architectures": [config.architecture if config.head else family.encoders[0]],
         "model_type": config.model_type,
         **family.fixed,
         **{setting.keys[0]: written(setting, config) for setting in family.settings if setting.keys},
         **(config.details.written() if config.details else {}),
         **(head if labels else {}),
+        **({"tie_word_embeddings": not config.own_decoder} if config.task == MASKED else {}),
     }
 
 

@@ -110,7 +110,7 @@ class Bert(nn.Module):
 
         Args:
           ids: [B, T] token ids; ignored where `inputs_embeds` is given.
-          mask: [B, T], nonzero for real tokens.
+          mask: [B, T], nonzero for real tokens; of a head of masked words ASKED_TOKEN for the one that is asked about.
           types: [B, T] segment ids.
           inputs_embeds: [B, T, D] word embeddings in place of the table's rows.
           deterministic: False drops out, with the key of the rng "dropout".

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from autorel_jax.families.family import EACH, FIRST, MEAN, VECTOR
+from autorel_jax.families.family import ASKED, ASKED_TOKEN, EACH, FIRST, MEAN, VECTOR
 from autorel_jax.model.blocks import Params, affine, dropout, norm
 from autorel_jax.model.config import BertConfig
 from autorel_jax.model.ops import Array, Ops, contract
@@ -41,6 +41,11 @@ def alike(mask: Array) -> Array:
     return counted / jnp.maximum(counted.sum(axis=1, keepdims=True), 1)
 
 
+def asked_alone(mask: Array) -> Array:
+    """1 for the token that is asked about: mask [B, Q] -> [B, Q]."""
+    return (mask == ASKED_TOKEN).astype(float)
+
+
 def classify_first(
     ops: Ops, config: BertConfig, params: Params, x: Array, mask: Array, key: Array | None, dtype: jnp.dtype
 ) -> Array:
@@ -63,6 +68,23 @@ def classify_each(
     """Logits of each token, one token after the other: x [B, Q, D] -> [B, Q * C]."""
     logits = classify(ops, config, params, normalized(ops, config, params, x), key, dtype)
     return logits.reshape(len(x), -1)
+
+
+def fill_asked(
+    ops: Ops, config: BertConfig, params: Params, x: Array, mask: Array, key: Array | None, dtype: jnp.dtype
+) -> Array:
+    """Logits of the vocabulary from the token that is asked about: x [B, Q, D] -> [B, C].
+
+    `params` holds "transform" [D, D], "transform_norm" and "decoder": a bias [C], and a kernel [D, C] where the word
+    embeddings do not serve as one. Dtypes are as in `classify`.
+    """
+    place = (mask == ASKED_TOKEN).argmax(axis=1)
+    read = jnp.take_along_axis(x, place[:, None, None], axis=1)[:, 0]
+    made = affine(ops, params["transform"], read, dtype).astype(x.dtype)
+    made = ops.activation(config.head_facts.activation or config.activation, made)
+    made = norm(ops, params["transform_norm"], made, config.layer_norm_eps)
+    decoder = {"kernel": params["embeddings"]["word"].T} | params["decoder"]
+    return affine(ops, decoder, made, x.dtype)
 
 
 def first_vector(
@@ -118,6 +140,7 @@ HEADS = {  # the kind of a family's head -> Head
     FIRST: Head(1, first_alone, classify_first),
     MEAN: Head(None, alike, classify_mean),
     EACH: Head(None, None, classify_each),
+    ASKED: Head(None, asked_alone, fill_asked),
     VECTOR[FIRST]: Head(1, first_alone, first_vector),
     VECTOR[MEAN]: Head(None, alike, mean_vector),
 }

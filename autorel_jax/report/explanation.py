@@ -37,7 +37,8 @@ class Prediction:
 
     label: str = declared(
         kinds.LABEL,
-        "the label with the highest logit; of an entity its kind, of an answer its words, or `no answer`",
+        "the label with the highest logit; of an entity its kind, of an answer its words, or `no answer`, of a mask "
+        "its likeliest filling",
         column="prediction",
     )
     probability: float | None = declared(
@@ -82,7 +83,7 @@ class Explanation(Results):
     target: str = declared(
         kinds.LABEL,
         "what was explained: a label, `a - b` for a contrast, `margin`, `log_probability:label`, or the name of a "
-        "function; the kind of an entity, `start + end` of an answer",
+        "function; the kind of an entity, `start + end` of an answer, of a mask a filling or two",
     )
     target_value: float = declared(
         kinds.NUMBER,
@@ -91,8 +92,8 @@ class Explanation(Results):
     )
     span_text: str | None = declared(
         kinds.LABEL,
-        "of a model with outputs at tokens: the words that the target is about, an entity or an answer, as in the "
-        "text; null for a model of whole texts, and where there is no answer",
+        "of a model with outputs at tokens: the words that the target is about, an entity, an answer or a mask, as in "
+        "the text; null for a model of whole texts, and where there is no answer",
         optional=True,
         default=None,
     )
@@ -103,12 +104,18 @@ class Explanation(Results):
     logits: np.ndarray = declared(  # [C] float32
         kinds.NUMBERS,
         "of all labels, in the order of the model's labels; of an entity or a word the mean over its tokens; of an "
-        "answer its start and its end",
+        "answer its start and its end; of a mask those of `fillings`",
     )
     probabilities: np.ndarray | None = declared(  # [C]
         kinds.NUMBERS,
         "of all labels, 0 to 1, likewise; null for a regression, and for an answer",
         optional=True,
+    )
+    fillings: tuple[str, ...] = declared(
+        kinds.TEXTS,
+        "of a mask: the five likeliest fillings of it (`--top` where that is more) and as many more as were named, the "
+        "likeliest first; `##` continues a word without a space. Else empty",
+        default=(),
     )
     tokens: tuple[str, ...] = declared(  # [T]
         kinds.TEXTS,

@@ -148,14 +148,21 @@ def decision(explanation: Explanation) -> tuple[str, str]:
 def facts(explanation: Explanation) -> list[tuple[str, str]]:
     """What was explained, and how much of it the scores account for: (name, value)."""
     words = [] if explanation.word_splitter in (WHITESPACE, GIVEN) else [("words", explanation.word_splitter)]
+    filled = ", ".join(map(filling, explanation.fillings, explanation.probabilities if explanation.fillings else ()))
     return [
         *([] if explanation.span_text is None else [("at", visible(explanation.span_text))]),
+        *([("fillings", filled)] if filled else []),
         ("target", visible(explanation.target)),
         ("logit", f"{explanation.target_value:.3f}"),
         ("explained", f"{explanation.explained:.3f}"),
         ("method", visible(explanation.method)),
         *words,
     ]
+
+
+def filling(name: str, probability: float) -> str:
+    """What may stand in place of a mask, and how likely."""
+    return f"{visible(name)} {percent(probability)}"
 
 
 def ledger(explanation: Explanation) -> list[tuple[str, str, str]]:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from autorel_jax.families.family import ASKED_TOKEN, TOKEN
+
 if TYPE_CHECKING:
     from autorel_jax.text.tokens import Tokens
 
@@ -21,7 +23,7 @@ class Batch:
     """Rows padded on the right to one length; all [B, T] int32."""
 
     ids: np.ndarray
-    mask: np.ndarray  # 1 token, 0 padding
+    mask: np.ndarray  # 1 token, 0 padding; 2 the masked word that is filled, of a model of such
     types: np.ndarray
 
 
@@ -76,4 +78,8 @@ def pad(rows: Sequence[Tokens], length: int, batch: int, pad_id: int = 0) -> Bat
     if rows:
         ids[there] = np.concatenate([row.ids for row in rows])  # row by row, as `there` is read
         types[there] = np.concatenate([row.types for row in rows])
-    return Batch(ids, there.astype(np.int32), types)
+    mask = np.where(there, TOKEN, 0).astype(np.int32)
+    for number, row in enumerate(rows):
+        if row.asked is not None:
+            mask[number, row.asked] = ASKED_TOKEN
+    return Batch(ids, mask, types)

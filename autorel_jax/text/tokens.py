@@ -51,6 +51,7 @@ class Tokens:
     warnings: tuple[str, ...]
     splitter: str = WHITESPACE  # what made the words (unspaced.py); "whitespace and graphemes" of a pair
     truncation_side: str = RIGHT  # the end of its text, or texts, at which they were cut off
+    asked: int | None = None  # the place of the masked word that is filled; None: of none
 
     def of_text(self, number: int) -> np.ndarray:
         """[T] which tokens are of the first text (0) or of the second (1); special tokens are of none."""
@@ -76,20 +77,20 @@ class Tokenizer:
         self._backend = backend
         self.facts = backend.facts  # of the family: its special tokens and where they stand
         pieces = backend.model.get_vocab(with_added_tokens=True)
-        self._pieces = {number: piece for piece, number in pieces.items()}
+        self.pieces = {number: piece for piece, number in pieces.items()}  # id -> piece, as in the vocabulary
         self.cased = backend.cased
         self.why = backend.why
         self.warnings = backend.warnings  # about the vocabulary
         self.truncation_side = backend.truncation_side
         self.positions = backend.positions  # the files' model_max_length, or the family's
         self.vocab_size = len(pieces)  # added tokens included
-        self.max_id = max(self._pieces)  # the embedding table must be longer than this
+        self.max_id = max(self.pieces)  # the embedding table must be longer than this
         ids = {role: pieces[token] for role, token in backend.special.items()}
         self.pad_id, self.unk_id = ids["pad_token"], ids["unk_token"]
         self.cls_id, self.sep_id = ids["cls_token"], ids["sep_token"]
         self.mask_id: int | None = ids.get("mask_token")
         self._special_ids = {role: [number] for role, number in ids.items()}
-        self._special_segments = {role: _special(number, self._pieces[number]) for role, number in ids.items()}
+        self._special_segments = {role: _special(number, self.pieces[number]) for role, number in ids.items()}
 
     @functools.cached_property
     def fingerprint(self) -> str:
@@ -258,7 +259,7 @@ class Tokenizer:
         return Tokens(
             ids=np.array(ids, np.int32),
             types=np.array(types, np.int32),
-            pieces=tuple(map(self._pieces.__getitem__, ids)),
+            pieces=tuple(map(self.pieces.__getitem__, ids)),
             word_index=np.array(index, np.int32),
             words=tuple(words),
             word_spans=tuple(word_spans),
@@ -273,7 +274,7 @@ class Tokenizer:
     @property
     def _skipped(self) -> str:
         return (
-            f"The text holds {self._pieces[self.pad_id]}, which transformers skips when it numbers positions; here it "
+            f"The text holds {self.pieces[self.pad_id]}, which transformers skips when it numbers positions; here it "
             "counts like any other token, so that the numbers are not those of transformers. Take it out of the text."
         )
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from autorel_jax.errors import InputError, one_line
-from autorel_jax.families.family import ANSWERS, EMBEDDINGS, TEXT_LABELS
-from autorel_jax.model.config import BertConfig
+from autorel_jax.families.family import ANSWERS, EMBEDDINGS, MASKED, TEXT_LABELS
+from autorel_jax.model.config import BertConfig, encoder_of
 from autorel_jax.model.config_file import doubts, parse_config, read_model_config
 from autorel_jax.weights import adapter, memory, modules
 from autorel_jax.weights.arranged import arranged
@@ -56,7 +56,7 @@ def read(
     config: Any = None,
     revision: str | None = None,
     encoder: bool = False,
-    sentences: bool = False,
+    pretrained_heads: bool = False,
     changes: Changes | None = None,
 ) -> Checkpoint:
     """Reads a model.
@@ -68,7 +68,8 @@ def read(
       config: the config file, where it is not beside the weights; for what is in memory a dict or model.config too.
       revision: branch, tag or commit, for a model on the hub.
       encoder: whether the pooler may be missing, to be trained.
-      sentences: whether an encoder beside modules.json is read as one of sentence embeddings.
+      pretrained_heads: whether a checkpoint without a head of its own is read with what it was trained with: as one of
+        sentence embeddings beside modules.json, as one of masked words where architectures says so; else as an encoder.
       changes: over what the files say.
 
     Raises:
@@ -76,23 +77,36 @@ def read(
     """
     changes = changes or Changes()
     if memory.is_model(path):
-        return of_memory(path, config, encoder, changes)
+        return of_memory(path, config, encoder, pretrained_heads, changes)
     source, label = find(str(path), config and Path(config), revision)
     parsed, said = read_model_config(source.config)
     tensors = read_tensors(source.weights)
     raw = {} if source.adapter is None else adapter.settings(source.adapter)
     task = adapter.TASKS.get(raw.get("task_type"))
-    parsed = dataclasses.replace(parsed, task=task or parsed.task)
+    is_alone = pretrained_heads and source.adapter is None
+    parsed = with_task(parsed, tensors, task, is_alone)
     headless = not any(name.endswith(parsed.head_facts.output) for name in tensors)
-    if sentences and headless and task is None and modules.is_embedder(source.weights.parent):
-        parsed = modules.embedder(source.weights.parent, parsed)
+    if pretrained_heads and headless and task is None and modules.is_embedder(source.weights.parent):
+        parsed = modules.embedder(source.weights.parent, encoder_of(parsed) if parsed.task == MASKED else parsed)
     if source.adapter is not None:
         label = str(source.adapter)
         tensors = adapter.merged(tensors, read_tensors(adapter.weights_of(source.adapter)), raw, parsed, label)
     return finished(tensors, parsed, said, label, source.directory, encoder, changes)
 
 
-def of_memory(value: Any, config: Any, encoder: bool, changes: Changes) -> Checkpoint:
+def with_task(config: BertConfig, tensors: Tensors, task: str | None, masked: bool) -> BertConfig:
+    """The config with the task that an adapter says, if it does.
+
+    A model of masked words is one where `masked` allows it, and there is no head for labels of texts.
+    """
+    if task is not None or config.task != MASKED:
+        return dataclasses.replace(config, task=task or config.task, own_decoder=False)
+    encoder = encoder_of(config)
+    has_labels = any(name.endswith(encoder.head_facts.output) for name in tensors)
+    return config if masked and not has_labels else encoder
+
+
+def of_memory(value: Any, config: Any, encoder: bool, pretrained_heads: bool, changes: Changes) -> Checkpoint:
     """A PyTorch model or state dict."""
     label = f"the {type(value).__name__}"
     if isinstance(config, str | Path):
@@ -101,7 +115,8 @@ def of_memory(value: Any, config: Any, encoder: bool, changes: Changes) -> Check
         raw = memory.named(dict(memory.config_of(value, config)), value)
         parsed = parse_config(raw)
         said = tuple(f"{label}: {doubt}" for doubt in doubts(raw, parsed))
-    return finished(memory.tensors_of(value), parsed, said, label, None, encoder, changes)
+    tensors = memory.tensors_of(value)
+    return finished(tensors, with_task(parsed, tensors, None, pretrained_heads), said, label, None, encoder, changes)
 
 
 def finished(
@@ -119,7 +134,7 @@ def finished(
         raise InputError(
             f"problem_type={changes.problem_type!r} is of labels of whole texts; {label} is for {purpose}."
         )
-    if changes.labels and parsed.task in (ANSWERS, EMBEDDINGS):
+    if changes.labels and parsed.task in (ANSWERS, EMBEDDINGS, MASKED):
         raise InputError(
             f"the labels {','.join(changes.labels)} were given, but {label} is for {purpose}, without labels."
         )

@@ -43,7 +43,7 @@ def named(raw: dict[str, Any], value: Any) -> dict[str, Any]:
     """The content of config.json with the architecture that a model's class is, which its config may not know yet."""
     name = type(value).__name__
     known = FAMILIES.get(raw.get("model_type")) if isinstance(raw.get("model_type"), str) else None
-    return raw | {"architectures": [name]} if known and name in known.tasks else raw
+    return raw | {"architectures": [name]} if known and name in known.explained else raw
 
 
 def config_of(value: Any, config: Any) -> Mapping[str, Any]:

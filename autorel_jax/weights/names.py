@@ -75,6 +75,7 @@ def identify(raws: Iterable[str], config: BertConfig, source: str) -> Names:
     """
     family = config.family
     ignored_pattern = re.compile("|".join((*family.ignored, OPTIMIZERS)))
+    head = {*(leaf.tensor for leaf in config.head_facts.leaves), *config.head_facts.aliases}
     prefix = re.compile(f"{WRAPPERS}(?:{re.escape(family.prefix)})?")
     tables = {leaf.tensor.removesuffix(".weight") for leaf in family.outside if leaf.kind == TABLE}
     known: dict[str, str] = {}
@@ -84,7 +85,7 @@ def identify(raws: Iterable[str], config: BertConfig, source: str) -> Names:
             raise InputError(f"{source}: a tensor is named {raw!r}; expected a printable name.")
         name = canonical(family.renamed.get(raw, raw), prefix, tables)
         refuse_foreign(name, raw, config, source)
-        if ignored_pattern.fullmatch(name):
+        if ignored_pattern.fullmatch(name) and name not in head:
             ignored.append(raw)
         elif name in known:
             raise InputError(f"{source}: both {known[name]} and {raw} hold {name}; remove one.")

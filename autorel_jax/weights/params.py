@@ -12,12 +12,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from autorel_jax.errors import InputError
-from autorel_jax.families.family import EMBEDDINGS
+from autorel_jax.families.family import EMBEDDINGS, MASKED
 from autorel_jax.model.config import BertConfig, with_outputs
 from autorel_jax.model.parameters import STACK, nested, parameters
 from autorel_jax.weights.arranged import advice
 from autorel_jax.weights.disk import Tensors
 from autorel_jax.weights.names import Slot, identify, layer_numbers, slots
+from autorel_jax.weights.tied import one_of_each
 
 FLOATS = ("float16", "bfloat16", "float32", "float64")
 SHOWN = 5  # names listed in a message
@@ -50,6 +51,8 @@ def to_params(tensors: Tensors, config: BertConfig, source: str, encoder: bool =
       InputError: tensors that are missing, unknown, doubled, of the wrong shape or not floating-point.
     """
     names, ignored = identify(tensors, config, source)
+    if config.task == MASKED:
+        ignored += one_of_each(tensors, names, config, source)
     labelled = with_head(tensors, names, config, source)
     wanted = slots(labelled)
     ignored += [names.pop(name) for name in spare(labelled) if name in names and name not in wanted]
@@ -58,7 +61,7 @@ def to_params(tensors: Tensors, config: BertConfig, source: str, encoder: bool =
     check_arrays(tensors, found, labelled, source)
     params, damaged = fill(tensors, found, labelled)
     warnings = [f"{source}: NaN or inf in {listing(damaged)}."] if damaged else []
-    if config.labels and not labelled.labels:
+    if config.labels and not labelled.num_labels:
         warnings.append(f"{source}: no classification head, although the config names {len(config.labels)} labels.")
     return Converted(params, labelled, tuple(ignored), tuple(warnings))
 
@@ -117,6 +120,8 @@ def with_head(tensors: Tensors, names: dict[str, str], config: BertConfig, sourc
     """The config with as many labels as the head in the file has outputs."""
     if config.task == EMBEDDINGS:
         return config
+    if config.task == MASKED:
+        return with_outputs(config, sum(leaf.tensor in names for leaf in config.head_facts.leaves))
     output = config.head_facts.output
     heads = [name for name in (output, output.replace(".weight", ".bias")) if name in names]
     if not heads:
