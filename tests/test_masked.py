@@ -15,7 +15,9 @@ from tolerances import LEDGER_FLOAT32, PARITY_FLOAT64, SAME_TEXT, SUM_FLOAT32
 import autorel_jax as ar
 from autorel_jax.cli.explain import main
 from autorel_jax.families.family import TEXT_LABELS
+from autorel_jax.model.config_file import parse_config
 from autorel_jax.model.encoder import Bert
+from autorel_jax.text.fillings import name_of
 from autorel_jax.weights import read
 
 
@@ -160,7 +162,7 @@ def test_what_is_refused(filler, folder):
     assert "has one mask to fill, this 2" in refusal(filler.batch, ["[MASK] [MASK]"])
     batch = filler.batch([TEXT])
     unmarked = type(batch)(batch.ids, np.minimum(batch.mask, 1), batch.types)
-    assert "marks the token that is filled" in refusal(filler.logits, unmarked)
+    assert "marks the token to fill" in refusal(filler.logits, unmarked)
     assert "problem_type=" in refusal(ar.load, folder, problem_type="regression")
     assert "without labels" in refusal(ar.load, folder, labels=["a", "b"])
     assert "evaluate measures" in refusal(ar.evaluate, filler, [TEXT])
@@ -236,6 +238,9 @@ def test_what_a_file_holds_twice_or_under_another_name(folder, filler, tmp_path)
     assert "but the config ties them" in refusal(ar.load, edited(folder, tmp_path / "tied", other_decoder))
     untied = ar.load(edited(folder, tmp_path / "untied", other_decoder, tie_word_embeddings=False))
     assert untied.config.own_decoder
+    own_bias = ar.load(edited(folder, tmp_path / "own bias", other_bias, tie_word_embeddings=False))
+    moved_by_it = own_bias.logits(own_bias.batch([TEXT]))[0] - expected[0]
+    np.testing.assert_allclose(moved_by_it, np.eye(len(moved_by_it))[3], rtol=0, atol=1e-5)
     moved = untied.logits(untied.batch([TEXT])) - expected
     assert np.ptp(moved) < 1e-4 < abs(moved).max()  # every column of the decoder got the same
     lacking = edited(folder, tmp_path / "lacking", lambda tensors: None, tie_word_embeddings=False)
@@ -296,11 +301,9 @@ def test_files(folder, tmp_path, capsys):
 @pytest.mark.parametrize("tied", [True, False])
 @pytest.mark.parametrize("model_type", ["bert", "roberta", "xlm-roberta", "camembert", "distilbert"])
 def test_logits_of_transformers(model_type, tied):
-    torch = pytest.importorskip("torch")
+    pytest.importorskip("torch")
     pytest.importorskip("transformers")
     from test_family_parity import batch, their_logits, theirs
-
-    from autorel_jax.model.config_file import parse_config
 
     config = masked_config(model_type, own_decoder=not tied, hidden_act="gelu_new" if tied else "gelu")
     model = theirs(config, "ForMaskedLM").double()
@@ -310,18 +313,12 @@ def test_logits_of_transformers(model_type, tied):
     assert parse_config(raw).own_decoder is not tied
     with jax.enable_x64(True):
         got = read(model, config=raw, pretrained_heads=True)
-        params = jax.tree.map(np.float64, read_in_float64(model, got))
+        params = jax.tree.map(np.float64, got.params)  # of weights that are float32 numbers
         for row, place in np.argwhere(mask):
             marked = mask.copy()
             marked[row, place] = 2
             ours = Bert(got.config).apply({"params": params}, ids, marked, types)[row]
             np.testing.assert_allclose(ours, expected[row, place], rtol=0, atol=PARITY_FLOAT64)
-    assert torch.is_tensor(next(model.parameters()))
-
-
-def read_in_float64(model, got):
-    """The params of a model whose weights are float32 numbers."""
-    return got.params
 
 
 @pytest.mark.parity
@@ -335,8 +332,6 @@ def test_the_order_of_fill_mask(model_type, tmp_path):
     pipeline = transformers.pipeline("fill-mask", model=str(folder), tokenizer=str(folder), top_k=5)
     for text in (f"the {sign} film", f"{sign} good one, a witty film", f"a {sign}"):
         ours, theirs = ar.explain(filler, text)[0], pipeline(text)
-        pieces = [filler.tokenizer.pieces[one["token"]] for one in theirs]
-        from autorel_jax.text.fillings import name_of
 
-        assert list(ours.fillings) == [name_of(one["token"], filler.tokenizer) for one in theirs], pieces
+        assert list(ours.fillings) == [name_of(one["token"], filler.tokenizer) for one in theirs]
         np.testing.assert_allclose(ours.probabilities, [one["score"] for one in theirs], rtol=1e-4)

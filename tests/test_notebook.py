@@ -8,6 +8,7 @@ import nbformat
 import pytest
 from models import write_model
 from nbclient import NotebookClient
+from masked_models import write_masked
 from token_models import write_answerer, write_tagger
 
 ROOT = Path(__file__).parent.parent
@@ -114,13 +115,15 @@ def test_other_tasks(tmp_path, monkeypatch):
     write_answerer(tmp_path / "reader")
     write_model(tmp_path / "reranker", labels=("LABEL_0",))
     write_model(tmp_path / "nli", labels=("contradiction", "neutral", "entailment"))
-    for name in ("tagger", "reader", "reranker", "nli"):
+    write_masked(tmp_path / "filler")
+    for name in ("tagger", "reader", "reranker", "nli", "filler"):
         monkeypatch.setenv(name.upper(), str(tmp_path / name))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])))
     notebook = read("tasks")
     NotebookClient(notebook, timeout=600, kernel_name="python3").execute()
     outputs = [output for cell in code(notebook) for output in cell.outputs]
     shown = [output.data["text/html"] for output in outputs if "text/html" in output.get("data", {})]
-    assert len(shown) == 5
+    assert len(shown) == 6
     assert "higher than B" in shown[3]
+    assert "fillings" in shown[5]
     assert "New York" in shown[1]

@@ -9,6 +9,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from masked_models import write_masked
 from models import refusal, write_model
 from test_similarity import embedder
 from token_models import CONTEXT, LABELS, QUESTION, TEXT, write_answerer, write_tagger
@@ -347,6 +348,8 @@ def test_the_page_runs(folders, tmp_path, monkeypatch):
     folder = folders["classifier"].parent
     embedder(folder / "embedder")
     tiny = {"ner-model": "tagger", "qa-model": "answerer", "nli-model": "nli", "sentence-model": "embedder"}
+    write_masked(folder / "filler")
+    tiny["masked-model"] = "filler"
     load = ar.load
     monkeypatch.setattr(ar, "load", lambda name: load(folder / tiny.get(name[4:], name[4:])), raising=False)
     monkeypatch.chdir(tmp_path)
@@ -356,8 +359,9 @@ def test_the_page_runs(folders, tmp_path, monkeypatch):
         warnings.simplefilter("ignore")
         for fence in fences:
             exec(fence, names)
-    assert len(fences) == 5
+    assert len(fences) == 6
     assert (names["why"].target, names["why"].span_text) == ("B-LOC - B-PER", "New York")
+    assert (names["she"].target, names["she"].span_text) == ("she - he", "[MASK]")
     assert names["other"].span_text == "Ann"
     assert (tmp_path / "ranked.html").is_file()
 

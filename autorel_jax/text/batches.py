@@ -80,6 +80,7 @@ def pad(rows: Sequence[Tokens], length: int, batch: int, pad_id: int = 0) -> Bat
         types[there] = np.concatenate([row.types for row in rows])
     mask = np.where(there, TOKEN, 0).astype(np.int32)
     for number, row in enumerate(rows):
-        if row.asked is not None:
-            mask[number, row.asked] = ASKED_TOKEN
+        asked = getattr(row, "asked", None)  # of Tokens alone; windows and readings are asked about as a whole
+        if asked is not None:
+            mask[number, asked] = ASKED_TOKEN
     return Batch(ids, mask, types)

@@ -35,7 +35,6 @@ class Excerpt(NamedTuple):
     types: np.ndarray  # [T] int32
     word_index: np.ndarray  # [T] int32, the place among the text's words
     spans: tuple[tuple[int, int] | None, ...]  # [T] as Tokens has them
-    asked: None = None
 
 
 def cut(pieces: int, room: int, stride: int) -> list[range]:

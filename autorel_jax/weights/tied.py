@@ -1,7 +1,7 @@
 """Tied: the head of masked words, which a file may hold under two names or share with the word embeddings -> one of it.
 
-Where two tensors should be one and are not, versions of transformers compute different numbers; that is refused. Used
-by params.py.
+Where two tensors should be one and are not, versions of transformers compute different numbers; that is refused. Of a
+map to the vocabulary of its own the bias beside its weight counts, as in transformers 5. Used by params.py.
 """
 
 import numpy as np
@@ -19,12 +19,13 @@ def one_of_each(tensors: Tensors, names: dict[str, str], config: BertConfig, sou
     Raises:
       InputError: two tensors that should be equal are not.
     """
-    left_out = []
+    left_out, beside = [], config.head_facts.output.replace(".weight", ".bias")
     for other, own in config.head_facts.aliases.items():
         if other not in names:
             continue
         raw = names.pop(other)
-        if own not in names:
+        if own not in names or (config.own_decoder and other == beside):
+            left_out += [names[own]] if own in names else []
             names[own] = raw
             continue
         if not equal(tensors[raw], tensors[names[own]]):
