@@ -6,9 +6,9 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from masked_models import write_masked
 from models import write_model
 from nbclient import NotebookClient
-from masked_models import write_masked
 from token_models import write_answerer, write_tagger
 
 ROOT = Path(__file__).parent.parent

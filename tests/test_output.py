@@ -19,7 +19,7 @@ from autorel_jax.report.output import open_writer
 
 KEYS = [
     "schema", "version", "model", "id", "text", "text_pair", "prediction", "target", "target_value", "span_text",
-    "span", "span_segment", "logits", "probabilities", "tokens", "token_relevance", "token_words", "token_spans",
+    "span", "span_segment", "logits", "probabilities", "fillings", "tokens", "token_relevance", "token_words", "token_spans",
     "words", "word_relevance", "word_spans", "word_segments", "word_splitter", "explained", "truncated_tokens",
     "warnings", "diagnostics", "windows", "attention", "ledger", "readouts", "method",
 ]  # fmt: skip

@@ -67,7 +67,7 @@ def parser(prog: str = PROG) -> Parser:
         "1 2)",
     )
     shown.add_argument(
-        "--top", type=int, default=SHOWN, metavar="N", help="passages in the list (default: %(default)s)"
+        "--top", dest="most", type=int, default=SHOWN, metavar="N", help="passages in the list (default: %(default)s)"
     )
     shown.add_argument(
         "--output",
@@ -115,8 +115,8 @@ def rank(argv: Sequence[str] | None, prog: str) -> None:
 
 def check(args: argparse.Namespace) -> None:
     """Raises InputError for what can be refused before the model is loaded."""
-    if args.top < 1:
-        raise InputError(f"--top {args.top}: expected a whole number of at least 1.")
+    if args.most < 1:
+        raise InputError(f"--top {args.most}: expected a whole number of at least 1.")
     if args.compare and (min(args.compare) < 1 or args.compare[0] == args.compare[1]):
         raise InputError(f"--compare {args.compare[0]} {args.compare[1]}: expected two places of the ranking, from 1.")
     if args.pair_column or args.keep_columns:
@@ -131,10 +131,10 @@ def show(args: argparse.Namespace, explanations: "Explanations") -> None:
     from autorel_jax.report.versus import shortened, versus
 
     count = len(explanations)
-    for place, one in enumerate(explanations[: args.top], start=1):
+    for place, one in enumerate(explanations[: args.most], start=1):
         say(f"{place:>4}  {one.target_value:>8.3f}  {shortened(one)}")
-    if count > args.top:
-        say(f"      … and {count - args.top} more")
+    if count > args.most:
+        say(f"      … and {count - args.most} more")
     say("")
     first, second = args.compare or (1, 2)
     if count == 1:

@@ -44,7 +44,9 @@ def parser(prog: str = PROG) -> Parser:
     add_method_flags(made, explanation, composites_only=True)
     add_fields(explanation, ExplainConfig, split_words={}, split_punctuation={}, max_length={})
     output = made.add_argument_group("output")
-    output.add_argument("--top", type=int, default=SHOWN, metavar="N", help="pairs of words (default: %(default)s)")
+    output.add_argument(
+        "--top", dest="most", type=int, default=SHOWN, metavar="N", help="pairs of words (default: %(default)s)"
+    )
     output.add_argument("--level", choices=LEVELS, default=LEVELS[0], help="what is shown (default: %(default)s)")
     output.add_argument(
         "--output",
@@ -68,7 +70,7 @@ def similar(argv: Sequence[str] | None, prog: str) -> None:
         from autorel_jax.report import terminal
         from autorel_jax.report.explanation import Explanations
     found = similarity(loaded(args), args.first, args.second, measure=args.measure, **options)
-    for line in found.lines(max(args.top, 1)):
+    for line in found.lines(max(args.most, 1)):
         say(line)
     say("")
     for one in (found.a, found.b):
