@@ -375,11 +375,13 @@ def test_what_else_refuses_them(folders, tagger, tmp_path):
     assert "predict is for" in refusal(ar.predict, tagger, [[2, 3]])
     assert "problem_type=" in refusal(ar.load, folders["tagger"], problem_type="regression")
     assert "for question answering, without labels" in refusal(ar.load, folders["answerer"], labels=["a", "b"])
+    from autorel_jax.data.task import TaskConfig
     from autorel_jax.training.pretrained import read_pretrained
 
     config = type("Config", (), {"rename": (), "drop": (), "model": str(folders["tagger"]), "model_config": None})
     config.revision = config.vocab = config.cased = config.truncation_side = None
-    assert "training is for labels of whole texts" in refusal(read_pretrained, config, None)
+    texts = TaskConfig(train="train.csv")
+    assert "the task is labels of whole texts" in refusal(read_pretrained, config, texts)
 
 
 def test_files_of_entities(folders, tmp_path, capsys):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from autorel_jax.cli.command import Parser
 from autorel_jax.cli.flags import add_field
-from autorel_jax.model.config import PROBLEMS
+from autorel_jax.data.task import LEARNABLE
 from autorel_jax.training.config import TrainConfig
 
 PROG = "autorel-train"
@@ -66,7 +66,7 @@ def parser(prog: str = PROG) -> Parser:
         if field.name != "task":
             add_field(fields, TrainConfig, field.name, spellings(field.name), switch=argparse.BooleanOptionalAction)
     fields.add_argument(
-        "--problem-type", "--problem_type", choices=PROBLEMS, help="what is learnt (default: problem of [task])"
+        "--problem-type", "--problem_type", choices=LEARNABLE, help="what is learnt (default: problem of [task])"
     )
     data = made.add_argument_group("how the data are written; over [task]")
     data.add_argument("--format", metavar="NAME", help="one of the formats that configs/example.toml lists")

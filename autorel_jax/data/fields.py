@@ -1,6 +1,7 @@
 """Fields: the lines of a table -> the fields of row after row. Used by tables.py, which knows the columns."""
 
 import csv
+import itertools
 import re
 from collections import deque
 from collections.abc import Iterator
@@ -12,6 +13,8 @@ Fields = Iterator[tuple[int, list[str] | str]]  # number of the row's first line
 
 # Characters in a .csv field: a book, which csv's own limit of 131,072 is not; an open quote reads as much.
 LARGEST_FIELD = 2**24
+BLANKS = re.compile(r"[ \t]+")  # and no others: a word may hold a no-break space
+DOCUMENT = "-DOCSTART-"  # a CoNLL line that begins so stands between two documents
 TSV_FIELD = re.compile(r'"((?:[^"]|"")*)"(?=\t|\Z)|([^\t]*)')  # quoted as a whole, or as it stands
 
 
@@ -109,3 +112,28 @@ def _unquoted(line: str, width: int | None) -> list[str]:
         fields.append(raw if quoted is None else quoted.replace('""', '"'))
         at = match.end() + 1
     return fields if width in (None, len(fields)) else line.split("\t")
+
+
+def word_fields(lines: Lines, delimiter: str | None) -> Iterator[tuple[int, list[list[str]] | str]]:
+    """Of CoNLL: the number of each sentence's first line, and the fields of each of its lines, or what is wrong.
+
+    A line is a word, blank lines divide sentences. Fields are divided by `delimiter`, or by blanks and tabs.
+    """
+    first, words, width = 0, [], None
+    for number, line in itertools.chain(lines, [(0, "")]):
+        if isinstance(line, Damaged):
+            yield number, line.reason
+            return
+        line = without_end(line)
+        if not line.strip(" \t") or line.startswith(DOCUMENT):
+            if words:
+                yield first, words
+            words = []
+            continue
+        fields = line.split(delimiter) if delimiter else BLANKS.split(line.strip(" \t"))
+        width = width or len(fields)
+        if len(fields) != width:
+            yield number, f"{len(fields)} columns, but {width} above; where words hold blanks, give delimiter = 'tab'."
+            return
+        first = first if words else number
+        words.append(fields)

@@ -4,6 +4,7 @@
 """
 
 import dataclasses
+import functools
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,21 +13,23 @@ from typing import Any
 
 import numpy as np
 
-from autorel_jax.data import label_names, labels, tfds
+from autorel_jax.data import label_names, labels, tags, tfds
 from autorel_jax.data.assumed import OWN, first_lines, mark_of_rows
 from autorel_jax.data.clean import clean
 from autorel_jax.data.kinds import BY_SUFFIX, suffix_of
 from autorel_jax.data.label_ids import as_number, described
 from autorel_jax.data.lines import check_encoding
 from autorel_jax.data.moments import Moment
-from autorel_jax.data.tables import TABLE_FORMATS, Record, read_table, without_header
+from autorel_jax.data.tables import CONLL, TABLE_FORMATS, WORD_FORMATS, Record, read_table, without_header
 from autorel_jax.data.task import DEV, SPLITS, TRAIN, TaskConfig
 from autorel_jax.errors import InputError, one_line
+from autorel_jax.families.family import TOKEN_LABELS
 from autorel_jax.model.config import MULTI, REGRESSION
 from autorel_jax.text.tokens import encodable
 
 HOLD_OUT_SEED = 0  # of the rows held out as dev; not the run's seed, so that runs are compared on the same rows
 SUFFIXES = {suffix: name for suffix, name in BY_SUFFIX.items() if name in TABLE_FORMATS}
+SUFFIXES |= dict.fromkeys((".conll", ".bio", ".iob"), CONLL)
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,9 +37,10 @@ class Split:
     """The rows of a split, in the order of the file."""
 
     name: str  # train, dev or test
-    texts: list[str]
+    texts: list[str] | list[tuple[str, ...]]  # or, where each word has a label, the words of each
     pairs: list[str] | None  # the second texts; None: the task has none
-    labels: np.ndarray  # int32 [N]; multi-label: float32 [N, C] of 0 and 1; regression: float32 [N]
+    # int32 [N]; multi-label: float32 [N, C] of 0 and 1; regression: float32 [N]; of words: an int32 array for each text
+    labels: np.ndarray
     ids: list[str | int] | None  # None: the task names no id column
     left_out: int = 0  # rows without a label; see TaskConfig.skip_unlabelled
 
@@ -99,12 +103,19 @@ def settle(task: TaskConfig, folder: Path) -> TaskConfig:
         labelled = [(record.where, record.values[2]) for record in rows if not lacks_label(record, task)]
         if not labelled:
             raise nothing(task, TRAIN, task.train, folder)
-        names = label_names.distinct(labelled, task.separator if task.problem == MULTI else None)
+        names = names_of(task, labelled)
     if len(names) < (1 if task.problem == MULTI else 2):
         only = f"only the label {names[0]!r}" if names else "no label"
         name = task.train if task.tfds else located(folder, task.train)
         raise InputError(f"{name} has {only}; a classification needs at least two.")
     return dataclasses.replace(task, labels=names, values=names)
+
+
+def names_of(task: TaskConfig, labelled: labels.Labelled) -> tuple[str, ...]:
+    """The names of all labels that occur."""
+    if task.problem == TOKEN_LABELS:
+        return tags.distinct(labelled, task.label)
+    return label_names.distinct(labelled, task.separator if task.problem == MULTI else None)
 
 
 def source(task: TaskConfig, split: str) -> str:
@@ -144,24 +155,36 @@ def located(folder: Path, name: str) -> Path:
 def kind(task: TaskConfig, path: Path) -> str:
     """The format of a file: one of TABLE_FORMATS, as the task says or by its suffix."""
     name = task.format or SUFFIXES.get(suffix_of(path))
-    if name in TABLE_FORMATS:
+    of_words = task.problem == TOKEN_LABELS
+    formats = WORD_FORMATS if of_words else tuple(form for form in TABLE_FORMATS if form != CONLL)
+    if name in formats:
         return name
+    if task.format in TABLE_FORMATS:
+        raise InputError(
+            f"[task] format={task.format!r} does not go with problem={task.problem!r}; accepted: {', '.join(formats)}."
+        )
     if task.format:
-        raise InputError(f"[task] format={task.format!r} is unknown; accepted: {', '.join(TABLE_FORMATS)}.")
+        raise InputError(f"[task] format={task.format!r} is unknown; accepted: {', '.join(formats)}.")
+    suffixes = [suffix for suffix, form in SUFFIXES.items() if form in formats]
+    hint = " A word and its label a line, whatever the suffix, is format = 'conll'." if of_words else ""
     raise InputError(
-        f"{path}: the suffix is not one of {', '.join(SUFFIXES)}; set [task] format to one of "
-        f"{', '.join(TABLE_FORMATS)}."
+        f"{path}: the suffix is not one of {', '.join(suffixes)}; set [task] format to one of {', '.join(formats)}."
+        f"{hint}"
     )
 
 
 def _split(task: TaskConfig, split: str, name: str, folder: Path) -> Split:
     texts, pairs, labelled, ids, left_out = [], [], [], {}, 0
+    of_words = task.problem == TOKEN_LABELS
+    read_text = tags.words if of_words else functools.partial(_text, task)
     for record in records(task, split, name, folder):
         if lacks_label(record, task):
             left_out += 1
             continue
         text, pair, label, row = record.values
-        texts.append(_text(task, text, task.text, record.where))
+        texts.append(read_text(text, task.text, record.where))
+        if of_words:
+            tags.check_tags(label, len(texts[-1]), task.label, record.where)
         if task.pair is not None:
             pairs.append(_text(task, pair, task.pair, record.where))
         labelled.append((record.where, label))
@@ -169,7 +192,7 @@ def _split(task: TaskConfig, split: str, name: str, folder: Path) -> Split:
             _add(ids, row, record.where)
     if not texts:
         raise nothing(task, split, name, folder)
-    encoded = labels.encode(task, labelled)
+    encoded = (tags if of_words else labels).encode(task, labelled)
     return Split(
         split,
         texts,

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from autorel_jax.data.splits import Split
+from autorel_jax.data.tags import in_one
 from autorel_jax.foreign import visible
 
 PERCENTILES = (50, 90, 99)
@@ -21,17 +22,23 @@ def summary(split: Split, lengths: Sequence[int], max_length: int, labels: Seque
     """
     lengths = np.asarray(lengths)
     cut = int((lengths > max_length).sum())
-    empty = sum(not text.strip() for text in split.texts)
+    empty = sum(not "".join(text).strip() for text in split.texts)
     empty += sum(not text.strip() for text in split.pairs or ())
     unlabelled = f"; {_count(split.left_out, 'row')} without a label left out" if split.left_out else ""
     at = ", ".join(f"{percent} % of rows {_percentile(lengths, percent)}" for percent in PERCENTILES)
     return [
         f"{split.name}: {_count(len(split), 'row')}{unlabelled}",
-        f"  {_targets(split.labels, labels)}",
+        f"  {_words(split.labels, labels) if split.labels.dtype == object else _targets(split.labels, labels)}",
         f"  tokens: at most {at}, all {lengths.max()}",
         f"  {_count(cut, 'row')} ({_percent(cut, len(split))}) longer than max_length={max_length} and cut; "
         f"{_count(empty, 'empty text')}",
     ]
+
+
+def _words(tags: np.ndarray, labels: Sequence[str]) -> str:
+    """How many words there are, and with each label."""
+    every = in_one(tags)
+    return f"{_count(len(every), 'word')}: {_targets(every, labels)}"
 
 
 def _targets(targets: np.ndarray, labels: Sequence[str]) -> str:

@@ -13,10 +13,11 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from autorel_jax.data.fields import Fields, csv_fields, labelled_fields, raw_fields, tsv_fields
+from autorel_jax.data.fields import Fields, csv_fields, labelled_fields, raw_fields, tsv_fields, word_fields
 from autorel_jax.data.lines import Damaged, Lines, read_lines
 from autorel_jax.data.moments import are_moments, moments
 from autorel_jax.data.streams import opened
+from autorel_jax.data.task import WORDS_AND_TAGS
 from autorel_jax.errors import InputError, one_line
 from autorel_jax.files import version_of
 
@@ -73,6 +74,36 @@ def tsv_raw(
 def labelled(lines: Lines, name: str, wanted: Wanted, header: Sequence[str] = ()) -> Iterator[Record | Fault]:
     """A line is a label, a space and the text: the way of SST-5's stsa.fine.* files. No header."""
     return _table(labelled_fields(lines), name, wanted, header or ("label", "text"))
+
+
+def conll(
+    lines: Lines, name: str, wanted: Wanted, header: Sequence[str] = (), delimiter: str | None = None
+) -> Iterator[Record | Fault]:
+    """A word a line, a blank line between sentences: a Record has a list of words and a list of their labels.
+
+    Without `header`, which names all columns, the word is the first and its label the last.
+    """
+    if wanted[3] is not None:
+        raise InputError(f"[task] id={wanted[3]!r}: sentences of a CoNLL file have none; leave it out.")
+    named = [column for column, default in zip(wanted[::2], WORDS_AND_TAGS, strict=True) if column != default]
+    if named and not header:
+        raise InputError(f"{name} has no header to find the column {named[0]!r} in; name all its columns: {COLUMNS}.")
+    word, tag = (place(header, column, name) for column in (wanted[0], wanted[2])) if header else (0, -1)
+    for number, (line, sentence) in enumerate(word_fields(lines, delimiter), 1):
+        where = f"{name}, sentence from line {line}"
+        if isinstance(sentence, str):
+            yield Fault(f"{name}, line {line}", sentence, line)
+            return
+        width = len(sentence[0])
+        if width < 2 or (header and width != len(header)):
+            expected = f"columns names {len(header)}" if header else "at least two are expected, a word and its label"
+            yield Fault(where, f"{width} column{'s' if width > 1 else ''}, but {expected}.", line)
+            return
+        words, tags = ([fields[place] for fields in sentence] for place in (word, tag))
+        if number == 1 and (sentence[0] == list(header) or tags[0].lower() in HEADINGS):
+            yield Fault(where, f"the first line is a header ({one_line(' '.join(sentence[0]))}); take it out.", line)
+            return
+        yield Record(where, number, (words, None, tags, None), line)
 
 
 def jsonl(lines: Lines, name: str, wanted: Wanted, header: Sequence[str] = ()) -> Iterator[Record | Fault]:
@@ -185,6 +216,8 @@ def _python(column: "pyarrow.Array", name: str, faults: dict[int, str]) -> list[
         return python
 
 
+CONLL = "conll"
+HEADINGS = ("label", "labels", "tag", "tags", "ner", "ner_tag", "ner_tags")  # of a column; no label of a word
 TEXT_FORMATS = {
     "tsv": tsv_table,
     "tsv_quoted": tsv_quoted,
@@ -195,26 +228,27 @@ TEXT_FORMATS = {
     "labelled": labelled,
 }
 TABS = {"tab": "\t", "\\t": "\t"}  # how a tab may be written on a command line
-TABLE_FORMATS = (*TEXT_FORMATS, "parquet")
+TABLE_FORMATS = (*TEXT_FORMATS, CONLL, "parquet")
+WORD_FORMATS = (CONLL, "jsonl", "json", "parquet")  # those of them that hold a label for each word
 
 
-DIVIDED = ("csv", "tsv", "tsv_quoted", "tsv_raw", "text")  # formats whose columns a delimiter separates
+DIVIDED = ("csv", "tsv", "tsv_quoted", "tsv_raw", CONLL, "text")  # formats whose columns a delimiter separates
 
 
 def reader_of(kind: str, delimiter: str | None) -> Callable[..., Iterator[Record | Fault]]:
-    """The reader of one of TEXT_FORMATS (or of text), with another delimiter than its own where one is given.
+    """The reader of one of TEXT_FORMATS (or of text, or conll), with another delimiter than its own where one is given.
 
     Raises:
       InputError: the format has no delimiter, or it is not one character.
     """
     if delimiter is None:
-        return TEXT_FORMATS[kind]
+        return conll if kind == CONLL else TEXT_FORMATS[kind]
     if kind not in DIVIDED:
         raise InputError(f"delimiter={delimiter!r} is for {', '.join(DIVIDED)}, but the format is {kind}.")
     mark = TABS.get(delimiter, delimiter)
     if len(mark) != 1 or mark in '"\r\n':
         raise InputError(f"delimiter={delimiter!r}: expected one character, such as ';', or tab.")
-    return functools.partial(tsv_raw if kind == "tsv_raw" else csv_table, delimiter=mark)
+    return functools.partial({"tsv_raw": tsv_raw, CONLL: conll}.get(kind, csv_table), delimiter=mark)
 
 
 def read_table(

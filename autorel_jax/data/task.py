@@ -6,9 +6,13 @@ Used by training/, and by the modules of data/ that read what is trained on.
 import dataclasses
 
 from autorel_jax.errors import InputError
+from autorel_jax.families.family import TEXT_LABELS, TOKEN_LABELS
 from autorel_jax.model.config import MULTI, PROBLEMS, REGRESSION, SINGLE
 
 SPLITS = TRAIN, DEV, TEST = ("train", "dev", "test")
+LEARNABLE = (*PROBLEMS, TOKEN_LABELS)  # what `problem` may be
+TEXT_AND_LABEL = ("text", "label")  # the columns where a task names none
+WORDS_AND_TAGS = ("tokens", "tags")  # likewise, of labels of words
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,9 +32,9 @@ class TaskConfig:
     format: str | None = None  # one of TABLE_FORMATS in data/tables.py; None: by the file's suffix
     delimiter: str | None = None  # between the columns of a file; None: as its format has it
     columns: tuple[str, ...] = ()  # names of the columns of a file that has no header
-    text: str = "text"  # the name of the text's column
+    text: str | None = None  # the name of the text's column; None: "text", and of labels of words "tokens"
     pair: str | None = None  # of the second text's
-    label: str = "label"
+    label: str | None = None  # None: "label", and of labels of words "tags"
     id: str | None = None  # two rows of a split with one id are an error
     labels: tuple[str, ...] = ()  # names, in the order of the outputs
     values: tuple[str, ...] = ()
@@ -41,8 +45,12 @@ class TaskConfig:
     skip_unlabelled: bool = False  # leave out rows whose label is missing; they are counted
 
     def __post_init__(self):
-        if self.problem not in PROBLEMS:
-            raise InputError(f"[task] problem={self.problem!r} is unknown; accepted: {', '.join(PROBLEMS)}.")
+        if self.problem not in LEARNABLE:
+            raise InputError(f"[task] problem={self.problem!r} is unknown; accepted: {', '.join(LEARNABLE)}.")
+        columns = WORDS_AND_TAGS if self.problem == TOKEN_LABELS else TEXT_AND_LABEL
+        for name, column in zip(TEXT_AND_LABEL, columns, strict=True):
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, column)
         if not self.train:
             raise InputError("[task] names no training data; set train to a file or, with tfds, to a split.")
         for name in ("labels", "values", "columns"):
@@ -53,7 +61,7 @@ class TaskConfig:
             raise InputError(f"[task] has {len(self.values)} values but {len(self.labels)} labels; give one for each.")
         if self.problem == REGRESSION and len(self.labels) > 1:
             raise InputError(f"[task] is a regression with {len(self.labels)} labels; expected at most one.")
-        if self.problem == SINGLE and len(self.labels) == 1:
+        if self.problem in (SINGLE, TOKEN_LABELS) and len(self.labels) == 1:
             raise InputError("[task] has a single label; a classification needs at least two.")
         if not 0 <= self.dev_fraction < 1:
             raise InputError(f"[task] dev_fraction={self.dev_fraction}: expected at least 0 and less than 1.")
@@ -66,3 +74,11 @@ class TaskConfig:
             raise InputError("[task] separator is empty; set what stands between the labels of a multi-label row.")
         if self.dev and self.dev_fraction:
             raise InputError("[task] has dev and dev_fraction; give one of them.")
+        for name in ("pair", "clean", "tfds"):
+            if self.problem == TOKEN_LABELS and getattr(self, name):
+                raise InputError(f"[task] {name} is of labels of whole texts; the problem is {self.problem}.")
+
+    @property
+    def head(self) -> str:
+        """What the model's head is for, one of TASKS."""
+        return TEXT_LABELS if self.problem in PROBLEMS else self.problem

@@ -27,13 +27,13 @@ class TrainBatch(NamedTuple):
     ids: np.ndarray  # [A, R, T]
     mask: np.ndarray  # [A, R, T]
     types: np.ndarray  # [A, R, T]
-    labels: np.ndarray  # [A, R], or [A, R, C] for multi-label
+    labels: np.ndarray  # [A, R], or [A, R, C] for multi-label, or [A, R, T] of tokens
     weights: np.ndarray  # [A, R] float32: 1 for a row, 0 where there is none
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Examples:
-    """A split, tokenized."""
+    """A split, tokenized. N rows."""
 
     encoded: Encoded
     labels: np.ndarray  # [N] or [N, C]
@@ -52,11 +52,26 @@ class Examples:
         """The rows of those numbers as a batch of `parts` parts; places beyond them have mask and weight 0."""
         places = (parts, part_rows)
         batch = self.encoded.batch(rows, (*places, length), self.pad_id)
-        labels = np.zeros((parts * part_rows, *self.labels.shape[1:]), self.labels.dtype)
         weights = np.zeros(parts * part_rows, np.float32)
-        labels[: len(rows)], weights[: len(rows)] = self.labels[rows], 1
-        labels = labels.reshape(*places, *labels.shape[1:])
+        weights[: len(rows)] = 1
+        labels = self.targets(rows, (*places, length))
         return TrainBatch(batch.ids, batch.mask, batch.types, labels, weights.reshape(places))
+
+    def targets(self, rows: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
+        """The labels of the rows of those numbers, in a batch of that shape [A, R, T]."""
+        labels = np.zeros((shape[0] * shape[1], *self.labels.shape[1:]), self.labels.dtype)
+        labels[: len(rows)] = self.labels[rows]
+        return labels.reshape(*shape[:2], *labels.shape[1:])
+
+    @property
+    def counted(self) -> np.ndarray:
+        """The labels that the loss is about."""
+        return self.labels
+
+    @property
+    def content(self) -> tuple[np.ndarray, ...]:
+        """All that decides what is trained and chosen, for the fingerprint of a run."""
+        return self.encoded.ids, self.encoded.offsets, self.labels
 
 
 def padded_lengths(lengths: np.ndarray, count: int = SHAPES) -> tuple[int, ...]:

@@ -9,10 +9,16 @@ from importlib import metadata
 
 import autorel_jax
 from autorel_jax.data.task import TEST, TRAIN
+from autorel_jax.families.family import ANSWERS, TEXT_LABELS, TOKEN_LABELS
 from autorel_jax.training.config import TrainConfig
 from autorel_jax.training.prepare import Prepared
 
 VERSIONS = ("jax", "flax", "optax", "orbax-checkpoint", "numpy", "tokenizers")
+PIPELINES = {  # what a head is for -> its name on the hub, and in words
+    TEXT_LABELS: ("text-classification", "classifier"),
+    TOKEN_LABELS: ("token-classification", "classifier of words"),
+    ANSWERS: ("question-answering", "model for question answering"),
+}
 # Fields that do not say how it was trained.
 WHERE = ("task", "model", "model_config", "vocab", "revision", "data_dir", "output")
 
@@ -20,17 +26,18 @@ WHERE = ("task", "model", "model_config", "vocab", "revision", "data_dir", "outp
 def card(prepared: Prepared, step: int, metrics: dict[str, dict[str, float]], command: str) -> str:
     """A model card in the form that the Hugging Face hub reads: data, command, seed, metrics, versions."""
     task, config = prepared.task, prepared.start.config
+    pipeline, kind = PIPELINES[config.task]
     return "\n".join(
         [
             "---",
             "library_name: transformers",
-            "pipeline_tag: text-classification",
+            f"pipeline_tag: {pipeline}",
             f"tags: [{config.model_type}, autorel-jax]",
             "---",
             f"# {task.name}",
             "",
-            f"A {config.family.name} classifier ({config.num_hidden_layers} layers of width {config.hidden_size}, "
-            f"{config.problem}), fine-tuned with autorel_jax. Labels: {', '.join(config.labels)}.",
+            f"A {config.family.name} {kind} ({config.num_hidden_layers} layers of width {config.hidden_size}, "
+            f"{prepared.task.problem}), fine-tuned with autorel_jax. Labels: {', '.join(config.labels)}.",
             "",
             "## Training",
             f"- Data: {source(prepared)}, {len(prepared.splits[TRAIN]):,} rows.",

@@ -15,6 +15,7 @@ from typing import Any
 
 from autorel_jax.data.task import TaskConfig
 from autorel_jax.errors import LARGEST_INT, InputError
+from autorel_jax.families.family import TOKEN_LABELS
 from autorel_jax.files import read_toml
 from autorel_jax.model.config import COMPUTE_DTYPES, SINGLE
 from autorel_jax.options import check_options, option
@@ -23,6 +24,7 @@ from autorel_jax.text.settings import SIDES
 SCHEDULES = ("linear", "cosine", "constant")
 OPTIMIZERS = ("adamw", "bert_adam")
 LAYOUTS = ("replicate", "fsdp")
+SMOOTHED = (SINGLE, TOKEN_LABELS)  # problems with one label at each place
 EXPORT_DTYPES = ("float32", "float16")
 BALANCED = "balanced"
 PLACES = ("data_dir", "model", "model_config", "vocab")  # fields of TrainConfig: where something lies, not what it is
@@ -100,8 +102,9 @@ class TrainConfig:
             value = getattr(self, name)
             if value is not None and value >= 1:
                 raise InputError(f"{name}={value}: expected less than 1.")
-        if self.label_smoothing and self.task.problem != SINGLE:
-            raise InputError(f"label_smoothing is for {SINGLE}, but the task is {self.task.problem}; set it to 0.")
+        if self.label_smoothing and self.task.problem not in SMOOTHED:
+            listed = " and ".join(SMOOTHED)
+            raise InputError(f"label_smoothing is for {listed}, but the task is {self.task.problem}; set it to 0.")
         if not self.epochs and not self.max_steps:
             raise InputError("epochs=0: expected more than 0, or max_steps.")
 

@@ -18,6 +18,7 @@ from autorel_jax.files import write_text
 from autorel_jax.training import metrics
 from autorel_jax.training.card import card
 from autorel_jax.training.folder import CHECKPOINTS, MODEL, REPORT
+from autorel_jax.training.judging import judge_of
 from autorel_jax.training.loop import Outcome, evaluate
 from autorel_jax.training.prepare import Prepared
 from autorel_jax.training.run_state import Checkpoints
@@ -94,10 +95,10 @@ def evaluate_split(
     prepared: Prepared, function: Any, params: Any, name: str
 ) -> tuple[dict[str, float], dict[str, Any]]:
     """The metrics of a split and the details of its report, which is shown."""
-    examples, problem, names = prepared.splits[name], prepared.task.problem, prepared.task.labels
-    values, logits = evaluate(prepared, function, params, examples)
-    table = metrics.details(problem, logits, examples.labels, names, values)
-    prepared.show(f"\n{name}: {metrics.report(table)}")
+    examples, judge = prepared.splits[name], judge_of(prepared.task)
+    values, outputs = evaluate(prepared, function, params, examples)
+    table = judge.details(prepared.task, examples, outputs, values)
+    prepared.show(f"\n{name}: {judge.report(table)}")
     return values, table
 
 

@@ -20,9 +20,9 @@ from autorel_jax import sharding
 from autorel_jax.data.task import DEV
 from autorel_jax.errors import InputError
 from autorel_jax.model.encoder import Params
-from autorel_jax.training import metrics
 from autorel_jax.training.batches import Examples, TrainBatch, in_order
 from autorel_jax.training.folder import CHECKPOINTS, METRICS_FILE
+from autorel_jax.training.judging import Outputs, judge_of
 from autorel_jax.training.log import Meter, open_log, progress_bar
 from autorel_jax.training.optimizer import schedule
 from autorel_jax.training.prepare import Prepared
@@ -257,25 +257,29 @@ def all_finite(params: Params) -> jax.Array:
 
 def evaluate(
     prepared: Prepared, function: Any, params: Any, examples: Examples, must_stop: Callable[[], bool] = lambda: False
-) -> tuple[dict[str, float], np.ndarray] | None:
-    """The metrics of a split, its mean loss first, and its logits [N, C]; None where `must_stop` ends it early."""
-    parts, total, weight = [], 0.0, 0.0
+) -> tuple[dict[str, float], Outputs] | None:
+    """The metrics of a split, its mean loss first, and what `Judge.read` keeps of each row.
+
+    None where `must_stop` ends it early.
+    """
+    judge, found, total, weight = judge_of(prepared.task), {}, 0.0, 0.0
     for rows, logits, loss, mass in forward_batches(prepared, function, params, examples):
-        parts.append((rows, logits))
+        found |= zip(rows.tolist(), judge.read(examples, rows, logits), strict=True)
         total, weight = total + loss, weight + mass
         if must_stop():
             return None
-    logits = np.concatenate([part for _, part in parts])
-    logits = logits[np.argsort(np.concatenate([rows for rows, _ in parts]))]
-    values = metrics.evaluate(prepared.task.problem, logits, examples.labels)
-    return {"loss": total / weight, **values}, logits
+    outputs = [found[row] for row in range(len(examples))]
+    return {"loss": total / weight, **judge.evaluate(prepared.task, examples, outputs)}, outputs
 
 
 def forward_batches(
     prepared: Prepared, function: Any, params: Any, examples: Examples
 ) -> Iterator[tuple[np.ndarray, np.ndarray, float, float]]:
-    """Batches of a split: (row numbers, logits, summed loss, weight)."""
-    place = sharding.by_rows(prepared.learner.mesh)
+    """Batches of a split: (row numbers, logits [R, C] or of tokens [R, T, C], summed loss, weight)."""
+    place, config = sharding.by_rows(prepared.learner.mesh), prepared.start.config
     for rows, batch in in_order(examples, prepared.eval_rows, prepared.lengths(examples)):
         logits, loss, mass = function(params, sharding.put(batch, TrainBatch(*[place] * len(batch))))
-        yield rows, np.asarray(jax.device_get(logits), np.float32)[: len(rows)], float(loss), float(mass)
+        logits = np.asarray(jax.device_get(logits), np.float32)[: len(rows)]
+        if config.on_tokens:
+            logits = logits.reshape(len(rows), -1, config.num_labels)
+        yield rows, logits, float(loss), float(mass)

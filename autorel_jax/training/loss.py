@@ -9,9 +9,26 @@ import jax.numpy as jnp
 import numpy as np
 
 from autorel_jax.errors import InputError
-from autorel_jax.model.config import MULTI, REGRESSION, SINGLE, default_labels
+from autorel_jax.families.family import TOKEN_LABELS
+from autorel_jax.model.config import MULTI, REGRESSION, SINGLE, BertConfig, default_labels
 from autorel_jax.model.ops import Array
 from autorel_jax.training.config import BALANCED, TrainConfig
+
+IGNORED = -100  # the label of a token that has none, as in PyTorch and transformers
+
+
+def rows_of_labels(
+    config: BertConfig, logits: Array, labels: Array, mask: Array, weights: Array
+) -> tuple[str, Array, Array, Array]:
+    """What the loss is about: the problem, and a row of logits, a label and a weight for each choice of a label.
+
+    A head on tokens chooses at each of them; the labels of tokens that have none are IGNORED. Other heads choose once.
+    Shapes: logits [B, T * C], labels [B, T], mask [B, T], weights [B] -> [B * T, C], [B * T], [B * T].
+    """
+    if config.task != TOKEN_LABELS:
+        return config.problem, logits, labels, weights
+    there = weights[:, None] * (labels != IGNORED)
+    return SINGLE, logits.reshape(-1, config.num_labels), jnp.maximum(labels, 0).ravel(), there.ravel()
 
 
 def loss(

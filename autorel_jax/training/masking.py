@@ -44,8 +44,6 @@ def masking(tokenizer: Tokenizer, texts: Sequence[str], pairs: Sequence[str] | N
     Raises:
       InputError: the tokenizer has no [MASK].
     """
-    if tokenizer.mask_id is None:
-        raise InputError("mask_words: the tokenizer has no [MASK] token; leave it out, or train another model.")
     longest = int(encoded.lengths.max(initial=0))
     found = []
     for start in range(0, len(texts), CHUNK):
@@ -55,4 +53,11 @@ def masking(tokenizer: Tokenizer, texts: Sequence[str], pairs: Sequence[str] | N
     words = np.concatenate(found)
     if len(words) != len(encoded.ids):
         raise RuntimeError(f"{len(words)} tokens have words, but there are {len(encoded.ids)}")
-    return Masking(encoded, words, tokenizer.mask_id)
+    return Masking(encoded, words, mask_of(tokenizer))
+
+
+def mask_of(tokenizer: Tokenizer) -> int:
+    """The id of [MASK], or InputError where there is none."""
+    if tokenizer.mask_id is None:
+        raise InputError("mask_words: the tokenizer has no [MASK] token; leave it out, or train another model.")
+    return tokenizer.mask_id

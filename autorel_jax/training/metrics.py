@@ -20,6 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from autorel_jax.errors import InputError
+from autorel_jax.families.family import TOKEN_LABELS
 from autorel_jax.foreign import visible
 from autorel_jax.model.config import MULTI, REGRESSION, SINGLE
 
@@ -27,6 +28,7 @@ METRICS = {  # the first is what chooses the best checkpoint by default
     SINGLE: ("accuracy", "macro_f1", "matthews"),
     MULTI: ("micro_f1", "macro_f1", "accuracy"),
     REGRESSION: ("pearson", "spearman", "mse"),
+    TOKEN_LABELS: ("f1", "precision", "recall", "accuracy"),  # see tag_metrics.py
 }
 LESS_IS_BETTER = ("mse",)  # and so cannot choose a checkpoint
 LONGEST_NAME, LONGEST_HEADING = 24, 12  # cells of a label's name before its row, and above its column
@@ -153,9 +155,7 @@ def finite(values: Any) -> Any:
 
 def report(details: Mapping[str, Any]) -> str:
     """The metrics, each label's scores and the confusion matrix of `details` as text."""
-    values = ("NaN" if value is None else f"{value:.4f}" for value in details["metrics"].values())
-    metrics = "  ".join(f"{name} {value}" for name, value in zip(details["metrics"], values, strict=True))
-    blocks = [f"{metrics}  ({details['rows']} rows)"]
+    blocks = [metric_line(details["metrics"], f"{details['rows']} rows")]
     if "labels" in details:
         blocks.append(label_table(details["labels"]))
     if "confusion" in details:
@@ -163,6 +163,12 @@ def report(details: Mapping[str, Any]) -> str:
         if details["unpredicted"]:
             blocks.append(f"Rows without a prediction, a logit being NaN: {details['unpredicted']}.")
     return "\n\n".join(blocks) + "\n"
+
+
+def metric_line(metrics: Mapping[str, float | None], of: str) -> str:
+    """The metrics, and what they are of."""
+    values = ("NaN" if value is None else f"{value:.4f}" for value in metrics.values())
+    return f"{'  '.join(f'{name} {value}' for name, value in zip(metrics, values, strict=True))}  ({of})"
 
 
 def label_table(entries: Sequence[dict[str, Any]]) -> str:

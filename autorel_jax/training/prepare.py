@@ -14,17 +14,22 @@ import numpy as np
 from autorel_jax import sharding
 from autorel_jax.data.splits import Split, read_splits, settle
 from autorel_jax.data.summary import summary
+from autorel_jax.data.tags import in_one
 from autorel_jax.data.task import DEV, SPLITS, TEST, TRAIN, TaskConfig
 from autorel_jax.errors import LARGEST_INT, InputError
+from autorel_jax.families.family import TOKEN_LABELS
 from autorel_jax.model.encoder import Bert
+from autorel_jax.training import tag_metrics
 from autorel_jax.training.batches import MULTIPLE, Examples, Plan, padded_lengths
 from autorel_jax.training.config import PLACES, TrainConfig
 from autorel_jax.training.loss import class_weights
-from autorel_jax.training.masking import masking
+from autorel_jax.training.masking import Masking, mask_of, masking
 from autorel_jax.training.metrics import selector
 from autorel_jax.training.optimizer import frozen, optimizer
 from autorel_jax.training.pretrained import Pretrained, read_pretrained
+from autorel_jax.training.schemes import scheme
 from autorel_jax.training.step import Learner
+from autorel_jax.training.tagging import examples_of, not_read, sentences, to_learn
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -74,6 +79,8 @@ def prepare(config: TrainConfig, devices: Sequence[Any] | None, show: Callable[[
         raise InputError("--model is missing; give a pretrained encoder: a directory, a weights file or a hub name.")
     show = show if jax.process_index() == 0 else lambda line: None
     select = selector(config.select, config.task.problem)
+    if config.task.problem == TOKEN_LABELS:
+        tag_metrics.check()
     task = settle(config.task, data_folder(config))
     start = read_pretrained(config, task)
     show(f"{start.source}: {'; '.join(start.notes)}")
@@ -85,7 +92,7 @@ def prepare(config: TrainConfig, devices: Sequence[Any] | None, show: Callable[[
         raise InputError(
             f"epochs={config.epochs} are {steps} steps; expected at most {LARGEST_INT}: use less, or --max-steps."
         )
-    weights = class_weights(dataclasses.replace(config, task=task), splits[TRAIN].labels, start.config.num_labels)
+    weights = class_weights(dataclasses.replace(config, task=task), splits[TRAIN].counted, start.config.num_labels)
     learner = Learner(
         model=Bert(start.config, dtype=jnp.dtype(config.dtype), remat=config.remat),
         transform=optimizer(config, steps, start.params),
@@ -129,22 +136,41 @@ def tokenized_splits(
             flag = f"--{name.replace('_', '-')}"
             raise InputError(f"{flag}: [task] names no dev data; set dev or dev_fraction.")
     splits = {}
+    of_kind = tagged if task.problem == TOKEN_LABELS else tokenized
     for split in read_splits(task, names, data_folder(config)):
-        splits[split.name] = tokenized(split, start, config.max_length)
-        if split.name == TRAIN and config.mask_words:
-            masked = masking(start.tokenizer, split.texts, split.pairs, splits[TRAIN].encoded)
-            splits[TRAIN] = dataclasses.replace(splits[TRAIN], masking=masked)
-        for line in summary(split, splits[split.name].encoded.whole, config.max_length, task.labels):
+        splits[split.name], lines = of_kind(split, start, config, task.labels)
+        for line in lines:
             show(line)
     return splits
 
 
-def tokenized(split: Split, start: Pretrained, max_length: int) -> Examples:
-    """A split as token ids."""
-    encoded = start.tokenizer.encode(split.texts, split.pairs, max_length=max_length)
+def tokenized(
+    split: Split, start: Pretrained, config: TrainConfig, labels: Sequence[str]
+) -> tuple[Examples, list[str]]:
+    """A split as token ids, and lines that say what is in it."""
+    encoded = start.tokenizer.encode(split.texts, split.pairs, max_length=config.max_length)
     if encoded.first.max(initial=0) < encoded.lengths.max(initial=0) and start.config.type_vocab_size == 1:
         raise InputError("the task has pairs of texts but the model has type_vocab_size=1; use a model with two types.")
-    return Examples(encoded, split.labels, start.tokenizer.pad_id)
+    masked = None
+    if split.name == TRAIN and config.mask_words:
+        masked = masking(start.tokenizer, split.texts, split.pairs, encoded)
+    made = Examples(encoded, split.labels, start.tokenizer.pad_id, masked)
+    return made, summary(split, encoded.whole, config.max_length, labels)
+
+
+def tagged(split: Split, start: Pretrained, config: TrainConfig, labels: Sequence[str]) -> tuple[Examples, list[str]]:
+    """Likewise of sentences with a label for each word. Of those to train on, sentences without a word are left out."""
+    read, gold = list(sentences(start.tokenizer, split.texts, config.max_length)), list(split.labels)
+    lines = summary(split, [one.whole for one in read], config.max_length, labels)
+    lines += [f"  {scheme(labels, gold)}", *not_read(read, gold, config.max_length)]
+    usable, its_gold, left_out = to_learn(read, gold, split.name)
+    if split.name == TRAIN:
+        read, gold, lines = usable, its_gold, lines + left_out
+    made = examples_of(read, gold, start.tokenizer.pad_id)
+    if split.name == TRAIN and config.mask_words:
+        masked = Masking(made.encoded, in_one([one.units for one in read]), mask_of(start.tokenizer))
+        made = dataclasses.replace(made, masking=masked)
+    return made, lines
 
 
 def fingerprint(splits: Sequence[Examples], labels: Sequence[str], start: Pretrained) -> str:
@@ -155,7 +181,7 @@ def fingerprint(splits: Sequence[Examples], labels: Sequence[str], start: Pretra
     hidden = start.config.details, start.config.embedding_dropout  # which the config's repr leaves out
     own = () if start.config.details is None else hidden
     digest = hashlib.sha256(repr((tuple(labels), start.config, start.tokenizer.fingerprint, *own)).encode())
-    data = [leaf for split in splits for leaf in (split.encoded.ids, split.encoded.offsets, split.labels)]
+    data = [leaf for split in splits for leaf in split.content]
     for leaf in (*data, *jax.tree.leaves(start.params)):
         digest.update(np.ascontiguousarray(leaf).view(np.uint8))
     return digest.hexdigest()

@@ -14,6 +14,7 @@ import numpy as np
 from autorel_jax import weights
 from autorel_jax.data.task import TaskConfig
 from autorel_jax.errors import InputError
+from autorel_jax.families.family import TEXT_LABELS
 from autorel_jax.model import encoder as bert
 from autorel_jax.model.config import BertConfig
 from autorel_jax.text.tokens import Tokenizer, load_tokenizer
@@ -34,7 +35,7 @@ class Pretrained:
 def read_pretrained(config: TrainConfig, task: TaskConfig) -> Pretrained:
     """Reads the checkpoint, and draws what it lacks: the head, and a pooler if there is none.
 
-    A head for the very same labels and problem is kept, so that a classifier can be trained further.
+    A head for the very same task, labels and problem is kept, so that a classifier can be trained further.
 
     Raises:
       InputError: the checkpoint cannot be read, or `max_length` exceeds its positions.
@@ -46,9 +47,9 @@ def read_pretrained(config: TrainConfig, task: TaskConfig) -> Pretrained:
     tokenizer = load_tokenizer(
         config.vocab or checkpoint.directory, config.cased, checkpoint.config.family, config.truncation_side
     )
-    if checkpoint.config.on_tokens:
+    if checkpoint.config.on_tokens and task.head == TEXT_LABELS:
         raise InputError(
-            f"{checkpoint.source} is a model for {checkpoint.config.task}, and training is for labels of whole texts; "
+            f"{checkpoint.source} is a model for {checkpoint.config.task}, and the task is labels of whole texts; "
             "give an encoder or a classifier of texts."
         )
     settled = for_task(checkpoint.config, config, task)
@@ -56,8 +57,8 @@ def read_pretrained(config: TrainConfig, task: TaskConfig) -> Pretrained:
         raise InputError(
             f"max_length={config.max_length} exceeds the model's {settled.longest_text} positions; use at most as many."
         )
-    params = checkpoint.params
-    if (checkpoint.config.labels, checkpoint.config.problem) != (settled.labels, settled.problem):
+    params = {name: part for name, part in checkpoint.params.items() if name in bert.shapes(settled)}
+    if head_of(checkpoint.config) != head_of(settled):
         params = {name: part for name, part in params.items() if name != "classifier"}
     drawn = draw_missing(settled, params, config.seed)
     case = "cased" if tokenizer.cased else "uncased"
@@ -71,9 +72,15 @@ def read_pretrained(config: TrainConfig, task: TaskConfig) -> Pretrained:
     return Pretrained(settled, params | drawn, tokenizer, checkpoint.source, notes)
 
 
+def head_of(config: BertConfig) -> tuple[str, tuple[str, ...], str]:
+    """All that a head must have in common with another to be trained further in its place."""
+    return config.task, config.labels, config.problem
+
+
 def for_task(model: BertConfig, config: TrainConfig, task: TaskConfig) -> BertConfig:
     """The architecture with the task's head."""
-    changes: dict[str, Any] = {"labels": task.labels, "problem_type": task.problem}
+    problem_type = task.problem if task.head == TEXT_LABELS else None
+    changes: dict[str, Any] = {"labels": task.labels, "task": task.head, "problem_type": problem_type}
     if config.dropout is not None:
         changes |= {
             "hidden_dropout_prob": config.dropout,

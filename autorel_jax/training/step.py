@@ -16,7 +16,7 @@ from autorel_jax import sharding
 from autorel_jax.model.encoder import Bert, Params
 from autorel_jax.model.ops import Array
 from autorel_jax.training.batches import TrainBatch
-from autorel_jax.training.loss import loss
+from autorel_jax.training.loss import loss, rows_of_labels
 from autorel_jax.training.optimizer import gradient_norm, hold
 
 
@@ -110,22 +110,16 @@ class Learner:
 
     def sums(self, logits: Array, batch: TrainBatch) -> tuple[Array, Array]:
         """Summed loss and weight of the rows that are there."""
-        return loss(
-            self.model.config.problem,
-            logits,
-            batch.labels,
-            batch.weights,
-            smoothing=self.smoothing,
-            class_weights=self.class_weights,
-        )
+        rows = rows_of_labels(self.model.config, logits, batch.labels, batch.mask, batch.weights)
+        return loss(*rows, smoothing=self.smoothing, class_weights=self.class_weights)
 
     def evaluate(self, params: Params, batch: TrainBatch) -> tuple[Array, Array, Array]:
-        """Logits [R, C], summed loss and weight, without dropout."""
+        """Logits [R, C], of tokens [R, T * C], summed loss and weight, without dropout."""
         logits = self.logits(params, batch, None)
         return logits, *self.sums(logits, batch)
 
     def logits(self, params: Params, batch: TrainBatch, key: Array | None) -> Array:
-        """Logits [R, C]; with dropout where a key is given."""
+        """Logits [R, C], of tokens [R, T * C]; with dropout where a key is given."""
         return self.model.apply(
             {"params": params},
             batch.ids,
