@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import autorel_jax
-from autorel_jax.cli import check, convert, evaluate, explain, export, plant, rank, report, similar, train
+from autorel_jax.cli import check, convert, evaluate, explain, export, plant, rank, record, report, similar, train, verify
 from autorel_jax.cli.main import COMMANDS, main
 
 
@@ -44,12 +44,14 @@ def test_each_command_has_its_module():
         "evaluate",
         "plant",
         "check",
+        "record",
+        "verify",
         "train",
         "convert",
         "export",
     ]
     found = [importlib.import_module(module) for module, _ in COMMANDS.values()]
-    assert found == [explain, rank, similar, report, evaluate, plant, check, train, convert, export]
+    assert found == [explain, rank, similar, report, evaluate, plant, check, record, verify, train, convert, export]
 
 
 def test_without_a_command_it_prints_the_help(capsys):
@@ -74,7 +76,7 @@ AVAILABLE = f"available: {', '.join(COMMANDS)}"
         ("explian", f"unknown command 'explian'; {AVAILABLE}. Did you mean explain?"),
         ("Convert", f"unknown command 'Convert'; {AVAILABLE}. Did you mean convert?"),
         ("measure", f"unknown command 'measure'; {AVAILABLE}."),
-        ("record", f"unknown command 'record'; {AVAILABLE}."),
+        ("replay", f"unknown command 'replay'; {AVAILABLE}."),
         ("a\nb", f"unknown command 'a'; {AVAILABLE}."),
         ("", f"unknown command ''; {AVAILABLE}."),
         ("--verson", "unknown option '--verson'; available: --help, --version, or a command:"),

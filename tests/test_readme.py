@@ -15,7 +15,7 @@ from models import write_model
 
 import autorel_jax as ar
 from autorel_jax import classifier as loading
-from autorel_jax.cli import check, convert, evaluate, explain, export, plant, rank, report, similar, train
+from autorel_jax.cli import check, convert, evaluate, explain, export, plant, rank, record, report, similar, train, verify
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -28,6 +28,8 @@ PROGRAMS = {
     "autorel rank": rank,
     "autorel similar": similar,
     "autorel check": check,
+    "autorel record": record,
+    "autorel verify": verify,
     "autorel convert": convert,
     "autorel evaluate": evaluate,
     "autorel export": export,

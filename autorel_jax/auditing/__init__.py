@@ -2,6 +2,9 @@
 
 verdict.py is the shared piece: findings, their lines, exit codes and JUnit XML.
 
+record.py       an Explainer and rows -> a record: facts.py (model and question), entries.py (texts)
+verify.py       a record and a classifier -> differences.py, with the bounds of rounding.py
+
 check.py      texts and a Policy -> which of its limits hold
 policy.py     a TOML file -> a Policy
 phrases.py    where a text holds a user's words and phrases

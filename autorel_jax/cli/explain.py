@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from autorel_jax.cli.command import note, run, warn
 from autorel_jax.cli.explain_flags import PROG, explain_config, parser
 from autorel_jax.cli.flags import loaded
+from autorel_jax.cli.recording import check_explain_record, record_output, write_record
 from autorel_jax.cli.start import importing
 from autorel_jax.cli.stream import opened, progress_bar, stream
 from autorel_jax.corpus.config import LOCAL
@@ -21,6 +22,9 @@ from autorel_jax.families.family import MASKED, TEXT_LABELS
 from autorel_jax.files import is_pipe
 
 if TYPE_CHECKING:
+    import jax
+
+    from autorel_jax.auditing.record import Recorder
     from autorel_jax.classifier import Classifier
     from autorel_jax.explaining.config import ExplainConfig
     from autorel_jax.explaining.explainer import Explainer
@@ -51,6 +55,8 @@ def explain(argv: Sequence[str] | None, prog: str) -> int:
     """Parses, loads, explains, writes. Whatever can be checked early is checked before the model is loaded."""
     args = parser(prog).parse_args(argv)
     check_output(args)
+    if args.record:
+        check_explain_record(args)
     config = explain_config(args)
     corpus = input_corpus(args)
     if is_job(args):
@@ -60,7 +66,11 @@ def explain(argv: Sequence[str] | None, prog: str) -> int:
         with importing():
             import autorel_jax.corpus.job
         with progress_bar(args) as progress, explainer_of(args, config, local=job.engine == LOCAL) as explainer:
-            return write_job(args, explainer, corpus, job, progress)
+            recorder = recorder_of(args, explainer)
+            code = write_job(args, explainer, corpus, job, progress)
+        if recorder:
+            record_output(args, recorder)
+        return code
     with importing():  # before a file is begun
         import autorel_jax.explaining.explainer  # noqa: F401
     with (
@@ -68,7 +78,11 @@ def explain(argv: Sequence[str] | None, prog: str) -> int:
         progress_bar(args) as progress,
         explainer_of(args, config) as explainer,
     ):
-        return stream(args, explainer, corpus, write, progress)
+        recorder = recorder_of(args, explainer)
+        code = stream(args, explainer, corpus, write, progress, recorder)
+    if recorder:
+        write_record(args, recorder)
+    return code
 
 
 def check_output(args: argparse.Namespace) -> None:
@@ -84,13 +98,30 @@ def is_job(args: argparse.Namespace) -> bool:
     return args.output is not None and args.output.suffix.lower() != ".html" and not is_pipe(args.output)
 
 
+def recorder_of(args: argparse.Namespace, explainer: "Explainer") -> "Recorder | None":
+    """What gathers the record that --record asks for."""
+    if not args.record:
+        return None
+    from autorel_jax.auditing.record import Recorder
+
+    return Recorder(explainer)
+
+
 @contextlib.contextmanager
 def explainer_of(args: argparse.Namespace, config: "ExplainConfig", local: bool = True) -> Iterator["Explainer"]:
     """The Explainer, on the devices of the flags; `local`: whether this process computes."""
+    from autorel_jax.explaining.explainer import Explainer
+
+    with on_devices(args, local) as devices:
+        yield Explainer(introduced(args), config, devices)
+
+
+@contextlib.contextmanager
+def on_devices(args: argparse.Namespace, local: bool = True) -> Iterator[Sequence["jax.Device"]]:
+    """The devices of the flags, as an Explainer takes them; inside, JAX computes there."""
     import jax
 
     from autorel_jax.cli.device import choose_device, keep_compiled_programs
-    from autorel_jax.explaining.explainer import Explainer
     from autorel_jax.sharding import first_devices
 
     keep_compiled_programs()
@@ -99,7 +130,7 @@ def explainer_of(args: argparse.Namespace, config: "ExplainConfig", local: bool 
         raise InputError("--device and --devices exclude each other; give one.")
     devices = first_devices(jax.devices(), args.devices) if local and not device else []
     with jax.default_device(device):
-        yield Explainer(introduced(args), config, devices)
+        yield devices
 
 
 def input_corpus(args: argparse.Namespace) -> Corpus:
@@ -134,8 +165,10 @@ def input_corpus(args: argparse.Namespace) -> Corpus:
         first, more = corpus.left_out[:NAMED], len(corpus.left_out) - NAMED
         listed = ", ".join(first) + (f" and {more} more" if more > 0 else "")
         warn(args.prog, [f"left out, as outputs of this command: {listed}; to explain such a file, name it itself"])
-    if args.output and corpus.holds(args.output):
-        raise InputError(f"--output {args.output} is the input itself; give another file.")
+    for flag in ("output", "record"):
+        path = getattr(args, flag, None)
+        if path and corpus.holds(path):
+            raise InputError(f"--{flag} {path} is the input itself; give another file.")
     if corpus.again:
         # A file that cannot be read, or lacks a column, is refused now, and likewise if all are empty.
         filled = [next(source.rows(), None) is not None for source in corpus.sources]

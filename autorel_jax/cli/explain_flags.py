@@ -52,9 +52,7 @@ def parser(prog: str = PROG) -> Parser:
     explanation = made.add_argument_group("explanation")
     add_method_flags(made, explanation)
     add_inside_flags(made, explanation)
-    add_fields(explanation, ExplainConfig, at={"metavar": "WORDS"}, top={}, answer_tokens={}, null_answer={})
-    labels = {"type": some_names, "metavar": "LABEL,LABEL", "nargs": None}
-    add_fields(explanation, ExplainConfig, zero_shot=labels, hypothesis={"metavar": "TEXT"}, multi_label={})
+    add_task_flags(explanation)
     add_text_flags(explanation)
     add_column_flags(made.add_argument_group("input files"))
     add_run_flags(made.add_argument_group("run and output"))
@@ -82,6 +80,13 @@ def readouts() -> tuple[str, ...]:
     return CHOICES
 
 
+def add_task_flags(group: argparse._ArgumentGroup) -> None:
+    """Adds the flags of models for tokens and answers, and of labels in words."""
+    add_fields(group, ExplainConfig, at={"metavar": "WORDS"}, top={}, answer_tokens={}, null_answer={})
+    labels = {"type": some_names, "metavar": "LABEL,LABEL", "nargs": None}
+    add_fields(group, ExplainConfig, zero_shot=labels, hypothesis={"metavar": "TEXT"}, multi_label={})
+
+
 def add_text_flags(group: argparse._ArgumentGroup) -> None:
     """Adds the flags of what is read and shown of a text."""
     group.add_argument(
@@ -90,6 +95,11 @@ def add_text_flags(group: argparse._ArgumentGroup) -> None:
         default=LEVELS[0],
         help="what is shown (default: %(default)s; .jsonl holds both)",
     )
+    add_reading_flags(group)
+
+
+def add_reading_flags(group: argparse._ArgumentGroup) -> None:
+    """Adds the flags of what is read of a text."""
     add_fields(group, ExplainConfig, split_words={}, split_punctuation={}, max_length={}, long={}, stride={})
 
 
@@ -129,6 +139,13 @@ def add_run_flags(group: argparse._ArgumentGroup) -> None:
         metavar="FILE",
         help="write there, .parquet, .jsonl, .csv, .npz or .html by its suffix, Parquet without one (default: text on "
         "the terminal)",
+    )
+    add(
+        "--record",
+        type=Path,
+        metavar="FILE",
+        help="also write a record there, a .json that autorel verify checks; an --output of rows beside it must be "
+        ".jsonl or .parquet with all columns",
     )
     add("--all-words", action="store_true", help="on a terminal: the scores of all words, not of the ten strongest")
     add("--json", action="store_true", help="on standard output one object a line, as in .jsonl (docs/output.md)")

@@ -27,6 +27,7 @@ from autorel_jax.files import is_pipe
 from autorel_jax.report.json_values import plain
 
 if TYPE_CHECKING:
+    from autorel_jax.auditing.record import Recorder
     from autorel_jax.explaining.config import ExplainConfig
     from autorel_jax.explaining.explainer import Explainer
     from autorel_jax.report.explanation import Explanation
@@ -42,8 +43,12 @@ def stream(
     corpus: Corpus,
     write: Write,
     progress: Callable[[int], object],
+    recorder: Recorder | None = None,
 ) -> int:
-    """Writes one explanation after the other; says on stderr what is left out. Returns the exit code."""
+    """Writes one explanation after the other, and adds it to the record; says on stderr what is left out.
+
+    Returns the exit code.
+    """
     from autorel_jax.explaining.part import explained, mark, prepared
     from autorel_jax.explaining.usable import none_usable
 
@@ -59,8 +64,11 @@ def stream(
 
     for number, items in enumerate(explainer.chunks(corpus.rows())):
         read += len(items)
-        part, pairs = explained(explainer, prepared(explainer, number, items), progress)
+        ready = prepared(explainer, number, items)
+        part, pairs = explained(explainer, ready, progress)
         leave_out(part.rejected)
+        if recorder:
+            recorder.add_part(items, ready, pairs)
         for _, of_row in itertools.groupby(pairs, key=lambda pair: id(pair[0])):
             try:
                 for row, explanation in of_row:

@@ -9,10 +9,20 @@ import importlib
 from typing import Any
 
 from autorel_jax.weights.checkpoint import Changes, Checkpoint, read
-from autorel_jax.weights.params import fingerprint, listing
+from autorel_jax.weights.params import fingerprint, listing, tensor_hashes
 
 WRITING = ("DTYPES", "check_target", "write")  # in directory.py
-__all__ = ["DTYPES", "Changes", "Checkpoint", "check_target", "fingerprint", "listing", "read", "write"]
+__all__ = [
+    "DTYPES",
+    "Changes",
+    "Checkpoint",
+    "check_target",
+    "fingerprint",
+    "listing",
+    "read",
+    "tensor_hashes",
+    "write",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -86,6 +86,21 @@ def fingerprint(params: dict[str, Any]) -> str:
     return digest.hexdigest()
 
 
+def tensor_hashes(params: dict[str, Any], config: BertConfig) -> dict[str, str]:
+    """The name of each tensor in a checkpoint that we write -> SHA-256 over its name, type, shape and bytes in float32.
+
+    The same from any file format, in one file or in shards.
+    """
+    flat, found = dict(leaves(params)), {}
+    for slot in slots(config).values():
+        values = np.asarray(flat[slot.path] if slot.row is None else flat[slot.path][slot.row])
+        values = np.ascontiguousarray(values.T if slot.is_kernel else values, dtype="<f4")
+        digest = hashlib.sha256(f"{slot.written} float32 {values.shape}\n".encode())
+        digest.update(values.reshape(-1).view(np.uint8))
+        found[slot.written] = digest.hexdigest()
+    return found
+
+
 def leaves(params: dict[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
     """("layers/query/kernel", array) for every leaf."""
     for name, value in params.items():
