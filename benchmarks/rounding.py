@@ -1,7 +1,8 @@
 """How far apart two runs of one model are: `python benchmarks/rounding.py --model DIR --texts dev.tsv`.
 
-Every method explains the same texts in other batches, with one thread, with the instructions of older CPUs, in bfloat16,
-and in float64, which stands for no rounding. The distances are those of autorel_jax/auditing/rounding.py, whose bounds come from this table.
+Every method explains the same texts in other batches, with one thread, with the instructions of older CPUs, in
+bfloat16, and in float64, which stands for no rounding. The distances are those of autorel_jax/auditing/rounding.py,
+whose bounds come from this table.
 """
 
 import argparse

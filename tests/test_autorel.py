@@ -9,7 +9,20 @@ from pathlib import Path
 import pytest
 
 import autorel_jax
-from autorel_jax.cli import check, convert, evaluate, explain, export, plant, rank, record, report, similar, train, verify
+from autorel_jax.cli import (
+    check,
+    convert,
+    evaluate,
+    explain,
+    export,
+    plant,
+    rank,
+    record,
+    report,
+    similar,
+    train,
+    verify,
+)
 from autorel_jax.cli.main import COMMANDS, main
 
 

@@ -15,7 +15,20 @@ from models import write_model
 
 import autorel_jax as ar
 from autorel_jax import classifier as loading
-from autorel_jax.cli import check, convert, evaluate, explain, export, plant, rank, record, report, similar, train, verify
+from autorel_jax.cli import (
+    check,
+    convert,
+    evaluate,
+    explain,
+    export,
+    plant,
+    rank,
+    record,
+    report,
+    similar,
+    train,
+    verify,
+)
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
