@@ -8,6 +8,8 @@ import zipfile
 
 import numpy as np
 import pytest
+from masked_models import TEXT as MASKED_TEXT
+from masked_models import write_masked
 from models import random_params, tiny_config, write_model
 from safetensors.numpy import load_file, save_file
 from token_models import CONTEXT, QUESTION, TEXT, write_answerer, write_tagger
@@ -377,17 +379,22 @@ def test_explain_writes_the_same_record(folder, verify, output):
         ("answerer", (QUESTION, "--pair", CONTEXT)),
         ("nli", ("a good film", "--zero-shot", "good,bad", "--method", "occlusion")),
         ("regression", ("a good film", "--method", "occlusion")),
+        ("masked", (MASKED_TEXT, "--method", "occlusion")),
     ],
 )
 def test_other_heads(tmp_path, capsys, kind, words):
     """Also with hashes, which keep no word of an entity or an answer; the second text of the tagger has no entity."""
-    writers = {"tagger": write_tagger, "answerer": write_answerer}
+    writers = {"tagger": write_tagger, "answerer": write_answerer, "masked": write_masked}
     labels = {"nli": ("contradiction", "neutral", "entailment"), "regression": ("score",)}
     writer = writers.get(kind) or (lambda folder: write_model(folder, labels=labels[kind]))
     writer(tmp_path / "model")
     model = ("--model", tmp_path / "model")
     assert call("record", *words, *model, "-o", tmp_path / "a.json") == 0
     assert call("verify", tmp_path / "a.json") == 0
+    if kind == "masked":
+        assert call("record", *words, *model, "-o", tmp_path / "b.json", "--hash-texts") == 2
+        assert "of a mask words are all that is predicted" in capsys.readouterr().err
+        return
     assert call("record", *words, *model, "-o", tmp_path / "b.json", "--hash-texts") == 0
     texts = words[:1] if kind in ("nli", "regression") else words
     assert call("verify", tmp_path / "b.json", *texts) == 0

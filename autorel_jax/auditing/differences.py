@@ -24,6 +24,7 @@ TIE = 1e-3  # of the highest logit: two that are so near may change places by li
 EXACT = {  # of a result, and what it is in words
     "target": "target",
     "prediction": "prediction",
+    "fillings": "list of likeliest fillings",
     "span": "place",
     "span_segment": "place",
     "truncated_tokens": "number of word pieces cut off",

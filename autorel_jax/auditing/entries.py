@@ -53,6 +53,7 @@ def result_of(result: Mapping[str, Any], salt: str, labels: Sequence[str]) -> di
         "prediction": prediction["label"],
         "probability": prediction.get("probability"),
         "logits": result["logits"],
+        "fillings": result.get("fillings") or [],
         "span": result.get("span"),
         "span_segment": result.get("span_segment", 0),
         "truncated_tokens": result["truncated_tokens"],

@@ -23,7 +23,7 @@ from autorel_jax.errors import InputError, one_line
 from autorel_jax.explaining.config import ExplainConfig
 from autorel_jax.explaining.explainer import Explainer
 from autorel_jax.explaining.part import Pairs, Part, explained, prepared
-from autorel_jax.families.family import TEXT_LABELS
+from autorel_jax.families.family import MASKED, TEXT_LABELS
 from autorel_jax.files import disk_faults, new_text
 from autorel_jax.foreign import fault_in
 from autorel_jax.report.json_values import plain
@@ -62,6 +62,10 @@ class Recorder:
         self.labels = config.zero_shot or explainer.classifier.config.labels
         if salt and config.at is not None and not config.at.startswith(("word:", "token:")):
             raise InputError("--hash-texts keeps no words, but --at names some; give word:NUMBER or token:NUMBER.")
+        if salt and explainer.classifier.config.task == MASKED:
+            raise InputError(
+                "--hash-texts keeps no words, but of a mask words are all that is predicted; leave it out."
+            )
         self.entries: list[Entry] = []
         self.left_out = 0
 
