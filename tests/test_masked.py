@@ -156,7 +156,6 @@ def test_what_is_refused(filler, folder):
     assert "top=2 is of the likeliest fillings" in refusal(ar.explain, filler, TEXT, target="good", top=2)
     assert "exceeds the" in refusal(ar.explain, filler, TEXT, top=10**6)
     assert "is no piece; the vocabulary has id:0" in refusal(ar.explain, filler, TEXT, target="id:99999")
-    assert "long='windows'" in refusal(ar.explain, filler, TEXT, long="windows")
     assert "null_answer" in refusal(ar.explain, filler, TEXT, null_answer=True)
     assert "zero_shot" in refusal(ar.explain, filler, TEXT, zero_shot=("a", "b"))
     assert "has one mask to fill, this 2" in refusal(filler.batch, ["[MASK] [MASK]"])
@@ -169,6 +168,22 @@ def test_what_is_refused(filler, folder):
     assert "predict is for" in refusal(ar.predict, filler, [[2, 3]])
     assert "passages are ranked by" in refusal(ar.rank, filler, "a", ["b"])
     assert "top=2 is of masked words" in refusal(ar.explain, ar.load(), "good", top=2)
+
+
+def test_masks_in_a_long_text(filler):
+    """Each in the window where it has the most context, as if that window were the text."""
+    text = "the good film is [MASK] but a bad one is [MASK] too"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        first, second = ar.explain(filler, text, long="windows", max_length=8, stride=3)
+    assert (first.span, second.span) == ((17, 23), (41, 47))
+    assert first.words[1:-1] == ("the", "good", "film", "is", "[MASK]", "but")  # at the text's beginning nothing is cut
+    assert second.words[1:-1] == ("bad", "one", "is", "[MASK]", "too")
+    assert "the text was read in" in first.warnings[0]
+    (alone,) = ar.explain(filler, "the good film is [MASK] but")
+    np.testing.assert_allclose(first.token_relevance, alone.token_relevance, rtol=0, atol=SAME_TEXT * 10)
+    (named,) = ar.explain(filler, text, long="windows", max_length=8, stride=3, at="word:11", target="good")
+    assert (named.span, named.target) == ((41, 47), "good")
 
 
 def test_masks_that_are_cut_off_are_told(filler):

@@ -179,7 +179,6 @@ def test_what_is_refused_of_a_tagger(tagger, folders):
     assert refusal(ar.explain, tagger, "good", "bad").startswith("Text 1: It is a pair of texts")
     assert "margin" in refusal(ar.explain, tagger, TEXT, target="margin", at="good")
     assert "log_probability" in refusal(ar.explain, tagger, TEXT, target="log_probability:O", at="good")
-    assert "long='windows'" in refusal(ar.explain, tagger, TEXT, long="windows")
     assert "null_answer is for question answering" in refusal(ar.explain, tagger, TEXT, null_answer=True)
     for method in ("raw_attention", "rollout", "lat", "generic_attention"):
         assert "is not defined for a model with outputs at tokens" in refusal(ar.explain, tagger, TEXT, method=method)

@@ -19,6 +19,7 @@ from autorel_jax.errors import InputError, one_line
 from autorel_jax.explaining.at import tokens_at
 from autorel_jax.explaining.compute import Answer, Computer
 from autorel_jax.explaining.config import WINDOWS, ExplainConfig
+from autorel_jax.explaining.contexts import deepest, whole, windows_of
 from autorel_jax.explaining.describe import About, Asked, Where, explanation
 from autorel_jax.report.explanation import Explanation, Prediction
 from autorel_jax.report.view import joined
@@ -69,8 +70,6 @@ def check(classifier: Classifier, config: ExplainConfig) -> None:
             raise InputError(f"{name} does not go with masked words, which {classifier.name} is for.")
     if classifier.tokenizer.mask_id is None:
         raise InputError(f"The tokenizer of {classifier.name} has no mask; give the one that it was trained with.")
-    if config.long == WINDOWS:
-        raise InputError("long='windows' fills no masks; give texts that fit, or use long='truncate'.")
     if targets.is_function(target) or target == targets.ALL or not isinstance(target, str | list | tuple):
         raise InputError(
             f"target={one_line(repr(target))} is of labels of a whole text; {classifier.name} fills masks: give "
@@ -142,14 +141,16 @@ def masks_of(classifier: Classifier, config: ExplainConfig, row: Row, tokens: To
             raise InputError(f"at={one_line(config.at)!r} is no {sign}; of masked words masks alone: {numbers}.")
     lost = written - int((tokens.ids == tokenizer.mask_id).sum())
     said = (f"{lost} of its {written} {sign} were cut off and not filled",) if lost > 0 and tokens.truncated else ()
-    return [
-        Mask(
-            place,
-            dataclasses.replace(tokens, asked=mask, warnings=(*tokens.warnings, *said)),
-            Where(tokens.spans[mask], int(tokens.word_segments[tokens.word_index[mask]])),
-        )
-        for mask in there
-    ]
+    windows = [whole(tokens)]
+    if config.long == WINDOWS and row.pair is None:
+        windows = windows_of(tokens, config.max_length or classifier.longest_text, config.stride, 0)
+    made = []
+    for mask in there:
+        window = windows[deepest(np.array([mask]), windows)]
+        asked, warnings = int(np.searchsorted(window.places, mask)), (*window.tokens.warnings, *said)
+        read = dataclasses.replace(window.tokens, asked=asked, warnings=warnings)
+        made.append(Mask(place, read, Where(tokens.spans[mask], int(tokens.word_segments[tokens.word_index[mask]]))))
+    return made
 
 
 def places_at(at: str, row: Row, tokens: Tokens) -> set[int]:

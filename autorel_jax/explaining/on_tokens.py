@@ -4,6 +4,7 @@ Used by explainer.py. What is predicted is known after a pass forward; then all 
 one more, and one backward for each.
 """
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -19,13 +20,16 @@ from autorel_jax.errors import InputError, one_line
 from autorel_jax.explaining.at import tokens_at
 from autorel_jax.explaining.compute import Answer, Computer
 from autorel_jax.explaining.config import WINDOWS, ExplainConfig
-from autorel_jax.explaining.contexts import Window, whole, windows_of
+from autorel_jax.explaining.contexts import Window, apart, deepest, whole, windows_of
 from autorel_jax.explaining.describe import About, Asked, Where, explanation, text_at
 from autorel_jax.families.family import ANSWERS, TOKEN_LABELS
 from autorel_jax.report.explanation import Explanation, Prediction
 from autorel_jax.text.tokens import Tokens
 
 NO_ANSWER = "no answer"  # the prediction where the text holds none
+AT_EDGE = (
+    "the entity stands at the edge of its window, and may go on beyond it; give a smaller stride, or raise max_length"
+)
 CONTEXT = {TOKEN_LABELS: 0, ANSWERS: 1}  # which text it is that holds entities or answers
 
 
@@ -67,8 +71,6 @@ def check(classifier: Classifier, config: ExplainConfig) -> None:
         for name in ("answer_tokens", "null_answer"):
             if getattr(config, name) != getattr(plain, name):
                 raise InputError(f"{name} is for question answering; {classifier.name} is for {task}.")
-        if config.long == WINDOWS:
-            raise InputError("long='windows' reads no entities; give texts that fit, such as sentences.")
     elif targets.reads_given(config.target):
         raise InputError(f"target={config.target!r} is of labels; an answer has the targets predicted, start and end.")
 
@@ -86,8 +88,9 @@ def explain_each(
     # A text with many questions is computed in blocks, each with a pass forward of its own.
     blocks = [
         (place, Read(read.tokens, read.questions[start : start + MOST]))
-        for place, read in enumerate(found)
-        if isinstance(read, Read)
+        for place, reads in enumerate(found)
+        if not isinstance(reads, InputError)
+        for read in reads
         for start in range(0, len(read.questions), MOST)
     ]
     parts: dict[int, list[Explanation]] = {}
@@ -112,28 +115,28 @@ def explain_each(
 
 def questions_of(
     computer: Computer, config: ExplainConfig, rows: Sequence[Row], tokens: Sequence[Tokens]
-) -> list[Read | InputError]:
-    """What is explained of each row, or why nothing is."""
+) -> list[list[Read] | InputError]:
+    """What is explained of each row, in a window or in several, or why nothing is."""
     task = computer.classifier.config.task
     checked = [fault_of(row, one, task) for row, one in zip(rows, tokens, strict=True)]
     there = [place for place, fault in enumerate(checked) if fault is None]
     windows = {place: [whole(tokens[place])] for place in there}
-    if task == ANSWERS:
+    if task == ANSWERS or config.long == WINDOWS:
         longest = config.max_length or computer.classifier.longest_text
-        windows = {place: windows_of(tokens[place], longest, config.stride) for place in there}
+        windows = {place: windows_of(tokens[place], longest, config.stride, CONTEXT[task]) for place in there}
     logits: Mapping[tuple[int, int], np.ndarray] = {}
     if task == ANSWERS or config.target == targets.PREDICTED:
         logits = predicted(computer, windows)
-    found: list[Read | InputError] = []
+    found: list[list[Read] | InputError] = []
     for place, fault in enumerate(checked):
         try:
             if fault is not None:
                 raise fault
             of_row = [(window, logits.get((place, number))) for number, window in enumerate(windows[place])]
             if task == ANSWERS:
-                found.append(answer_of(computer.classifier, config, rows[place], tokens[place], of_row))
+                found.append([answer_of(computer.classifier, config, rows[place], tokens[place], of_row)])
             else:
-                found.append(labels_of(computer.classifier, config, rows[place], tokens[place], of_row[0][1]))
+                found.append(labels_of(computer.classifier, config, rows[place], tokens[place], of_row))
         except InputError as error:
             found.append(error)
     return found
@@ -159,18 +162,26 @@ def predicted(computer: Computer, windows: Mapping[int, Sequence[Window]]) -> di
 
 
 def labels_of(
-    classifier: Classifier, config: ExplainConfig, row: Row, tokens: Tokens, logits: np.ndarray | None
-) -> Read:
+    classifier: Classifier,
+    config: ExplainConfig,
+    row: Row,
+    tokens: Tokens,
+    windows: Sequence[tuple[Window, np.ndarray | None]],
+) -> list[Read]:
     """What is explained of the labels of a text's tokens: each entity, or labels at the words that were named."""
     labels = classifier.config.labels
     if config.at is None:
-        special = np.array([span is None for span in tokens.spans])
-        found = entities(logits, classifier.probabilities(logits), labels, special)
+        found = entities_of(classifier, windows)
         if not found:
             cut = f", of which {tokens.truncated} word pieces were not read" if tokens.truncated else ""
             raise NothingFound(f"no entity was found in it{cut}; at='WORD' (--at WORD) explains any word.")
-        return Read(tokens, found)
-    places = tokens_at(config.at, row.text, tokens, CONTEXT[TOKEN_LABELS])
+        return found
+    named = tokens_at(config.at, row.text, tokens, CONTEXT[TOKEN_LABELS])
+    number = deepest(named, [window for window, _ in windows])
+    if number is None:
+        raise in_no_window(config.at)
+    (read, whole_places, _), logits = windows[number]
+    places = np.searchsorted(whole_places, named)
     if config.target == targets.PREDICTED:
         best = int(logits[places].mean(axis=0).argmax())
         weights, names = np.eye(len(labels), dtype=np.float32)[[best]], (labels[best],)
@@ -178,7 +189,34 @@ def labels_of(
         goal = targets.resolve(config.target, labels, classifier.label_id, [(row.id, row.label)])
         weights, names = goal.weights[0], goal.names[0]
     asked = [Question(name, places, questions.mean(w, places)) for name, w in zip(names, weights, strict=True)]
-    return Read(tokens, asked)
+    return [Read(read, asked)]
+
+
+def entities_of(classifier: Classifier, windows: Sequence[tuple[Window, np.ndarray]]) -> list[Read]:
+    """The entities of a text in reading order; one that several windows have is of that with the most context."""
+    found = []
+    for (tokens, _, _), logits in windows:
+        special = np.array([span is None for span in tokens.spans])
+        found.append(entities(logits, classifier.probabilities(logits), classifier.config.labels, special))
+    alone = [window for window, _ in windows]
+    runs = [[window.places[each.tokens] for each in of] for window, of in zip(alone, found, strict=True)]
+    reads: list[Read] = []
+    for number, run in apart(runs, alone):
+        tokens, asked = alone[number].tokens, found[number][run]
+        if alone[number].context(runs[number][run]) < 1:
+            tokens = dataclasses.replace(tokens, warnings=(*tokens.warnings, AT_EDGE))
+        if reads and reads[-1].tokens is tokens:
+            reads[-1] = Read(tokens, [*reads[-1].questions, asked])
+        else:
+            reads.append(Read(tokens, [asked]))
+    return reads
+
+
+def in_no_window(at: str) -> InputError:
+    """What to raise for words that no window holds."""
+    return InputError(
+        f"at={one_line(at)!r} is in no window as a whole; name fewer words, raise max_length or give a smaller stride."
+    )
 
 
 def answer_of(
@@ -202,7 +240,7 @@ def best_window(
 ) -> tuple[Tokens, np.ndarray, tuple[str, float, float]]:
     """The window with the best answer, the answer's tokens, and its words, their score and their logit."""
     found = []
-    for (tokens, _), logits in windows:
+    for (tokens, _, _), logits in windows:
         best = best_answer(logits, tokens.of_text(CONTEXT[ANSWERS]), config.answer_tokens)
         found += [] if best is None else [(tokens, logits, best)]
     if not found:
@@ -223,14 +261,11 @@ def named_window(at: str, named: np.ndarray, windows: Sequence[tuple[Window, np.
     """
     found = []
     for window, logits in windows:
-        if np.isin(named, window.places).all():
+        if window.holds(named):
             places = np.searchsorted(window.places, named)
             found.append((float(logits[places[0], 0] + logits[places[-1], 1]), window.tokens, places))
     if not found:
-        raise InputError(
-            f"at={one_line(at)!r} is in no window as a whole; name fewer words, raise max_length or give a smaller "
-            "stride."
-        )
+        raise in_no_window(at)
     return max(found, key=lambda each: each[0])[1:]
 
 
