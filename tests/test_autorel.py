@@ -19,6 +19,7 @@ from autorel_jax.cli import (
     rank,
     record,
     report,
+    shortcuts,
     similar,
     train,
     verify,
@@ -57,6 +58,7 @@ def test_each_command_has_its_module():
         "evaluate",
         "plant",
         "check",
+        "shortcuts",
         "record",
         "verify",
         "train",
@@ -64,7 +66,21 @@ def test_each_command_has_its_module():
         "export",
     ]
     found = [importlib.import_module(module) for module, _ in COMMANDS.values()]
-    assert found == [explain, rank, similar, report, evaluate, plant, check, record, verify, train, convert, export]
+    assert found == [
+        explain,
+        rank,
+        similar,
+        report,
+        evaluate,
+        plant,
+        check,
+        shortcuts,
+        record,
+        verify,
+        train,
+        convert,
+        export,
+    ]
 
 
 def test_without_a_command_it_prints_the_help(capsys):

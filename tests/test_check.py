@@ -365,7 +365,8 @@ def test_scores_that_are_not_finite_are_refused(tmp_path, capsys):
 
 def test_the_policy_of_the_page_can_be_read(tmp_path):
     page = (Path(__file__).parents[1] / "docs" / "audit.md").read_text(encoding="utf-8")
-    (tmp_path / "policy.toml").write_text(page.split("```toml\n")[1].split("```")[0], encoding="utf-8")
+    policies = page.split("## Word policies\n")[1]
+    (tmp_path / "policy.toml").write_text(policies.split("```toml\n")[1].split("```")[0], encoding="utf-8")
     (tmp_path / "names.txt").write_text("Bo\n")
     policy = read_policy(tmp_path / "policy.toml")
     defaults = (policy.groups[0].in_share_of_texts, policy.groups[0].min_texts, policy.not_enough_texts)

@@ -10,6 +10,12 @@ policy.py     a TOML file -> a Policy
 phrases.py    where a text holds a user's words and phrases
 swaps.py      a text with the words of pairs exchanged
 reading.py    rows -> different texts with their Explanations; what changed texts are predicted as
+shortcuts.py  labelled texts -> words that decide without being a reason, by config.py
+units.py      a text's words and marks, with their shares of the relevance
+forms.py      what may be a shortcut: where it is in a text, and the text without it or with it
+candidates.py which of them to test
+trials.py     deleting and inserting them
+kinds.py      punctuation, ids, sources and templates by their names
 lines.py      what was found, for a terminal
 pages.py      and for a browser; page.py writes the file
 """

@@ -51,6 +51,73 @@ def findings(record: Record) -> list[Finding]:
     ]
 
 
+def of_shortcuts(record: Record, shown: int) -> Iterator[str]:
+    """The first of the list with their evidence."""
+    special = ", ".join(
+        f"{percent(share)} for {one_line(name, 40)}" for name, share in record["special_tokens"].items()
+    )
+    yield f"{record['model']['name']}: {rows_line(record['texts'])}; accuracy {percent(record['accuracy'])}"
+    yield f"special tokens have {special} of the relevance"
+    if other := record["other_texts"]:
+        yield f"other texts: {other['texts']}, {other['left_out']} rows left out"
+    tested = len(record["listed"]) + len(record["not_listed"])
+    if not record["listed"]:
+        yield f"nothing is listed; {tested} candidates were tested"
+        return
+    yield from aligned(shortcut_rows(record["listed"][:shown]))
+    yield f"{len(record['listed'])} are listed, of {tested} candidates that were tested"
+    for one in record["listed"][:shown]:
+        against = one["counter_examples"]
+        for each in against["first"][:1]:
+            yield f"but {one['shown']} is in {against['texts']} texts that are not {one_line(one['label'], 40)}"
+            yield f"  {each['id']}: {one_line(each['label'], 40)}: {quoted(each['texts'])}"
+
+
+SHORTCUT_HEAD = (
+    "",
+    "candidate",
+    "is",
+    "label",
+    "texts of it",
+    "log odds ratio",
+    "relevance",
+    "deleted: flips",
+    "change",
+    "inserted: flips",
+    "random word",
+    "change beyond it",
+)
+
+
+def shortcut_rows(listed: Sequence[Record]) -> list[Sequence[str]]:
+    """The table of shortcuts, with its head."""
+    rows: list[Sequence[str]] = [SHORTCUT_HEAD]
+    for one in listed:
+        deletion, insertion = one["deletion"], one["insertion"]
+        rows.append(
+            [
+                str(one["rank"]),
+                one["shown"],
+                ", ".join([one["form"], *one["kinds"]]),
+                one["label"],
+                f"{one['of_label']} of {one['texts']}",
+                ranged(one["association"]),
+                percent(one["relevance"]["mean"]),
+                percent(deletion["flips"]["mean"]),
+                ranged(deletion["change"]),
+                percent(insertion["flips"]["mean"]),
+                percent(insertion["random_word"]["flips"]["mean"]),
+                ranged(insertion["beyond_a_random_word"]),
+            ]
+        )
+    return rows
+
+
+def ranged(found: Record) -> str:
+    """A number with its interval."""
+    return "{mean:.2f} [{low:.2f} {high:.2f}]".format(**found)
+
+
 def rows_line(texts: Record) -> str:
     """What became of the rows."""
     parts = [f"{texts['rows']} rows", f"{texts['texts']} texts"]

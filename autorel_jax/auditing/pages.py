@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from autorel_jax.auditing.check import Checked
-from autorel_jax.auditing.lines import example_line, measured, rows_line
+from autorel_jax.auditing.lines import Record, example_line, measured, quoted, ranged, rows_line, shortcut_rows
 from autorel_jax.auditing.page import Section, save_page
+from autorel_jax.report.view import percent
 
 
 def of_check(path: Path, found: Checked) -> None:
@@ -24,3 +25,38 @@ def of_check(path: Path, found: Checked) -> None:
         lines += [example_line(one) for one in record["worst"][name]]
         sections.append(Section(f"{name}: the worst texts", lines, (), texts))
     save_page(path, f"Check of {record['model']['name']}", sections)
+
+
+def of_shortcuts(path: Path, record: Record) -> None:
+    """Writes the list, with the evidence and the counter-examples of each."""
+    lines = [rows_line(record["texts"]), f"{len(record['not_listed'])} more candidates were tested and are not listed."]
+    sections = [Section("", lines, shortcut_rows(record["listed"]) if record["listed"] else ())]
+    sections += [Section(f"{one['rank']}. {one['shown']} ({one['label']})", evidence(one)) for one in record["listed"]]
+    dropped = [["candidate", "label", "why it is not listed"]]
+    dropped += [[one["shown"], one["label"], "; ".join(one["why_not"])] for one in record["not_listed"]]
+    sections.append(Section("Not listed", (), dropped if record["not_listed"] else ()))
+    save_page(path, f"Shortcuts of {record['model']['name']}", sections)
+
+
+def evidence(one: Record) -> list[str]:
+    """What speaks for a shortcut, and what against."""
+    lines = []
+    if other := one["other_texts"]:
+        lines.append(
+            f"In the other texts: {other['of_label']} of {other['texts']} texts that hold it, log odds ratio "
+            f"{ranged(other['association'])}."
+        )
+    for each in one["examples"]:
+        lines.append(
+            f"{each['id']}, {each['predicted']}: {quoted(each['texts'])}; without it {each['becomes']}: "
+            f"{quoted(each['changed_to'])}"
+        )
+    against = one["counter_examples"]
+    if against["texts"]:
+        share = percent(against["predicted_as_the_label"] / against["texts"])
+        lines.append(
+            f"Counter-examples: {against['texts']} texts that hold it have another label; {share} of them are "
+            f"predicted as {one['label']}."
+        )
+    lines += [f"{each['id']}, {each['label']}: {quoted(each['texts'])}" for each in against["first"]]
+    return lines

@@ -56,7 +56,7 @@ def check(argv: Sequence[str] | None, prog: str) -> int:
     args = parser(prog).parse_args(argv)
     policy = read_policy(args.policy)
     check_outputs(args, {"output": ".json", "report": ".html", "junit": ".xml"})
-    config = audit_config(args)
+    config = audit_config(args, split_punctuation=True)  # so that no word comes with its comma
     corpus = input_corpus(args)
     with importing():
         from autorel_jax.auditing import lines, pages, verdict
@@ -76,10 +76,9 @@ def check(argv: Sequence[str] | None, prog: str) -> int:
     return verdict.exit_code(findings)
 
 
-def audit_config(args: argparse.Namespace) -> ExplainConfig:
-    """How texts are explained. Punctuation marks are words of their own, so that a word never comes with them."""
-    fields = given_fields(args, ExplainConfig) | method_options(args)
-    return ExplainConfig(**fields, split_punctuation=True)
+def audit_config(args: argparse.Namespace, **more: Any) -> ExplainConfig:
+    """How texts are explained."""
+    return ExplainConfig(**given_fields(args, ExplainConfig) | method_options(args), **more)
 
 
 def check_outputs(args: argparse.Namespace, suffixes: Mapping[str, str]) -> None:

@@ -20,6 +20,7 @@ COMMANDS = {  # name -> its module, which has main(argv, prog), and what it does
     "evaluate": ("autorel_jax.cli.evaluate", "measures how well the scores of methods predict what the model does"),
     "plant": ("autorel_jax.cli.plant", "trains a model on planted shortcuts, and measures which methods find them"),
     "check": ("autorel_jax.cli.check", "checks that a model does not decide by words that a policy names"),
+    "shortcuts": ("autorel_jax.cli.shortcuts", "lists words and phrases that decide without being a reason"),
     "record": ("autorel_jax.cli.record", "writes explanations down with hashes of all that they depend on"),
     "verify": ("autorel_jax.cli.verify", "tells whether a record still holds, or what differs"),
     "train": ("autorel_jax.cli.train", "fine-tunes a pretrained encoder to a classifier"),

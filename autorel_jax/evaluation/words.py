@@ -229,6 +229,13 @@ def association(having: np.ndarray, having_label: np.ndarray, texts: int, texts_
     return inside - np.log((without_label + HALF) / (without - without_label + HALF))
 
 
+def association_error(having: np.ndarray, having_label: np.ndarray, texts: int, texts_label: int) -> np.ndarray:
+    """The standard error of `association` [K]: the root of Σ 1 / count over its four counts, HALF added to each."""
+    without, without_label = texts - having, texts_label - having_label
+    counts = (having_label, having - having_label, without_label, without - without_label)
+    return np.sqrt(sum(1 / (count + HALF) for count in counts))
+
+
 def pull(found: Occurrences, count: int, wrong: np.ndarray, right: np.ndarray) -> Pull:
     """What n-grams do for the predicted label.
 
