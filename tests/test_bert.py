@@ -174,6 +174,7 @@ RAW = {
         ({"layer_norm_eps": 10**400}, "expected a finite number of at least 0"),
         ({"num_labels": "two"}, "num_labels='two'"),
         ({"num_labels": 10**400}, "expected no more than 1048576."),
+        ({"id2label": {"0": "a", "00": "b", "1": "c"}}, "has one id twice; expected 0, 1, 2"),
         ({"id2label": {"1": "a", "2": "b"}}, "id2label has the ids \\[1, 2\\]; expected 0, 1, 2"),
         ({"id2label": ["a", "b"]}, "expected an object of label names by id"),
     ],

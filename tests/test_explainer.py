@@ -167,6 +167,14 @@ def test_its_ids_are_what_the_model_read(classifier):
     assert len(explanation.token_ids) == len(explanation.token_types) == len(explanation.tokens)
 
 
+def test_texts_that_may_be_read_in_two_ways_are_refused(classifier):
+    assert refusal(ar.explain, classifier, {"a film"}) == "texts is a set, which has no order; give a list."
+    said = refusal(ar.explain, classifier, [("good", "bad"), ("film", "story")])
+    assert said.startswith("texts are tuples of two words, which may be pairs or given words; ")
+    (words,) = ar.explain(classifier, [["good", "bad"]])
+    assert words.words[1:-1] == ("good", "bad")
+
+
 def test_the_older_name_of_the_value(classifier):
     (explanation,) = ar.explain(classifier, [TEXTS[0]], target="margin")
     assert explanation.target_logit == explanation.target_value

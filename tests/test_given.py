@@ -44,7 +44,7 @@ def test_labels_that_would_not_be_used_are_refused(classifier, options):
 
 
 def test_given_words_stay_words(classifier):
-    (found,) = ar.explain(classifier, [("good", "film")])
+    (found,) = ar.explain(classifier, [["good", "film"]])
     assert (found.words, found.text_pair) == (("[CLS]", "good", "film", "[SEP]"), None)
 
 

@@ -127,6 +127,14 @@ def test_the_state_tells_another_version(datasets, folder):
     assert "sst changed while it was read; begin anew" in refusal(opened.check_unchanged)
 
 
+def test_a_split_of_files_at_the_root(datasets, tmp_path):
+    """Of which datasets' own keys are no strings; a job writes its state as JSON."""
+    parquet.write_table(pyarrow.table({"text": ["a film"]}), tmp_path / "train.parquet")
+    state = hf.state(hf.builder(str(tmp_path)))
+    assert [type(split) for split in state[1]] == [str]
+    assert json.loads(json.dumps(state))[1].keys() == {"train"}
+
+
 @pytest.mark.parametrize(
     ("name", "split", "columns", "said"),
     [

@@ -87,6 +87,7 @@ def test_a_folder_takes_compressed_files_and_no_json(tmp_path):
         ),
         ("in.json", b'{"data": [{"text": "a"}]}', "Its rows may be those under 'data': write that list alone."),
         ("in.json", b'{\n"data": [1]}', "Its rows may be those under 'data': write that list alone."),
+        ("in.json", b'{"text": ["a film", "bad"], "label": [1, 0]}', "in.json holds columns, or one text as a list of"),
         ("in.json", b"5", "holds a JSON int"),
         ("in.json", b'[\n"\xff"]', "in.json, line 2: not utf-8"),
         ("in.json", b'[\n{"text": "a", "text": "b"}]', "the key 'text' stands twice"),

@@ -1,5 +1,6 @@
 """One rule for what a label means, in training and in explaining: names first, numbers by value, ids last."""
 
+import decimal
 import json
 import types
 import warnings
@@ -99,6 +100,11 @@ CASES = [  # the names, a label as it may come, its number
     (("False", "True"), 1, 1),
     (("a 0", "a 1"), 1, 1),
     (("", "x"), "x", 1),
+    ((" neg", "pos "), " neg", 0),
+    ((" neg", "pos "), "pos", 1),
+    (("a", " a"), "a", 0),
+    (("a", " a"), " a", 0),  # a label comes without spaces
+    (PLAIN, decimal.Decimal(1), 1),
     (("x", "x"), "x", 0),
 ]
 

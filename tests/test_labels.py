@@ -105,7 +105,18 @@ def test_multi_hot(rows):
     assert read(rows([0, 1]), values=("x", "y"), **two).tolist() == [[0, 1]]
     with pytest.raises(InputError, match=r"line 2: \[0, 1\] may be the numbers of labels, .* write the labels' names"):
         read(rows([1], [0, 1]), **two)
-    for twice in (["a", "c", "a"], [1, 0, 1, 0], "1,0,1"):
+    for text in ("0,1", "1, 0", "0.0,1.0"):
+        with pytest.raises(InputError, match=f"line 1: {text} may be the numbers of labels"):
+            read(rows(text), **two)
+    for text in ("010", "01"):
+        with pytest.raises(InputError, match=f"line 1: {text} may be a 0 or 1 for each label; put ',' between them"):
+            read(rows(text), problem=MULTI, labels=tuple("abcdefghijkl"))
+    assert read(rows("10", "0, 11"), problem=MULTI, labels=tuple("abcdefghijkl")).sum(axis=1).tolist() == [1, 2]
+    with pytest.raises(InputError, match="line 1: 0,1 may be a 0 or 1 for each label, or labels' numbers"):
+        settle(TaskConfig(train="in.jsonl", problem=MULTI), rows("0,1", "1,1"))
+    with pytest.raises(InputError, match="line 1: 1,0,1 may be the numbers of labels, or a 0 or 1 for each of the 3"):
+        read(rows("1,0,1"), **options)
+    for twice in (["a", "c", "a"], [1, 0, 1, 0], "1,0,1,0"):
         with pytest.raises(InputError, match=r"line 1: .* names one label twice"):
             read(rows(twice), **options)
 

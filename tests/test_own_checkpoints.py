@@ -163,6 +163,22 @@ def test_an_adapter_is_merged(tmp_path, settings, scale):
     assert np.abs(found[f"{QUERY}.weight"] - TENSORS[f"{QUERY}.weight"]).max() > 1
 
 
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"lora_alpha": None}, "the alpha of lora_alpha is null; expected a number."),
+        ({"lora_alpha": "16"}, 'the alpha of lora_alpha is "16"; expected a number.'),
+        ({"alpha_pattern": {"query": "x"}}, 'the alpha of query is "x"; expected a number.'),
+        ({"alpha_pattern": [1]}, "alpha_pattern=[1]: expected an object of numbers by pattern."),
+        ({"alpha_pattern": {"(": 1}}, "alpha_pattern '(' is no pattern: "),
+    ],
+)
+def test_alphas_that_are_none(tmp_path, settings, said):
+    save(tmp_path / "base", TENSORS)
+    write_adapter(tmp_path / "adapter", tmp_path / "base", **settings)
+    assert said in refusal(read, tmp_path / "adapter")
+
+
 def test_what_peft_writes_of_a_plain_adapter(tmp_path):
     """The keys of LoraConfig in PEFT 0.21, with the values that it has where nothing is said."""
     save(tmp_path / "base", TENSORS)

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 from family_models import write_family
-from models import VOCAB, random_params, refusal, tiny_config
+from models import VOCAB, random_params, refusal, tiny_config, write_model
 from safetensors.numpy import load_file, save_file
 from tolerances import SAME_TEXT
 
@@ -72,6 +72,20 @@ def hidden(model, text):
 
 def cosine(a, b):
     return a @ b / np.linalg.norm(a) / np.linalg.norm(b)
+
+
+def test_a_cross_encoder_in_the_same_layout(tmp_path):
+    """Its head is its own; the most tokens and prompts are sentence-transformers' as of embedders."""
+    write_model(tmp_path / "model", labels=("relevance",), max_position_embeddings=64)
+    alone = [{"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.base.modules.Transformer"}]
+    (tmp_path / "model" / "modules.json").write_text(json.dumps(alone))
+    assert ar.load(tmp_path / "model").longest_text == 64
+    (tmp_path / "model" / "sentence_bert_config.json").write_text('{"max_seq_length": 10}')
+    assert ar.load(tmp_path / "model").longest_text == 10
+    (tmp_path / "model" / "config_sentence_transformers.json").write_text('{"default_prompt_name": "web"}')
+    assert "default_prompt_name='web' puts a prompt before each text" in refusal(ar.load, tmp_path / "model")
+    (tmp_path / "model" / "modules.json").write_text(json.dumps([*alone, {"type": "a.Dense", "path": "1"}]))
+    assert "has the modules Transformer, Dense, but the weights have a head" in refusal(ar.load, tmp_path / "model")
 
 
 def test_vectors_are_the_mean_or_the_first_token(model, tmp_path):

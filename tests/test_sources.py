@@ -14,7 +14,9 @@ from autorel_jax.corpus.columns import schema as table_schema
 from autorel_jax.data.moments import column_of, moment
 from autorel_jax.data.row import Columns, Rejected, Row
 from autorel_jax.data.sources import is_source, of_texts, open_corpus
+from autorel_jax.data.splits import records
 from autorel_jax.data.tables import read_table
+from autorel_jax.data.task import TaskConfig
 
 
 @pytest.fixture
@@ -124,6 +126,25 @@ def test_a_row_that_cannot_be_used_is_told_and_the_rest_goes_on(tmp_path, name):
         assert reason in row.reason
         assert row.file == str(tmp_path / name)
         assert json.loads(json.dumps(row.record)) == {"file": row.file, "line": row.line, "reason": row.reason}
+
+
+def test_classes_that_datasets_wrote_go_by_their_names(tmp_path):
+    """In explaining as of a data set of the hub, in training as labels in words, in lists too."""
+    kinds = {"names": ["pos", "neg"], "_type": "ClassLabel"}
+    features = {"label": kinds, "tags": {"feature": kinds, "_type": "Sequence"}, "old": [kinds]}
+    about = {"huggingface": json.dumps({"info": {"features": features}})}
+    table = pyarrow.table({"text": ["a", "b"], "label": [1, None], "tags": [[0, 1], []], "old": [[0], [7]]})
+    parquet.write_table(table.replace_schema_metadata(about), tmp_path / "in.parquet")
+    rows = list(open_corpus([str(tmp_path / "in.parquet")], Columns(label="label")).rows())
+    assert [row.label for row in rows] == [("neg", "id:1"), None]
+    read = records(TaskConfig(train="in.parquet", label="tags"), "train", "in.parquet", tmp_path)
+    assert [record.values[2] for record in read] == [["pos", "neg"], []]
+    read = records(TaskConfig(train="in.parquet", label="old"), "train", "in.parquet", tmp_path)
+    assert [record.values[2] for record in read] == [["pos"], [7]]
+    for strange in (b"[]", b"{", b'{"info": {"features": {"label": {"_type": "ClassLabel"}}}}', b'{"info": null}'):
+        parquet.write_table(table.replace_schema_metadata({"huggingface": strange}), tmp_path / "in.parquet")
+        first, _ = open_corpus([str(tmp_path / "in.parquet")], Columns(label="label")).rows()
+        assert first.label == 1
 
 
 def test_parquet_rows_that_cannot_be_used(tmp_path):

@@ -72,6 +72,13 @@ def sharded(directory, tensors):
     return directory
 
 
+def test_types_that_numpy_lacks_are_named(tmp_path):
+    header = json.dumps({"a": {"dtype": "F8_E4M3", "shape": [2], "data_offsets": [0, 2]}}).encode()
+    save(tmp_path, bert_tensors())
+    (tmp_path / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + b"ab")
+    assert "holds tensors of the type float8_e4m3fn, which are quantized; accepted: " in refusal(read, tmp_path)
+
+
 @pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16])
 def test_reads_half_precision_safetensors(tmp_path, dtype):
     tensors = {name: values.astype(dtype) for name, values in bert_tensors().items()}

@@ -71,7 +71,7 @@ def state(made: DatasetBuilder) -> list[Any]:
     files = made.config.data_files or {}
     return [
         made.config.name,
-        {split: [list(one) for one in of_split.origin_metadata] for split, of_split in files.items()},
+        {str(split): [list(one) for one in of_split.origin_metadata] for split, of_split in files.items()},
     ]
 
 

@@ -45,8 +45,9 @@ def known_labels(names: Sequence[str], ids: bool = True) -> dict[str, int]:
 
 def by_name(names: Sequence[str]) -> dict[str, int]:
     """Each name, and the number that it is, -> its place; of two equal ones the first."""
-    found = {name: i for i, name in reversed(list(enumerate(names)))}
-    found = {name: found[name] for name in names}
+    places = list(enumerate(names))[::-1]
+    known = {name.strip(): i for i, name in places} | {name: i for i, name in places}  # a label comes without spaces
+    found = {key: known[key] for name in names for key in (name, name.strip())}
     as_numbers = {whole(name): i for name, i in reversed(found.items()) if whole(name) is not None}
     return {number: i for number, i in as_numbers.items() if number not in found} | found
 
@@ -106,7 +107,7 @@ def label_number(value: Any, known: dict[str, int], where: str) -> int | None:
     Raises:
       InputError: it cannot be a label: null, NaN, empty, a dict.
     """
-    value = value.item() if isinstance(value, np.generic) else value
+    value = as_number(value.item() if isinstance(value, np.generic) else value)
     spelt = spellings(value, where)
     if isinstance(value, bool):
         return truth(value, known)

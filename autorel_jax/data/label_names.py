@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from autorel_jax.data.label_ids import spellings, whole
-from autorel_jax.data.labels import Labelled, is_hot, several
+from autorel_jax.data.labels import Labelled, flags_of, several
 from autorel_jax.errors import InputError, one_line
 
 NOTHING = ("na", "n/a", "<na>", "#n/a", "none", "null")  # what tables write among numbers where there is nothing
@@ -25,7 +25,7 @@ def distinct(labelled: Labelled, separator: str | None) -> tuple[str, ...]:
     values: dict[str, str] = {}  # label -> where it occurs first
     for where, value in labelled:
         if separator is not None:
-            check_unnamed(value, where)
+            check_unnamed(value, separator, where)
         for one in [value] if separator is None else several(value, separator, where):
             text = spellings(one, where)[0]
             if text.lower() == "nan":  # what some tables have where there is nothing
@@ -48,9 +48,9 @@ def distinct(labelled: Labelled, separator: str | None) -> tuple[str, ...]:
     return tuple(sorted(names, key=numbers.get if len(numbers) == len(values) else None))
 
 
-def check_unnamed(value: Any, where: str) -> None:
+def check_unnamed(value: Any, separator: str, where: str) -> None:
     """Raises InputError for a multi-label row that says too little where the task names no labels."""
-    if is_hot(value) and len(value) > 1:
+    if len(flags_of(value, separator) or ()) > 1:
         raise InputError(
             f"{where}: {one_line(value)} may be a 0 or 1 for each label, or labels' numbers; name the labels in labels."
         )

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from autorel_jax.data.label_ids import NO, YES, known_labels, label_number
+from autorel_jax.data.label_ids import NO, YES, known_labels, label_number, whole
 from autorel_jax.data.task import TaskConfig
 from autorel_jax.errors import LARGEST_FLOAT, InputError, one_line
 from autorel_jax.model.config import MULTI, REGRESSION
@@ -44,10 +44,15 @@ def chosen(value: Any, known: dict[str, int], count: int, separator: str, where:
     Raises:
       InputError: a label twice; or zeros and ones that may as well be the numbers of labels.
     """
-    entries = several(value, separator, where)
-    hot = [place for place, entry in enumerate(entries) if entry] if is_hot(value) and len(value) == count else None
-    if hot is not None and not may_be_labels(value, known):
+    entries, flags = several(value, separator, where), flags_of(value, separator)
+    hot = [place for place, entry in enumerate(flags) if entry] if flags and len(flags) == count else None
+    if hot is not None and isinstance(value, list) and not may_be_labels(flags, known):
         return hot
+    if isinstance(value, str) and re.fullmatch("0[01]+", value.strip()) and value.strip() not in known:
+        raise InputError(
+            f"{where}: {one_line(value)} may be a 0 or 1 for each label; put {separator!r} between them, or write the "
+            "labels' names."
+        )
     numbers = [index(entry, known, where) for entry in entries]
     if hot is not None and set(hot) != set(numbers):
         raise InputError(
@@ -60,6 +65,14 @@ def chosen(value: Any, known: dict[str, int], count: int, separator: str, where:
             f"or a list with a 0 or 1 for each of the {count} labels."
         )
     return numbers
+
+
+def flags_of(value: Any, separator: str) -> list[Any] | None:
+    """The zeros and ones of a row that may be multi-hot: a list, or a string of two at least; None of any other."""
+    if isinstance(value, str):
+        parts = [whole(part) for part in value.split(separator)]
+        return list(map(int, parts)) if len(parts) > 1 and set(parts) <= {"0", "1"} else None
+    return value if is_hot(value) else None
 
 
 def is_hot(value: Any) -> bool:

@@ -17,7 +17,7 @@ from autorel_jax.data import label_names, labels, tags, tfds
 from autorel_jax.data.assumed import OWN, first_lines, mark_of_rows
 from autorel_jax.data.clean import clean
 from autorel_jax.data.kinds import BY_SUFFIX, suffix_of
-from autorel_jax.data.label_ids import as_number, described
+from autorel_jax.data.label_ids import as_number, described, is_class
 from autorel_jax.data.lines import check_encoding
 from autorel_jax.data.moments import Moment
 from autorel_jax.data.tables import CONLL, TABLE_FORMATS, WORD_FORMATS, Record, read_table, without_header
@@ -143,8 +143,15 @@ def records(task: TaskConfig, split: str, name: str, folder: Path) -> Iterator[R
     if task.columns and not task.delimiter and form in OWN:
         mark_of_rows(first_lines(path, task.encoding), form, len(task.columns), str(path))  # refuses what is in doubt
     read = read_table(path, form, wanted, task.columns, task.encoding, task.delimiter)
-    rows = (record._replace(values=tuple(map(as_number, record.values))) for record in read)
+    rows = (record._replace(values=tuple(map(plain_label, record.values))) for record in read)
     return without_header(rows, wanted, "[task] columns") if task.columns else rows
+
+
+def plain_label(value: Any) -> Any:
+    """A decimal as a number, and a class of a data set as its name; in lists too."""
+    if isinstance(value, list):
+        return list(map(plain_label, value))
+    return value[0] if is_class(value) else as_number(value)
 
 
 def located(folder: Path, name: str) -> Path:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from autorel_jax.data.classes import classes_of, in_words
 from autorel_jax.data.fields import Fields, csv_fields, labelled_fields, raw_fields, tsv_fields, word_fields
 from autorel_jax.data.lines import Damaged, Lines, read_lines
 from autorel_jax.data.moments import are_moments, moments
@@ -128,6 +129,7 @@ def json_table(lines: Lines, name: str, wanted: Wanted, header: Sequence[str] = 
         return
     lines = itertools.chain([first], lines)
     if isinstance(first[1], Damaged) or is_row(first[1], wanted):
+        refuse_columns(first[1], name, wanted)
         yield from jsonl(lines, name, wanted)
         return
     for number, item in enumerate(_items(lines, name), 1):
@@ -150,6 +152,20 @@ def is_row(line: str, wanted: Wanted) -> bool:
         return False
     lists = (value for value in item.values() if isinstance(value, list) and value)
     return wanted[0] in item or not any(isinstance(value[0], dict) for value in lists)
+
+
+def refuse_columns(line: Any, name: str, wanted: Wanted) -> None:
+    """Raises InputError for an object whose text is a list of texts: columns, as pandas writes them, and no row."""
+    item = {} if isinstance(line, Damaged) else json.loads(line)
+    texts = item.get(wanted[0])
+    spaced = (
+        [text for text in texts if isinstance(text, str) and len(text.split()) > 1] if isinstance(texts, list) else []
+    )
+    if spaced:
+        raise InputError(
+            f"{name} holds columns, or one text as a list of words of which one has a space, "
+            f"{one_line(spaced[0], 40)!r}; write a list of objects, one for each text."
+        )
 
 
 def _items(lines: Lines, name: str) -> list[Any]:
@@ -185,10 +201,12 @@ def parquet(path: Path, wanted: Wanted, header: Sequence[str] = ()) -> Iterator[
         with open(path, "rb") as stream, reader.ParquetFile(stream) as file:
             for column in columns:
                 place(file.schema_arrow.names, column, str(path))
+            classes = classes_of(file.schema_arrow, columns)
             for batch in file.iter_batches(columns=columns):
                 faults: dict[int, str] = {}
                 named = zip(batch.schema.names, batch.columns, strict=True)
                 columns_of = {column: _python(values, column, faults) for column, values in named}
+                columns_of |= {column: in_words(columns_of[column], names) for column, names in classes.items()}
                 for row in range(batch.num_rows):
                     number += 1
                     values = tuple(None if column is None else columns_of[column][row] for column in wanted)

@@ -45,6 +45,8 @@ def column_of(values: Iterable[Any] | str | None, name: str) -> list[Any] | None
     """Texts, pairs or labels as a list; one string is a list of one."""
     if isinstance(values, np.ndarray) and not values.ndim:
         values = values.item()
+    if isinstance(values, set | frozenset):
+        raise InputError(f"{name} is a {type(values).__name__}, which has no order; give a list.")
     if values is None or isinstance(values, str):
         return None if values is None else [values]
     if isinstance(values, bytes | Mapping) or hasattr(values, "columns") or not isinstance(values, Iterable):
@@ -71,7 +73,14 @@ def looks_paired(text: Any) -> bool:
 def paired(columns: Columns) -> Columns:
     """The columns, with texts that are pairs divided into texts and pairs."""
     texts = columns["texts"]
-    if columns["pairs"] is not None or not any(map(looks_paired, texts)):
+    if columns["pairs"] is not None:
+        return columns
+    if not any(map(looks_paired, texts)):
+        if texts and all(isinstance(text, tuple) and len(text) == 2 for text in texts):
+            raise InputError(
+                "texts are tuples of two words, which may be pairs or given words; give the second texts as pairs=[…], "
+                "or given words as lists."
+            )
         return columns
     for place, text in enumerate(texts):
         if isinstance(text, str) or len(text) != 2:

@@ -135,6 +135,8 @@ def label_names(raw: Mapping[str, Any]) -> tuple[str, ...]:
         by_id = {int(key): str(name) for key, name in names.items()}
     except (AttributeError, ValueError):
         raise InputError(f"id2label={names!r}: expected an object of label names by id.") from None
+    if len(by_id) < len(names):
+        raise InputError(f"id2label={names!r} has one id twice; expected 0, 1, 2, …")
     if sorted(by_id) != list(range(len(by_id))) or not by_id:
         raise InputError(f"id2label has the ids {sorted(by_id)}; expected 0, 1, 2, …")
     return tuple(by_id[i] for i in range(len(by_id)))

@@ -6,6 +6,7 @@ What was trained in full (modules_to_save, biases) replaces the base's. Used by 
 Source: Hu et al. 2021 (arXiv 2106.09685).
 """
 
+import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -68,7 +69,25 @@ def settings(folder: Path) -> dict[str, Any] | None:
         raise InputError(f"{path}: init_lora_weights={one_line(start)} changed the base's own weights; {MERGE}.")
     if not isinstance(raw.get("revision"), str | None):
         raise InputError(f"{path}: revision={one_line(raw['revision'])}: expected a branch, a tag or a commit.")
+    check_alphas(raw, path)
     return raw
+
+
+def check_alphas(raw: Mapping[str, Any], path: Path) -> None:
+    """Raises InputError unless lora_alpha is a number and alpha_pattern has one for each pattern of modules."""
+    patterns = raw.get("alpha_pattern") or {}
+    if not isinstance(patterns, dict):
+        raise InputError(f"{path}: alpha_pattern={one_line(patterns)}: expected an object of numbers by pattern.")
+    for key, value in {"lora_alpha": raw.get("lora_alpha", 8), **patterns}.items():
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise InputError(
+                f"{path}: the alpha of {one_line(key)} is {one_line(json.dumps(value))}; expected a number."
+            )
+    for pattern in patterns:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise InputError(f"{path}: alpha_pattern {one_line(pattern)!r} is no pattern: {one_line(error)}.") from None
 
 
 def weights_of(folder: Path) -> Path:

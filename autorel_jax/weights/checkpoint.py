@@ -49,6 +49,11 @@ class Changes:
     rename: Sequence[str] = ()
     drop: Sequence[str] = ()
 
+    def __post_init__(self):
+        for name in ("labels", "rename", "drop"):
+            if isinstance(getattr(self, name), str):
+                raise InputError(f"{name}={getattr(self, name)!r}: expected a list of strings.")
+
 
 def read(
     path: Any,
@@ -86,8 +91,9 @@ def read(
     is_alone = pretrained_heads and source.adapter is None
     parsed = with_task(parsed, tensors, task, is_alone)
     headless = not any(name.endswith(parsed.head_facts.output) for name in tensors)
-    if pretrained_heads and headless and task is None and modules.is_embedder(source.weights.parent):
-        parsed = modules.embedder(source.weights.parent, encoder_of(parsed) if parsed.task == MASKED else parsed)
+    if pretrained_heads and task is None and modules.are_in(source.weights.parent):
+        made = modules.embedder if headless else modules.cross_encoder
+        parsed = made(source.weights.parent, encoder_of(parsed) if parsed.task == MASKED and headless else parsed)
     if source.adapter is not None:
         label = str(source.adapter)
         tensors = adapter.merged(tensors, read_tensors(adapter.weights_of(source.adapter)), raw, parsed, label)

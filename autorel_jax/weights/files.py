@@ -145,7 +145,12 @@ def _read_safetensors(path: Path) -> Tensors:
         try:
             with safe_open(path, framework="numpy") as file:
                 return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-        except (SafetensorError, AttributeError, TypeError, ValueError) as error:
+        except AttributeError as error:  # NumPy has no such type
+            raise Refused(
+                f"holds tensors of the type {error.name}, which are quantized; accepted: float64, float32, float16, "
+                "bfloat16. Save the model in one of these with transformers"
+            ) from None
+        except (SafetensorError, TypeError, ValueError) as error:
             raise Refused(f"is no complete safetensors file: {one_line(error)}; {AGAIN}") from None
 
 

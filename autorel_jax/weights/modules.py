@@ -30,7 +30,7 @@ NAMES = {"cls": FIRST, "mean": MEAN}  # likewise, values of pooling_mode
 ADVICE = "accepted: a Transformer, then Pooling by [CLS] or the mean, then Normalize or nothing"
 
 
-def is_embedder(directory: Path | None) -> bool:
+def are_in(directory: Path | None) -> bool:
     """Whether the directory is one of sentence-transformers."""
     return directory is not None and (directory / FILE).is_file()
 
@@ -41,15 +41,9 @@ def embedder(directory: Path, config: BertConfig) -> BertConfig:
     Raises:
       InputError: modules that are not supported, by name.
     """
-    path = directory / FILE
-    try:
-        listed = json.loads(path.read_text("utf-8"))
-        kinds = [str(module["type"]).rpartition(".")[2] for module in listed]
-        folders = [str(module["path"]) for module in listed]
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise InputError(f"{path} cannot be read: {one_line(error)}.") from None
+    kinds, folders = listed(directory)
     if kinds not in (["Transformer", "Pooling"], ["Transformer", "Pooling", "Normalize"]):
-        raise InputError(f"{path} has the modules {', '.join(kinds)}; {ADVICE}.")
+        raise InputError(f"{directory / FILE} has the modules {', '.join(kinds)}; {ADVICE}.")
     settings = read_json(directory / folders[1] / "config.json")
     pools = pooling(settings, directory / folders[1])
     return dataclasses.replace(
@@ -61,6 +55,32 @@ def embedder(directory: Path, config: BertConfig) -> BertConfig:
         normalizes="Normalize" in kinds,
         measure=measure(directory / GENERAL),
     )
+
+
+def listed(directory: Path) -> tuple[list[str], list[str]]:
+    """The classes of the modules, without their packages, and their folders."""
+    path = directory / FILE
+    try:
+        found = json.loads(path.read_text("utf-8"))
+        return [str(one["type"]).rpartition(".")[2] for one in found], [str(one["path"]) for one in found]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise InputError(f"{path} cannot be read: {one_line(error)}.") from None
+
+
+def cross_encoder(directory: Path, config: BertConfig) -> BertConfig:
+    """The config of a model with a head of its own, with the most tokens that sentence-transformers reads.
+
+    Raises:
+      InputError: modules after it, or a prompt before each text.
+    """
+    kinds, _ = listed(directory)
+    if kinds != ["Transformer"]:
+        raise InputError(
+            f"{directory / FILE} has the modules {', '.join(kinds)}, but the weights have a head of their own; "
+            "accepted then: a Transformer alone."
+        )
+    measure(directory / GENERAL)  # refuses a prompt
+    return dataclasses.replace(config, most_tokens=longest(directory))
 
 
 def longest(directory: Path) -> int | None:
