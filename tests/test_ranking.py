@@ -11,6 +11,7 @@ from tolerances import SAME_TEXT, SUM_FLOAT32
 import autorel_jax as ar
 from autorel_jax.cli.rank import main
 from autorel_jax.errors import InputWarning
+from autorel_jax.evaluation.collection import Collection
 from autorel_jax.report import html, view
 
 QUERY = "the good film"
@@ -144,3 +145,15 @@ def test_the_command(folder, tmp_path, capsys):
 def test_what_the_command_refuses(folder, capsys, flags, said):
     assert main([QUERY, *PASSAGES, "--model", str(folder / "reranker"), *flags]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_files_and_pages_know_scores_from_labels(folder, ranked):
+    """A page and a notebook say "more relevant" where the terminal does; a label in words is no score."""
+    labels = ar.explain(ar.load(folder / "nli"), PASSAGES[0], zero_shot=["film"])
+    for made, expected in ((ranked, True), (labels, False)):
+        collection = Collection()
+        for one in made:
+            collection.add(one.to_dict())
+        assert [series.is_score for series in collection.series.values()] == [expected]
+        assert ("speaks for" in html.fragment(made)) is not expected
+        assert ("less relevant" in html.fragment(made)) is expected

@@ -339,6 +339,18 @@ def test_one_text(report, opened):
     assert page.locator("details tbody tr").count() == len(record["tokens"])
 
 
+def test_a_score_of_a_pair_is_of_no_label(tmp_path, opened):
+    """The terminal's words: more relevant, less relevant."""
+    path, scored = tmp_path / "a.html", {"logits": np.array([1.5], np.float32), "target": "LABEL_0"}
+    ar.save_report([explanation("a film", np.array([0, 2, -1, 0], np.float32), pair="x", **scored)], path)
+    page = opened(path, "view=text")
+    assert page.locator(".sides h3").all_inner_texts() == ["more relevant", "less relevant"]
+    page.locator(".reading [role=button]").nth(1).hover()
+    assert ": more relevant" in page.locator(".detail").inner_text()
+    assert "speaks" not in page.locator("body").inner_text()
+    assert "makes its text more relevant" in opened(path, "view=words").locator(".hint").first.inner_text()
+
+
 def test_signs_are_not_by_colour_alone(report, opened):
     page = opened(report, "view=text&text=1")
     borders = {

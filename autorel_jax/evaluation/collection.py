@@ -86,6 +86,7 @@ class Series:
       token_scores: of their word pieces.
       inside: roughly the characters that all ledgers and read-outs take.
       facts: [R] what else is known of each explanation, by its name in .jsonl.
+      is_score: whether all of them are scores of pairs, as rerankers give them, and not of a label.
     """
 
     def __init__(self, method: int, target: str):
@@ -94,6 +95,7 @@ class Series:
         self.scores, self.token_scores = array("f"), array("f")
         self.facts: list[dict[str, Any]] = []
         self.inside = 0
+        self.is_score = True
         self.known: set[int] = set()
 
 
@@ -173,6 +175,7 @@ class Collection:
         facts = {name: record[name] for name in OF_EXPLANATION if record.get(name) not in EMPTY}
         series.inside += 6 * sum(numbers_in(facts.get(name)) for name in ("ledger", "readouts"))
         series.facts.append(facts)
+        series.is_score = series.is_score and is_score(record)
 
     def _check_model(self, record: Mapping[str, Any], where: str) -> None:
         model = record.get("model")
@@ -285,6 +288,12 @@ def predicted_logit(record: Mapping[str, Any]) -> int | None:
     if record.get(OF_SPAN[0]) is not None or not one_label or None in (logit, *logits):
         return None
     return min(range(len(logits)), key=lambda place: abs(logits[place] - logit), default=None)
+
+
+def is_score(record: Mapping[str, Any]) -> bool:
+    """Whether a model with one output scored a pair; the pair of a label of zero-shot has the label in it."""
+    pair = record.get("text_pair")
+    return pair is not None and len(record.get("logits") or ()) == 1 and str(record["target"]) not in view.joined(pair)
 
 
 def numbers_in(value: Any) -> int:

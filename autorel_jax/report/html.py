@@ -53,7 +53,9 @@ def fragment(explanations: Sequence[Explanation], level: str = view.WORD) -> str
     """
     view.check_level(level)
     entries = [entry(explanation, level) for explanation in explanations[:SHOWN]]
-    return str(parts().fragment(entries, len(explanations) - len(entries), in_element, solid))
+    named = {view.sides(one) for one in explanations} or {view.LABEL_SIDES}
+    sides = map(spoken, named.pop() if len(named) == 1 else view.LABEL_SIDES)
+    return str(parts().fragment(entries, len(explanations) - len(entries), in_element, solid, list(sides)))
 
 
 def entry(explanation: Explanation, level: str) -> Markup:

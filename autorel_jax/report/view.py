@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from autorel_jax.text.tokens import Text
 
 WORD, TOKEN = LEVELS = ("word", "token")
+LABEL_SIDES = ("for the target", "against it")  # of a label, what a score above 0 means, and one below
 TOP = 10  # words in a list of the strongest
 NEGLIGIBLE = 0.02  # of the strongest |score|; not listed among the strongest
 LAYOUT = PICTURES | {ord("\n"): "\n", ord("\t"): " ", ord("\r"): " "}  # of text between words
@@ -132,7 +133,7 @@ def is_score(explanation: Explanation) -> bool:
 
 def sides(explanation: Explanation) -> tuple[str, str]:
     """What a score above 0 means, and one below."""
-    return ("more relevant", "less relevant") if is_score(explanation) else ("for the target", "against it")
+    return ("more relevant", "less relevant") if is_score(explanation) else LABEL_SIDES
 
 
 def decision(explanation: Explanation) -> tuple[str, str]:

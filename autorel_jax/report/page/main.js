@@ -73,6 +73,7 @@ function headOf() {
     Array.from({ length: count }, (_, text) => text).every(
       (text) => every.filter((series) => series.method === 0 && series.at(text) >= 0).length < 2,
     );
+  const scored = every.length > 0 && every.every((series) => series.packed.isScore);
   const right = labelled ? Array.from({ length: count }, (_, text) => isRight(text)).filter((is) => is !== null) : [];
   const accuracy = right.length
     ? `, ${percent(right.filter(Boolean).length / right.length)} of ${whole(right.length)} labelled ones predicted rightly`
@@ -109,9 +110,10 @@ function headOf() {
       "p",
       { class: "legend" },
       h("span", { class: "unit for", style: look(1).style }, " word "),
-      "\u2002speaks for;\u2002",
+      scored ? "\u2002more relevant;\u2002" : "\u2002speaks for;\u2002",
       h("span", { class: "unit against", style: look(-1).style }, " word "),
-      "\u2002speaks against what is explained. The stronger the colour, the nearer to the largest score of its text.",
+      scored ? "\u2002less relevant." : "\u2002speaks against what is explained.",
+      " The stronger the colour, the nearer to the largest score of its text.",
     ),
   );
 }
@@ -127,7 +129,7 @@ function viewAbout() {
       { class: "long" },
       line(
         "Score",
-        "How much a word speaks for the explained label (above 0) or against it (below 0), in units of that label's logit, unless a warning says otherwise.",
+        "How much a word speaks for the explained label (above 0) or against it (below 0), in units of that label's logit, unless a warning says otherwise. Of a reranker, how much more or less relevant a word makes its text.",
       ),
       line(
         "Share",

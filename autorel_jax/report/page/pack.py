@@ -201,6 +201,7 @@ def one_series(collection: Collection, series: Series) -> dict[str, Any]:
     return {
         "method": series.method,
         "target": series.target,
+        "isScore": series.is_score,
         "rows": integers(series.rows),
         "scores": packed(np.asarray(series.scores, np.float32), "f32"),
         "tokenScores": packed(np.asarray(series.token_scores, np.float32), "f32") if series.token_scores else None,

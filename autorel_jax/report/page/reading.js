@@ -110,7 +110,7 @@ function reading(text, series, level) {
     });
     detail.replaceChildren(
       value(unit.name),
-      ` ${sentence(scores[place], total, largest_, series.target)}`,
+      ` ${sentence(scores[place], total, largest_, series)}`,
       ...pieces(text, series, level, place, largest_),
     );
   };
@@ -154,15 +154,23 @@ function reading(text, series, level) {
   );
 }
 
+/** What a score above 0 means, and one below. */
+function sidesOf(series) {
+  const target = visible(series.target);
+  return series.packed.isScore
+    ? ["more relevant", "less relevant"]
+    : [`speaks for ${target}`, `speaks against ${target}`];
+}
+
 /** A score in words. */
-function sentence(number, total, largest_, target) {
+function sentence(number, total, largest_, series) {
   const part = total ? `, ${share(number / total)} of the text's Σ|relevance|` : "";
   const what = !Number.isFinite(number)
     ? ""
     : number > 0
-      ? `: speaks for ${visible(target)}`
+      ? `: ${sidesOf(series)[0]}`
       : number < 0
-        ? `: speaks against ${visible(target)}`
+        ? `: ${sidesOf(series)[1]}`
         : "";
   return `${score(number, largest_)}${part}${what}`;
 }
@@ -230,8 +238,8 @@ function strongestOf(text, series, level) {
   return h(
     "div",
     { class: "sides" },
-    side(`speaks for ${visible(series.target)}`, 1),
-    side(`speaks against ${visible(series.target)}`, -1),
+    side(sidesOf(series)[0], 1),
+    side(sidesOf(series)[1], -1),
   );
 }
 

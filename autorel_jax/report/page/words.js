@@ -79,14 +79,17 @@ function methodChoice() {
 
 function explanationOfWords(pulling) {
   const target = visible(state.target);
+  const [above, below] = seriesOf(state.method, state.target)?.packed.isScore
+    ? ["makes its text more relevant", "less relevant"]
+    : ["speaks for it", "against it"];
   return h(
     "p",
     { class: "hint" },
     pulling
       ? "Relevance for the label that each text was predicted as: what a word does where that label is wrong, and where " +
           "it is right. At the top are the words that speak most for wrong predictions; the last column compares."
-      : `Relevance for ${target}. Above 0 a word speaks for it, below 0 against it: ▼ lists the words for it first, ▲ those ` +
-          "against it, by what the interval leaves at least, so that a word of few texts does not come first by chance.",
+      : `Relevance for ${target}. Above 0 a word ${above}, below 0 ${below}: ▼ lists the former first, ▲ the latter, ` +
+          "by what the interval leaves at least, so that a word of few texts does not come first by chance.",
   );
 }
 
