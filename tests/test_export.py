@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from models import VOCAB, refusal
 from sentences import lines
+from token_models import LABELS, TEXT, write_tagger
 from tolerances import BATCH
 
 import autorel_jax as ar
@@ -167,3 +168,40 @@ def test_texts_are_cut_where_the_tokenizers_files_say(tmp_path):
     program = Program(about, call, params, (tmp_path / "tokenizer.json").read_bytes())
     ((tokens, _, relevance),) = program.explain(["film " * 30])
     assert (len(tokens.ids), relevance.shape, tokens.truncated) == (10, (1, 10), 22)
+
+
+@pytest.fixture(scope="module")
+def tagger(tmp_path_factory):
+    return ar.load(write_tagger(tmp_path_factory.mktemp("models") / "tagger"))
+
+
+@pytest.mark.parametrize("target", ["predicted", "all"])
+def test_labels_of_tokens(tagger, tmp_path, target):
+    """Relevance for the words that are marked, as `--at` has it; in a batch, where one row is padded."""
+    export(tagger, tmp_path / "a.zip", ar.ExplainConfig(target=target))
+    program = load_program(tmp_path / "a.zip")
+    assert (program.about["schema"], program.about["on_tokens"]) == (2, True)
+    texts, words = [TEXT, "a good one"], ["witty", "one"]  # of "good film" two labels are equally likely
+    tokens = program.tokenizer(texts, max_length=40)
+    at = [
+        [place for place, word in enumerate(row.word_index) if row.words[word] == named]
+        for row, named in zip(tokens, words, strict=True)
+    ]
+    for (row, logits, relevance), text, named in zip(program.explain(texts, at), texts, words, strict=True):
+        made = ar.explain(tagger, text, at=named, target=target)
+        assert logits.shape == (len(row.ids), len(LABELS))
+        np.testing.assert_allclose(relevance, [one.token_relevance for one in made], rtol=0, atol=1e-5)
+        plain = tagger.logits(tagger.batch([text])).reshape(-1, len(LABELS))
+        np.testing.assert_allclose(logits, plain, rtol=0, atol=1e-5)
+    assert "at is needed" in refusal(program.explain, texts)
+    assert "1 at; give" in refusal(program.explain, texts, [[1]])
+    assert "at[1] is []; expected places of tokens" in refusal(program.explain, texts, [[1], []])
+    assert "at marks padding" in refusal(program.explain, texts, [[1], [len(tokens[1].ids)]])
+    assert "expected places of tokens" in refusal(program.explain, texts, [[-1], [1]])
+
+
+def test_at_is_of_tokens(file, tagger, tmp_path):
+    assert "at is of a model that labels tokens" in refusal(load_program(file).explain, ["a film"], [[1]])
+    assert "is of the label of a whole text" in refusal(
+        export, tagger, tmp_path / "a.zip", ar.ExplainConfig(target="margin")
+    )

@@ -365,11 +365,11 @@ def test_the_page_runs(folders, tmp_path, monkeypatch):
     assert (tmp_path / "ranked.html").is_file()
 
 
-def test_what_else_refuses_them(folders, tagger, tmp_path):
+def test_what_else_refuses_them(folders, tagger, answerer, tmp_path):
     """Programs, evaluations and settings that are of labels of whole texts."""
     from autorel_jax.export.write import export
 
-    assert "only models that label whole texts" in refusal(export, tagger, tmp_path / "x.zip")
+    assert "only models that label texts or tokens" in refusal(export, answerer, tmp_path / "x.zip")
     assert "evaluate measures" in refusal(ar.evaluate, tagger, [TEXT])
     assert "predict is for" in refusal(ar.predict, tagger, [[2, 3]])
     assert "problem_type=" in refusal(ar.load, folders["tagger"], problem_type="regression")

@@ -24,7 +24,7 @@ from autorel_jax.text.settings import CONFIG as SETTINGS
 from autorel_jax.text.tokens import Text, Tokens, load_tokenizer
 from autorel_jax.text.unspaced import WHITESPACE
 
-SCHEMA = 1  # of the file; raised when an older reader would misunderstand it
+SCHEMA, OF_TEXTS = 2, 1  # of the file; raised when an older reader would misunderstand it, as it does heads on tokens
 PROGRAM, PARAMS, ABOUT, TOKENIZER = MEMBERS = ("program.bin", "params.safetensors", "about.json", "tokenizer.json")
 FLATBUFFERS = "this needs flatbuffers, which jax.export uses: pip install 'autorel-jax[export]'"
 
@@ -33,22 +33,26 @@ class Program:
     """A compiled explainer of token ids. B batch, T tokens, N targets, C labels.
 
     Attributes:
-      about: JSON: schema, version, model_type (older files, all of BERT, lack it), labels, targets, method,
-        max_length, split_words, split_punctuation (older files lack both: words are between spaces),
-        weights_sha256, platforms.
+      about: JSON: schema, version, model_type (older files, all of BERT, lack it), labels, targets, method, on_tokens
+        (whether it labels tokens; older files lack it), max_length, split_words, split_punctuation (older files lack
+        both: words are between spaces), weights_sha256, platforms.
     """
 
     def __init__(self, about: Mapping[str, Any], call: Any, params: Mapping[str, Any], tokenizer: bytes):
         self.about = about
         self._call, self._params, self._tokenizer = jax.jit(call), params, tokenizer
 
-    def __call__(self, ids: Any, mask: Any = None, types: Any = None) -> tuple[jax.Array, jax.Array]:
+    def __call__(self, ids: Any, mask: Any = None, types: Any = None, at: Any = None) -> tuple[jax.Array, jax.Array]:
         """Logits [B, C] and relevance [B, N, T] of token ids [B, T]; compiled once for each shape.
+
+        Of a model that labels tokens the logits are [B, T, C], and a target is the mean of its label's logit over the
+        tokens of `at`.
 
         Args:
           ids: [B, T], with the model's special tokens.
           mask: [B, T], 1 for tokens and 0 for padding; None: all are tokens.
           types: [B, T], segment ids; None: 0.
+          at: [B, T], 1 for the tokens that are asked about and 0 for others, of a model that labels tokens alone.
 
         Raises:
           InputError: the shapes do not fit, or an id lies beyond its table.
@@ -56,6 +60,13 @@ class Program:
         ids = np.asarray(ids)
         mask = np.ones_like(ids) if mask is None else np.asarray(mask)
         types = np.zeros_like(ids) if types is None else np.asarray(types)
+        on_tokens = self.about.get("on_tokens", False)
+        if (at is not None) != on_tokens:
+            raise InputError(
+                "at is needed: it marks the tokens [B, T] whose label is explained."
+                if on_tokens
+                else "at is of a model that labels tokens; this one labels whole texts."
+            )
         longest = self.about["max_length"]
         if ids.ndim != 2 or not ids.size or ids.shape[1] > longest or {mask.shape, types.shape} != {ids.shape}:
             raise InputError(
@@ -66,7 +77,18 @@ class Program:
         check_ids(ids, len(tables["word"]), "token ids")
         if "type" in tables:
             check_ids(types, len(tables["type"]), "segment ids")
-        return self._call(self._params, *(array.astype(np.int32) for array in (ids, mask, types)))
+        rows = [array.astype(np.int32) for array in (ids, mask, types)]
+        return self._call(self._params, *rows, *([self.asked(at, mask)] if on_tokens else []))
+
+    @staticmethod
+    def asked(at: Any, mask: np.ndarray) -> np.ndarray:
+        """Which tokens [B, T] are asked about, as 0 and 1; an InputError where a row has none, or padding."""
+        at = np.asarray(at)
+        if at.shape != mask.shape or not np.isin(at, (0, 1)).all():
+            raise InputError(f"at has the shape {at.shape}; expected {mask.shape} of 0 and 1.")
+        if (at.astype(bool) & (mask == 0)).any() or not at.any(axis=1).all():
+            raise InputError("at marks padding, or no token of some row; mark one token of each row at least.")
+        return at.astype(np.int32)
 
     @functools.cached_property
     def tokenizer(self) -> Any:
@@ -79,8 +101,16 @@ class Program:
                 path = path.parent
             return load_tokenizer(path, self.about["cased"], family_of(self.about.get("model_type", "bert")))
 
-    def explain(self, texts: Sequence[Text]) -> list[tuple[Tokens, np.ndarray, np.ndarray]]:
-        """Of each text its tokens, logits [C] and relevance [N, T], computed as one batch."""
+    def explain(
+        self, texts: Sequence[Text], at: Sequence[Any] | None = None
+    ) -> list[tuple[Tokens, np.ndarray, np.ndarray]]:
+        """Of each text its tokens, logits [C] and relevance [N, T], computed as one batch.
+
+        Of a model that labels tokens the logits are [T, C], and `at` holds for each text the places of the tokens that
+        are asked about, among its tokens, where [CLS] is 0.
+        """
+        if at is not None and len(at) != len(texts):
+            raise InputError(f"{len(texts)} texts but {len(at)} at; give the places of tokens for each text.")
         tokens = self.tokenizer(
             texts,
             max_length=self.tokenizer.longest(self.about["max_length"]),
@@ -90,8 +120,22 @@ class Program:
         if not tokens:
             return []
         batch = pad(tokens, max(len(row.ids) for row in tokens), len(tokens), self.tokenizer.pad_id)
-        logits, relevance = map(np.asarray, self(batch.ids, batch.mask, batch.types))
+        marked = None if at is None else self.marked(at, batch.ids.shape)
+        logits, relevance = map(np.asarray, self(batch.ids, batch.mask, batch.types, marked))
+        if logits.ndim == 3:
+            logits = [row[: len(mine.ids)] for row, mine in zip(logits, tokens, strict=True)]
         return [(row, logits[i], relevance[i, :, : len(row.ids)]) for i, row in enumerate(tokens)]
+
+    @staticmethod
+    def marked(at: Sequence[Any], shape: tuple[int, int]) -> np.ndarray:
+        """Places of tokens of each text -> 1 for them and 0 for others, of that shape."""
+        made = np.zeros(shape, np.int32)
+        for row, places in enumerate(at):
+            given = np.atleast_1d(np.asarray(places))
+            if not np.issubdtype(given.dtype, np.integer) or (given < 0).any() or (given >= shape[1]).any():
+                raise InputError(f"at[{row}] is {one_line(repr(places))}; expected places of tokens, from 0.")
+            made[row, given] = 1
+        return made
 
 
 def load_program(path: str | Path) -> Program:

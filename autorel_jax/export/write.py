@@ -20,11 +20,11 @@ from autorel_jax.attribution import targets
 from autorel_jax.attribution.method import Texts
 from autorel_jax.attribution.methods import METHODS
 from autorel_jax.attribution.scores import token_scores
-from autorel_jax.classifier import Classifier
+from autorel_jax.classifier import Classifier, forward
 from autorel_jax.errors import InputError
 from autorel_jax.explaining.config import ExplainConfig
-from autorel_jax.export.program import ABOUT, FLATBUFFERS, PARAMS, PROGRAM, SCHEMA, SETTINGS, TOKENIZER
-from autorel_jax.families.family import TEXT_LABELS
+from autorel_jax.export.program import ABOUT, FLATBUFFERS, OF_TEXTS, PARAMS, PROGRAM, SCHEMA, SETTINGS, TOKENIZER
+from autorel_jax.families.family import TEXT_LABELS, TOKEN_LABELS
 from autorel_jax.files import disk_faults, new_file
 from autorel_jax.lrp.composites import COMPOSITES, Composite, composite
 from autorel_jax.model.ops import Array
@@ -38,7 +38,8 @@ def export(
 ) -> None:
     """Writes "token ids -> logits and relevance" with its weights as one file.
 
-    The numbers of rows and of tokens stay open: the program is compiled for each shape where it runs.
+    The numbers of rows and of tokens stay open: the program is compiled for each shape where it runs. Of a model that
+    labels tokens it also takes which of them are asked about; see Program.
 
     Args:
       classifier: from `load`.
@@ -57,12 +58,29 @@ def export(
     model = classifier.config
     if config.zero_shot:
         raise InputError("zero_shot cannot be exported; export the label of entailment as target.")
-    if model.task != TEXT_LABELS:
-        raise InputError(f"{classifier.name} is for {model.task}; only models that label whole texts can be exported.")
+    if model.task not in (TEXT_LABELS, TOKEN_LABELS):
+        raise InputError(
+            f"{classifier.name} is for {model.task.replace('_', ' ')}; only models that label texts or tokens can be "
+            "exported. What it answers is found among its logits, outside of a program of ids."
+        )
+    if model.on_tokens and targets.is_function(config.target):
+        raise InputError(f"target={config.target!r} is of the label of a whole text; give predicted, a label or all.")
     goal = targets.resolve(config.target, model.labels, classifier.label_id, [(0, None)], model.problem)
     settings = classifier.settings(exportable(config.method).set(config.parameters), config.read_at)
     settings = dataclasses.replace(settings, score=goal.score)
     values = jax.tree.map(lambda value: np.asarray(value, classifier.kind), settings.values)
+
+    def of_tokens(params: dict, ids: Array, mask: Array, types: Array, at: Array) -> tuple[Array, Array]:
+        share = (at / at.sum(axis=1, keepdims=True)).astype(classifier.kind)  # of each token in the mean [B, T]
+        logits = forward(model, settings.dtype, params, ids, mask, types).reshape(*ids.shape, model.num_labels)
+        if goal.weights is None:  # the likeliest label there
+            mean = (share[..., None] * logits).sum(axis=1)
+            labels = jax.nn.one_hot(mean.argmax(axis=-1), model.num_labels, dtype=classifier.kind)[:, None]
+        else:
+            labels = jnp.broadcast_to(goal.weights[0], (ids.shape[0], *goal.weights.shape[1:]))
+        weights = share[:, None, :, None] * labels[:, :, None, :]  # [B, N, T, C]
+        weights = weights.reshape(*weights.shape[:2], ids.shape[1] * model.num_labels)
+        return logits, token_scores(settings, params, Texts(ids, mask, types), weights, values).relevance
 
     def program(params: dict, ids: Array, mask: Array, types: Array) -> tuple[Array, Array]:
         weights = goal.weights
@@ -72,7 +90,8 @@ def export(
         return result.logits, result.relevance
 
     about = {
-        "schema": SCHEMA,
+        "schema": SCHEMA if model.on_tokens else OF_TEXTS,
+        "on_tokens": model.on_tokens,
         "version": __version__,
         "model_type": classifier.config.model_type,
         "labels": classifier.config.labels,
@@ -88,7 +107,7 @@ def export(
     }
     with new_file(Path(path)) as draft, disk_faults(Path(path)):
         with classifier.precision():
-            made = serialized(program, classifier, platforms)
+            made = serialized(of_tokens if model.on_tokens else program, classifier, platforms)
         write(draft, classifier, made, about)
 
 
@@ -115,7 +134,8 @@ def serialized(program: object, classifier: Classifier, platforms: Sequence[str]
     shape = exporter.symbolic_shape("rows, tokens", constraints=["rows >= 1", "tokens >= 1", f"tokens <= {positions}"])
     row = jax.ShapeDtypeStruct(shape, jnp.int32)
     params = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), classifier.params)
-    made = exporter.export(jax.jit(program), platforms=tuple(platforms))(params, row, row, row)
+    rows = [row] * (4 if classifier.config.on_tokens else 3)
+    made = exporter.export(jax.jit(program), platforms=tuple(platforms))(params, *rows)
     return bytes(made.serialize())
 
 

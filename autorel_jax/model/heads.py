@@ -67,7 +67,8 @@ def classify_each(
 ) -> Array:
     """Logits of each token, one token after the other: x [B, Q, D] -> [B, Q * C]."""
     logits = classify(ops, config, params, normalized(ops, config, params, x), key, dtype)
-    return logits.reshape(len(x), -1)
+    texts, tokens, labels = logits.shape  # which an exported program has no numbers of
+    return logits.reshape(texts, tokens * labels)
 
 
 def fill_asked(
