@@ -1,10 +1,12 @@
 """Saliency, SmoothGrad, integrated and expected gradients: completeness, limits, and which of them are another."""
 
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
 from measures import relative_error
-from models import random_params
+from models import random_params, refusal
 from questions import BASELINE_IDS, CONFIG, EYE, MASK, TEXTS, answer, exact, token_relevance
 from tolerances import BATCH, COMPLETENESS, EXPECTED_GRADIENTS, METHOD_EXACT
 
@@ -12,7 +14,7 @@ from autorel_jax.attribution import relevance
 from autorel_jax.attribution.methods.gradients import ExpectedGradients, Saliency, SmoothGrad
 from autorel_jax.attribution.methods.integrated import IntegratedGradients
 from autorel_jax.attribution.settings import Settings
-from autorel_jax.lrp.composites import COMPOSITES, READ_POINTS
+from autorel_jax.lrp.composites import COMPOSITES, GRADIENT, READ_POINTS
 
 BASELINES = ("zero", "pad", "mask")
 
@@ -75,6 +77,61 @@ def test_smoothgrad_times_input_without_noise_is_gradient_x_input():
         params = jax.tree.map(np.float64, random_params(CONFIG, scale=0.3))
         _, expected = token_relevance(at, params, *TEXTS[:3], EYE, {})
         assert relative_error(found, expected) <= METHOD_EXACT
+
+
+@pytest.mark.parametrize("name", ["attnlrp", pytest.param("gamma", marks=pytest.mark.slow)])
+def test_smoothgrad_of_a_composite_without_noise_is_the_composite(name):
+    """Also of one with parameters."""
+    _, found, _ = exact(SmoothGrad(sigma=0, samples=2, reduce="times_input", composite=name))
+    with jax.enable_x64(True):
+        at = Settings(CONFIG, COMPOSITES[name], "word_embeddings")
+        params = jax.tree.map(np.float64, random_params(CONFIG, scale=0.3))
+        _, expected = token_relevance(at, params, *TEXTS[:3], EYE, at.values)
+        assert relative_error(found, expected) <= METHOD_EXACT
+
+
+def test_integrated_gradients_of_a_composite_are_the_mean_of_its_multipliers():
+    """Three points of the path from 0, one by one: c = R / x at each, times x."""
+    _, found, measured = exact(IntegratedGradients(steps=3, rule="riemann", composite="attnlrp"))
+    made = dataclasses.replace(COMPOSITES["attnlrp"], boundary=GRADIENT.boundary)
+    with jax.enable_x64(True):
+        at = Settings(CONFIG, made, "word_embeddings")
+        params = jax.tree.map(np.float64, random_params(CONFIG, scale=0.3))
+        x = relevance.embeddings(at, params, TEXTS.ids, TEXTS.types)
+        f = relevance.from_embeddings(at, params, TEXTS.mask, TEXTS.types, {})
+        multipliers = jax.jit(jax.grad(lambda x: f(x)[:, 1].sum()))
+        mean = np.mean([np.asarray(multipliers(x * place)) for place in (1 / 6, 1 / 2, 5 / 6)], axis=0)
+        expected = (mean * np.asarray(x)).sum(axis=-1)
+        logits = np.asarray(f(x) - f(x * 0))[:, 1]
+    assert relative_error(found[:, 1], expected * TEXTS.mask) <= METHOD_EXACT
+    np.testing.assert_allclose(measured[:, 1, 1], found[:, 1].sum(axis=1) - logits, atol=METHOD_EXACT)
+
+
+@pytest.mark.slow
+def test_expected_gradients_take_a_composite_too():
+    _, found, _ = exact(ExpectedGradients(baseline="zero", samples=400, composite="attnlrp"))
+    _, expected, _ = exact(IntegratedGradients(composite="attnlrp"))
+    assert relative_error(found, expected) <= EXPECTED_GRADIENTS
+    _, plain, _ = exact(IntegratedGradients())
+    assert relative_error(expected, plain) > 0.01
+
+
+@pytest.mark.parametrize("method", [SmoothGrad, IntegratedGradients, ExpectedGradients])
+def test_composites_without_multipliers_are_refused(method):
+    able = ", ".join(["gradient", *(name for name in COMPOSITES if not name.startswith("bert_lrp"))])
+    for name in ("bert_lrp", "bert_lrp_jacobian"):
+        said = refusal(method, composite=name)
+        assert said == (
+            f"composite={name}: expected one of {able}. {name} carries relevance itself, which takes the place of no "
+            "gradient."
+        )
+    assert refusal(method, composite="lrp") == f"composite=lrp: expected one of {able}."
+    assert refusal(method, composite=3) == f"composite=3: expected one of {able}."
+
+
+def test_a_composite_on_a_path_has_no_tolerance():
+    said = refusal(IntegratedGradients, composite="attnlrp", tolerance=0.1)
+    assert said.startswith("tolerance=0.1: with composite=attnlrp scores do not come closer to the difference of")
 
 
 def test_norms_are_of_one_gradient():

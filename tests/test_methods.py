@@ -75,7 +75,7 @@ def test_no_recompilation_for_other_values(name):
     _, first, _ = answer(made)
     before = token_scores._cache_size()
     answer(made, rows(1, 0, 2, 3), params=random_params(CONFIG, seed=5))
-    assert QUICK[name].accepted().keys() <= OTHER.keys() | {"norm", "reduce", "steps", "rule"}
+    assert QUICK[name].accepted().keys() <= OTHER.keys() | {"norm", "reduce", "steps", "rule", "composite", "prior"}
     for parameter in made.accepted().keys() & OTHER.keys():
         _, other, _ = answer(made.set({parameter: OTHER[parameter]}))
         if parameter not in ("unit", "special", "tolerance", "max_steps"):  # of the explainer; may change little

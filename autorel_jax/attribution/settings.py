@@ -49,6 +49,10 @@ class Settings:
             )
         self.method.check(self)
 
+    def of(self, method: Method) -> "Settings":
+        """What is asked of another method, without read-outs; an InputError where the model is not for it."""
+        return Settings(self.config, method, method.reads[0], self.dtype, score=self.score)
+
     @property
     def model(self) -> Bert:
         """The model that computes with the rules of a composite."""

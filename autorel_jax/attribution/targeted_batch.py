@@ -15,10 +15,11 @@ import jax.numpy as jnp
 from autorel_jax.attribution import relevance
 from autorel_jax.attribution.method import Result, Texts, Values
 from autorel_jax.attribution.settings import Settings
-from autorel_jax.lrp.composites import EMBEDDINGS, GRADIENT, READ_POINTS
+from autorel_jax.lrp.composites import EMBEDDINGS, GRADIENT, READ_POINTS, Composite
 from autorel_jax.model.encoder import Bert, Params
 from autorel_jax.model.ops import Array
 
+NOTHING: Values = {}
 TOKENS = 1024  # computed at once where a batch holds fewer: 32 texts of 32, from where a token's time no longer falls
 
 
@@ -46,6 +47,11 @@ class TargetedBatch:
             return readouts.composite_result(self.settings, self.params, self.texts, self.given, values)
         return relevance.composite_result(self.settings, self.params, self.texts, self.given, values)
 
+    def relevance_by(self, composite: Composite, values: Values) -> Array:
+        """The relevance [B, N, T] that a composite of those parameters gives to each token, read where it is usual."""
+        by = self.settings.of(composite)
+        return relevance.composite_result(by, self.params, self.texts, self.given, values).relevance
+
     @functools.cached_property
     def plain(self) -> Settings:
         """The plain model, read where the method begins; attention is behind the embeddings."""
@@ -72,11 +78,11 @@ class TargetedBatch:
         """G."""
         return max(1, TOKENS // self.texts.ids.size)
 
-    def logits(self, x: Array, settings: Settings | None = None) -> Array:
+    def logits(self, x: Array, settings: Settings | None = None, values: Values = NOTHING) -> Array:
         """Logits of other activations in place of the inputs, G samples of each text: [G * B, T, D] -> [G * B, C]."""
         samples = len(x) // len(self.texts.ids)
         mask, types = (jnp.tile(part, (samples, 1)) for part in (self.texts.mask, self.texts.types))
-        return relevance.from_embeddings(settings or self.plain, self.params, mask, types, {})(x)
+        return relevance.from_embeddings(settings or self.plain, self.params, mask, types, values)(x)
 
     def weights(self, logits: Array) -> Array:
         """The targets' weights [B, N, C], where the logits of the texts are [B, C]."""
@@ -91,12 +97,17 @@ class TargetedBatch:
         """Logits [B, C] and the targets' gradients [B, N, T, D] at x [B, T, D]."""
         return relevance.attribute(self.logits, x, self.given, GRADIENT.boundary)
 
-    def gradients(self, weights: Array, x: Array) -> Array:
-        """The targets' gradients at G samples: weights [B, N, C], x [G, B, T, D] -> [G, B, N, T, D]."""
+    def gradients(self, weights: Array, x: Array, composite: Composite = GRADIENT, values: Values = NOTHING) -> Array:
+        """The targets' gradients at G samples: weights [B, N, C], x [G, B, T, D] -> [G, B, N, T, D].
+
+        In their place the multipliers of a composite that has them, whose parameters are `values`.
+        """
         each = jnp.tile(weights, (len(x), 1, 1))
+        by_rules = dataclasses.replace(composite, boundary=GRADIENT.boundary)
         # 8 % faster on a CPU, and hardly longer to compile; passes without a gradient gain nothing.
-        unrolled = functools.partial(self.logits, settings=dataclasses.replace(self.plain, unroll=True))
-        _, gradients = relevance.attribute(unrolled, x.reshape(-1, *x.shape[2:]), each, GRADIENT.boundary)
+        unrolled = dataclasses.replace(self.plain, method=by_rules, unroll=True)
+        f = functools.partial(self.logits, settings=unrolled, values=values)
+        _, gradients = relevance.attribute(f, x.reshape(-1, *x.shape[2:]), each, GRADIENT.boundary)
         return gradients.reshape(*x.shape[:2], *gradients.shape[1:])
 
     def baseline(self, number: Array) -> Array:

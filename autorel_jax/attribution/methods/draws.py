@@ -29,14 +29,15 @@ def text_keys(seed: Array, texts: Texts) -> Array:
 
 
 def per_place(draw: Draw, keys: Array, numbers: Array, places: Array) -> Array:
-    """What `draw` gives for each sample, text and place: numbers [G], keys [B], places [P] -> [G, B, P, ...]."""
+    """What `draw` gives by sample, text and place: numbers [G] or [G, B], keys [B], places [P]; [G, B, P, …]."""
 
     def one(key, number, place):
         return draw(jax.random.fold_in(jax.random.fold_in(key, number), place))
 
-    for axes in ((None, None, 0), (0, None, None), (None, 0, None)):
+    each = jnp.broadcast_to(numbers.reshape(len(numbers), -1), (len(numbers), len(keys)))
+    for axes in ((None, None, 0), (0, 0, None), (None, 0, None)):
         one = jax.vmap(one, axes)
-    return one(keys, numbers, places)
+    return one(keys, each, places)
 
 
 def per_token(draw: Draw, keys: Array, numbers: Array, length: int) -> Array:

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from autorel_jax.attribution.method import Values
 from autorel_jax.attribution.methods import draws
+from autorel_jax.attribution.methods.by_rules import OfGradients, in_place_of_gradient
 from autorel_jax.attribution.methods.parameters import (
     BASELINES,
     MOST_SAMPLES,
@@ -59,8 +60,11 @@ class Saliency(PlainMethod):
 
 
 @dataclasses.dataclass(frozen=True)
-class SmoothGrad(PlainMethod):
+class SmoothGrad(OfGradients):
     """The mean gradient at copies of the text whose vectors are blurred by normal noise.
+
+    A `composite` puts its multipliers in place of the gradient; with `reduce` = times_input this is its relevance,
+    smoothed.
 
     Answers: As saliency, but of a neighbourhood rather than of a point where the gradient may be erratic.
     Scores: As saliency for a norm; signed for `reduce` = times_input, the mean gradient times the input. They add up
@@ -80,6 +84,7 @@ class SmoothGrad(PlainMethod):
     )
     reduce: str = static(L1, OneOf((*NORMS, TIMES_INPUT)), "what becomes of the mean gradient over a token's vector")
     seed: int = seed()
+    composite: str = in_place_of_gradient()
     name = "smoothgrad"
     reads = READ_POINTS
     note = "scores are sizes of gradients, or gradients times inputs: they add up to nothing"
@@ -98,7 +103,7 @@ class SmoothGrad(PlainMethod):
 
         def step(numbers, live):
             noise = draws.per_token(normal, keys, numbers, x.shape[1]).astype(x.dtype)
-            gradients = batch.gradients(weights, x + deviation * noise)
+            gradients = batch.gradients(weights, x + deviation * noise, self.multipliers, values["rules"])
             return jnp.where(live[:, None, None, None, None], gradients, 0).sum(axis=0)
 
         gradient = summed(step, values["samples"], batch.group) / values["samples"]
@@ -106,10 +111,12 @@ class SmoothGrad(PlainMethod):
 
 
 @dataclasses.dataclass(frozen=True)
-class ExpectedGradients(PlainMethod):
+class ExpectedGradients(OfGradients):
     """Integrated gradients whose baseline and point of the path are drawn anew for each sample.
 
         R = mean over x', α of (x - x') ⊙ ∇target(x' + α (x - x'))
+
+    A `composite` puts its multipliers in place of the gradient; scores then add up to no difference of logits.
 
     Answers: As integrated gradients, but beside many texts rather than beside one that means nothing.
     Scores: Signed; they add up to the target's logit minus the mean of the baselines', up to the error of sampling.
@@ -127,6 +134,7 @@ class ExpectedGradients(PlainMethod):
         "where the paths begin; with a fixed one this is integrated gradients with random steps",
     )
     seed: int = seed()
+    composite: str = in_place_of_gradient()
     name = "expected_gradients"
 
     def scores(self, batch: TargetedBatch, values: Values) -> Scores:
@@ -141,7 +149,8 @@ class ExpectedGradients(PlainMethod):
             base = jnp.where(values["baseline"] == OTHER_IDS[VOCABULARY], some, fixed)
             within = draws.per_text(draws.uniform, keys, numbers)
             alpha = (numbers[:, None] + within) / values["samples"]  # one in each of as many equal parts of the path
-            gradients = batch.gradients(weights, base + alpha[..., None, None].astype(x.dtype) * (x - base))
+            point = base + alpha[..., None, None].astype(x.dtype) * (x - base)
+            gradients = batch.gradients(weights, point, self.multipliers, values["rules"])
             shares = (gradients * (x - base)[:, :, None]).sum(axis=-1)
             return jnp.where(live[:, None, None, None], shares, 0).sum(axis=0)
 

@@ -9,9 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from autorel_jax.attribution.method import Outcome, Values
+from autorel_jax.attribution.methods.by_rules import PLAIN_GRADIENT, OfGradients, in_place_of_gradient
 from autorel_jax.attribution.methods.parameters import BASELINES, MOST_SAMPLES, ZERO, Number, OneOf, host, traced
-from autorel_jax.attribution.methods.plain import PlainMethod, Scores
+from autorel_jax.attribution.methods.plain import Scores
 from autorel_jax.attribution.targeted_batch import TargetedBatch, chosen, summed
+from autorel_jax.errors import InputError
 from autorel_jax.model.config import BertConfig
 from autorel_jax.model.ops import Array
 
@@ -21,16 +23,20 @@ MISSED = 0.05  # of the difference of logits: integrated gradients that miss mor
 
 
 @dataclasses.dataclass(frozen=True)
-class IntegratedGradients(PlainMethod):
+class IntegratedGradients(OfGradients):
     """The gradient, averaged on the straight path from a baseline to the text, times their difference.
 
         R = (x - x') ⊙ ∫₀¹ ∇target(x' + α (x - x')) dα
+
+    A `composite` puts its multipliers in place of the gradient. These are no derivatives along the path: their scores
+    do not add up to the difference of logits, however many the steps, and `tolerance` is refused.
 
     Answers: Which tokens account for the difference between this text's target and that of a text without content?
     Scores: Signed; they add up to the target's logit minus that of the baseline, but for convergence_delta, which is
         reported. The baseline stands in place of every token, special tokens among them.
     Cost: `steps` gradients and two forward passes, 2 · steps + 2 forward passes; more where steps are doubled.
-    Source: Sundararajan et al. 2017 (arXiv 1703.01365).
+    Source: Sundararajan et al. 2017 (arXiv 1703.01365); with a composite after LibraGrad (Mehri et al. 2025, arXiv
+        2411.16760).
     """
 
     steps: int = host(50, Number(1, MOST_STEPS, whole=True), "points of the path; Sundararajan et al. take 20 to 300")
@@ -48,9 +54,18 @@ class IntegratedGradients(PlainMethod):
     max_steps: int = host(
         1600, Number(1, MOST_SAMPLES, whole=True), "beyond which steps are not doubled; the last doubling of 50"
     )
+    composite: str = in_place_of_gradient()
     name = "integrated_gradients"
     diagnostics = ("baseline_logit", "convergence_delta", "steps")
     worst: ClassVar = {"steps": max}
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.tolerance and self.made:
+            raise InputError(
+                f"tolerance={self.tolerance:g}: with composite={self.composite} scores do not come closer to the "
+                f"difference of logits with more steps; give 0, or composite={PLAIN_GRADIENT}."
+            )
 
     def values(self, config: BertConfig, ids: Mapping[str, int | None]) -> dict[str, np.ndarray]:
         doublings = max(0, (self.max_steps // self.steps).bit_length() - 1) if self.tolerance else 0
@@ -66,7 +81,12 @@ class IntegratedGradients(PlainMethod):
     def doubts(self, outcome: Outcome) -> Iterator[str]:
         measured = outcome.diagnostics
         delta, gained = abs(measured["convergence_delta"]), abs(outcome.value - measured["baseline_logit"])
-        if delta > (self.tolerance or MISSED * gained):
+        if self.made and delta > MISSED * gained:
+            yield (
+                f"{self.name}: the scores of {self.composite} miss the difference of logits by {delta:.2g}; they do "
+                "not add up to it, whatever the steps"
+            )
+        elif not self.made and delta > (self.tolerance or MISSED * gained):
             yield (
                 f"{self.name}: after {measured['steps']:g} steps the scores still miss the difference of logits by "
                 f"{delta:.2g}; more steps, or a tolerance with a larger max_steps, bring them closer"
@@ -91,7 +111,8 @@ class IntegratedGradients(PlainMethod):
             def step(numbers, live):
                 place, share = values["places"][numbers % steps], values["shares"][numbers % steps]
                 alpha = (numbers // steps + place) / panels
-                gradients = batch.gradients(weights, base + alpha[:, None, None, None] * (x - base))
+                point = base + alpha[:, None, None, None] * (x - base)
+                gradients = batch.gradients(weights, point, self.multipliers, values["rules"])
                 return (jnp.where(live, share / panels, 0)[:, None, None, None, None] * gradients).sum(axis=0)
 
             return (x - base)[:, None] * summed(step, panels * steps, batch.group)

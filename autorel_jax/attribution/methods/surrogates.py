@@ -12,12 +12,17 @@ import jax.numpy as jnp
 
 from autorel_jax.attribution.method import Outcome, Values
 from autorel_jax.attribution.methods import draws
-from autorel_jax.attribution.methods.coalitions import Perturbation, game, to_tokens
-from autorel_jax.attribution.methods.parameters import MOST_SAMPLES, Number, seed, traced
+from autorel_jax.attribution.methods.by_rules import ByRules, Rules
+from autorel_jax.attribution.methods.coalitions import Game, Perturbation, game, to_tokens
+from autorel_jax.attribution.methods.parameters import MOST_SAMPLES, Number, seed, static, traced
 from autorel_jax.attribution.methods.plain import Scores
+from autorel_jax.attribution.methods.shapley_prior import even_parts, near_prior
+from autorel_jax.attribution.settings import Settings
 from autorel_jax.attribution.targeted_batch import TargetedBatch, summed
+from autorel_jax.lrp.composites import Composite
 from autorel_jax.model.ops import Array, contract
 
+NO_PRIOR = "none"
 BITS = 30  # texts of at most so many units can have all of their parts numbered in int32
 
 
@@ -106,55 +111,117 @@ def moments(weight: Array, on: Array, y: Array) -> tuple[Array, ...]:
 
 
 @dataclasses.dataclass(frozen=True)
-class KernelShap(Surrogate):
+class KernelShap(ByRules, Surrogate):
     """Shapley values as the weighted regression whose slopes they are, on random parts of the text or on all of them.
 
         minimise Σ_z π(z) (target(z) - target(∅) - φ·z)²  with  Σ φ = target(all) - target(∅)
         π(z) = (n - 1) / (C(n, k) k (n - k))   for k of n units on
 
     Where `samples` suffice for all 2ⁿ - 2 parts, each is computed once, and the result is exact. Else parts are drawn
-    by π, each with its complement.
+    by π, each with its complement. With a `prior`, parts cover all units evenly, and φ is drawn to an offset plus a
+    multiple of the composite's relevance, the more the less the samples say (benchmarks/RESULTS.md).
 
     Answers: What is each unit's fair share of the target, over all parts of the text?
     Scores: Signed; they add up to the target's logit minus that of the text with all units off, baseline_logit.
-    Cost: `samples` + 2 forward passes, fewer for short texts.
-    Source: Lundberg and Lee 2017 (arXiv 1705.07874); complements: Covert and Lee 2021 (arXiv 2012.01536).
+    Cost: `samples` + 2 forward passes, fewer for short texts; with a prior one gradient more.
+    Source: Lundberg and Lee 2017 (arXiv 1705.07874); complements: Covert and Lee 2021 (arXiv 2012.01536). The prior is
+        ours.
     """
 
     samples: int = traced(512, Number(2, MOST_SAMPLES, whole=True), "parts of the text; all of those of up to 9 units")
     seed: int = seed()
+    prior: str = static(
+        NO_PRIOR, Rules(NO_PRIOR), "the composite whose relevance says what to expect; none: the regression alone"
+    )
     name = "kernel_shap"
+    chosen = "prior"
     diagnostics = ("baseline_logit",)
+
+    def check(self, settings: Settings) -> None:
+        """Also for a model that the composite is not for."""
+        super().check(settings)
+        if self.made:
+            settings.of(self.made)
 
     def scores(self, batch: TargetedBatch, values: Values) -> Scores:
         played, keys = game(batch, values), draws.text_keys(values["seed"], batch.texts)
-        length, counts, start = batch.texts.units.shape[1], played.counts, played.empty
-        parts = (1 << jnp.clip(counts, 1, BITS)) - 2  # of each text, without the empty and the whole one [B]
-        exact = (counts <= BITS) & (parts <= values["samples"])
-        units, kind = jnp.arange(length), start.dtype
-        present = units < counts[:, None]
+        start = played.empty
+        if self.made:
+            expected = relevance_of_units(batch, self.made, values["rules"])
+            found = near_relevance(batch, played, start, keys, values["samples"], expected)
+        else:
+            found = regression(batch, played, start, keys, values["samples"])
+        return played.logits, to_tokens(found, batch.texts), {"baseline_logit": start}
 
-        def step(numbers, live):
-            every = ((numbers[:, None] + 1) >> jnp.minimum(units, BITS)) & 1 == 1  # [G, U]
-            pair = draws.per_text(draws.uniform, keys, numbers // 2)
-            drawn = of_size(keys, numbers // 2, counts, kernel_size(pair, counts, length), length)
-            drawn = jnp.where((numbers % 2 == 1)[:, None, None], ~drawn, drawn)
-            on = jnp.where(exact[:, None], every[:, None], drawn) & present
-            weight = jnp.where(exact, kernel(on.sum(axis=-1), counts, kind) * (numbers[:, None] < parts), 1)
-            weight = (weight * live[:, None]).astype(kind)
-            _, _, zz, _, zy, _ = moments(weight, on, played.value(on) - start)
-            return weight.sum(axis=0), zz, zy
 
-        total, zz, zy = summed(step, jnp.where(exact, parts, values["samples"]).max(), batch.group)
-        scale = 1 / jnp.maximum(total, jnp.finfo(kind).tiny)[:, None, None]
-        identity = jnp.where(present, 0, 1)[..., None] * jnp.eye(length, dtype=kind)
-        both = jnp.concatenate([zy * scale, present[..., None].astype(kind)], axis=-1)
-        solved = jnp.linalg.solve(zz * scale + stabilized(identity, zz * scale), both)
-        free, one = solved[..., :-1], solved[..., -1:]  # without the constraint [B, U, N]; what moves its sum [B, U, 1]
-        excess = (free.sum(axis=1) - (played.whole - start))[:, None]
-        slopes = free - one * excess / jnp.where(counts > 0, one.sum(axis=(1, 2)), 1)[:, None, None]
-        found = to_tokens(jnp.moveaxis(slopes, 1, 2), batch.texts)
-        return played.logits, found, {"baseline_logit": start}
+def regression(batch: TargetedBatch, played: Game, start: Array, keys: Array, samples: Array) -> Array:
+    """Shapley values [B, N, U] by the regression alone; `start` are the targets' values with all units off [B, N]."""
+    length, counts = batch.texts.units.shape[1], played.counts
+    parts = (1 << jnp.clip(counts, 1, BITS)) - 2  # of each text, without the empty and the whole one [B]
+    exact = (counts <= BITS) & (parts <= samples)
+    units, kind = jnp.arange(length), start.dtype
+    present = units < counts[:, None]
+
+    def step(numbers, live):
+        every = ((numbers[:, None] + 1) >> jnp.minimum(units, BITS)) & 1 == 1  # [G, U]
+        pair = draws.per_text(draws.uniform, keys, numbers // 2)
+        drawn = of_size(keys, numbers // 2, counts, kernel_size(pair, counts, length), length)
+        drawn = jnp.where((numbers % 2 == 1)[:, None, None], ~drawn, drawn)
+        on = jnp.where(exact[:, None], every[:, None], drawn) & present
+        weight = jnp.where(exact, kernel(on.sum(axis=-1), counts, kind) * (numbers[:, None] < parts), 1)
+        weight = (weight * live[:, None]).astype(kind)
+        _, _, zz, _, zy, _ = moments(weight, on, played.value(on) - start)
+        return weight.sum(axis=0), zz, zy
+
+    total, zz, zy = summed(step, jnp.where(exact, parts, samples).max(), batch.group)
+    scale = 1 / jnp.maximum(total, jnp.finfo(kind).tiny)[:, None, None]
+    identity = jnp.where(present, 0, 1)[..., None] * jnp.eye(length, dtype=kind)
+    both = jnp.concatenate([zy * scale, present[..., None].astype(kind)], axis=-1)
+    solved = jnp.linalg.solve(zz * scale + stabilized(identity, zz * scale), both)
+    free, one = solved[..., :-1], solved[..., -1:]  # without the constraint [B, U, N]; what moves its sum [B, U, 1]
+    excess = (free.sum(axis=1) - (played.whole - start))[:, None]
+    slopes = free - one * excess / jnp.where(counts > 0, one.sum(axis=(1, 2)), 1)[:, None, None]
+    return jnp.moveaxis(slopes, 1, 2)
+
+
+def near_relevance(
+    batch: TargetedBatch, played: Game, start: Array, keys: Array, samples: Array, expected: Array
+) -> Array:
+    """Shapley values [B, N, U], drawn to the relevance of units [B, N, U]."""
+    length, counts, pairs = batch.texts.units.shape[1], played.counts, samples // 2
+    every = (1 << jnp.clip(counts - 1, 0, BITS)) - 1  # pairs that a text has, but for the empty and the whole one [B]
+    exact = (counts <= BITS) & (every <= pairs)
+    units, kind, gained = jnp.arange(length), start.dtype, played.whole - start
+    present, many = units < counts[:, None], jnp.maximum(counts, 1).astype(kind)
+
+    def step(numbers, live):
+        numbered = ((numbers[:, None] + 1) >> jnp.minimum(units, BITS)) & 1 == 1  # [G, U]
+        drawn = even_parts(keys, numbers, counts, pairs, length)
+        on = jnp.where(exact[:, None], numbered[:, None], drawn) & present
+        value, other = jnp.split(played.value(jnp.concatenate([on, ~on & present])), 2)
+        size = on.sum(axis=-1)
+        share = size.astype(kind) / many
+        half = (value - other) / 2 - gained * (share - 0.5)[..., None]
+        weight = jnp.where(exact, kernel(size, counts, kind) * (numbers[:, None] < every), numbers[:, None] < pairs)
+        weight = (weight * live[:, None]).astype(kind)
+        _, _, zz, _, zd, dd = moments(weight, jnp.where(present, on - share[..., None], 0), half)
+        return zz, zd, dd
+
+    zz, zd, dd = summed(step, jnp.where(exact, every, pairs).max(), max(1, batch.group // 2))
+    expected = jnp.where(present[:, None], expected - (expected.sum(axis=-1) / many[:, None])[..., None], 0)
+    size = jnp.maximum(jnp.trace(zz, axis1=1, axis2=2), jnp.finfo(kind).tiny)[:, None, None]
+    beside = jnp.where(present[:, None] & present[..., None], 1, jnp.eye(length, dtype=kind))  # what zz has nothing of
+    alone = jnp.moveaxis(jnp.linalg.solve(zz / size + stabilized(beside, zz / size), zd / size), 1, 2)
+    found = jnp.where(exact[:, None, None], alone, near_prior(zz, zd, dd, expected, pairs))
+    return jnp.where(present[:, None], found + (gained / many[:, None])[..., None], 0)
+
+
+def relevance_of_units(batch: TargetedBatch, composite: Composite, values: Values) -> Array:
+    """The relevance of each unit [B, N, U]."""
+    units = batch.texts.units
+    tokens = batch.relevance_by(composite, values)
+    members = units[:, None] == jnp.arange(units.shape[1])[:, None]
+    return contract("but,bnt->bnu", members.astype(tokens.dtype), tokens)
 
 
 def kernel(size: Array, counts: Array, kind: jnp.dtype) -> Array:
