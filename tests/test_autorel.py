@@ -12,6 +12,7 @@ import autorel_jax
 from autorel_jax.cli import (
     check,
     convert,
+    diff,
     evaluate,
     explain,
     export,
@@ -61,6 +62,7 @@ def test_each_command_has_its_module():
         "shortcuts",
         "record",
         "verify",
+        "diff",
         "train",
         "convert",
         "export",
@@ -77,6 +79,7 @@ def test_each_command_has_its_module():
         shortcuts,
         record,
         verify,
+        diff,
         train,
         convert,
         export,

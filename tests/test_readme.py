@@ -18,6 +18,7 @@ from autorel_jax import classifier as loading
 from autorel_jax.cli import (
     check,
     convert,
+    diff,
     evaluate,
     explain,
     export,
@@ -45,6 +46,7 @@ PROGRAMS = {
     "autorel shortcuts": shortcuts,
     "autorel record": record,
     "autorel verify": verify,
+    "autorel diff": diff,
     "autorel convert": convert,
     "autorel evaluate": evaluate,
     "autorel export": export,
@@ -56,6 +58,7 @@ PROGRAMS = {
 MODULES = set(PROGRAMS.values())
 WITH_PYTHON = {  # page -> how many fences it has
     "README.md": 1,
+    "audit.md": 1,
     "concepts.md": 1,
     "howto.md": 4,
     "ledger.md": 1,

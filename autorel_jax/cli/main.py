@@ -23,6 +23,7 @@ COMMANDS = {  # name -> its module, which has main(argv, prog), and what it does
     "shortcuts": ("autorel_jax.cli.shortcuts", "lists words and phrases that decide without being a reason"),
     "record": ("autorel_jax.cli.record", "writes explanations down with hashes of all that they depend on"),
     "verify": ("autorel_jax.cli.verify", "tells whether a record still holds, or what differs"),
+    "diff": ("autorel_jax.cli.diff", "says what changes from one model or method to another, within limits or not"),
     "train": ("autorel_jax.cli.train", "fine-tunes a pretrained encoder to a classifier"),
     "convert": ("autorel_jax.cli.convert", "writes a checkpoint of any format as a Hugging Face directory"),
     "export": ("autorel_jax.cli.export", "writes a classifier with its explanations as one file, for other programs"),

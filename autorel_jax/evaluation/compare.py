@@ -77,11 +77,16 @@ def word_changes(first: Occurrences, second: Occurrences, count: int) -> Changes
     The difference is paired: that of the shares in the same text. So what varies between texts cancels, and its
     interval is that of a change.
     """
+    one, two, difference = in_both(first, second)
+    return Changes(summary(one, count), summary(two, count), summary(difference, count))
+
+
+def in_both(first: Occurrences, second: Occurrences) -> tuple[Occurrences, Occurrences, Occurrences]:
+    """The occurrences in texts that both series have: of the first, of the second, and with the difference."""
     texts = np.intersect1d(first.text, second.text)
     one, two = (Occurrences(*(field[np.isin(found.text, texts)] for field in found)) for found in (first, second))
     # Both have the same words of the same texts, and np.unique has sorted both.
-    difference = two._replace(share=two.share - one.share)
-    return Changes(summary(one, count), summary(two, count), summary(difference, count))
+    return one, two, two._replace(share=two.share - one.share)
 
 
 def moved(collection: Collection, first: Series, second: Series) -> dict[int, float]:

@@ -39,6 +39,15 @@ def mean_of(values: np.ndarray, resamples: int, seed: int) -> Mean:
     return Mean(len(values), float(values.mean()), float(low), float(high))
 
 
+def median_of(values: np.ndarray, resamples: int, seed: int) -> Mean:
+    """Likewise the median [N], in the place of the mean."""
+    if len(values) < 2:
+        return mean_of(values, resamples, seed)
+    rng, n = np.random.default_rng([seed, len(values)]), len(values)
+    low, high = np.percentile([np.median(values[rng.integers(n, size=n)]) for _ in range(resamples)], LEVEL)
+    return Mean(n, float(np.median(values)), float(low), float(high))
+
+
 def share_of(count: int, n: int) -> Mean:
     """The share of n texts that `count` of them are, with Wilson's interval of 95 %.
 
