@@ -105,6 +105,13 @@ def test_flips_have_their_words():
     assert found.correlation.median.n == 1  # for positive, which both have
 
 
+def test_a_flip_of_what_was_not_explained_has_no_words():
+    old, new = result([1, 2, 3]), result([1, 2, 3], predicted="negative")
+    (flip,) = ar.diff([old], [new]).flips
+    assert (flip.old_words, flip.new_words) == (["film", "good", "a"], None)
+    assert flip.line == "text 1: positive (by film, good, a) -> negative (not explained): a good film"
+
+
 def test_logits_that_are_not_finite_are_no_prediction():
     found = ar.diff([result([1, 2, 3], logits=(None, 1.0))], [result([1, 2, 3], predicted="negative")])
     assert (found.flips, found.compared_predictions) == ([], 0)
@@ -314,6 +321,7 @@ def test_other_tokenizers_are_compared_by_words(folder, capsys, tmp_path):
         (("old", "new", "texts.csv", "--max-flips", "nan"), "--max-flips"),
         (("old", "new", "texts.csv", "--limits", "bad.toml"), "unknown max_flip; accepted: max_flips"),
         (("old", "new", "texts.csv", "--junit", "d.txt"), "expected a name that ends in .xml"),
+        (("old", "new", "texts.csv", "--junit", "d.xml"), "reports limits, of which there are none"),
         (("old", "new", "texts.csv", "--new-method", "attn"), "Unknown method 'attn'"),
     ],
 )

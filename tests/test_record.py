@@ -254,7 +254,7 @@ def test_a_score_beyond_rounding_is_named_with_its_word(folder, verify):
     for factor, expected in ((0.5, 0), (3, 1)):
         other = json.loads(json.dumps(made))
         changed = other["texts"][0]["results"][0]["scores"]
-        changed[2] += factor * rounding.BOUNDS["float32"]["scores"] * largest
+        changed[2] += factor * rounding.bounds_of("float32", "attnlrp")["scores"] * largest
         save_record(other | {"sha256": seal(other)}, folder / "changed.json")
         code, lines, _ = verify("plain.json", "--against", folder / "changed.json")
         assert code == expected
@@ -315,6 +315,11 @@ def edited(change):
     return write
 
 
+def resealed(made):
+    made["question"]["method"] = made["question"].pop("name")
+    made["sha256"] = seal(made)
+
+
 FAULTS = {
     "half": (lambda path, made: path.write_text(json.dumps(made)[:2000]), "cannot be read as JSON"),
     "empty": (lambda path, made: path.write_text(""), "cannot be read as JSON"),
@@ -322,6 +327,7 @@ FAULTS = {
     "other JSON": (lambda path, made: path.write_text("[1]"), "is no record"),
     "newer": (edited(lambda made: made.update(autorel_record=2)), "is a record of schema 2; this version reads 1"),
     "edited": (edited(lambda made: made["texts"][0]["results"][0]["scores"].reverse()), "is damaged or was edited"),
+    "another layout": (edited(resealed), "is damaged or was edited"),
     "without texts": (lambda path, made: path.write_text(json.dumps(made | {"texts": 3})), "is damaged or was edited"),
 }
 
@@ -344,6 +350,7 @@ def test_a_file_that_is_no_whole_record_is_refused_in_one_line(folder, verify, n
         (("verify", "plain.json", "--against", "plain.json", "--model", "model"), "leave out model"),
         (("record", "good", "-o", "record.txt"), "a record is a .json file"),
         (("verify", "hashed.json", "texts.csv"), "name the column of the labels"),
+        (("explain", "texts.csv", "--output", "o", "--record", "a.json"), "a .jsonl or .parquet with all columns"),
         (("explain", "texts.csv", "--output", "o.csv", "--record", "a.json"), "a .jsonl or .parquet with all columns"),
     ],
 )
@@ -412,3 +419,8 @@ def test_a_method_of_a_file(folder, verify, tmp_path):
     code, _, err = verify("own.json")
     assert code == 2
     assert "'own' is none of this version's" in err
+
+
+def test_bounds_of_methods_that_divide_by_little_are_their_own():
+    assert rounding.bounds_of("float32", "bert_lrp")["scores"] > rounding.bounds_of("float32", "attnlrp")["scores"]
+    assert rounding.bounds_of("bfloat16", "bert_lrp") == rounding.BOUNDS["bfloat16"]

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from autorel_jax.attribution.targets import LOG_PROBABILITY
 from autorel_jax.auditing.alignment import Aligned, aligned, special
 from autorel_jax.errors import InputError, one_line
 from autorel_jax.evaluation.collection import Collection
@@ -87,7 +88,7 @@ def by_text(results: Iterable[Any], where: str) -> dict[tuple[Any, ...], list[Ta
         if this != about:
             raise InputError(f"{where}: results of several models or methods; give those of one.")
         pair = record.get("text_pair")
-        key = (record.get("file"), str(record["id"]), joined(record["text"]), None if pair is None else joined(pair))
+        key = (str(record["id"]), joined(record["text"]), None if pair is None else joined(pair))
         there = texts.setdefault(key, [])
         entry = next((entry for entry in there if record["target"] not in entry), None)
         if entry is None:
@@ -217,14 +218,12 @@ def example(difference: Any, key: int) -> int:
     return int(difference.text[chosen[np.argmax(np.abs(difference.share[chosen]))]])
 
 
-def strongest(targets: Targets) -> list[str]:
-    """The words of a result that speak most for its prediction, or for what was explained instead."""
-    record = targets.get(targets_label(targets)) or next(iter(targets.values()))
+def strongest(targets: Targets) -> list[str] | None:
+    """The words of a text that speak most for its prediction; None where that was not explained."""
+    label = next(iter(targets.values()))["prediction"]["label"]
+    record = targets.get(label) or targets.get(LOG_PROBABILITY + label)
+    if record is None:
+        return None
     columns = zip(record["words"], record["word_spans"], record["word_relevance"], strict=True)
     scored = [(score, word) for word, span, score in columns if span is not None and score is not None and score > 0]
     return [one_line(word, 40) for _, word in sorted(scored, key=lambda one: -one[0])[:STRONGEST]]
-
-
-def targets_label(targets: Targets) -> str:
-    """What was predicted for a text."""
-    return next(iter(targets.values()))["prediction"]["label"]

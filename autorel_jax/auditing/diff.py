@@ -43,20 +43,20 @@ class Labels(NamedTuple):
 
 
 class Flip(NamedTuple):
-    """A text whose prediction changes, with the words that speak most for each."""
+    """A text whose prediction changes, with the words that speak most for each; None where that was not explained."""
 
     id: str | int
     text: str
     old: str
     new: str
-    old_words: list[str]
-    new_words: list[str]
+    old_words: list[str] | None
+    new_words: list[str] | None
 
     @property
     def line(self) -> str:
         """For a terminal."""
-        words = [f"by {', '.join(words)}" if words else "by no word" for words in (self.old_words, self.new_words)]
-        return f"text {self.id}: {self.old} ({words[0]}) -> {self.new} ({words[1]}): {one_line(self.text, 80)}"
+        old, new = map(by, (self.old_words, self.new_words))
+        return f"text {self.id}: {self.old} ({old}) -> {self.new} ({new}): {one_line(self.text, 80)}"
 
 
 class Ranked(NamedTuple):
@@ -188,6 +188,11 @@ def flip(text: Both) -> Flip:
     """A text whose prediction changes."""
     labels = [one["prediction"]["label"] for one in text.first]
     return Flip(*known(text), *labels, changes.strongest(text.old), changes.strongest(text.new))
+
+
+def by(words: Sequence[str] | None) -> str:
+    """The words of a prediction in a line."""
+    return "not explained" if words is None else f"by {', '.join(words)}" if words else "by no word"
 
 
 def flows(flips: Sequence[Flip]) -> list[tuple[str, str, int]]:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from autorel_jax.auditing.entries import Entry
-from autorel_jax.auditing.rounding import BOUNDS, UNITS, distance
+from autorel_jax.auditing.rounding import UNITS, bounds_of, distance
 from autorel_jax.errors import InputError, one_line
 from autorel_jax.report.view import joined
 from autorel_jax.weights import listing
@@ -69,7 +69,7 @@ def differences(old: Record, new: Record) -> Differences:
             "Verify each with the model and the texts."
         )
     found = Differences([*model_lines(old["model"], new["model"]), *question_lines(old["question"], new["question"])])
-    bounds = BOUNDS[old["model"]["dtype"]]
+    bounds = bounds_of(old["model"]["dtype"], old["question"]["name"])
     for place, ours, theirs in matched(old, new):
         if ours is None or theirs is None:
             lacks = "the texts now" if theirs is None else "the record"

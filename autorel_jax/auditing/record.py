@@ -17,6 +17,7 @@ from typing import Any
 
 from autorel_jax.auditing.entries import Entry, entry_of
 from autorel_jax.auditing.facts import environment, model_facts, question_facts
+from autorel_jax.auditing.rounding import BOUNDS
 from autorel_jax.classifier import Classifier
 from autorel_jax.data.row import Rejected, Row
 from autorel_jax.errors import InputError, one_line
@@ -33,13 +34,22 @@ MARK = "autorel_record"  # under which a record has its schema
 EXPECTED = "expected a .json that autorel record, or --record of autorel explain, wrote"
 PARTS = {  # of a record, and what JSON has of them
     "environment": dict,
-    "model": dict,
-    "question": dict,
+    "model": {"name": str, "dtype": str, "labels": list, "weights": dict, "config": dict, "tokenizer": dict},
+    "question": {"asked": dict, "name": str, "content": str, "rules": dict, "parameters": dict, "max_length": int},
     "salt": str,
     "texts": list,
     "left_out": int,
-    "summary": dict,
+    "summary": {"without_results": int, "not_finite": int},
     "sha256": str,
+}
+RESULT = {  # of an explanation
+    "target": str,
+    "prediction": str,
+    "logits": list,
+    "fillings": list,
+    "truncated_tokens": int,
+    "words_sha256": str,
+    "scores": list,
 }
 
 Record = dict[str, Any]
@@ -147,6 +157,25 @@ def finite(result: Mapping[str, Any]) -> bool:
     return None not in (result["target_value"], *result["logits"], *result["scores"])
 
 
+def is_whole(record: Any) -> bool:
+    """Whether a record has all its parts."""
+    if not has(record, PARTS) or record["model"]["dtype"] not in BOUNDS:
+        return False
+    text = {"sha256": str, "results": list} | ({} if record["salt"] else {"text": object})
+    results = (result for entry in record["texts"] if has(entry, text) for result in entry["results"])
+    return all(has(entry, text) for entry in record["texts"]) and all(has(result, RESULT) for result in results)
+
+
+def has(value: Any, parts: Mapping[str, Any]) -> bool:
+    """Whether a value of JSON is an object with these parts, each of its type or with parts of its own."""
+    if not isinstance(value, dict):
+        return False
+    return all(
+        has(value.get(name), kind) if isinstance(kind, dict) else isinstance(value.get(name), kind)
+        for name, kind in parts.items()
+    )
+
+
 def seal(record: Mapping[str, Any]) -> str:
     """SHA-256 of all else in a record: it shows damage, but is no signature."""
     rest = {name: value for name, value in record.items() if name != "sha256"}
@@ -184,7 +213,6 @@ def read_record(path: Path) -> Record:
             f"{path} is a record of schema {one_line(record[MARK])}; this version reads {SCHEMA}. Verify it with the "
             "version of autorel-jax that wrote it."
         )
-    lacking = [name for name, kind in PARTS.items() if not isinstance(record.get(name), kind)]
-    if lacking or fault_in(record) or record["sha256"] != seal(record):
+    if fault_in(record) or not is_whole(record) or record["sha256"] != seal(record):
         raise InputError(f"{path} is damaged or was edited: its content does not have the SHA-256 that it says.")
     return record

@@ -10,7 +10,7 @@ from autorel_jax.auditing.differences import Differences, differences, model_lin
 from autorel_jax.auditing.entries import row_of
 from autorel_jax.auditing.facts import asked_config, model_facts
 from autorel_jax.auditing.record import Record, Recorder, gather
-from autorel_jax.auditing.rounding import BOUNDS, UNITS
+from autorel_jax.auditing.rounding import UNITS, bounds_of
 from autorel_jax.classifier import Classifier
 from autorel_jax.data.row import Rejected, Row
 from autorel_jax.errors import InputError, one_line
@@ -82,9 +82,15 @@ def verdict(found: Differences, record: Record) -> str:
     if found:
         facts, differ = len(found.facts), len(found.texts)
         return f"differs: {facts} of the model or the question, {differ} of {len(record['texts'])} texts"
+    said = record["summary"]
+    for count, what in (
+        (said["without_results"], "without an explanation"),
+        (said["not_finite"], "not finite in part"),
+    ):
+        texts += f", {count} {what}" if count else ""
     if found.is_exact:
         return f"equal, bit for bit: {texts}"
-    bounds = BOUNDS[record["model"]["dtype"]]
+    bounds = bounds_of(record["model"]["dtype"], record["question"]["name"])
     measured = (
         f"{kind} {found.largest[kind]:.1g} (at most {bounds[kind]:g}) of {unit}"
         for kind, unit in UNITS.items()

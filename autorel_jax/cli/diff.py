@@ -103,6 +103,8 @@ def diff(argv: Sequence[str] | None, prog: str) -> int:
         raise InputError("two models are compared on texts; give some, or a file of them.")
     if all(of_results):
         check_flags(args, flags)
+    if args.junit and limits == Limits():
+        raise InputError(f"--junit {args.junit} reports limits, of which there are none; give some.")
     with importing():
         from autorel_jax.auditing.shown import lines
     found, results = (of_files if all(of_results) else of_models)(args)

@@ -33,7 +33,7 @@ def check_explain_record(args: argparse.Namespace) -> None:
     """Likewise for --record, and where --output is a file that the record cannot be made of."""
     check_record(args.record, "--record")
     rows = args.output and args.output.suffix.lower() != PAGE and not is_pipe(args.output)
-    if rows and args.output.suffix and not can_be_reported(args):
+    if rows and not can_be_reported(args):
         raise InputError(
             f"--record beside --output {args.output}: a record is made of a .jsonl or .parquet with all columns; give "
             "one of these, or call autorel record."
