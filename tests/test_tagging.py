@@ -1,11 +1,13 @@
 """Training on a label for each word: reading, first pieces, schemes, metrics, and a tagger that is trained."""
 
 import json
+import os
 import shutil
 import signal
 from contextlib import nullcontext
 from types import SimpleNamespace
 
+import answering
 import jax.numpy as jnp
 import numpy as np
 import pyarrow as pa
@@ -14,7 +16,7 @@ import pytest
 import tagging as tiny
 import training
 from models import VOCAB, refusal, tiny_config
-from tolerances import LOSS, PARITY_FLOAT32
+from tolerances import DEVICES_NORMS, LOSS, PARITY_FLOAT32
 from training import call, refused, weights_of
 
 import autorel_jax as ar
@@ -84,6 +86,7 @@ def test_conll_columns_by_name_and_words_with_blanks(tmp_path):
         ("a\tO\n\tX\n", {"delimiter": "tab", "labels": ("O", "Y")}, "word 2: the label 'X' is unknown"),
         ("a\tO\nb\t\n", {"delimiter": "tab"}, "word 2: '' is no label"),
         (b"a O\nb\xff X\n", {}, "line 2: not utf-8"),
+        ("a O\rb X\rc O\r", {}, "line 1: a bare carriage return"),
         ("\n\n", {}, "is empty"),
     ],
 )
@@ -113,6 +116,8 @@ def test_json_lines_and_parquet_with_names_or_numbers(tmp_path):
         ({"tokens": ["a", "b"], "tags": ["O", None]}, {}, "word 2: None is no label"),
         ({"tokens": ["a", "b"], "tags": ["O", True]}, {}, "word 2: True is no label"),
         ({"tokens": ["a", "b"], "tags": [0, -100]}, {"labels": ("O", "PER")}, "the label '-100' is unknown"),
+        ({"tokens": ["a", "b"], "tags": [["O"], "X"]}, {}, "word 1: ['O'] is no label"),
+        ({"tokens": ["a", "b"], "tags": [["O"], "X"]}, {"labels": ("O", "X")}, "word 1: ['O'] is no label"),
         ({"tokens": ["a", "b"], "tags": "O X"}, {}, "expected a list with a label for each word"),
         ({"tokens": "a b", "tags": ["O", "X"]}, {"labels": ("O", "X")}, "'tokens' is a str; the words"),
         ({"tokens": ["a", 1], "tags": ["O", "X"]}, {}, "word 2 is 1; a word is a string"),
@@ -150,7 +155,7 @@ def test_formats_and_settings_that_do_not_fit(tmp_path):
     assert "does not go with problem='single_label_classification'" in refusal(settle, text, tmp_path)
     for name, value in {"pair": "x", "clean": True, "tfds": "conll2003"}.items():
         said = refusal(TaskConfig, train="x", problem=TOKEN_LABELS, **{name: value})
-        assert f"{name} is of labels of whole texts" in said
+        assert f"{name} does not go with problem='token_classification'" in said
 
 
 # --- first pieces
@@ -447,6 +452,26 @@ def test_resumed_it_has_the_same_bits_with_every_setting(folder, tmp_path):
         for name in ("whole", "one")
     ]
     assert losses[0][0] == pytest.approx(losses[1][0], rel=0.3)  # other keys of dropout, the same loss
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", [tiny, answering], ids=["tags", "answers"])
+def test_four_devices_train_as_one(folder, task, tmp_path):
+    """Losses, gradients' norms and metrics of eight steps, with parameters divided among the devices."""
+    (tmp_path / "encoder").symlink_to(folder / "encoder")
+    task.write_task(tmp_path / "task", max_steps=8, evaluate_every=8, log_every=1, learning_rate=1e-4)
+    found = []
+    for devices, layout in ((1, "replicate"), (4, "fsdp")):
+        flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=4"
+        output = tmp_path / layout
+        arguments = ("--config", tmp_path / "task/task.toml", "--output", output, "--devices", devices)
+        started = training.start(*arguments, "--layout", layout, env=os.environ | {"XLA_FLAGS": flags})
+        code, _, err = training.finished(started)
+        assert code == 0, err
+        found.append(training.metrics_of(output))
+    assert len(found[0]) == 9
+    for one, four in zip(*found, strict=True):
+        assert four == pytest.approx(one, rel=DEVICES_NORMS)
 
 
 @pytest.mark.slow

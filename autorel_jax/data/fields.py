@@ -132,6 +132,9 @@ def word_fields(lines: Lines, delimiter: str | None) -> Iterator[tuple[int, list
             continue
         fields = line.split(delimiter) if delimiter else BLANKS.split(line.strip(" \t"))
         width = width or len(fields)
+        if "\r" in line:
+            yield number, "a bare carriage return; end lines with a newline."
+            return
         if len(fields) != width:
             yield number, f"{len(fields)} columns, but {width} above; where words hold blanks, give delimiter = 'tab'."
             return

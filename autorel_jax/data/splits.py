@@ -13,23 +13,29 @@ from typing import Any
 
 import numpy as np
 
-from autorel_jax.data import label_names, labels, tags, tfds
+from autorel_jax.data import answers, label_names, labels, tags, tfds
+from autorel_jax.data.annotated import CONLL, SQUAD
 from autorel_jax.data.assumed import OWN, first_lines, mark_of_rows
 from autorel_jax.data.clean import clean
 from autorel_jax.data.kinds import BY_SUFFIX, suffix_of
 from autorel_jax.data.label_ids import as_number, described, is_class
 from autorel_jax.data.lines import check_encoding
 from autorel_jax.data.moments import Moment
-from autorel_jax.data.tables import CONLL, TABLE_FORMATS, WORD_FORMATS, Record, read_table, without_header
+from autorel_jax.data.records import Record
+from autorel_jax.data.tables import ANNOTATED, TABLE_FORMATS, read_table, without_header
 from autorel_jax.data.task import DEV, SPLITS, TRAIN, TaskConfig
 from autorel_jax.errors import InputError, one_line
-from autorel_jax.families.family import TOKEN_LABELS
-from autorel_jax.model.config import MULTI, REGRESSION
+from autorel_jax.families.family import ANSWERS, TOKEN_LABELS
+from autorel_jax.model.config import MULTI, REGRESSION, START_AND_END
 from autorel_jax.text.tokens import encodable
 
 HOLD_OUT_SEED = 0  # of the rows held out as dev; not the run's seed, so that runs are compared on the same rows
 SUFFIXES = {suffix: name for suffix, name in BY_SUFFIX.items() if name in TABLE_FORMATS}
 SUFFIXES |= dict.fromkeys((".conll", ".bio", ".iob"), CONLL)
+FORMATS = {  # problem -> those of TABLE_FORMATS that hold what it needs; others take all that are not ANNOTATED
+    TOKEN_LABELS: (CONLL, "jsonl", "json", "parquet"),
+    ANSWERS: (SQUAD, "jsonl", "json", "parquet"),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +45,8 @@ class Split:
     name: str  # train, dev or test
     texts: list[str] | list[tuple[str, ...]]  # or, where each word has a label, the words of each
     pairs: list[str] | None  # the second texts; None: the task has none
-    # int32 [N]; multi-label: float32 [N, C] of 0 and 1; regression: float32 [N]; of words: an int32 array for each text
+    # int32 [N]; multi-label: float32 [N, C] of 0 and 1; regression: float32 [N]. Of words an int32 array for each
+    # text, of answers a tuple of Marked (data/answers.py) for each question
     labels: np.ndarray
     ids: list[str | int] | None  # None: the task names no id column
     left_out: int = 0  # rows without a label; see TaskConfig.skip_unlabelled
@@ -80,7 +87,7 @@ def read_splits(task: TaskConfig, splits: Sequence[str], folder: Path, seed: int
             continue
         if whole is None:
             whole = _split(task, TRAIN, task.train, folder)
-            held_out = hold_out(whole, task.dev_fraction, seed)
+            held_out = hold_out(whole, task.dev_fraction, seed, by_pair=task.problem == ANSWERS)
         part = whole.take(np.flatnonzero(held_out == (split == DEV)).tolist())
         yield dataclasses.replace(part, name=split)
 
@@ -95,8 +102,8 @@ def settle(task: TaskConfig, folder: Path) -> TaskConfig:
     """
     if task.labels:
         return task
-    if task.problem == REGRESSION:
-        return dataclasses.replace(task, labels=(task.label,))
+    if task.problem in (REGRESSION, ANSWERS):
+        return dataclasses.replace(task, labels=(task.label,) if task.problem == REGRESSION else START_AND_END)
     names = tfds.label_names(task, folder) if task.tfds else ()
     if not names:
         rows = records(task, TRAIN, task.train, folder)
@@ -162,8 +169,9 @@ def located(folder: Path, name: str) -> Path:
 def kind(task: TaskConfig, path: Path) -> str:
     """The format of a file: one of TABLE_FORMATS, as the task says or by its suffix."""
     name = task.format or SUFFIXES.get(suffix_of(path))
-    of_words = task.problem == TOKEN_LABELS
-    formats = WORD_FORMATS if of_words else tuple(form for form in TABLE_FORMATS if form != CONLL)
+    if task.problem == ANSWERS and not task.format and name == "json":
+        name = SQUAD
+    formats = FORMATS.get(task.problem) or tuple(form for form in TABLE_FORMATS if form not in ANNOTATED)
     if name in formats:
         return name
     if task.format in TABLE_FORMATS:
@@ -173,6 +181,7 @@ def kind(task: TaskConfig, path: Path) -> str:
     if task.format:
         raise InputError(f"[task] format={task.format!r} is unknown; accepted: {', '.join(formats)}.")
     suffixes = [suffix for suffix, form in SUFFIXES.items() if form in formats]
+    of_words = task.problem == TOKEN_LABELS
     hint = " A word and its label a line, whatever the suffix, is format = 'conll'." if of_words else ""
     raise InputError(
         f"{path}: the suffix is not one of {', '.join(suffixes)}; set [task] format to one of {', '.join(formats)}."
@@ -190,16 +199,21 @@ def _split(task: TaskConfig, split: str, name: str, folder: Path) -> Split:
             continue
         text, pair, label, row = record.values
         texts.append(read_text(text, task.text, record.where))
-        if of_words:
-            tags.check_tags(label, len(texts[-1]), task.label, record.where)
         if task.pair is not None:
             pairs.append(_text(task, pair, task.pair, record.where))
+        if of_words:
+            tags.check_tags(label, len(texts[-1]), task.label, record.where)
+        if task.problem == ANSWERS:
+            label = answers.read_answers(label, pairs[-1], record.where)
         labelled.append((record.where, label))
         if task.id is not None:
             _add(ids, row, record.where)
     if not texts:
         raise nothing(task, split, name, folder)
-    encoded = (tags if of_words else labels).encode(task, labelled)
+    if task.problem == ANSWERS:
+        encoded = answers.as_column([found for _, found in labelled])
+    else:
+        encoded = (tags if of_words else labels).encode(task, labelled)
     return Split(
         split,
         texts,
@@ -252,13 +266,15 @@ def _add(ids: dict[str | int, str], row: Any, where: str) -> None:
     ids[row] = where
 
 
-def hold_out(split: Split, fraction: float, seed: int) -> np.ndarray:
+def hold_out(split: Split, fraction: float, seed: int, by_pair: bool = False) -> np.ndarray:
     """[N] bool: the rows that are dev. Rows with one text stay together, so that none is in both parts.
+
+    With `by_pair`, those with one second text.
 
     Raises:
       InputError: so few texts that one part would be empty.
     """
-    keys = list(zip(split.texts, split.pairs or split.texts, strict=True))
+    keys = list(zip(split.pairs if by_pair else split.texts, split.pairs or split.texts, strict=True))
     different = list(dict.fromkeys(keys))
     count = max(1, round(fraction * len(different)))
     if count >= len(different):

@@ -25,14 +25,19 @@ def summary(split: Split, lengths: Sequence[int], max_length: int, labels: Seque
     empty = sum(not "".join(text).strip() for text in split.texts)
     empty += sum(not text.strip() for text in split.pairs or ())
     unlabelled = f"; {_count(split.left_out, 'row')} without a label left out" if split.left_out else ""
-    at = ", ".join(f"{percent} % of rows {_percentile(lengths, percent)}" for percent in PERCENTILES)
     return [
         f"{split.name}: {_count(len(split), 'row')}{unlabelled}",
         f"  {_words(split.labels, labels) if split.labels.dtype == object else _targets(split.labels, labels)}",
-        f"  tokens: at most {at}, all {lengths.max()}",
+        token_counts(lengths),
         f"  {_count(cut, 'row')} ({_percent(cut, len(split))}) longer than max_length={max_length} and cut; "
         f"{_count(empty, 'empty text')}",
     ]
+
+
+def token_counts(lengths: np.ndarray) -> str:
+    """A line with percentiles of the tokens of each row [N]."""
+    at = ", ".join(f"{percent} % of rows {_percentile(lengths, percent)}" for percent in PERCENTILES)
+    return f"  tokens: at most {at}, all {lengths.max()}"
 
 
 def _words(tags: np.ndarray, labels: Sequence[str]) -> str:

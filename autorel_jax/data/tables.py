@@ -5,47 +5,25 @@ lines, the file's name for messages, the names of the columns that are wanted (N
 without a header, the names of all columns. Used by rows.py and splits.py.
 """
 
-import difflib
 import functools
 import itertools
 import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
+from autorel_jax.data.annotated import CONLL, SQUAD, conll, squad
 from autorel_jax.data.classes import classes_of, in_words
-from autorel_jax.data.fields import Fields, csv_fields, labelled_fields, raw_fields, tsv_fields, word_fields
+from autorel_jax.data.fields import Fields, csv_fields, labelled_fields, raw_fields, tsv_fields
 from autorel_jax.data.lines import Damaged, Lines, read_lines
 from autorel_jax.data.moments import are_moments, moments
+from autorel_jax.data.records import COLUMNS, Fault, Record, Wanted, place, single, value_of
 from autorel_jax.data.streams import opened
-from autorel_jax.data.task import WORDS_AND_TAGS
 from autorel_jax.errors import InputError, one_line
 from autorel_jax.files import version_of
 
 if TYPE_CHECKING:
     import pyarrow
-
-Wanted = Sequence[str | None]
-
-
-COLUMNS = "[task] columns or --input-columns"  # what names the columns of a file without header
-
-
-class Record(NamedTuple):
-    """One row of a table."""
-
-    where: str  # for messages: the file and the line, or the row where there are no lines
-    number: int  # from 1, of the row; in .jsonl of the line
-    values: tuple[Any, ...]  # of the wanted columns; None for one that is not wanted
-    line: int  # from 1, where the row begins; of a file without lines the row
-
-
-class Fault(NamedTuple):
-    """A row that cannot be used, in the place of its Record."""
-
-    where: str
-    reason: str  # the sentence that follows `where` and a colon
-    line: int
 
 
 def csv_table(
@@ -77,36 +55,6 @@ def labelled(lines: Lines, name: str, wanted: Wanted, header: Sequence[str] = ()
     return _table(labelled_fields(lines), name, wanted, header or ("label", "text"))
 
 
-def conll(
-    lines: Lines, name: str, wanted: Wanted, header: Sequence[str] = (), delimiter: str | None = None
-) -> Iterator[Record | Fault]:
-    """A word a line, a blank line between sentences: a Record has a list of words and a list of their labels.
-
-    Without `header`, which names all columns, the word is the first and its label the last.
-    """
-    if wanted[3] is not None:
-        raise InputError(f"[task] id={wanted[3]!r}: sentences of a CoNLL file have none; leave it out.")
-    named = [column for column, default in zip(wanted[::2], WORDS_AND_TAGS, strict=True) if column != default]
-    if named and not header:
-        raise InputError(f"{name} has no header to find the column {named[0]!r} in; name all its columns: {COLUMNS}.")
-    word, tag = (place(header, column, name) for column in (wanted[0], wanted[2])) if header else (0, -1)
-    for number, (line, sentence) in enumerate(word_fields(lines, delimiter), 1):
-        where = f"{name}, sentence from line {line}"
-        if isinstance(sentence, str):
-            yield Fault(f"{name}, line {line}", sentence, line)
-            return
-        width = len(sentence[0])
-        if width < 2 or (header and width != len(header)):
-            expected = f"columns names {len(header)}" if header else "at least two are expected, a word and its label"
-            yield Fault(where, f"{width} column{'s' if width > 1 else ''}, but {expected}.", line)
-            return
-        words, tags = ([fields[place] for fields in sentence] for place in (word, tag))
-        if number == 1 and (sentence[0] == list(header) or tags[0].lower() in HEADINGS):
-            yield Fault(where, f"the first line is a header ({one_line(' '.join(sentence[0]))}); take it out.", line)
-            return
-        yield Record(where, number, (words, None, tags, None), line)
-
-
 def jsonl(lines: Lines, name: str, wanted: Wanted, header: Sequence[str] = ()) -> Iterator[Record | Fault]:
     """A JSON object a line; blank lines are skipped."""
     _no_header(name, header)
@@ -115,7 +63,7 @@ def jsonl(lines: Lines, name: str, wanted: Wanted, header: Sequence[str] = ()) -
             where = f"{name}, line {number}"
             try:
                 item = _object(line)
-                yield Record(where, number, tuple(_value(item, column) for column in wanted), number)
+                yield Record(where, number, tuple(value_of(item, column) for column in wanted), number)
             except InputError as error:
                 yield Fault(where, str(error), number)
 
@@ -137,7 +85,7 @@ def json_table(lines: Lines, name: str, wanted: Wanted, header: Sequence[str] = 
         try:
             if not isinstance(item, dict):
                 raise InputError(f"a JSON {type(item).__name__}; each item of the list is an object.")
-            yield Record(where, number, tuple(_value(item, column) for column in wanted), number)
+            yield Record(where, number, tuple(value_of(item, column) for column in wanted), number)
         except InputError as error:
             yield Fault(where, str(error), number)
 
@@ -234,8 +182,6 @@ def _python(column: "pyarrow.Array", name: str, faults: dict[int, str]) -> list[
         return python
 
 
-CONLL = "conll"
-HEADINGS = ("label", "labels", "tag", "tags", "ner", "ner_tag", "ner_tags")  # of a column; no label of a word
 TEXT_FORMATS = {
     "tsv": tsv_table,
     "tsv_quoted": tsv_quoted,
@@ -246,21 +192,21 @@ TEXT_FORMATS = {
     "labelled": labelled,
 }
 TABS = {"tab": "\t", "\\t": "\t"}  # how a tab may be written on a command line
-TABLE_FORMATS = (*TEXT_FORMATS, CONLL, "parquet")
-WORD_FORMATS = (CONLL, "jsonl", "json", "parquet")  # those of them that hold a label for each word
+ANNOTATED = {CONLL: conll, SQUAD: squad}  # of texts whose words or answers are marked
+TABLE_FORMATS = (*TEXT_FORMATS, *ANNOTATED, "parquet")
 
 
 DIVIDED = ("csv", "tsv", "tsv_quoted", "tsv_raw", CONLL, "text")  # formats whose columns a delimiter separates
 
 
 def reader_of(kind: str, delimiter: str | None) -> Callable[..., Iterator[Record | Fault]]:
-    """The reader of one of TEXT_FORMATS (or of text, or conll), with another delimiter than its own where one is given.
+    """The reader of one of TEXT_FORMATS or ANNOTATED (or of text), with another delimiter where one is given.
 
     Raises:
       InputError: the format has no delimiter, or it is not one character.
     """
     if delimiter is None:
-        return conll if kind == CONLL else TEXT_FORMATS[kind]
+        return (TEXT_FORMATS | ANNOTATED)[kind]
     if kind not in DIVIDED:
         raise InputError(f"delimiter={delimiter!r} is for {', '.join(DIVIDED)}, but the format is {kind}.")
     mark = TABS.get(delimiter, delimiter)
@@ -307,16 +253,6 @@ def _faultless(records: Iterator[Record | Fault]) -> Iterator[Record]:
         if isinstance(record, Fault):
             raise InputError(f"{record.where}: {record.reason}")
         yield record
-
-
-def place(header: Sequence[str], column: str, name: str) -> int:
-    """Where the column stands in the header; InputError where it is not there once."""
-    if header.count(column) == 1:
-        return header.index(column)
-    problem = f"has no column {column!r}" if column not in header else f"has more than one column {column!r}"
-    close = difflib.get_close_matches(column, header, n=1)
-    hint = f" Did you mean {close[0]!r}?" if close and close[0] != column else ""
-    raise InputError(f"{name} {problem}; its columns: {', '.join(map(repr, header))}.{hint}")
 
 
 def _table(rows: Fields, name: str, wanted: Wanted, header: Sequence[str]) -> Iterator[Record | Fault]:
@@ -368,23 +304,6 @@ def _object(line: str) -> dict[str, Any]:
     if not isinstance(item, dict):
         raise InputError(f"a JSON {type(item).__name__}; .jsonl has one object ({{...}}) a line.")
     return item
-
-
-def single(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object; an InputError where a key stands twice, of which JSON's reader would take the last."""
-    item = dict(pairs)
-    if len(item) < len(pairs):
-        twice = next(key for place, (key, _) in enumerate(pairs) if key in dict(pairs[:place]))
-        raise InputError(f"the key {one_line(twice)!r} stands twice.")
-    return item
-
-
-def _value(item: dict[str, Any], column: str | None) -> Any:
-    if column is None:
-        return None
-    if column not in item:
-        place(list(item), column, "the row")  # raises
-    return item[column]
 
 
 def _no_header(name: str, header: Sequence[str]) -> None:

@@ -44,7 +44,7 @@ def encode(task: TaskConfig, labelled: Labelled) -> np.ndarray:
     rows = np.empty(len(labelled), object)
     for row, (where, values) in enumerate(labelled):
         for number, value in enumerate(values, 1):
-            if (type(value), value) not in found:
+            if not isinstance(value, str | int) or (type(value), value) not in found:
                 found[type(value), value] = index(checked(value, place(where, number)), known, place(where, number))
         rows[row] = np.array([found[type(value), value] for value in values], np.int32)
     return rows
@@ -60,7 +60,7 @@ def distinct(labelled: Labelled, column: str) -> tuple[str, ...]:
     for where, values in labelled:
         check_tags(values, None, column, where)
         for number, value in enumerate(values, 1):
-            if value in names:
+            if isinstance(value, str) and value in names:
                 continue
             if not isinstance(checked(value, place(where, number)), str):
                 raise InputError(

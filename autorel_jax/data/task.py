@@ -6,13 +6,21 @@ Used by training/, and by the modules of data/ that read what is trained on.
 import dataclasses
 
 from autorel_jax.errors import InputError
-from autorel_jax.families.family import TEXT_LABELS, TOKEN_LABELS
-from autorel_jax.model.config import MULTI, PROBLEMS, REGRESSION, SINGLE
+from autorel_jax.families.family import ANSWERS, TEXT_LABELS, TOKEN_LABELS
+from autorel_jax.model.config import MULTI, PROBLEMS, REGRESSION, SINGLE, START_AND_END
 
 SPLITS = TRAIN, DEV, TEST = ("train", "dev", "test")
-LEARNABLE = (*PROBLEMS, TOKEN_LABELS)  # what `problem` may be
-TEXT_AND_LABEL = ("text", "label")  # the columns where a task names none
-WORDS_AND_TAGS = ("tokens", "tags")  # likewise, of labels of words
+LEARNABLE = (*PROBLEMS, TOKEN_LABELS, ANSWERS)  # what `problem` may be
+WORDS_AND_TAGS = ("tokens", "tags")
+NAMES = ("text", "label", "pair", "id")  # keys that name columns
+COLUMNS = {  # problem -> those columns where a task does not name them; of other problems they have the first two names
+    TOKEN_LABELS: (*WORDS_AND_TAGS, None, None),
+    ANSWERS: ("question", "answers", "context", None),
+}
+FOREIGN = {  # problem -> keys that mean nothing there
+    TOKEN_LABELS: ("pair", "clean", "tfds"),
+    ANSWERS: ("clean", "tfds", "columns", "delimiter", "values"),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,9 +40,10 @@ class TaskConfig:
     format: str | None = None  # one of TABLE_FORMATS in data/tables.py; None: by the file's suffix
     delimiter: str | None = None  # between the columns of a file; None: as its format has it
     columns: tuple[str, ...] = ()  # names of the columns of a file that has no header
-    text: str | None = None  # the name of the text's column; None: "text", and of labels of words "tokens"
-    pair: str | None = None  # of the second text's
-    label: str | None = None  # None: "label", and of labels of words "tags"
+    # Names of columns. None: "text" and "label", or what COLUMNS has for the problem.
+    text: str | None = None
+    pair: str | None = None  # of the second text's; None: there is none
+    label: str | None = None
     id: str | None = None  # two rows of a split with one id are an error
     labels: tuple[str, ...] = ()  # names, in the order of the outputs
     values: tuple[str, ...] = ()
@@ -47,8 +56,7 @@ class TaskConfig:
     def __post_init__(self):
         if self.problem not in LEARNABLE:
             raise InputError(f"[task] problem={self.problem!r} is unknown; accepted: {', '.join(LEARNABLE)}.")
-        columns = WORDS_AND_TAGS if self.problem == TOKEN_LABELS else TEXT_AND_LABEL
-        for name, column in zip(TEXT_AND_LABEL, columns, strict=True):
+        for name, column in zip(NAMES, COLUMNS.get(self.problem, (*NAMES[:2], None, None)), strict=True):
             if getattr(self, name) is None:
                 object.__setattr__(self, name, column)
         if not self.train:
@@ -74,9 +82,11 @@ class TaskConfig:
             raise InputError("[task] separator is empty; set what stands between the labels of a multi-label row.")
         if self.dev and self.dev_fraction:
             raise InputError("[task] has dev and dev_fraction; give one of them.")
-        for name in ("pair", "clean", "tfds"):
-            if self.problem == TOKEN_LABELS and getattr(self, name):
-                raise InputError(f"[task] {name} is of labels of whole texts; the problem is {self.problem}.")
+        for name in FOREIGN.get(self.problem, ()):
+            if getattr(self, name):
+                raise InputError(f"[task] {name} does not go with problem={self.problem!r}; leave it out.")
+        if self.problem == ANSWERS and self.labels not in ((), START_AND_END):
+            raise InputError(f"[task] labels={list(self.labels)}: answers have none; leave them out.")
 
     @property
     def head(self) -> str:

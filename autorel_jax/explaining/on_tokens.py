@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from autorel_jax.attribution import questions, targets
-from autorel_jax.attribution.answers import best_answer
+from autorel_jax.attribution.answers import best_answer, best_of
 from autorel_jax.attribution.entities import entities
 from autorel_jax.attribution.questions import ANSWER, COUNTS, MOST, Question, Questions
 from autorel_jax.classifier import Classifier
@@ -245,11 +245,10 @@ def best_window(
         found += [] if best is None else [(tokens, logits, best)]
     if not found:
         raise InputError("No word of its context is read.")
-    tokens, logits, best = max(found, key=lambda each: each[2].score)
-    # As in transformers, the window that is least sure of it decides whether there is no answer.
-    doubting, its_logits, least = min(found, key=lambda each: each[2].none)
-    if config.null_answer and least.none > best.score:
-        return doubting, np.array([0]), (NO_ANSWER, least.none, float(its_logits[0].sum()))
+    number, is_none = best_of([answer for _, _, answer in found], config.null_answer)
+    tokens, logits, best = found[number]
+    if is_none:
+        return tokens, np.array([0]), (NO_ANSWER, best.none, float(logits[0].sum()))
     places, logit = np.arange(best.first, best.last + 1), logits[best.first, 0] + logits[best.last, 1]
     return tokens, places, (text_at(row, where_of(tokens, places)), best.score, float(logit))
 

@@ -64,6 +64,11 @@ class Examples:
         return labels.reshape(*shape[:2], *labels.shape[1:])
 
     @property
+    def texts(self) -> int:
+        """How many texts there are, each in one row or several."""
+        return len(self)
+
+    @property
     def counted(self) -> np.ndarray:
         """The labels that the loss is about."""
         return self.labels

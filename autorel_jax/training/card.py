@@ -19,6 +19,8 @@ PIPELINES = {  # what a head is for -> its name on the hub, and in words
     TOKEN_LABELS: ("token-classification", "classifier of words"),
     ANSWERS: ("question-answering", "model for question answering"),
 }
+ONE_TEXT = '"some text"'
+EXAMPLES = {ANSWERS: '"a question" --pair "the text that answers it"'}
 # Fields that do not say how it was trained.
 WHERE = ("task", "model", "model_config", "vocab", "revision", "data_dir", "output")
 
@@ -40,7 +42,7 @@ def card(prepared: Prepared, step: int, metrics: dict[str, dict[str, float]], co
             f"{prepared.task.problem}), fine-tuned with autorel_jax. Labels: {', '.join(config.labels)}.",
             "",
             "## Training",
-            f"- Data: {source(prepared)}, {len(prepared.splits[TRAIN]):,} rows.",
+            f"- Data: {source(prepared)}, {prepared.splits[TRAIN].texts:,} rows.",
             f"- Parameters of step {step} of {prepared.steps}"
             + (f", the best {prepared.select} on dev." if metrics.get("dev") else "."),
             f"- Seed {prepared.config.seed}, {prepared.learner.mesh.size} device(s).",
@@ -55,7 +57,7 @@ def card(prepared: Prepared, step: int, metrics: dict[str, dict[str, float]], co
             "",
             "## Explain it",
             "```",
-            'autorel-explain "some text" --model path/to/this/folder',
+            f"autorel-explain {EXAMPLES.get(config.task, ONE_TEXT)} --model path/to/this/folder",
             "```",
             "",
         ]
@@ -85,7 +87,7 @@ def metric_table(prepared: Prepared, metrics: dict[str, dict[str, float]]) -> li
     lines = [f"| metric | {' | '.join(metrics)} |", "|---" * (len(metrics) + 1) + "|"]
     names = next(iter(metrics.values()))
     lines += [f"| {name} | {' | '.join(f'{values[name]:.4f}' for values in metrics.values())} |" for name in names]
-    rows = [str(len(prepared.splits[split])) for split in metrics]
+    rows = [str(prepared.splits[split].texts) for split in metrics]
     note = "" if TEST in metrics else ["", "The dev data also chose the checkpoint: expect a little less on new data."]
     return [*lines, f"| rows | {' | '.join(rows)} |", *note]
 

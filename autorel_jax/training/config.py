@@ -15,7 +15,7 @@ from typing import Any
 
 from autorel_jax.data.task import TaskConfig
 from autorel_jax.errors import LARGEST_INT, InputError
-from autorel_jax.families.family import TOKEN_LABELS
+from autorel_jax.families.family import ANSWERS, TOKEN_LABELS
 from autorel_jax.files import read_toml
 from autorel_jax.model.config import COMPUTE_DTYPES, SINGLE
 from autorel_jax.options import check_options, option
@@ -24,6 +24,7 @@ from autorel_jax.text.settings import SIDES
 SCHEDULES = ("linear", "cosine", "constant")
 OPTIMIZERS = ("adamw", "bert_adam")
 LAYOUTS = ("replicate", "fsdp")
+OF_ANSWERS = ("stride", "answer_tokens")  # fields that no other problem has
 SMOOTHED = (SINGLE, TOKEN_LABELS)  # problems with one label at each place
 EXPORT_DTYPES = ("float32", "float16")
 BALANCED = "balanced"
@@ -51,6 +52,11 @@ class TrainConfig:
     data_dir: Path | None = option(None, "the folder of the task's files (default: that of the config file)")
     output: Path | None = option(None, "the folder for checkpoints, metrics and the finished model")
     max_length: int = option(128, "tokens per text, special tokens included; longer ones are cut", least=3)
+    stride: int | None = option(
+        None, "of answers: word pieces of the context from one window to the next (default: half a window)", least=1
+    )
+    # As in transformers' example; their pipeline, and so `explain`, reads at most 15.
+    answer_tokens: int = option(30, "of answers: tokens of the longest one in an evaluation", least=1)
     batch_size: int = option(32, "rows per optimizer step, over all devices", least=1, most=LARGEST_INT)
     accumulation: int = option(1, "parts that a step's rows are computed in, one after the other", least=1)
     eval_batch_size: int = option(64, "rows per batch of an evaluation, over all devices", least=1, most=LARGEST_INT)
@@ -105,6 +111,11 @@ class TrainConfig:
         if self.label_smoothing and self.task.problem not in SMOOTHED:
             listed = " and ".join(SMOOTHED)
             raise InputError(f"label_smoothing is for {listed}, but the task is {self.task.problem}; set it to 0.")
+        for name, field in self.__dataclass_fields__.items():
+            if name in OF_ANSWERS and self.task.problem != ANSWERS and getattr(self, name) != field.default:
+                raise InputError(f"{name}={getattr(self, name)} is for {ANSWERS}, but the task is {self.task.problem}.")
+        if self.class_weights and self.task.problem == ANSWERS:
+            raise InputError(f"class_weights={list(self.class_weights)}: answers have no classes; leave them out.")
         if not self.epochs and not self.max_steps:
             raise InputError("epochs=0: expected more than 0, or max_steps.")
 

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from autorel_jax.data.task import TaskConfig
-from autorel_jax.families.family import TOKEN_LABELS
-from autorel_jax.training import metrics, tag_metrics
+from autorel_jax.families.family import ANSWERS, TOKEN_LABELS
+from autorel_jax.training import answer_metrics, metrics, tag_metrics
 from autorel_jax.training.batches import Examples
 
 Outputs = Sequence[np.ndarray]  # of each row, in order, what `Judge.read` kept
@@ -52,6 +52,7 @@ def details_of_texts(
 TEXTS = Judge(logits_of, evaluate_texts, details_of_texts, metrics.report)
 OTHERS = {
     TOKEN_LABELS: Judge(tag_metrics.predicted, tag_metrics.evaluate, tag_metrics.details, tag_metrics.report),
+    ANSWERS: Judge(answer_metrics.read, answer_metrics.evaluate, answer_metrics.details, answer_metrics.report),
 }
 
 

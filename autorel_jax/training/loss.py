@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from autorel_jax.errors import InputError
-from autorel_jax.families.family import TOKEN_LABELS
+from autorel_jax.families.family import ANSWERS, TOKEN_LABELS
 from autorel_jax.model.config import MULTI, REGRESSION, SINGLE, BertConfig, default_labels
 from autorel_jax.model.ops import Array
 from autorel_jax.training.config import BALANCED, TrainConfig
@@ -22,9 +22,16 @@ def rows_of_labels(
 ) -> tuple[str, Array, Array, Array]:
     """What the loss is about: the problem, and a row of logits, a label and a weight for each choice of a label.
 
-    A head on tokens chooses at each of them; the labels of tokens that have none are IGNORED. Other heads choose once.
-    Shapes: logits [B, T * C], labels [B, T], mask [B, T], weights [B] -> [B * T, C], [B * T], [B * T].
+    A head for labels of tokens chooses at each of them; the labels of tokens that have none are IGNORED. One for
+    answers chooses a start and an end among the tokens; padding, which transformers lets compete, is none of them, so
+    that a loss does not depend on its batch. Other heads choose once.
+    Shapes: logits [B, T * C], mask [B, T], weights [B]; labels [B, T] -> [B * T, C], [B * T], [B * T]; of answers
+    labels [B, 2] -> [2 B, T], [2 B], [2 B].
     """
+    if config.task == ANSWERS:
+        each = logits.reshape(*mask.shape, 2).swapaxes(1, 2)
+        each = jnp.where(mask[:, None] != 0, each, jnp.finfo(each.dtype).min / 4)  # -inf times 0 would be NaN
+        return SINGLE, each.reshape(-1, mask.shape[1]), labels.ravel(), jnp.repeat(weights, 2)
     if config.task != TOKEN_LABELS:
         return config.problem, logits, labels, weights
     there = weights[:, None] * (labels != IGNORED)

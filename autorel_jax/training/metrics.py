@@ -20,7 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from autorel_jax.errors import InputError
-from autorel_jax.families.family import TOKEN_LABELS
+from autorel_jax.families.family import ANSWERS, TOKEN_LABELS
 from autorel_jax.foreign import visible
 from autorel_jax.model.config import MULTI, REGRESSION, SINGLE
 
@@ -29,6 +29,7 @@ METRICS = {  # the first is what chooses the best checkpoint by default
     MULTI: ("micro_f1", "macro_f1", "accuracy"),
     REGRESSION: ("pearson", "spearman", "mse"),
     TOKEN_LABELS: ("f1", "precision", "recall", "accuracy"),  # see tag_metrics.py
+    ANSWERS: ("f1", "exact_match"),  # see answer_metrics.py
 }
 LESS_IS_BETTER = ("mse",)  # and so cannot choose a checkpoint
 LONGEST_NAME, LONGEST_HEADING = 24, 12  # cells of a label's name before its row, and above its column

@@ -17,9 +17,10 @@ from autorel_jax.data.summary import summary
 from autorel_jax.data.tags import in_one
 from autorel_jax.data.task import DEV, SPLITS, TEST, TRAIN, TaskConfig
 from autorel_jax.errors import LARGEST_INT, InputError
-from autorel_jax.families.family import TOKEN_LABELS
+from autorel_jax.families.family import ANSWERS, TOKEN_LABELS
 from autorel_jax.model.encoder import Bert
 from autorel_jax.training import tag_metrics
+from autorel_jax.training.answering import in_windows
 from autorel_jax.training.batches import MULTIPLE, Examples, Plan, padded_lengths
 from autorel_jax.training.config import PLACES, TrainConfig
 from autorel_jax.training.loss import class_weights
@@ -136,7 +137,7 @@ def tokenized_splits(
             flag = f"--{name.replace('_', '-')}"
             raise InputError(f"{flag}: [task] names no dev data; set dev or dev_fraction.")
     splits = {}
-    of_kind = tagged if task.problem == TOKEN_LABELS else tokenized
+    of_kind = {TOKEN_LABELS: tagged, ANSWERS: answered}.get(task.problem, tokenized)
     for split in read_splits(task, names, data_folder(config)):
         splits[split.name], lines = of_kind(split, start, config, task.labels)
         for line in lines:
@@ -170,6 +171,16 @@ def tagged(split: Split, start: Pretrained, config: TrainConfig, labels: Sequenc
     if split.name == TRAIN and config.mask_words:
         masked = Masking(made.encoded, in_one([one.units for one in read]), mask_of(start.tokenizer))
         made = dataclasses.replace(made, masking=masked)
+    return made, lines
+
+
+def answered(split: Split, start: Pretrained, config: TrainConfig, labels: Sequence[str]) -> tuple[Examples, list[str]]:
+    """Likewise of questions with their contexts, in windows."""
+    made, lines = in_windows(split, start.tokenizer, config.max_length, config.stride, config.answer_tokens)
+    if start.config.type_vocab_size == 1 and made.encoded.first.max() < made.encoded.lengths.max():
+        raise InputError("answers need pairs of texts but the model has type_vocab_size=1; use a model with two types.")
+    if split.name == TRAIN and config.mask_words:
+        made = dataclasses.replace(made, masking=Masking(made.encoded, made.units, mask_of(start.tokenizer)))
     return made, lines
 
 

@@ -57,7 +57,8 @@ def read_pretrained(config: TrainConfig, task: TaskConfig) -> Pretrained:
         raise InputError(
             f"max_length={config.max_length} exceeds the model's {settled.longest_text} positions; use at most as many."
         )
-    params = {name: part for name, part in checkpoint.params.items() if name in bert.shapes(settled)}
+    needed = bert.shapes(settled)
+    params = {name: part for name, part in checkpoint.params.items() if name in needed}
     if head_of(checkpoint.config) != head_of(settled):
         params = {name: part for name, part in params.items() if name != "classifier"}
     drawn = draw_missing(settled, params, config.seed)

@@ -73,15 +73,10 @@ def sentence(tokens: Tokens, words: Sequence[str], max_length: int) -> Sentence:
     room = max_length - len(special)
     read = pieces[which_kept(len(pieces), min(len(pieces), room), tokens.truncation_side == LEFT)]
     kept = np.sort(np.concatenate([special, read]))
+    parts = units(tokens, words=True)[kept]
+    parts[parts >= 0] = np.unique(parts[parts >= 0], return_inverse=True)[1]  # from 0 again, where the left is cut
     segment = int((tokens.types[kept] == 0).sum())
-    return Sentence(
-        tokens.ids[kept],
-        segment,
-        len(tokens.ids),
-        numbers[kept],
-        units(tokens, words=True)[kept],
-        len(words) - len(found),
-    )
+    return Sentence(tokens.ids[kept], segment, len(tokens.ids), numbers[kept], parts, len(words) - len(found))
 
 
 def examples_of(read: Sequence[Sentence], labels: Sequence[np.ndarray], pad_id: int) -> TaggedExamples:
