@@ -58,7 +58,7 @@ def listed(folder, model, rows):
     return json.loads(output.read_text())["listed"]
 
 
-MISSED = pytest.mark.xfail(strict=False, reason="dev accuracy 0.86: this model learnt the order of the words less well")
+MISSED = pytest.mark.xfail(reason="the pair is not found for this seed; docs/audit.md says so")
 CASES = [(SINGLE, seed) for seed in range(5)] + [(PAIR, seed) for seed in (0, 2, 3, 4)]
 
 
