@@ -28,7 +28,8 @@ def found(text, *phrases, case=False, edges=NOWHERE):
     ("text", "phrase", "there"),
     [
         ("He, the other; he's HE", "he", ["He", "he", "HE"]),
-        ("heat she the_he he2", "he", []),
+        ("heat she he2", "he", []),
+        ("_he_ is_he_ok", "he", ["he", "he"]),  # no letter or digit adjoins it
         ("he\u0301 he", "he", ["he"]),  # hé is another word
         ("Jos\u00e9 Jose\u0301 Jose", "jos\u00e9", ["Jos\u00e9", "Jose\u0301"]),
         ("the New  York\tNew\nYork newyork New-York", "new york", ["New  York", "New\nYork"]),

@@ -398,6 +398,11 @@ def test_other_heads(tmp_path, capsys, kind, words):
     model = ("--model", tmp_path / "model")
     assert call("record", *words, *model, "-o", tmp_path / "a.json") == 0
     assert call("verify", tmp_path / "a.json") == 0
+    if kind == "nli":
+        (tmp_path / "in.txt").write_text(f"{words[0]}\nbad\n")
+        outputs = ("--output", tmp_path / "out.jsonl", "--record", tmp_path / "out.json")
+        assert call("explain", tmp_path / "in.txt", *words[1:], *model, *outputs) == 0
+        assert call("verify", tmp_path / "out.json") == 0
     if kind == "masked":
         assert call("record", *words, *model, "-o", tmp_path / "b.json", "--hash-texts") == 2
         assert "of a mask words are all that is predicted" in capsys.readouterr().err

@@ -19,6 +19,7 @@ from autorel_jax.explaining.config import ExplainConfig
 from autorel_jax.explaining.explainer import Explainer
 from autorel_jax.explaining.given import columns_of
 from autorel_jax.explaining.part import explained, prepared
+from autorel_jax.families.family import TEXT_LABELS
 
 Progress = Callable[[int], object]
 OF_PREDICTED = {PREDICTED: GIVEN, LOG_PROBABILITY + PREDICTED: LOG_PROBABILITY + GIVEN}
@@ -104,13 +105,14 @@ def checked(old: Explainer, new: Explainer) -> Labels:
     """The labels of both; InputError where the two cannot be compared."""
     for explainer in (old, new):
         classifier = explainer.classifier
-        if classifier.config.on_tokens:
-            raise InputError(
-                f"{classifier.name} is for {classifier.config.task}; compared are classifiers of whole texts."
-            )
+        if classifier.config.task != TEXT_LABELS:
+            purpose = classifier.config.task.replace("_", " ")
+            raise InputError(f"{classifier.name} is for {purpose}; compared are classifiers of whole texts.")
         if explainer.config.target == MARGIN or callable(explainer.config.target):
             what = f"the target {MARGIN}, or a function"
             raise InputError(f"{what}, may be of other labels in each; give a contrast.")
+    if old.config.target != new.config.target:
+        raise InputError(f"the targets are {old.config.target!r} and {new.config.target!r}; give both the same.")
     labels = Labels(*(one.config.zero_shot or one.classifier.config.labels for one in (old, new)))
     for names in labels:
         if len(set(names)) < len(names):

@@ -1,6 +1,6 @@
 """Diff: two models, methods or results on the same texts -> what changed, and whether it keeps to limits.
 
-Public as `ar.diff`. changes.py compares; this has the two explanations, the summary, and what is shown and saved of it.
+changes.py compares, both.py explains with two models; this has the summary, and what is shown and saved of it.
 """
 
 from __future__ import annotations
@@ -156,7 +156,7 @@ def compared(texts: Sequence[Both], alone: Mapping[str, int], labels: Labels | N
         flip_rate=share_of(len(flips), len(predicted)),
         correlation=Correlation(
             median_of(values, RESAMPLES, SEED),
-            {f"{q} %": float(np.percentile(values, q)) for q in QUANTILES} if len(values) else {},
+            {f"{q} %": float(np.percentile(values, q, method="lower")) for q in QUANTILES} if len(values) else {},
             sum(one.is_short for one in found),
             sum(one.correlation is None and not one.is_short for one in found),
         ),

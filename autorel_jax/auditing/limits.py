@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from autorel_jax.auditing.changes import NEW_ALONE, OLD_ALONE
 from autorel_jax.auditing.verdict import BROKEN, HOLDS, UNKNOWN, Finding, at_least, at_most
 from autorel_jax.errors import InputError, one_line
 from autorel_jax.files import read_toml
@@ -87,9 +88,15 @@ def findings(diff: "Diff", limits: Limits) -> list[Finding]:
         found.append(at_least("min_low_rank_correlation", low, limits.min_low_rank_correlation, said, lowest))
     if limits.max_uncompared is not None:
         reasons = [f"{count} {reason}" for reason, count in diff.uncompared.items() if count]
-        count = sum(diff.uncompared.values())
-        said = f"{count} of {diff.texts} texts ({100 * count / diff.texts:.3g} %)"
-        found.append(at_most("max_uncompared", count / diff.texts, limits.max_uncompared, said, reasons))
+        if diff.left_out:
+            reasons.append(f"{diff.left_out} that neither side could explain")
+        count, all_texts = sum(diff.uncompared.values()) + diff.left_out, diff.texts + diff.left_out
+        said = f"{count} of {all_texts} texts ({100 * count / all_texts:.3g} %)"
+        found.append(at_most("max_uncompared", count / all_texts, limits.max_uncompared, said, reasons))
+    alone = diff.uncompared[OLD_ALONE] + diff.uncompared[NEW_ALONE]
+    if found and alone and limits.max_uncompared is None:
+        said = f"{alone} of {diff.texts} texts are on one side alone; say by max_uncompared how many may be"
+        found.append(Finding("max_uncompared", UNKNOWN, said))
     if limits.same_labels:
         answer = UNKNOWN if diff.labels is None else HOLDS if not diff.labels.lines else BROKEN
         said = "; ".join(diff.labels.lines or ["they are the same"]) if diff.labels else "the results do not list them"

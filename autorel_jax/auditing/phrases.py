@@ -52,7 +52,7 @@ def patterns() -> tuple[re.Pattern[str], re.Pattern[str]]:
     hidden = re.escape("".join(of_kind["Cf"]))
     marks = re.escape("".join(of_kind["M"])) + hidden
     unspaced = "".join(RANGES.values())
-    atoms = rf"(?P<unspaced>[{unspaced}][{marks}]*)|(?:(?![{unspaced}])[\w{marks}])+|\S[{marks}]*"
+    atoms = rf"(?P<unspaced>[{unspaced}][{marks}]*)|(?:(?![{unspaced}_])[\w{marks}])+|\S[{marks}]*"
     return re.compile(atoms), re.compile(f"[{hidden}]")
 
 

@@ -59,6 +59,10 @@ def shortcuts(
     tally, corpus, special = Tally(), [], []
     drawn, rejected, read = sampled(rows, config.limit, config.seed)
     labelled, left_out = with_labels(classifier, [*rejected, *drawn])
+    if len({classifier.label_id(row.label) for row in labelled}) == 1:
+        raise InputError(
+            f"All {len(labelled)} texts have the label {labelled[0].label!r}; shortcuts needs texts of two at least."
+        )
     for chunk in cases(explainer, labelled, tally, progress, key=lambda row: classifier.label_id(row.label)):
         for case in chunk:
             corpus.append(text_of(case, classifier))
@@ -67,6 +71,10 @@ def shortcuts(
     second, second_left = (None, []) if others is None else second_corpus(explainer, others)
     labels = classifier.config.labels
     found = list(candidates(corpus, len(labels), config.least, config.candidates))
+    if not any(found):
+        raise InputError(
+            f"No word stands in {config.least} texts or more, so that nothing can be tested; give more texts."
+        )
     tell(f"tests {sum(map(len, found))} candidates")
     by_word = holders(corpus, lambda units: set(units.keys))
     words = [(Candidate(WORD, (word,)), held) for word, held in by_word.items() if len(held) >= config.least]
@@ -109,7 +117,7 @@ def with_labels(classifier: Classifier, rows: Iterable[Row | Rejected]) -> tuple
             left_out.append(reject(row, "it has no label."))
         else:
             try:
-                classifier.label_id(row.label)
+                classifier.row_label(row.label)
                 kept.append(row)
             except InputError as error:
                 left_out.append(reject(row, str(error)))

@@ -96,4 +96,5 @@ def row_of_result(args: argparse.Namespace, result: dict[str, Any], label: str |
             f"--record: {args.output} has given words joined to texts, so that they could not be explained again; "
             "write a .jsonl, or call autorel record."
         )
-    return Row(result["id"], result["text"], result.get("text_pair"), label)
+    pair = None if args.zero_shot else result.get("text_pair")  # there the pair is a label in words
+    return Row(result["id"], result["text"], pair, label)

@@ -76,8 +76,7 @@ def verify(argv: Sequence[str] | None, prog: str) -> int:
         from autorel_jax.auditing.verify import verdict
     record = read_record(args.record)
     if args.against:
-        given = [name for name in ("texts", "model", "composite_file") if getattr(args, name)]
-        if given:
+        if given := given_beside(args, ("record", "against", "quiet")):
             raise InputError(f"--against compares two records, and explains nothing: leave out {', '.join(given)}.")
         found = differences(record, read_record(args.against))
     else:
@@ -85,6 +84,21 @@ def verify(argv: Sequence[str] | None, prog: str) -> int:
     show(found)
     say(verdict(found, record))
     return int(bool(found))
+
+
+def given_beside(args: argparse.Namespace, allowed: Sequence[str]) -> list[str]:
+    """The names of what was given beside the flags that are allowed."""
+    plain = parser(args.prog)
+    return [
+        name
+        for name, value in vars(args).items()
+        if name not in (*allowed, "prog") and value != plain.get_default(name) and value not in ([], ())
+    ]
+
+
+def is_of_texts(name: str) -> bool:
+    """Whether a flag says how texts are read."""
+    return "column" in name or name in ("pair", "format", "delimiter", "encoding", "split", "data_dir")
 
 
 def explained_again(args: argparse.Namespace, record: "Record") -> "Differences":
@@ -97,6 +111,8 @@ def explained_again(args: argparse.Namespace, record: "Record") -> "Differences"
     from autorel_jax.lrp.composite_file import read_composite
     from autorel_jax.model.config import FLOAT64
 
+    if not args.texts and (given := [name for name in given_beside(args, ()) if is_of_texts(name)]):
+        raise InputError(f"{', '.join(given)}: of texts, but none are given; the record's own are explained again.")
     if args.texts and reads_given(record["question"]["asked"]["target"]) and not args.label_column:
         raise InputError("The record explains each text's own label; name the column of the labels by --label-column.")
     method = method_of(record, read_composite(args.composite_file) if args.composite_file else None)

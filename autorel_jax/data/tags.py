@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from autorel_jax.data.labels import Labelled, accepted, index
+from autorel_jax.data.label_ids import by_name, whole
+from autorel_jax.data.labels import Labelled, index
 from autorel_jax.data.task import TaskConfig
 from autorel_jax.errors import InputError, one_line
 from autorel_jax.text.tokens import encodable
@@ -40,7 +41,10 @@ def encode(task: TaskConfig, labelled: Labelled) -> np.ndarray:
     Raises:
       InputError: a label that the task does not have; with the word.
     """
-    known, found = accepted(task), {}
+    names, found = task.values or task.labels, {}
+    are_numbers = task.values or any(whole(name) is not None for name in names)
+    ids = range(0 if are_numbers else len(names))  # also beside I-PER, whose I is no Roman figure
+    known = by_name(names) | {str(i): i for i in ids}
     rows = np.empty(len(labelled), object)
     for row, (where, values) in enumerate(labelled):
         for number, value in enumerate(values, 1):

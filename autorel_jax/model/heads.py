@@ -37,7 +37,7 @@ def first_alone(mask: Array) -> Array:
 
 def alike(mask: Array) -> Array:
     """The same for each token of a text: mask [B, Q] -> [B, Q]."""
-    counted = mask.astype(float)
+    counted = (mask != 0).astype(float)
     return counted / jnp.maximum(counted.sum(axis=1, keepdims=True), 1)
 
 

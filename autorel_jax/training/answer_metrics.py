@@ -1,8 +1,8 @@
 """Answer metrics: start and end logits of windows -> exact match and F1, with SQuAD's normalisation.
 
-The answer is the one that `explain` finds: the likeliest span over all windows, and where some question of the split
-is impossible, no answer if that is likelier. Source: the evaluation scripts of SQuAD 1.1 and 2.0 (Rajpurkar et al.
-2016, 2018). Used by judging.py.
+The answer is found as `explain` does, of as many tokens as the task allows: the likeliest span over all windows, and
+where some question of the split is impossible, no answer if that is likelier. Source: the evaluation scripts of SQuAD
+1.1 and 2.0 (Rajpurkar et al. 2016, 2018). Used by judging.py.
 """
 
 import re

@@ -90,10 +90,10 @@ def read(
     task = adapter.TASKS.get(raw.get("task_type"))
     is_alone = pretrained_heads and source.adapter is None
     parsed = with_task(parsed, tensors, task, is_alone)
-    headless = not any(name.endswith(parsed.head_facts.output) for name in tensors)
+    headless = parsed.task == MASKED or not any(name.endswith(parsed.head_facts.output) for name in tensors)
     if pretrained_heads and task is None and modules.are_in(source.weights.parent):
         made = modules.embedder if headless else modules.cross_encoder
-        parsed = made(source.weights.parent, encoder_of(parsed) if parsed.task == MASKED and headless else parsed)
+        parsed = made(source.weights.parent, encoder_of(parsed) if parsed.task == MASKED else parsed)
     if source.adapter is not None:
         label = str(source.adapter)
         tensors = adapter.merged(tensors, read_tensors(adapter.weights_of(source.adapter)), raw, parsed, label)
