@@ -196,7 +196,7 @@ ANNOTATED = {CONLL: conll, SQUAD: squad}  # of texts whose words or answers are 
 TABLE_FORMATS = (*TEXT_FORMATS, *ANNOTATED, "parquet")
 
 
-DIVIDED = ("csv", "tsv", "tsv_quoted", "tsv_raw", CONLL, "text")  # formats whose columns a delimiter separates
+DIVIDED = ("csv", "tsv", "tsv_quoted", "tsv_raw", "text")  # formats whose columns a delimiter separates, beside CONLL
 
 
 def reader_of(kind: str, delimiter: str | None) -> Callable[..., Iterator[Record | Fault]]:
@@ -207,7 +207,7 @@ def reader_of(kind: str, delimiter: str | None) -> Callable[..., Iterator[Record
     """
     if delimiter is None:
         return (TEXT_FORMATS | ANNOTATED)[kind]
-    if kind not in DIVIDED:
+    if kind not in (*DIVIDED, CONLL):
         raise InputError(f"delimiter={delimiter!r} is for {', '.join(DIVIDED)}, but the format is {kind}.")
     mark = TABS.get(delimiter, delimiter)
     if len(mark) != 1 or mark in '"\r\n':
