@@ -78,7 +78,7 @@ def test_composites_leave_the_logits_alone_and_compile_once(model_type, name):
             said = refusal(Settings, config, COMPOSITES[name], EMBEDDINGS)
             assert said.startswith(f"{name} is for layers as BERT's: it has no rule for ")
             assert said.endswith(
-                "Methods for this model: attnlrp, cp_lrp, epsilon, gamma, alpha_beta, zplus, gradient_x_input."
+                "Methods for this model: attnlrp, cp_lrp, blend, epsilon, gamma, alpha_beta, zplus, gradient_x_input."
             )
             return
         settings = Settings(config, COMPOSITES[name], COMPOSITES[name].reads[0])

@@ -4,6 +4,7 @@ import ast
 import importlib
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -164,6 +165,13 @@ def test_texts_need_no_reader():
 def test_public_names_exist():
     assert all(getattr(autorel_jax, name) is not None for name in autorel_jax.__all__)
     assert set(autorel_jax.__all__) == set(dir(autorel_jax))
+
+
+def test_every_folder_is_installed():
+    """The list in pyproject.toml is by hand: tests from a checkout would not notice one that it lacks."""
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    folders = (path.parent.relative_to(ROOT) for path in (ROOT / "autorel_jax").rglob("__init__.py"))
+    assert set(listed) == {".".join(folder.parts) for folder in folders} | {"autorel_jax.configs"}
 
 
 @pytest.mark.parametrize(
