@@ -6,6 +6,7 @@ Used by explain.py, whose parsed flags are `args` in what has --record, and by r
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,6 +72,8 @@ def record_output(args: argparse.Namespace, recorder: Recorder) -> None:
     for result in read_results(args.output):
         label = result["target"].removeprefix(LOG_PROBABILITY) if given else None
         made = row_of_result(args, result, label)
+        if recorder.explainer.config.zero_shot:  # whose pair is a label in words
+            made = dataclasses.replace(made, pair=None)
         asked = str([result["target"], result.get("span"), result.get("span_segment")])
         if made != row or given or asked in known:  # equal rows may follow one another
             if row is not None:
@@ -96,5 +99,4 @@ def row_of_result(args: argparse.Namespace, result: dict[str, Any], label: str |
             f"--record: {args.output} has given words joined to texts, so that they could not be explained again; "
             "write a .jsonl, or call autorel record."
         )
-    pair = None if args.zero_shot else result.get("text_pair")  # there the pair is a label in words
-    return Row(result["id"], result["text"], pair, label)
+    return Row(result["id"], result["text"], result.get("text_pair"), label)
