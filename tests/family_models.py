@@ -105,7 +105,7 @@ CHANGES = {
     "bert": {},
     "roberta": {"pad_token_id": 1, "type_vocab_size": 1},
     "xlm-roberta": {"pad_token_id": 1, "type_vocab_size": 1},
-    "distilbert": {"type_vocab_size": 0, "classifier_dropout": 0.2},
+    "distilbert": {"type_vocab_size": 0, "classifier_dropout": 0.2, "answers_dropout": 0.1},
     "electra": {"embedding_size": 8},
     "deberta-v2": deberta(max_relative_positions=42),
     "mpnet": {"pad_token_id": 1, "type_vocab_size": 0},

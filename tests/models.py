@@ -62,7 +62,7 @@ def deberta(**changes: Any) -> dict[str, Any]:
 
 
 AFTER_PAD = {"pad_token_id": 1, "max_position_embeddings": 22, "type_vocab_size": 1}
-ONE_SEGMENT = {"type_vocab_size": 0, "classifier_dropout": 0.2}
+ONE_SEGMENT = {"type_vocab_size": 0, "classifier_dropout": 0.2, "answers_dropout": 0.1}
 NO_TABLES = {
     "type_vocab_size": 0,
     "embedding_dropout": 0.0,

@@ -167,6 +167,33 @@ def test_the_dropout_of_distilberts_head_is_never_null():
     assert config_json(TINY["bert"])["classifier_dropout"] is None
 
 
+@pytest.mark.parametrize(
+    ("model_type", "task", "rate"),
+    [
+        ("bert", "token_classification", 0.3),
+        ("bert", "question_answering", 0),
+        ("distilbert", "sequence_classification", 0.3),
+        ("distilbert", "token_classification", 0.2),
+        ("distilbert", "question_answering", 0.4),
+        ("deberta-v2", "sequence_classification", 0.3),
+        ("deberta-v2", "token_classification", 0.2),
+        ("deberta-v2", "question_answering", 0),
+        ("modernbert", "question_answering", 0.3),
+    ],
+)
+def test_dropout_in_the_head_of_a_task(model_type, task, rate):
+    """As in transformers' classes: DistilBERT's and DeBERTa's taggers drop as their layers, few readers at all."""
+    rates = {"classifier_dropout": 0.3, "hidden_dropout_prob": 0.2, "answers_dropout": 0.4}
+    assert dataclasses.replace(TINY[model_type], task=task, **rates).head_dropout == rate
+
+
+def test_the_dropout_of_distilberts_answers_is_read_and_written():
+    raw = config_json(TINY["distilbert"])
+    assert raw["qa_dropout"] == 0.1
+    assert config_json(parse_config({**raw, "qa_dropout": 0.25}))["qa_dropout"] == 0.25
+    assert "qa_dropout" not in config_json(TINY["bert"])
+
+
 def test_positions_after_the_pad_token():
     config = TINY["roberta"]
     assert config.longest_text == config.max_position_embeddings - 2

@@ -15,6 +15,7 @@ from autorel_jax.families.family import (
     ACTIVATIONS,
     BIAS,
     DISENTANGLED,
+    HIDDEN_DROPOUT,
     KERNEL,
     NARROW,
     UNIGRAM,
@@ -26,6 +27,7 @@ from autorel_jax.families.family import (
     norm,
     setting,
     table,
+    token_heads,
 )
 
 TERMS = C2P, P2C = "c2p", "p2c"  # products of tokens and positions: of a query with its keys' distances, and back
@@ -261,6 +263,7 @@ DEBERTA = Family(
         ),
         described="pooler.dense, GELU, classifier",
     ),
+    on_tokens=token_heads(dropouts=(HIDDEN_DROPOUT, "")),
     drawn=(),
     ignored=(
         r"embeddings\.position_ids",  # a counter, not a weight

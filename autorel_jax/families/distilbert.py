@@ -8,6 +8,7 @@ import dataclasses
 from autorel_jax.families.bert import INNER, WIDTH, refusals
 from autorel_jax.families.bert import TOKENS as BERT_TOKENS
 from autorel_jax.families.family import (
+    HIDDEN_DROPOUT,
     A,
     B,
     Family,
@@ -20,6 +21,7 @@ from autorel_jax.families.family import (
     norm,
     setting,
     table,
+    token_heads,
 )
 
 SETTINGS = (
@@ -36,6 +38,7 @@ SETTINGS = (
     setting("hidden_dropout_prob", 0.1, "dropout"),
     setting("attention_probs_dropout_prob", 0.1, "attention_dropout"),
     setting("classifier_dropout", 0.2, "seq_classif_dropout"),
+    setting("answers_dropout", 0.1, "qa_dropout"),
     setting("initializer_range", 0.02),
     setting("pad_token_id", 0),
 )
@@ -78,6 +81,7 @@ DISTILBERT = Family(
         ),
         described="pre_classifier, ReLU, classifier",
     ),
+    on_tokens=token_heads(dropouts=(HIDDEN_DROPOUT, "answers_dropout")),
     drawn=(),
     ignored=(
         r"embeddings\.position_ids",  # a counter, not a weight

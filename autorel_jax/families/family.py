@@ -34,6 +34,7 @@ ROTARY = "rotary"  # or queries and keys turned by their places, and layers that
 FIRST, MEAN = "first", "mean"  # kinds of heads: which tokens are read
 EACH = "each"  # or a head with logits for each token
 ASKED = "asked"  # or one that reads the token that is asked about
+CLASSIFIER_DROPOUT, HIDDEN_DROPOUT = "classifier_dropout", "hidden_dropout_prob"  # fields of a config
 TOKEN, ASKED_TOKEN = 1, 2  # in the mask of a batch: any token; the one that is asked about. 0 is padding
 VECTOR = {FIRST: "first_alone", MEAN: "mean_alone"}  # or one whose outputs are what it reads, a vector
 TEXT_LABELS, TOKEN_LABELS, ANSWERS, EMBEDDINGS, MASKED = TASKS = (  # what heads are for
@@ -112,6 +113,7 @@ class Head:
     described: str  # for messages
     kind: str = FIRST  # a key of HEADS in model/heads.py
     drops_input: bool = False  # whether training drops out what the pooler reads too
+    dropout: str = CLASSIFIER_DROPOUT  # the field of the config with the rate before the map to the logits; "": none
     unread: tuple[str, ...] = ()  # parts of the params tree outside the head that it leaves out; files may hold them
     aliases: Mapping[str, str] = dataclasses.field(default_factory=dict)  # a tensor's other name -> that of its leaf
 
@@ -132,18 +134,28 @@ Template = tuple[Place, ...]
 
 
 def token_heads(
-    activation: str = "", answers: str = "qa_outputs", unread: tuple[str, ...] = ("pooler",)
+    activation: str = "",
+    answers: str = "qa_outputs",
+    unread: tuple[str, ...] = ("pooler",),
+    dropouts: tuple[str, str] = (CLASSIFIER_DROPOUT, ""),
 ) -> Mapping[str, Head]:
     """Task -> the head that reads each token: a linear map, behind a pooler where there is an activation.
 
-    `answers` is the module's name of the map to starts and ends of answers.
+    `answers` is the module's name of the map to starts and ends of answers, `dropouts` the rates of both heads.
     """
-    maps = {
-        task: affine("classifier", module, "hidden_size", "num_labels")
-        for task, module in ((TOKEN_LABELS, "classifier"), (ANSWERS, answers))
-    }
     described = "a linear map of each token"
-    return {task: Head(activation, leaves, described, EACH, unread=unread) for task, leaves in maps.items()}
+    modules = zip((TOKEN_LABELS, ANSWERS), ("classifier", answers), dropouts, strict=True)
+    return {
+        task: Head(
+            activation,
+            affine("classifier", module, "hidden_size", "num_labels"),
+            described,
+            EACH,
+            unread=unread,
+            dropout=dropout,
+        )
+        for task, module, dropout in modules
+    }
 
 
 def masked_head(

@@ -59,7 +59,7 @@ HARMLESS = {
     **dict.fromkeys(("bos_token_id", "eos_token_id", "sep_token_id", "cls_token_id", "mask_token_id"), _TOKENS),
     **dict.fromkeys(("unk_token_id", "decoder_start_token_id", "eos_token_ids"), _TOKENS),
     **dict.fromkeys(("summary_activation", "summary_first_dropout", "summary_last_dropout"), _HEAD),
-    **dict.fromkeys(("summary_use_proj", "summary_proj_to_labels", "qa_dropout"), _HEAD),
+    **dict.fromkeys(("summary_use_proj", "summary_proj_to_labels"), _HEAD),
     **dict.fromkeys(
         (
             "max_length",

@@ -14,6 +14,7 @@ from autorel_jax.families.distilbert import TOKENS as PAIR_WITHOUT_TYPES
 from autorel_jax.families.family import (
     ACTIVATIONS,
     BPE,
+    CLASSIFIER_DROPOUT,
     FIRST,
     MEAN,
     PRE_NORM_GATED,
@@ -236,7 +237,7 @@ MODERNBERT = Family(
         leaves=affine("classifier", "classifier", WIDTH, "num_labels"),
         described="head.dense, an activation, head.norm, classifier",
     ),
-    on_tokens=token_heads("gelu", "classifier", unread=()),
+    on_tokens=token_heads("gelu", "classifier", unread=(), dropouts=(CLASSIFIER_DROPOUT, CLASSIFIER_DROPOUT)),
     drawn=("pooler", "pooler_norm"),  # a bare encoder has none
     ignored=(
         r"decoder\..*",  # masked words

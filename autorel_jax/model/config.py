@@ -29,7 +29,10 @@ SINGLE, MULTI, REGRESSION = PROBLEMS = (
     "regression",
 )
 MOST_LAYERS = 2**12  # a config of more would fill the memory with names of tensors
-RATES = (("hidden_dropout_prob", 1), ("attention_probs_dropout_prob", 1), ("classifier_dropout", 1))
+RATES = tuple(
+    (name, 1)
+    for name in ("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout", "answers_dropout")
+)
 SIZES = (
     "vocab_size",
     "hidden_size",
@@ -75,6 +78,7 @@ class BertConfig:
     model_type: str = dataclasses.field(default=BERT.model_types[0], repr=False)
     embedding_size: int | None = dataclasses.field(default=None, repr=False)  # None: as hidden_size
     embedding_dropout: float | None = dataclasses.field(default=None, repr=False)  # None: as hidden_dropout_prob
+    answers_dropout: float | None = dataclasses.field(default=None, repr=False)  # DistilBERT's; None: likewise
     task: str = dataclasses.field(default=TEXT_LABELS, repr=False)  # what the head is for
     pools: str = dataclasses.field(default="", repr=False)  # of sentence embeddings, what they read: FIRST or MEAN
     most_tokens: int | None = dataclasses.field(default=None, repr=False)  # that they read; None: all positions
@@ -194,7 +198,12 @@ class BertConfig:
     @property
     def head_dropout(self) -> float:
         """The rate inside the head."""
-        return self.hidden_dropout_prob if self.classifier_dropout is None else self.classifier_dropout
+        return self.rate(self.head_facts.dropout) if self.head_facts.dropout else 0.0
+
+    def rate(self, field: str) -> float:
+        """The dropout rate of that field, which may be None: that of the layers."""
+        value = getattr(self, field)
+        return self.hidden_dropout_prob if value is None else value
 
     @property
     def attention_output_dropout(self) -> float:

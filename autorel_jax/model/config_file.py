@@ -178,8 +178,8 @@ def written(setting: Setting, config: BertConfig) -> Any:
     """The value of a setting in config.json. Not every family takes null for the head's dropout."""
     if setting.field == "embedding_size":
         return config.embedding_width
-    if setting.field == "classifier_dropout" and setting.default is not None:
-        return config.head_dropout
+    if setting.field in ("classifier_dropout", "answers_dropout") and setting.default is not None:
+        return config.rate(setting.field)
     if setting.field == "embedding_dropout":
         return config.input_dropout
     return getattr(config, setting.field)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from autorel_jax.families.family import ANSWERS, ASKED, ASKED_TOKEN, EACH, FIRST, MEAN, VECTOR
+from autorel_jax.families.family import ASKED, ASKED_TOKEN, EACH, FIRST, MEAN, VECTOR
 from autorel_jax.model.blocks import Params, affine, dropout, norm
 from autorel_jax.model.config import BertConfig
 from autorel_jax.model.ops import Array, Ops, contract
@@ -126,8 +126,6 @@ def classify(ops: Ops, config: BertConfig, params: Params, pooled: Array, key: A
     classifier computes in the dtype of the residual stream, so that logits are float32 whatever `dtype` the other
     products have.
     """
-    # In transformers, BERT's head for answers drops nothing.
-    rate = 0.0 if config.task == ANSWERS else config.head_dropout
     input_rate, stream, input_key = config.value("head_input_dropout"), pooled.dtype, None
     if input_rate and key is not None:
         input_key, key = jax.random.split(key)
@@ -136,7 +134,7 @@ def classify(ops: Ops, config: BertConfig, params: Params, pooled: Array, key: A
         pooled = ops.activation(config.value("head_activation"), pooled)
     if "pooler_norm" in params:
         pooled = norm(ops, params["pooler_norm"], pooled, config.layer_norm_eps)
-    return affine(ops, params["classifier"], dropout(pooled, rate, key), stream)
+    return affine(ops, params["classifier"], dropout(pooled, config.head_dropout, key), stream)
 
 
 HEADS = {  # the kind of a family's head -> Head

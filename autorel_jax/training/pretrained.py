@@ -87,6 +87,7 @@ def for_task(model: BertConfig, config: TrainConfig, task: TaskConfig) -> BertCo
             "hidden_dropout_prob": config.dropout,
             "attention_probs_dropout_prob": config.dropout,
             "classifier_dropout": None,
+            "answers_dropout": None,
             "embedding_dropout": None,
         }
     return dataclasses.replace(model, **changes)
