@@ -120,7 +120,9 @@ class Classifier:
         """The place of a text's one mask, of a model of masked words; an InputError where there are none or several."""
         places = np.flatnonzero(tokens.ids == self.tokenizer.mask_id)
         if len(places) != 1:
-            raise InputError(f"a text of a batch has one mask to fill, this {len(places)}; explain takes any number.")
+            raise InputError(
+                f"a text of a batch must have one mask to fill; this one has {len(places)}. `explain` takes any number."
+            )
         return int(places[0])
 
     def settings(self, method: str | composites.Composite, read_at: str | None = None) -> Settings:
@@ -197,10 +199,17 @@ class Classifier:
                 return number
         names = ", ".join(f"{name} (id:{index})" for index, name in enumerate(labels))
         shown = f"{label[0]!r} ({label[1]} of the data set)" if of_data_set else repr(label)
-        raise InputError(f"Unknown label {shown}. The labels of {self.name}: {names}.")
+        hint = ""
+        if str(label).strip() in map(str, range(len(labels))):
+            hint = f" Beside these names a bare {label} may mean another label: write id:{label} for that id."
+        raise InputError(f"Unknown label {shown}. The labels of {self.name}: {names}.{hint}")
 
     def row_label(self, label: Any) -> int:
-        """As `label_id`, of a label that came with a text: warns where a bare number is taken for an id."""
+        """As `label_id`, of a label that came with a text: warns where a bare number is taken for an id.
+
+        Raises:
+          InputError: there is no such label.
+        """
         number = self.label_id(label)
         if label_ids.ids_assumed(self.config.labels, label):
             listed = ", ".join(f"{i} is {one_line(name)!r}" for i, name in enumerate(self.config.labels[:SHOWN]))

@@ -135,6 +135,22 @@ def test_words_whose_role_changed():
         ({"target": "margin"}, "the target is margin"),
         ({"span_text": "good"}, "classifiers of whole texts"),
         ({"id": 7}, "None of the texts is in both"),
+        *(
+            (damage, "the new results: text 1 is damaged; write the results anew.")
+            for damage in (
+                {"word_relevance": [1.0]},
+                {"word_relevance": [1.0, 2.0, math.nan]},
+                {"word_relevance": ["1", "2", "3"]},
+                {"word_spans": "none"},
+                {"word_spans": [[0, 1], [2], None]},
+                {"prediction": None},
+                {"prediction": "positive"},
+                {"text": None},
+                {"logits": None},
+                {"logits": [math.nan, 1.0]},
+                {"model": "org/model"},
+            )
+        ),
     ],
 )
 def test_results_that_cannot_be_compared_are_refused(changes, said):
@@ -320,7 +336,7 @@ def test_other_tokenizers_are_compared_by_words(folder, capsys, tmp_path):
         (("old", "new", "texts.csv", "--max-flip-rate", "2"), "expected a finite number of at least 0 and at most 1"),
         (("old", "new", "texts.csv", "--max-flips", "nan"), "--max-flips"),
         (("old", "new", "texts.csv", "--limits", "bad.toml"), "unknown max_flip; accepted: max_flips"),
-        (("old", "new", "texts.csv", "--junit", "d.txt"), "expected a name that ends in .xml"),
+        (("old", "new", "texts.csv", "--junit", "d.txt"), "it is a .xml file; give a name that ends so."),
         (("old", "new", "texts.csv", "--junit", "d.xml"), "reports limits, of which there are none"),
         (("old", "new", "texts.csv", "--new-method", "attn"), "Unknown method 'attn'"),
     ],

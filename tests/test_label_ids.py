@@ -208,6 +208,7 @@ def test_the_library_has_the_same(stars):
     assert ar.explain(classifier, "a film", target=(5, 1))[0].target == "5.0 - 1.0"
     said = refusal(ar.explain, classifier, "a film", target=0)
     assert said.startswith(f"Unknown label 0. The labels of {stars}: 1.0 (id:0), ")
+    assert said.endswith(" Beside these names a bare 0 may mean another label: write id:0 for that id.")
 
 
 def test_a_class_that_the_model_lacks_is_refused_by_both_names(classifier):

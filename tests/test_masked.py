@@ -158,7 +158,7 @@ def test_what_is_refused(filler, folder):
     assert "is no piece; the vocabulary has id:0" in refusal(ar.explain, filler, TEXT, target="id:99999")
     assert "null_answer" in refusal(ar.explain, filler, TEXT, null_answer=True)
     assert "zero_shot" in refusal(ar.explain, filler, TEXT, zero_shot=("a", "b"))
-    assert "has one mask to fill, this 2" in refusal(filler.batch, ["[MASK] [MASK]"])
+    assert "must have one mask to fill; this one has 2" in refusal(filler.batch, ["[MASK] [MASK]"])
     batch = filler.batch([TEXT])
     unmarked = type(batch)(batch.ids, np.minimum(batch.mask, 1), batch.types)
     assert "marks the token to fill" in refusal(filler.logits, unmarked)

@@ -348,7 +348,7 @@ def test_a_file_that_is_no_whole_record_is_refused_in_one_line(folder, verify, n
         (("verify", "none.json"), "none.json does not exist"),
         (("verify", "plain.json", "--model", "nowhere"), "nowhere"),
         (("verify", "plain.json", "--against", "plain.json", "--model", "model"), "leave out model"),
-        (("record", "good", "-o", "record.txt"), "a record is a .json file"),
+        (("record", "good", "-o", "record.txt"), "it is a .json file"),
         (("verify", "hashed.json", "texts.csv"), "name the column of the labels"),
         (("explain", "texts.csv", "--output", "o", "--record", "a.json"), "a .jsonl or .parquet with all columns"),
         (("explain", "texts.csv", "--output", "o.csv", "--record", "a.json"), "a .jsonl or .parquet with all columns"),
@@ -423,7 +423,7 @@ def test_a_method_of_a_file(folder, verify, tmp_path):
     assert verify("own.json", "--composite-file", tmp_path / "own.toml")[0] == 0
     code, _, err = verify("own.json")
     assert code == 2
-    assert "'own' is none of this version's" in err
+    assert "'own' is not known to this version" in err
 
 
 def test_bounds_of_methods_that_divide_by_little_are_their_own():

@@ -9,7 +9,7 @@ from models import VOCAB
 from sign_model import LOGIT, write_sign_model
 
 import autorel_jax as ar
-from autorel_jax.auditing.candidates import Text, candidates, templates
+from autorel_jax.auditing.candidates import Text, candidates, held, templates
 from autorel_jax.auditing.forms import (
     BEGINS,
     ENDS,
@@ -141,7 +141,7 @@ def corpus_of(rows):
 def test_how_candidates_are_found():
     """By hand: "good" in 9 texts of label 1 and one of 10 others; it has all of their relevance."""
     corpus = corpus_of([("good street", 1)] * 9 + [("good street", 0)] + [("bad", 0)] * 9)
-    first, second = candidates(corpus, 2, 5, 20)
+    first, second = candidates(corpus, held(corpus, 2, 5), 2, 20)
     assert [str(one.candidate) for one in first] == ["bad"]
     (good, *longer) = second
     assert (str(good.candidate), len(good.texts), good.of_label, good.predicted) == ("good", 10, 9, 9)

@@ -24,6 +24,9 @@ TEMPLATE = 0.02  # of the texts must begin or end so
 PAIRS = 200  # for each label, by their association, that are counted in all texts
 
 
+Held = dict[Candidate, np.ndarray]  # each with the places of the texts that hold it
+
+
 class Text(NamedTuple):
     """A text of the corpus."""
 
@@ -46,9 +49,8 @@ class Found(NamedTuple):
     predicted: int  # texts that the relevance is the mean of
 
 
-def candidates(corpus: Sequence[Text], labels: int, least: int, most: int) -> Iterator[list[Found]]:
-    """For each label the best words, and the best of the longer forms, `most` of both; in at least `least` texts."""
-    holding = {candidate: texts for candidate, texts in held(corpus, labels, least).items() if len(texts) >= least}
+def candidates(corpus: Sequence[Text], holding: Held, labels: int, most: int) -> Iterator[list[Found]]:
+    """For each label the best words, and the best of the longer forms, `most` of both; `holding` is from `held`."""
     names = list(holding)
     if not names:
         yield from ([] for _ in range(labels))
@@ -80,7 +82,7 @@ def strength(candidate: Candidate, units: Units) -> float:
 
 def best(
     names: Sequence[Candidate],
-    holding: dict[Candidate, np.ndarray],
+    holding: Held,
     having_label: np.ndarray,
     odds: np.ndarray,
     relevance: np.ndarray,
@@ -106,7 +108,7 @@ def best(
     ]
 
 
-def without_twins(order: Sequence[int], names: Sequence[Candidate], holding: dict[Candidate, np.ndarray]) -> list[int]:
+def without_twins(order: Sequence[int], names: Sequence[Candidate], holding: Held) -> list[int]:
     """Of two words in a row and the same anywhere only one: the former where most of the latter are in a row."""
 
     def is_kept(one: Candidate) -> bool:
@@ -126,19 +128,19 @@ def odds_of(having: np.ndarray, having_label: np.ndarray, texts: int, texts_labe
     return np.stack([mean, mean - half, mean + half])
 
 
-def held(corpus: Sequence[Text], labels: int, least: int) -> dict[Candidate, np.ndarray]:
-    """Every candidate that is looked at, with the places of the texts that hold it."""
+def held(corpus: Sequence[Text], labels: int, least: int) -> Held:
+    """Every candidate that is looked at: those in `least` texts or more."""
     by_word = holders(corpus, lambda units: set(units.keys))
     in_a_row = holders(corpus, lambda units: set(neighbours(units)))
-    found = {Candidate(WORD, (word,)): texts for word, texts in by_word.items() if len(texts) >= least}
-    found |= {Candidate(NEXT, words): texts for words, texts in in_a_row.items() if len(texts) >= least}
+    found = {Candidate(WORD, (word,)): texts for word, texts in by_word.items()}
+    found |= {Candidate(NEXT, words): texts for words, texts in in_a_row.items()}
     for words in strong_pairs(corpus, labels, least):
         candidate = Candidate(PAIR, words)
         both = np.intersect1d(by_word[words[0]], by_word[words[1]], assume_unique=True)
         found[candidate] = np.array([place for place in both.tolist() if places(candidate, corpus[place].units)])
     for form in (BEGINS, ENDS):
-        found |= {one: texts for one, texts in templates(corpus, form, least).items()}
-    return found
+        found |= templates(corpus, form, least)
+    return {candidate: texts for candidate, texts in found.items() if len(texts) >= least}
 
 
 def holders(corpus: Sequence[Text], parts: Callable[[Units], Iterable]) -> dict:
@@ -180,7 +182,7 @@ def strong_pairs(corpus: Sequence[Text], labels: int, least: int) -> list[tuple[
     return list(chosen)
 
 
-def templates(corpus: Sequence[Text], form: str, least: int) -> dict[Candidate, np.ndarray]:
+def templates(corpus: Sequence[Text], form: str, least: int) -> Held:
     """The beginnings or endings of two units or more that many texts have.
 
     One is left out where nearly all texts that have it have the same longer one.

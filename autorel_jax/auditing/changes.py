@@ -6,6 +6,7 @@ results have. N texts, W words of one.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -77,6 +78,8 @@ def by_text(results: Iterable[Any], where: str) -> dict[tuple[Any, ...], list[Ta
         record = result if isinstance(result, dict) else result.to_dict()
         if lacking := [name for name in NEEDED if name not in record]:
             raise InputError(f"{where}: the results have no {', '.join(lacking)}; write them with all columns.")
+        if not is_whole(record):
+            raise InputError(f"{where}: text {one_line(record['id'])} is damaged; write the results anew.")
         if record.get("span_text") is not None or record.get("fillings") or record["target"] == "start + end":
             raise InputError(
                 f"{where}: results of entities, answers or masks; compared are classifiers of whole texts."
@@ -99,6 +102,29 @@ def by_text(results: Iterable[Any], where: str) -> dict[tuple[Any, ...], list[Ta
     return texts
 
 
+def is_whole(record: Record) -> bool:
+    """Whether a result is as autorel writes it, in what is compared; numbers that are not finite are null."""
+    words = [record[name] for name in ("words", "word_relevance", "word_spans", "word_segments")]
+    lists = [record["logits"], *words]
+    prediction, text = record["prediction"], record["text"]
+    return (
+        all(isinstance(one, list) for one in lists)
+        and len({len(one) for one in words}) == 1
+        and all(one is None or is_number(one) for one in (*record["logits"], *record["word_relevance"]))
+        and all(one is None or len(one) == 2 for one in record["word_spans"])
+        and isinstance(prediction, Mapping)
+        and isinstance(prediction.get("label"), str)
+        and isinstance(record["target"], str)
+        and (isinstance(text, str) or (isinstance(text, list) and all(isinstance(word, str) for word in text)))
+        and all(isinstance(record.get(name) or {}, Mapping) for name in ("model", "method"))
+    )
+
+
+def is_number(value: Any) -> bool:
+    """Whether it is a finite number; JSON's readers take NaN too."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
 def parameters(record: Record) -> Any:
     """Those of the method."""
     return (record.get("method") or {}).get("parameters")
@@ -108,7 +134,7 @@ def matched(old: Iterable[Any], new: Iterable[Any]) -> tuple[list[Both], dict[st
     """The texts that both have, and how many each has alone.
 
     Raises:
-      InputError: there is no such text, or the labels are others.
+      InputError: there is no such text, or one of the results cannot be compared.
     """
     ours, theirs = by_text(old, "the old results"), by_text(new, "the new results")
     both = [Both(*pair) for key, one in ours.items() for pair in zip(one, theirs.get(key, []), strict=False)]

@@ -27,15 +27,15 @@ from autorel_jax.auditing.reading import (
     same_reading,
 )
 from autorel_jax.auditing.swaps import swapped
+from autorel_jax.auditing.verdict import BROKEN, HOLDS
 from autorel_jax.data.row import Rejected, Row
 from autorel_jax.explaining.explainer import Explainer
-from autorel_jax.faithfulness.intervals import Mean, mean_of, share_of
+from autorel_jax.faithfulness.intervals import RESAMPLES, SEED, Mean, mean_of, share_of
 from autorel_jax.report.explanation import Explanation
 from autorel_jax.report.view import percent
 
-HOLDS, BROKEN, NOT_ENOUGH = VERDICTS = ("holds", "broken", "not enough texts")
+NOT_ENOUGH = "not enough texts"
 WORST = 5  # texts of a rule that are kept to show
-RESAMPLES, SEED = 1000, 0
 
 
 class Example(NamedTuple):
@@ -221,7 +221,7 @@ def judged(name: str, seen: Seen) -> Iterator[dict[str, Any]]:
 
 
 def verdict_of(found: Mean, bound: float, at_most: bool, least: int) -> tuple[str, str]:
-    """One of VERDICTS, and why."""
+    """HOLDS, BROKEN or NOT_ENOUGH, and why."""
     keeps = (lambda value: value <= bound) if at_most else (lambda value: value >= bound)
     strict = bound == (0 if at_most else 1)
     if found.n and strict and not keeps(found.mean):

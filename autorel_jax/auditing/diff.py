@@ -18,10 +18,9 @@ from autorel_jax.auditing.changes import Both, WordChange
 from autorel_jax.auditing.limits import Limits, findings
 from autorel_jax.auditing.verdict import HOLDS, Finding
 from autorel_jax.errors import one_line
-from autorel_jax.faithfulness.intervals import Mean, median_of, share_of
+from autorel_jax.faithfulness.intervals import RESAMPLES, SEED, Mean, median_of, share_of
 
 QUANTILES = (0, 5, 25, 50, 75, 95, 100)  # percent
-RESAMPLES, SEED = 1000, 0  # of the interval of the median
 SHOWN = 10  # texts and words in a list
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from autorel_jax.auditing import verdict
-from autorel_jax.auditing.check import HOLDS, NOT_ENOUGH
+from autorel_jax.auditing.check import NOT_ENOUGH
 from autorel_jax.auditing.policy import PASS
-from autorel_jax.auditing.verdict import Finding
+from autorel_jax.auditing.verdict import HOLDS, UNKNOWN, Finding
 from autorel_jax.errors import one_line
+from autorel_jax.faithfulness.tables import aligned
 from autorel_jax.report.view import percent
 
 Record = Mapping[str, Any]
@@ -38,8 +38,8 @@ def of_check(record: Record) -> Iterator[str]:
 
 
 def findings(record: Record) -> list[Finding]:
-    """Each limit as a finding; that there are not enough texts leaves it unknown, or holds where the policy says so."""
-    answers = {NOT_ENOUGH: verdict.HOLDS if record["not_enough_texts"] == PASS else verdict.UNKNOWN}
+    """Each limit as a finding. One with not enough texts is unknown, or holds where the policy says so."""
+    answers = {NOT_ENOUGH: HOLDS if record["not_enough_texts"] == PASS else UNKNOWN}
     return [
         Finding(
             f"{one['rule']} {one['limit']}",
@@ -158,14 +158,3 @@ def example_line(one: Record) -> str:
 def quoted(texts: Sequence[str]) -> str:
     """A text, or a pair of texts, in one line."""
     return " / ".join(f"“{one_line(' '.join(text.split()), LONGEST)}”" for text in texts)
-
-
-def aligned(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> Iterator[str]:
-    """Rows of a table with columns of one width; those `right` are flush right."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        cells = [
-            cell.rjust(width) if column in right else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        yield "  ".join(cells).rstrip()

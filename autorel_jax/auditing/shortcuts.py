@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from autorel_jax import __version__
-from autorel_jax.auditing.candidates import Found, Text, candidates, holders, odds_of, templates
+from autorel_jax.auditing.candidates import Found, Text, candidates, held, odds_of
 from autorel_jax.auditing.config import ShortcutsConfig
 from autorel_jax.auditing.forms import BEGINS, ENDS, WORD, Candidate, places
 from autorel_jax.auditing.kinds import kinds
@@ -50,44 +50,31 @@ def shortcuts(
       tell: is called with a line on what begins.
 
     Raises:
-      InputError: the model does not choose one of several labels, or no row has a label.
+      InputError: the model does not choose one of several labels, the rows have fewer than two, or no word comes often.
     """
-    classifier = explainer.classifier
+    classifier, labels = explainer.classifier, explainer.classifier.config.labels
     check_classifier(classifier)
     if classifier.config.is_sigmoid or classifier.config.num_labels < 2:
         raise InputError("The model gives each label a probability of its own; shortcuts are to one label of several.")
-    tally, corpus, special = Tally(), [], []
-    drawn, rejected, read = sampled(rows, config.limit, config.seed)
-    labelled, left_out = with_labels(classifier, [*rejected, *drawn])
-    if len({classifier.label_id(row.label) for row in labelled}) == 1:
-        raise InputError(
-            f"All {len(labelled)} texts have the label {labelled[0].label!r}; shortcuts needs texts of two at least."
-        )
-    for chunk in cases(explainer, labelled, tally, progress, key=lambda row: classifier.label_id(row.label)):
-        for case in chunk:
-            corpus.append(text_of(case, classifier))
-            special.append(special_share(case))
-    tally.read, tally.left_out = read, [*left_out, *tally.left_out]
+    corpus, special, tally = read(explainer, rows, config, progress)
     second, second_left = (None, []) if others is None else second_corpus(explainer, others)
-    labels = classifier.config.labels
-    found = list(candidates(corpus, len(labels), config.least, config.candidates))
+    holding = held(corpus, len(labels), config.least)
+    found = list(candidates(corpus, holding, len(labels), config.candidates))
     if not any(found):
         raise InputError(
             f"No word stands in {config.least} texts or more, so that nothing can be tested; give more texts."
         )
     tell(f"tests {sum(map(len, found))} candidates")
-    by_word = holders(corpus, lambda units: set(units.keys))
-    words = [(Candidate(WORD, (word,)), held) for word, held in by_word.items() if len(held) >= config.least]
+    words = [(one, texts) for one, texts in holding.items() if one.form == WORD]
+    repeated = [one for one in holding if one.form in (BEGINS, ENDS)]
     trials = Trials(corpus, Changed(explainer), words, config.tested, config.seed)
-    repeated = [one for form in (BEGINS, ENDS) for one in templates(corpus, form, config.least)]
-    listed, dropped = [], []
+    entries = []
     for label, of_label in enumerate(found):
         for one in of_label:
-            trial = trials.trial(one, label)
-            record = entry(one, label, trial, corpus, classifier, second)
+            record = entry(one, label, trials.trial(one, label), corpus, classifier, second)
             record["kinds"] = list(kinds(one.candidate, one.texts, corpus, repeated, classifier.tokenizer))
-            (dropped if record["why_not"] else listed).append(record)
-    listed.sort(key=strength, reverse=True)
+            entries.append(record)
+    listed = sorted((one for one in entries if not one["why_not"]), key=strength, reverse=True)
     given, predicted = (np.array([getattr(text, name) for text in corpus]) for name in ("label", "predicted"))
     return {
         "version": __version__,
@@ -103,8 +90,28 @@ def shortcuts(
             if (predicted == label).any()
         },
         "listed": [{"rank": rank, **one} for rank, one in enumerate(listed, start=1)],
-        "not_listed": dropped,
+        "not_listed": [one for one in entries if one["why_not"]],
     }
+
+
+def read(
+    explainer: Explainer, rows: Iterable[Row | Rejected], config: ShortcutsConfig, progress: Progress
+) -> tuple[list[Text], list[float], Tally]:
+    """The texts, the share of each one's relevance that special tokens have, and what became of the rows."""
+    classifier = explainer.classifier
+    tally, corpus, special = Tally(), [], []
+    drawn, rejected, count = sampled(rows, config.limit, config.seed)
+    labelled, left_out = with_labels(classifier, [*rejected, *drawn])
+    if len({classifier.label_id(row.label) for row in labelled}) == 1:
+        raise InputError(
+            f"All {len(labelled)} texts have the label {labelled[0].label!r}; shortcuts needs texts of two at least."
+        )
+    for chunk in cases(explainer, labelled, tally, progress, key=lambda row: classifier.label_id(row.label)):
+        for case in chunk:
+            corpus.append(text_of(case, classifier))
+            special.append(special_share(case))
+    tally.read, tally.left_out = count, [*left_out, *tally.left_out]
+    return corpus, special, tally
 
 
 def with_labels(classifier: Classifier, rows: Iterable[Row | Rejected]) -> tuple[list[Row], list[Rejected]]:

@@ -26,9 +26,9 @@ from autorel_jax.auditing.forms import (
 )
 from autorel_jax.auditing.reading import Changed, same_reading
 from autorel_jax.data.row import Row
-from autorel_jax.faithfulness.intervals import Mean, mean_of, share_of
+from autorel_jax.faithfulness.intervals import RESAMPLES, SEED, mean_of, share_of
+from autorel_jax.faithfulness.results import as_json
 
-RESAMPLES = 1000
 MORE = 1.5  # times what its words do one by one: log odds are no sum, and a strong word's neighbours seem to add to it
 Texts = tuple[str, ...]
 Words = Sequence[tuple[Candidate, np.ndarray]]  # each with the texts that hold it
@@ -168,14 +168,8 @@ def log_odds(logits: np.ndarray, label: int) -> np.ndarray:
 
 def told(texts: int, flips: np.ndarray, values: Mapping[str, Sequence[float]]) -> dict[str, Any]:
     """Numbers with their intervals, as JSON."""
-    means = {name: as_json(mean_of(np.array(found, np.float64), RESAMPLES, 0)) for name, found in values.items()}
+    means = {name: as_json(mean_of(np.array(found, np.float64), RESAMPLES, SEED)) for name, found in values.items()}
     return {"texts": texts, "flips": as_json(share_of(int(flips.sum()), len(flips))), **means}
-
-
-def as_json(found: Mean) -> dict[str, float | None]:
-    """A mean with its interval."""
-    values = {"mean": found.mean, "low": found.low, "high": found.high}
-    return {name: None if np.isnan(value) else float(value) for name, value in values.items()}
 
 
 def faults(deletion: Mapping[str, Any], insertion: Mapping[str, Any]) -> Iterator[str]:

@@ -45,7 +45,7 @@ def method_of(record: Record, composite: Any = None) -> Any:
         return named(name)
     except InputError:
         raise InputError(
-            f"The record's method {one_line(name)!r} is none of this version's; if it is of a file, give that by "
+            f"The record's method {one_line(name)!r} is not known to this version; if it is of a file, give that by "
             "--composite-file."
         ) from None
 

@@ -11,13 +11,21 @@ from autorel_jax.builtin import BUILTIN
 from autorel_jax.cli.command import Parser, note, run, say
 from autorel_jax.cli.explain import explainer_of, input_corpus
 from autorel_jax.cli.explain_flags import add_column_flags
-from autorel_jax.cli.flags import add_compute_dtype, add_fields, add_model_flags, add_quiet, given_fields
+from autorel_jax.cli.flags import (
+    add_compute_dtype,
+    add_devices,
+    add_fields,
+    add_model_flags,
+    add_quiet,
+    check_written,
+    given_fields,
+)
 from autorel_jax.cli.method_flags import add_method_flags, method_options
 from autorel_jax.cli.start import importing
 from autorel_jax.cli.stream import progress_bar
 from autorel_jax.errors import InputError
 from autorel_jax.explaining.config import ExplainConfig
-from autorel_jax.files import is_pipe, writable, write_text
+from autorel_jax.files import write_text
 
 PROG = "autorel-check"
 EXAMPLES = """examples:
@@ -86,12 +94,8 @@ def check_outputs(args: argparse.Namespace, suffixes: Mapping[str, str]) -> None
     if args.keep_columns:
         raise InputError("--keep-columns has no meaning here: no rows are written.")
     for name, suffix in suffixes.items():
-        path = getattr(args, name)
-        if path is None:
-            continue
-        if path.suffix.lower() != suffix or is_pipe(path):
-            raise InputError(f"--{name} {path}: it is a {suffix} file; give a name that ends so.")
-        writable(path)
+        if path := getattr(args, name):
+            check_written(f"--{name}", path, suffix)
 
 
 def write_json(path: Path, record: Mapping[str, Any]) -> None:
@@ -126,8 +130,7 @@ def add_audit_flags(made: Parser) -> argparse._ArgumentGroup:
     add("--report", type=Path, metavar="FILE", help="write a page for a browser there, .html")
     add_fields(output, ExplainConfig, batch_size={})
     add_compute_dtype(output)
-    add("--device", metavar="NAME", help="cpu, gpu, gpu:1, … (default: the best there is)")
-    add("--devices", type=int, metavar="N", help="divide batches among N devices (default: all there are)")
+    add_devices(output)
     add_quiet(output)
     made.set_defaults(pair=None)
     return output

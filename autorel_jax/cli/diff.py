@@ -12,13 +12,22 @@ from autorel_jax.auditing.verdict import exit_code, write_junit
 from autorel_jax.cli.command import Parser, note, run, say
 from autorel_jax.cli.explain import input_corpus, introduced, on_devices
 from autorel_jax.cli.explain_flags import add_column_flags, add_reading_flags, explain_config
-from autorel_jax.cli.flags import add_compute_dtype, add_fields, add_model_flags, add_quiet, given_fields
+from autorel_jax.cli.flags import (
+    add_compute_dtype,
+    add_devices,
+    add_fields,
+    add_model_flags,
+    add_quiet,
+    check_written,
+    given_fields,
+    given_flags,
+)
 from autorel_jax.cli.method_flags import add_method_flags
 from autorel_jax.cli.start import importing
 from autorel_jax.cli.stream import progress_bar
 from autorel_jax.errors import InputError
 from autorel_jax.explaining.config import ExplainConfig
-from autorel_jax.files import writable, write_text
+from autorel_jax.files import write_text
 from autorel_jax.model.config import COMPUTE_DTYPES
 
 if TYPE_CHECKING:
@@ -84,8 +93,7 @@ def parser(prog: str = PROG) -> Parser:
     group.add_argument("--html", type=Path, metavar="FILE", help="both results side by side as a page, .html")
     add_fields(group, ExplainConfig, batch_size={})
     add_compute_dtype(group)
-    group.add_argument("--device", metavar="NAME", help="cpu, gpu, gpu:1, … (default: the best there is)")
-    group.add_argument("--devices", type=int, metavar="N", help="divide batches among N devices (default: all)")
+    add_devices(group)
     add_quiet(group)
     return made
 
@@ -95,14 +103,17 @@ def diff(argv: Sequence[str] | None, prog: str) -> int:
     flags = parser(prog)
     args = flags.parse_args(argv)
     limits = read_limits(args.limits, given_fields(args, Limits))
-    check_files(args)
+    for name, suffix in FILES.items():
+        if path := getattr(args, name):
+            check_written(f"--{name}", path, suffix)
     of_results = [Path(side).suffix.lower() in RESULTS for side in (args.old, args.new)]
     if (args.texts and any(of_results)) or of_results[0] != of_results[1]:
         raise InputError("compared are two models on texts, or two files of results (.jsonl, .parquet) without texts.")
     if not args.texts and not all(of_results):
         raise InputError("two models are compared on texts; give some, or a file of them.")
-    if all(of_results):
-        check_flags(args, flags)
+    if all(of_results) and (given := [name for name in given_flags(args, flags) if name not in OF_BOTH]):
+        flag = given[0].replace("_", "-")
+        raise InputError(f"--{flag} is for models; results are compared as they are.")
     if args.junit and limits == Limits():
         raise InputError(f"--junit {args.junit} reports limits, of which there are none; give some.")
     with importing():
@@ -123,24 +134,6 @@ def diff(argv: Sequence[str] | None, prog: str) -> int:
     for path in filter(None, (args.output, args.junit, args.html)):
         note(args, f"wrote {path}")
     return exit_code(said)
-
-
-def check_files(args: argparse.Namespace) -> None:
-    """Raises InputError for a file that cannot be written, or has another suffix than what goes into it."""
-    for name, suffix in FILES.items():
-        path = getattr(args, name)
-        if path is not None:
-            if path.suffix.lower() != suffix:
-                raise InputError(f"--{name} {path}: expected a name that ends in {suffix}.")
-            writable(path)
-
-
-def check_flags(args: argparse.Namespace, flags: Parser) -> None:
-    """Raises InputError for flags of models beside results, which have been explained."""
-    for action in flags._actions:
-        value = getattr(args, action.dest, None)
-        if action.dest not in OF_BOTH and action.dest != "help" and value not in (None, action.default):
-            raise InputError(f"{action.option_strings[0]} is for models; results are compared as they are.")
 
 
 def of_files(args: argparse.Namespace) -> tuple["Diff", tuple[list, list]]:

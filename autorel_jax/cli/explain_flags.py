@@ -5,7 +5,15 @@ from pathlib import Path
 
 from autorel_jax.builtin import BUILTIN
 from autorel_jax.cli.command import Parser
-from autorel_jax.cli.flags import Names, add_compute_dtype, add_fields, add_model_flags, add_quiet, given_fields
+from autorel_jax.cli.flags import (
+    Names,
+    add_compute_dtype,
+    add_devices,
+    add_fields,
+    add_model_flags,
+    add_quiet,
+    given_fields,
+)
 from autorel_jax.cli.method_flags import add_method_flags, method_options
 from autorel_jax.corpus.config import ENGINES, JobConfig
 from autorel_jax.data.kinds import COMPRESSED, HF, STDIN, SUFFIXES, TFDS
@@ -163,8 +171,7 @@ def add_run_flags(group: argparse._ArgumentGroup) -> None:
     add("--strict", action="store_true", help="exit code 1 if a row was left out")
     add_fields(group, ExplainConfig, batch_size={})
     add_compute_dtype(group)
-    add("--device", metavar="NAME", help="cpu, gpu, gpu:1, … (default: the best there is)")
-    add("--devices", type=int, metavar="N", help="divide batches among N devices (default: all there are)")
+    add_devices(group)
 
 
 def names(text: str) -> tuple[str, ...]:

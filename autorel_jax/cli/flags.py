@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autorel_jax.cli.command import warn
+from autorel_jax.errors import InputError
+from autorel_jax.files import is_pipe, writable
 from autorel_jax.model.config import COMPUTE_DTYPES, PROBLEMS
 from autorel_jax.options import kind_of
 from autorel_jax.text.settings import SIDES
@@ -148,6 +150,28 @@ def add_compute_dtype(parser: ArgumentParser) -> None:
         default=COMPUTE_DTYPES[0],
         help="of the matrix products (default: %(default)s)",
     )
+
+
+def add_devices(parser: _ActionsContainer, default: str = "all there are") -> None:
+    """Adds --device and --devices; `default` says how many of these are used where nobody says."""
+    parser.add_argument("--device", metavar="NAME", help="cpu, gpu, gpu:1, … (default: the best there is)")
+    parser.add_argument("--devices", type=int, metavar="N", help=f"divide batches among N devices (default: {default})")
+
+
+def given_flags(args: Namespace, made: ArgumentParser) -> list[str]:
+    """The names of the arguments that are not what the parser sets by itself."""
+    return [
+        name
+        for name, value in vars(args).items()
+        if name != "prog" and value != made.get_default(name) and value not in ([], ())
+    ]
+
+
+def check_written(flag: str, path: Path, suffix: str) -> None:
+    """Raises InputError for a file that is to be written and cannot be, or whose name ends otherwise."""
+    if path.suffix.lower() != suffix or is_pipe(path):
+        raise InputError(f"{flag} {path}: it is a {suffix} file; give a name that ends so.")
+    writable(path)
 
 
 def add_quiet(parser: _ActionsContainer) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from autorel_jax.cli.command import Parser, note, run, say, tell
 from autorel_jax.cli.explain import explainer_of, input_corpus
 from autorel_jax.cli.explain_flags import add_column_flags, add_text_flags
-from autorel_jax.cli.flags import add_compute_dtype, add_fields, add_model_flags, add_quiet, given_fields
+from autorel_jax.cli.flags import add_compute_dtype, add_devices, add_fields, add_model_flags, add_quiet, given_fields
 from autorel_jax.cli.method_flags import add_method_flags, method_options
 from autorel_jax.cli.start import importing
 from autorel_jax.data.kinds import STDIN
@@ -79,8 +79,7 @@ def parser(prog: str = PROG) -> Parser:
     add_compute_dtype(shown)
     shown.add_argument("--all-words", action="store_true", help="on a terminal: the scores of all words")
     add_quiet(shown)
-    shown.add_argument("--device", metavar="NAME", help="cpu, gpu, gpu:1, … (default: the best there is)")
-    shown.add_argument("--devices", type=int, metavar="N", help="divide batches among N devices (default: one)")
+    add_devices(shown, "one")
     add_column_flags(made.add_argument_group("input files"))
     made.set_defaults(pair=None)
     return made

@@ -7,7 +7,7 @@ from autorel_jax.builtin import BUILTIN
 from autorel_jax.cli.command import Parser, run
 from autorel_jax.cli.explain import input_corpus, introduced, on_devices
 from autorel_jax.cli.explain_flags import add_column_flags, add_reading_flags, add_task_flags, explain_config
-from autorel_jax.cli.flags import add_compute_dtype, add_fields, add_model_flags, add_quiet
+from autorel_jax.cli.flags import add_compute_dtype, add_devices, add_fields, add_model_flags, add_quiet
 from autorel_jax.cli.method_flags import add_method_flags
 from autorel_jax.cli.recording import check_record, write_record
 from autorel_jax.cli.start import importing
@@ -62,8 +62,7 @@ def parser(prog: str = PROG) -> Parser:
     group = made.add_argument_group("run")
     add_fields(group, ExplainConfig, batch_size={})
     add_compute_dtype(group)
-    group.add_argument("--device", metavar="NAME", help="cpu, gpu, gpu:1, … (default: the best there is)")
-    group.add_argument("--devices", type=int, metavar="N", help="divide batches among N devices (default: all)")
+    add_devices(group)
     add_quiet(group)
     made.set_defaults(output=None)
     return made

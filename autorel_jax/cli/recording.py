@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from autorel_jax.cli.command import note, warn
 from autorel_jax.cli.ending import can_be_reported
+from autorel_jax.cli.flags import check_written
 from autorel_jax.data.by_products import rejected_of
 from autorel_jax.data.row import Row
 from autorel_jax.errors import InputError
-from autorel_jax.files import is_pipe, writable
+from autorel_jax.files import is_pipe
 
 if TYPE_CHECKING:
     from autorel_jax.auditing.record import Recorder
@@ -25,9 +26,7 @@ PAGE = ".html"
 
 def check_record(path: Path, flag: str) -> None:
     """Raises InputError where no record can be written."""
-    if path.suffix.lower() != ".json" or is_pipe(path):
-        raise InputError(f"{flag} {path}: a record is a .json file; give a name that ends so.")
-    writable(path)
+    check_written(flag, path, ".json")
 
 
 def check_explain_record(args: argparse.Namespace) -> None:

@@ -9,7 +9,7 @@ from autorel_jax.builtin import BUILTIN
 from autorel_jax.cli.command import Parser, note, run, say
 from autorel_jax.cli.explain import input_corpus, introduced, on_devices
 from autorel_jax.cli.explain_flags import add_column_flags
-from autorel_jax.cli.flags import add_model_flags, add_quiet
+from autorel_jax.cli.flags import add_devices, add_model_flags, add_quiet, given_flags
 from autorel_jax.cli.start import importing
 from autorel_jax.cli.stream import progress_bar
 from autorel_jax.errors import InputError
@@ -60,8 +60,7 @@ def parser(prog: str = PROG) -> Parser:
     add_column_flags(made.add_argument_group("input files"))
     group = made.add_argument_group("run and output")
     group.add_argument("--batch-size", type=int, metavar="N", help="texts (default: as of explain)")
-    group.add_argument("--device", metavar="NAME", help="cpu, gpu, gpu:1, … (default: the best there is)")
-    group.add_argument("--devices", type=int, metavar="N", help="divide batches among N devices (default: all)")
+    add_devices(group)
     add_quiet(group)
     made.set_defaults(output=None)
     return made
@@ -76,7 +75,8 @@ def verify(argv: Sequence[str] | None, prog: str) -> int:
         from autorel_jax.auditing.verify import verdict
     record = read_record(args.record)
     if args.against:
-        if given := given_beside(args, ("record", "against", "quiet")):
+        given = [name for name in given_flags(args, parser(prog)) if name not in ("record", "against", "quiet")]
+        if given:
             raise InputError(f"--against compares two records, and explains nothing: leave out {', '.join(given)}.")
         found = differences(record, read_record(args.against))
     else:
@@ -84,16 +84,6 @@ def verify(argv: Sequence[str] | None, prog: str) -> int:
     show(found)
     say(verdict(found, record))
     return int(bool(found))
-
-
-def given_beside(args: argparse.Namespace, allowed: Sequence[str]) -> list[str]:
-    """The names of what was given beside the flags that are allowed."""
-    plain = parser(args.prog)
-    return [
-        name
-        for name, value in vars(args).items()
-        if name not in (*allowed, "prog") and value != plain.get_default(name) and value not in ([], ())
-    ]
 
 
 def is_of_texts(name: str) -> bool:
@@ -111,7 +101,7 @@ def explained_again(args: argparse.Namespace, record: "Record") -> "Differences"
     from autorel_jax.lrp.composite_file import read_composite
     from autorel_jax.model.config import FLOAT64
 
-    if not args.texts and (given := [name for name in given_beside(args, ()) if is_of_texts(name)]):
+    if not args.texts and (given := [name for name in given_flags(args, parser(args.prog)) if is_of_texts(name)]):
         raise InputError(f"{', '.join(given)}: of texts, but none are given; the record's own are explained again.")
     if args.texts and reads_given(record["question"]["asked"]["target"]) and not args.label_column:
         raise InputError("The record explains each text's own label; name the column of the labels by --label-column.")

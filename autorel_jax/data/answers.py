@@ -48,7 +48,10 @@ def pairs(value: Any, where: str) -> list[tuple[Any, Any]]:
 def marked(text: Any, start: Any, context: str, where: str) -> Marked:
     """One answer, or InputError where it is not in the context."""
     if not isinstance(text, str) or not isinstance(start, int) or isinstance(start, bool):
-        raise InputError(f"{where}: text {one_line(repr(text), 40)} with answer_start {start!r} is no answer.")
+        raise InputError(
+            f"{where}: text {one_line(repr(text), 40)} with answer_start {start!r} is not an answer; "
+            "expected a string and the number of its first character."
+        )
     if not text.strip():
         raise InputError(f"{where}: an answer without text; a question that has none has an empty list of answers.")
     if start < 0 or context[start : start + len(text)] != text:

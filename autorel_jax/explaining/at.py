@@ -1,4 +1,4 @@
-"""At: words of a text as the user names them -> the places of their tokens. Used by on_tokens.py.
+"""At: words of a text as the user names them -> the places of their tokens. Used by on_tokens.py and masked.py.
 
 They are named as they stand in the text, "Paris" or "New York", with no letter or digit beside them; or by their
 number, word:3 or token:5, the place in `words` or `tokens`, where [CLS] is 0. Of a text in windows it is the place in

@@ -109,7 +109,7 @@ def check(classifier: Classifier, options: dict[str, Any]) -> None:
 
 
 def measure_of(classifier: Classifier, measure: str | None) -> str:
-    """The measure that was asked for, or else the model's own; an InputError where it is none of MEASURES."""
+    """The measure that was asked for, or else the model's own; an InputError unless it is one of MEASURES."""
     chosen = (classifier.config.measure or COSINE) if measure is None else measure
     if chosen in MEASURES:
         return chosen

@@ -11,10 +11,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from autorel_jax.evaluation.words import Z
+
 LEVEL = (2.5, 97.5)  # percentiles
 NONE = float("nan")
 BLOCK = 2**22  # weights that are drawn at once
-Z = 1.959963984540054  # 97.5 % of the normal distribution
+RESAMPLES, SEED = 1000, 0  # of intervals whose numbers nobody asks for
 
 
 class Mean(NamedTuple):

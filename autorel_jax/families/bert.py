@@ -76,7 +76,7 @@ TOKENS = TokenFacts(
         "sep_token": "[SEP]",
         "mask_token": "[MASK]",
     },
-    optional=("mask_token",),  # only the faithfulness checks mask
+    optional=("mask_token",),  # of masked words and of faithfulness alone
     longest=512,
     single=(Place("cls_token"), Place(A), Place("sep_token")),
     pair=(Place("cls_token"), Place(A), Place("sep_token"), Place(B, 1), Place("sep_token", 1)),

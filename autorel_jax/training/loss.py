@@ -23,7 +23,7 @@ def rows_of_labels(
     """What the loss is about: the problem, and a row of logits, a label and a weight for each choice of a label.
 
     A head for labels of tokens chooses at each of them; the labels of tokens that have none are IGNORED. One for
-    answers chooses a start and an end among the tokens; padding, which transformers lets compete, is none of them, so
+    answers chooses a start and an end among the tokens; padding, which transformers lets compete, is left out, so
     that a loss does not depend on its batch. Other heads choose once.
     Shapes: logits [B, T * C], mask [B, T], weights [B]; labels [B, T] -> [B * T, C], [B * T], [B * T]; of answers
     labels [B, 2] -> [2 B, T], [2 B], [2 B].

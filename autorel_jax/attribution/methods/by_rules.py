@@ -36,7 +36,7 @@ class Rules:
         if not isinstance(value, str) or value not in self.names:
             why = ""
             if isinstance(value, str) and value in COMPOSITES:
-                why = f" {value} carries relevance itself, which takes the place of no gradient."
+                why = f" {value} carries relevance itself, which cannot stand in for a gradient."
             raise InputError(f"{name}={one_line(value)}: expected {self}.{why}")
         return value
 
