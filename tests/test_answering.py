@@ -91,7 +91,11 @@ def test_rows_of_json_lines_and_parquet(tmp_path):
         (squad(entry(answers=[{"text": "dull", "answer_start": 0}])), {}, "the context does not hold it"),
         (squad(entry(answers=[{"text": "film", "answer_start": -28}])), {}, "is not at answer_start=-28"),
         (squad(entry(answers=[{"text": "", "answer_start": 0}])), {}, "an answer without text"),
-        (squad(entry(answers=[{"text": "film", "answer_start": "4"}])), {}, "answer_start '4' is not an answer; expected a string"),
+        (
+            squad(entry(answers=[{"text": "film", "answer_start": "4"}])),
+            {},
+            "answer_start '4' is not an answer",
+        ),
         (squad(entry(answers=[{"text": "film"}])), {}, "answer_start None is not an answer; expected a string"),
         (squad(entry(answers=["film"])), {}, "expected a list of objects with text and answer_start"),
         (squad(entry(is_impossible=True)), {}, "expected a list, and an empty one where it is true"),

@@ -3,6 +3,7 @@
 Also the commands that CI takes from README. That of from_bert_lrp.md, evaluation.md, tasks.md runs elsewhere.
 """
 
+import importlib
 import re
 import shlex
 import shutil
@@ -15,46 +16,16 @@ from models import write_model
 
 import autorel_jax as ar
 from autorel_jax import classifier as loading
-from autorel_jax.cli import (
-    check,
-    convert,
-    diff,
-    evaluate,
-    explain,
-    export,
-    plant,
-    rank,
-    record,
-    report,
-    shortcuts,
-    similar,
-    train,
-    verify,
-)
+from autorel_jax.cli.main import COMMANDS
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-PROGRAMS = {
-    "python explain.py": explain,
-    "autorel explain": explain,
-    "autorel report": report,
-    "autorel rank": rank,
-    "autorel similar": similar,
-    "autorel check": check,
-    "autorel shortcuts": shortcuts,
-    "autorel record": record,
-    "autorel verify": verify,
-    "autorel diff": diff,
-    "autorel convert": convert,
-    "autorel evaluate": evaluate,
-    "autorel export": export,
-    "autorel plant": plant,
-    "autorel train": train,
-    "python train.py": train,
-    "srun python train.py": train,
-}
+PROGRAMS = {f"autorel {name}": importlib.import_module(module) for name, (module, _) in COMMANDS.items()}
+for script in ("explain", "train"):
+    PROGRAMS[f"python {script}.py"] = PROGRAMS[f"autorel {script}"]
+PROGRAMS["srun python train.py"] = PROGRAMS["autorel train"]
 MODULES = set(PROGRAMS.values())
 WITH_PYTHON = {  # page -> how many fences it has
     "README.md": 1,
@@ -102,7 +73,7 @@ def named(tmp_path_factory):
         "--output",
         str(folder / "scores.parquet"),
     ]
-    assert explain.main([str(folder / "reviews.csv"), *flags]) == 0
+    assert PROGRAMS["autorel explain"].main([str(folder / "reviews.csv"), *flags]) == 0
     return folder, {"ar": ar, "classifier": classifier, "explanations": explanations}
 
 

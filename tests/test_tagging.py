@@ -1,5 +1,6 @@
 """Training on a label for each word: reading, first pieces, schemes, metrics, and a tagger that is trained."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -15,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 import tagging as tiny
 import training
-from models import VOCAB, refusal, tiny_config
+from models import FAMILIES, VOCAB, refusal, tiny_config
 from tolerances import DEVICES_NORMS, LOSS, PARITY_FLOAT32
 from training import call, refused, weights_of
 
@@ -28,7 +29,7 @@ from autorel_jax.families.family import TOKEN_LABELS
 from autorel_jax.text.tokens import load_tokenizer
 from autorel_jax.training.config import TrainConfig
 from autorel_jax.training.loss import IGNORED, class_weights, loss, rows_of_labels
-from autorel_jax.training.prepare import prepare, tagged
+from autorel_jax.training.prepare import fingerprint, prepare, tagged
 from autorel_jax.training.run import train
 from autorel_jax.training.schemes import scheme
 from autorel_jax.training.tag_metrics import NOTHING, as_entities, details, evaluate, predicted, report
@@ -357,6 +358,18 @@ def test_balanced_weights_count_words():
     task = TaskConfig(train="x", problem=TOKEN_LABELS, labels=("O", "X"))
     config = TrainConfig(task, class_weights=("balanced",))
     assert class_weights(config, np.array([0, 0, 0, 1]), 2).tolist() == [4 / 6, 2]
+
+
+def test_another_dropout_in_the_head_is_another_run():
+    """Which the config's repr, by which a run knows its model again, leaves out."""
+
+    def made(**changes):
+        config = dataclasses.replace(FAMILIES["distilbert"], **{"task": "question_answering", **changes})
+        start = SimpleNamespace(config=config, tokenizer=SimpleNamespace(fingerprint="a"), params={})
+        return fingerprint([], ("O", "X"), start)
+
+    assert made() == made()
+    assert len({made(), made(answers_dropout=0.4), made(task=TOKEN_LABELS)}) == 3
 
 
 # --- a tagger

@@ -191,6 +191,7 @@ def fingerprint(splits: Sequence[Examples], labels: Sequence[str], start: Pretra
     """
     hidden = start.config.details, start.config.embedding_dropout  # which the config's repr leaves out
     own = () if start.config.details is None else hidden
+    own += (start.config.task, start.config.head_dropout) if start.config.on_tokens else ()
     digest = hashlib.sha256(repr((tuple(labels), start.config, start.tokenizer.fingerprint, *own)).encode())
     data = [leaf for split in splits for leaf in split.content]
     for leaf in (*data, *jax.tree.leaves(start.params)):
