@@ -122,7 +122,7 @@ def test_composites_without_multipliers_are_refused(method):
     for name in ("bert_lrp", "bert_lrp_jacobian"):
         said = refusal(method, composite=name)
         assert said == (
-            f"composite={name}: expected one of {able}. {name} carries relevance itself, which takes the place of no "
+            f"composite={name}: expected one of {able}. {name} carries relevance itself, which cannot stand in for a "
             "gradient."
         )
     assert refusal(method, composite="lrp") == f"composite=lrp: expected one of {able}."
