@@ -14,7 +14,7 @@ from autorel_jax.data.splits import read_split, settle
 from autorel_jax.data.task import TaskConfig
 from autorel_jax.errors import InputError
 
-FILMS = TaskConfig(name="films", tfds="films", train="train", dev="test", text="sentence", labels=("no", "yes"))
+FILMS = TaskConfig(name="films", tfds="films", train="train", dev="test", text="sentence", labels=("bad", "good"))
 WRITER = """
 import sys
 import numpy as np
@@ -28,7 +28,8 @@ class Films(tfds.core.GeneratorBasedBuilder):
         return tfds.core.DatasetInfo(builder=self, features=f.FeaturesDict({
             "sentence": f.Text(), "more": f.Text(), "idx": np.int32, "label": f.ClassLabel(names=["bad", "good"]),
             "tags": f.Sequence(f.ClassLabel(names=["long", "loud", "new"])), "score": np.float32, "ok": np.bool_,
-            "number": np.int64, "raw": f.Tensor(shape=(), dtype=np.object_)}))
+            "number": np.int64, "rank": f.ClassLabel(names=["5", "1", "2.5"]),
+            "raw": f.Tensor(shape=(), dtype=np.object_)}))
 
     def _split_generators(self, manager):
         return {"train": self._generate_examples(0, 90), "test": self._generate_examples(90, 100),
@@ -37,7 +38,8 @@ class Films(tfds.core.GeneratorBasedBuilder):
     def _generate_examples(self, start, end):
         for i in range(start, end):
             yield i, {"sentence": f"Grün {i}", "more": f"pair {i}", "idx": i, "label": -1 if i >= 100 else i % 2,
-                      "tags": list(range(i % 4)), "score": i / 4, "ok": i % 2 == 1, "number": i % 3, "raw": b"\\xff"}
+                      "tags": list(range(i % 4)), "score": i / 4, "ok": i % 2 == 1, "number": i % 3,
+                      "rank": -1 if i >= 100 else i % 3, "raw": b"\\xff"}
 
 Films(data_dir=sys.argv[1], file_format="array_record").download_and_prepare()
 """
@@ -70,7 +72,7 @@ def as_tfrecord(folder, tmp_path_factory):
         (there / f"films-{name}.tfrecord-00000-of-00001").write_bytes(b"".join(records))
     info = json.loads((builder.data_path / "dataset_info.json").read_text())
     (there / "dataset_info.json").write_text(json.dumps(info | {"fileFormat": "tfrecord"}))
-    for file in ("features.json", "label.labels.txt", "tags.labels.txt"):
+    for file in ("features.json", "label.labels.txt", "rank.labels.txt", "tags.labels.txt"):
         (there / file).write_text((builder.data_path / file).read_text())
     return there.parents[1]
 
@@ -92,7 +94,7 @@ def stored(request, folder):
 
 
 def test_rows(stored):
-    task = with_fields(pair="more", id="idx", labels=("no", "yes"))
+    task = with_fields(pair="more", id="idx", labels=("bad", "good"))
     split = read_split(task, "train", stored)
     assert sorted(split.ids) == list(range(90))
     assert split.texts == [f"Grün {row}" for row in split.ids]
@@ -104,22 +106,22 @@ def test_rows(stored):
 
 def test_parts_of_splits(stored):
     first, rest = (
-        read_split(with_fields(train=part, id="idx", labels=("a", "b")), "train", stored).ids
+        read_split(with_fields(train=part, id="idx", labels=("bad", "good")), "train", stored).ids
         for part in ("train[:30%]", "train[30%:]+test")
     )
     assert (len(first), len(rest)) == (27, 73)
     assert sorted(first + rest) == list(range(100))
     train, dev = (
-        read_split(with_fields(dev_fraction=0.1, labels=("a", "b")), name, stored) for name in ("train", "dev")
+        read_split(with_fields(dev_fraction=0.1, labels=("bad", "good")), name, stored) for name in ("train", "dev")
     )
     assert (len(train), len(dev)) == (81, 9)
-    fails("films train.:0. is empty|train.:0. is empty", with_fields(train="train[:0]", labels=("a", "b")), stored)
+    fails("films train.:0. is empty|train.:0. is empty", with_fields(train="train[:0]", labels=("bad", "good")), stored)
 
 
 def test_other_kinds_of_labels(stored):
-    task = with_fields(label="tags", id="idx", problem="multi_label_classification", labels=("x", "y", "z"))
+    task = with_fields(label="tags", id="idx", problem="multi_label_classification", labels=("new", "long", "loud"))
     split = read_split(task, "train", stored)
-    assert split.labels.tolist() == [[float(tag < row % 4) for tag in range(3)] for row in split.ids]
+    assert split.labels.tolist() == [[float(tag < row % 4) for tag in (2, 0, 1)] for row in split.ids]
     task = with_fields(label="score", id="idx", problem="regression", labels=("score",))
     split = read_split(task, "train", stored)
     assert split.labels.tolist() == [row / 4 for row in split.ids]
@@ -141,33 +143,48 @@ def test_names_of_labels(folder):
     for task, flip in ((settled, 0), (by_name, 1)):
         split = read_split(TaskConfig(**vars(task) | {"id": "idx"}), "train", folder)
         assert split.labels.tolist() == [row % 2 ^ flip for row in split.ids]
-    fails(r"films has 2 labels \(bad, good\), but the task 3; leave out", with_fields(labels=("a", "b", "c")), folder)
     in_capitals = with_fields(id="idx", labels=("Good", "BAD"))  # by name all the same, not by order
     split = read_split(in_capitals, "train", folder)
     assert split.labels.tolist() == [1 - row % 2 for row in split.ids]
-    split = read_split(with_fields(id="idx", labels=("dull", "fun")), "train", folder)  # other names: by order
-    assert split.labels.tolist() == [row % 2 for row in split.ids]
-    fails(r"films has the labels bad, good, of which the task names some", with_fields(labels=("Good", "dull")), folder)
+    renamed = with_fields(id="idx", labels=("fun", "dull"), values=("good", "bad"))
+    assert read_split(renamed, "train", folder).labels.tolist() == [1 - row % 2 for row in split.ids]
+    unnamed = with_fields(id="idx", labels=("LABEL_0", "LABEL_1"))  # names that say nothing: by number
+    assert read_split(unnamed, "train", folder).labels.tolist() == [row % 2 for row in split.ids]
+    for labels in (("dull", "fun"), ("positive", "negative"), ("Good", "dull"), ("0", "1 star"), ("a", "b", "c")):
+        message = rf"films has the labels bad, good, the task {', '.join(labels)}: which is which is not certain"
+        fails(message, with_fields(labels=labels), folder)
+
+
+def test_a_regression_on_classes(folder):
+    """By the number that the class's name is; its own number would be another."""
+    rank = {"label": "rank", "problem": "regression", "labels": ("rank",)}
+    split = read_split(with_fields(id="idx", **rank), "train", folder)
+    assert split.labels.tolist() == [(5, 1, 2.5)[row % 3] for row in split.ids]
+    fails("films hidden, row 1: the label is null; every row needs one", with_fields(train="hidden", **rank), folder)
+    message = "films has the labels bad, good, which are not numbers; a regression needs numbers"
+    fails(message, with_fields(problem="regression", labels=("label",)), folder)
 
 
 def test_faulty_rows_and_names(folder):
     fails(
         "films hidden, row 1: the label '-1' is unknown; .*withheld",
-        with_fields(train="hidden", labels=("a", "b")),
+        with_fields(train="hidden", labels=("bad", "good")),
         folder,
     )
-    fails("films train, row 1: not utf-8", with_fields(text="raw", labels=("a", "b")), folder)
+    fails("films train, row 1: not utf-8", with_fields(text="raw", labels=("bad", "good")), folder)
     fails(
-        "films train, row 1: 'number' is .*; a text is a string", with_fields(text="number", labels=("a", "b")), folder
+        "films train, row 1: 'number' is .*; a text is a string",
+        with_fields(text="number", labels=("bad", "good")),
+        folder,
     )
     fails(
         "films has no column 'sentences'; .* Did you mean 'sentence'",
-        with_fields(text="sentences", labels=("a", "b")),
+        with_fields(text="sentences", labels=("bad", "good")),
         folder,
     )
     fails(
-        "films has no split 'trian'; there are: train, test, hidden",
-        with_fields(train="trian", labels=("a", "b")),
+        "films has no split 'trian'; there are: train .90 rows., test .10 rows., hidden .3 rows., and parts",
+        with_fields(train="trian", labels=("bad", "good")),
         folder,
     )
     with pytest.raises(InputError, match="no column 'stars'"):
@@ -216,16 +233,16 @@ def test_a_split_as_a_corpus(stored):
 
 def test_data_that_are_not_there(folder, capfd):
     for name in ("glue/sst2", "glue/qnli", "glue/mrpc", "imdb_reviews", "yelp_polarity_reviews", "ag_news_subset"):
-        message = fails(f"^{name} is not in .*--data-dir", with_fields(tfds=name, labels=("a", "b")), folder)
+        message = fails(f"^{name} is not in .*--data-dir", with_fields(tfds=name, labels=("bad", "good")), folder)
         assert f"t.builder('{name}', data_dir='{folder}', file_format='array_record')" in message
     output = capfd.readouterr()
     assert output.out + output.err == ""
 
 
 def test_names_that_are_not_there(folder):
-    fails("there is no such data set.* Did you mean glue", with_fields(tfds="gleu", labels=("a", "b")), folder)
-    fails("glue has no 'sst'; there are: cola, sst2", with_fields(tfds="glue/sst", labels=("a", "b")), folder)
-    fails("9.9.9", with_fields(tfds="glue/sst2:9.9.9", labels=("a", "b")), folder)
+    fails("there is no such data set.* Did you mean glue", with_fields(tfds="gleu", labels=("bad", "good")), folder)
+    fails("glue has no 'sst'; there are: cola, sst2", with_fields(tfds="glue/sst", labels=("bad", "good")), folder)
+    fails("9.9.9", with_fields(tfds="glue/sst2:9.9.9", labels=("bad", "good")), folder)
 
 
 @pytest.mark.parametrize("missing", ["tensorflow_datasets", "tensorflow_datasets.text"])

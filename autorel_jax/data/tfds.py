@@ -6,6 +6,7 @@ network that takes minutes to fail. Used by splits.py and rows.py.
 
 import difflib
 import itertools
+import math
 import struct
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from autorel_jax.data.label_ids import class_number
 from autorel_jax.data.silence import without_logs
 from autorel_jax.data.tables import Record, Wanted, place
 from autorel_jax.data.task import TaskConfig
@@ -31,7 +33,7 @@ CHECKSUM = 4  # bytes after a TFRECORD
 def records(task: TaskConfig, split: str, wanted: Wanted, folder: Path) -> Iterator[Record]:
     """The wanted features of each example of a split, such as `validation` or `train[:90%]`; text as str.
 
-    A ClassLabel is given by its name where the task has all its names, else by its number.
+    A ClassLabel is given by what the task calls it; of a regression, by its name.
 
     Raises:
       InputError: the package, the data set, the split or a feature is not there; says how to get it.
@@ -40,7 +42,10 @@ def records(task: TaskConfig, split: str, wanted: Wanted, folder: Path) -> Itera
     names = _names_to_use(task, class_names(prepared(task.tfds, folder).info.features[task.label]))
     for record in stored:
         text, pair, label, row = record.values
-        yield record._replace(values=(text, pair, _named(label, names), row))
+        label = _named(label, names)
+        if names and task.problem == REGRESSION and isinstance(label, int):
+            label = None  # -1: withheld
+        yield record._replace(values=(text, pair, label, row))
 
 
 def examples(name: str, split: str, wanted: Wanted, folder: Path) -> Iterator[Record]:
@@ -114,26 +119,29 @@ def class_names(feature: Any) -> tuple[str, ...]:
 
 
 def _names_to_use(task: TaskConfig, names: tuple[str, ...]) -> tuple[str, ...]:
-    if task.problem == REGRESSION or not names or not task.labels:
-        return ()
-    wanted = task.values or task.labels
-    if set(names) <= set(wanted):
+    """What a class is called in the task, or the number that its name is; empty where the numbers stand as they are."""
+    if not names or (task.problem == REGRESSION and all(_is_number(name) for name in names)):
         return names
-    spelt = {label.strip().casefold(): label for label in wanted}
-    alike = [spelt.get(name.strip().casefold()) for name in names]
-    if None not in alike and len({*alike}) == len(names):
-        return tuple(alike)
-    if any(alike):  # by their order some would be another label
+    has = f"{task.tfds} has the labels {one_line(', '.join(names))}"
+    if task.problem == REGRESSION:
+        raise InputError(f"{has}, which are not numbers; a regression needs numbers.")
+    wanted = task.values or task.labels
+    if not wanted:
+        return ()
+    places = [class_number((name, f"id:{i}"), wanted) for i, name in enumerate(names)]
+    if None in places or len({*places}) < len(places):
         raise InputError(
-            f"{task.tfds} has the labels {one_line(', '.join(names))}, of which the task names some and others "
-            "differently; give [task] labels its names, or leave it out to use them."
+            f"{has}, the task {one_line(', '.join(wanted))}: which is which is not certain. Leave out [task] labels to "
+            "use the data set's, or give its names as [task] values, in the order of [task] labels."
         )
-    if len(names) != len(task.labels):
-        raise InputError(
-            f"{task.tfds} has {len(names)} labels ({one_line(', '.join(names))}), but the task {len(task.labels)}; "
-            "leave out [task] labels to use its own."
-        )
-    return ()
+    return tuple(wanted[place] for place in places)
+
+
+def _is_number(name: str) -> bool:
+    try:
+        return math.isfinite(float(name))
+    except ValueError:
+        return False
 
 
 def _named(label: Any, names: tuple[str, ...]) -> Any:
@@ -164,8 +172,10 @@ def _examples(builder: Any, name: str, split: str) -> Iterable[dict[str, Any]]:
     try:
         instructions = builder.info.splits[split].file_instructions
     except (ValueError, KeyError):
-        there = ", ".join(builder.info.splits)
-        raise InputError(f"{name} has no split {split!r}; there are: {there}, and parts such as train[:90%].") from None
+        there = ", ".join(f"{part} ({info.num_examples} rows)" for part, info in builder.info.splits.items())
+        raise InputError(
+            f"{name} has no split {split!r}; there are: {there}, and parts of these rows such as train[:90%]."
+        ) from None
     if not instructions:
         return ()
     stored = builder.info.file_format.value
@@ -208,4 +218,6 @@ def _plain(value: Any, where: str) -> Any:
             raise InputError(f"{where}: not utf-8 ({one_line(error)}).") from None
     if isinstance(value, np.ndarray | np.generic):
         value = value.tolist()
+    if isinstance(value, dict):
+        return {key: _plain(one, where) for key, one in value.items()}
     return [_plain(one, where) for one in value] if isinstance(value, list) else value
