@@ -2,7 +2,8 @@
 
 Units are words, the target is the predicted label. Short texts are compared with exact Shapley values, longer ones with
 KernelSHAP of many samples, without a prior and with another seed. Errors are relative to the length of the vector of
-values; intervals of 95 % are over texts. Each group's reference is kept in --cache, the longest part of a run.
+values; intervals of 95 % are over texts. What is computed is kept in --cache, text by text: a run that was stopped
+goes on, and one with fewer texts makes the table of those.
 """
 
 import argparse
@@ -20,8 +21,10 @@ from autorel_jax.data.row import Columns
 from autorel_jax.data.rows import read_rows
 from autorel_jax.evaluation.ranks import spearman
 from autorel_jax.faithfulness.intervals import Mean, mean_of
+from autorel_jax.faithfulness.parts import Parts, key_of, opened
 
 EXACT = 10  # words, whose 1,022 parts are all computed
+NO_PRIOR = "none"
 RESAMPLES = 2000
 
 
@@ -45,9 +48,9 @@ def main() -> None:
     parser.add_argument("--short", type=int, default=200, help="texts of 6 to 10 words")
     parser.add_argument("--long", type=int, default=30, help="texts of 20 to 26 words")
     parser.add_argument("--reference", type=int, default=10000, help="samples for the longer texts")
-    parser.add_argument("--samples", type=int, nargs="+", default=[8, 16, 24, 32, 48, 96, 256])
+    parser.add_argument("--samples", type=int, nargs="+", default=[8, 16, 24, 32, 48, 96, 256, 384, 512])
     parser.add_argument("--prior", default="attnlrp")
-    parser.add_argument("--cache", type=Path, default=Path("shapley"), help="a folder (default: shapley)")
+    parser.add_argument("--cache", type=Path, default=Path("shapley.jsonl"), help="a file (default: shapley.jsonl)")
     args = parser.parse_args()
     keep_freed_memory()
     classifier = ar.load(args.model) if args.model else ar.load()
@@ -58,10 +61,11 @@ def main() -> None:
         Group("short", 6, EXACT, args.short, 2**EXACT - 2, args.samples),
         Group("long", 20, 26, args.long, args.reference, args.samples),
     )
-    for group in groups:
-        if group.texts:
-            for line in table(classifier, chosen(classifier, texts, group), group, args.prior, args.cache):
-                print(line, flush=True)
+    with opened(args.cache) as found:
+        for group in groups:
+            if group.texts:
+                for line in table(classifier, chosen(classifier, texts, group), group, args.prior, found):
+                    print(line, flush=True)
 
 
 def chosen(classifier: ar.Classifier, texts: Sequence[str], group: Group) -> list[str]:
@@ -76,36 +80,38 @@ def chosen(classifier: ar.Classifier, texts: Sequence[str], group: Group) -> lis
     return found
 
 
-def values(classifier: ar.Classifier, texts: Sequence[str], samples: int, **more: object) -> list[np.ndarray]:
+def values(classifier: ar.Classifier, text: str, samples: int, prior: str, seed: int, found: Parts) -> np.ndarray:
     """KernelSHAP's value of each word."""
-    parameters = {"unit": "word", "samples": samples, **more}
-    return [one.word_relevance for one in ar.explain(classifier, texts, method="kernel_shap", parameters=parameters)]
+    key = key_of(classifier.fingerprint, text, samples, prior, seed)
+    if key not in found:
+        parameters = {"unit": "word", "samples": samples, "prior": prior, "seed": seed}
+        one = ar.explain(classifier, [text], method="kernel_shap", parameters=parameters)[0]
+        found.add({key: {"values": [float(value) for value in one.word_relevance]}})
+    return np.array(found[key]["values"])
 
 
-def reference(classifier: ar.Classifier, texts: Sequence[str], group: Group, cache: Path) -> list[np.ndarray]:
-    """The better values, each text's as soon as it is computed in a file of the cache."""
-    found = []
-    cache.mkdir(parents=True, exist_ok=True)
-    for number, text in enumerate(texts):
-        file = cache / f"{group.name}_{group.reference}_{number}.npy"
-        if not file.exists():
-            np.save(file, values(classifier, [text], group.reference, seed=1)[0])
-        found.append(np.load(file))
-    return found
-
-
-def table(classifier: ar.Classifier, texts: Sequence[str], group: Group, prior: str, cache: Path) -> Iterator[str]:
+def table(classifier: ar.Classifier, texts: Sequence[str], group: Group, prior: str, found: Parts) -> Iterator[str]:
     """The lines of a group's table."""
-    better = reference(classifier, texts, group, cache)
+    names, better = (NO_PRIOR, prior), []
+    errors, ranks = (np.empty((len(group.samples), 2, len(texts))) for _ in range(2))
+    for place, text in enumerate(texts):
+        better.append(values(classifier, text, group.reference, NO_PRIOR, 1, found))
+        for at, samples in enumerate(group.samples):
+            for which, name in enumerate(names):
+                one = values(classifier, text, samples, name, 0, found)
+                errors[at, which, place] = error(one, better[-1])
+                ranks[at, which, place] = order(one, better[-1])
     words = np.array([len(value) for value in better])
+    most = group.samples[-1]
     yield f"\n{len(texts)} texts of {words.min()} to {words.max()} words, mean {words.mean():.1f}\n"
-    yield "| samples | a word | error without | with | difference | Spearman without | with |"
-    yield "|---|---|---|---|---|---|---|"
-    for samples in group.samples:
-        without, near = (values(classifier, texts, samples, prior=name) for name in ("none", prior))
-        errors = [np.array([error(*pair) for pair in zip(one, better, strict=True)]) for one in (without, near)]
-        ranks = [np.array([order(*pair) for pair in zip(one, better, strict=True)]) for one in (without, near)]
-        cells = [interval(series) for series in (*errors, errors[1] - errors[0], *ranks)]
+    yield (
+        "| samples | a word | error without | with | difference | with, minus without "
+        f"at {most} | Spearman without | with |"
+    )
+    yield "|---" * 8 + "|"
+    for at, samples in enumerate(group.samples):
+        without, near = errors[at]
+        cells = [interval(series) for series in (without, near, near - without, near - errors[-1, 0], *ranks[at])]
         yield f"| {samples} | {samples / words.mean():.1f} | {' | '.join(cells)} |"
 
 
