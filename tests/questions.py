@@ -29,7 +29,10 @@ FEW = {  # parameters that make each method quick
     "lime": {"samples": 40},
     "kernel_shap": {"samples": 40},
     "shapley_sampling": {"samples": 2},
+    "contrast_cat": {"below": 1.0},  # a tiny model is sure of nothing
 }
+REFERENCES = RNG.standard_normal((3, CONFIG.depth, 7, CONFIG.hidden_size), np.float32)  # means, by label
+OTHER_TEXTS = ["a film", "not a bad film", "good"]
 QUICK = {name: made.set(FEW.get(name)) for name, made in METHODS.items()}
 
 
@@ -49,7 +52,18 @@ def answer(
     """Logits [B, C], scores [B, N, T] and diagnostics [B, N, M]."""
     params = random_params(config, scale=0.3) if params is None else params
     settings = Settings(config, method, read_at or method.reads[0])
-    return parts(method, token_scores(settings, params, texts, weights, method.values(config, BASELINE_IDS)))
+    return parts(method, token_scores(settings, params, texts, weights, values_of(method, config)))
+
+
+def values_of(method: Method, config: Any = CONFIG) -> Any:
+    """The parameters as arrays, and references for a method that contrasts."""
+    return method.values(config, BASELINE_IDS) | ({"references": REFERENCES} if method.contrasts else {})
+
+
+def call_of(name: str) -> dict[str, Any]:
+    """What `ar.explain` takes for a method of QUICK."""
+    references = {"references": OTHER_TEXTS} if QUICK[name].contrasts else {}
+    return {"method": name, "parameters": QUICK[name].record(), **references}
 
 
 def parts(method: Method, result: Result) -> list[np.ndarray]:

@@ -8,7 +8,7 @@ import pytest
 from family_models import CHANGES, tokenizer_of, write_family
 from measures import relative_error
 from models import FAMILIES, random_params, refusal, tiny_config
-from questions import FEW
+from questions import call_of
 from tolerances import BATCH, FORWARD, LEDGER_FLOAT32, LEDGER_FLOAT64, OCCLUDED, SUM_FLOAT32
 from training import LABELS, write_task
 
@@ -136,7 +136,7 @@ def test_a_text_alone_and_in_a_batch(classifiers, model_type):
 @architectures
 @pytest.mark.parametrize("method", QUICK_METHODS)
 def test_methods(classifiers, model_type, method):
-    found = explained(classifiers[model_type], TEXTS[0], method=method, parameters=FEW.get(method, {}))
+    found = explained(classifiers[model_type], TEXTS[0], **call_of(method))
     assert np.isfinite(found.token_relevance).all()
     assert found.words[0] == classifiers[model_type].tokenizer.facts.special["cls_token"]
 

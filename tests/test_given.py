@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import pytest
 from models import refusal
-from questions import FEW
+from questions import call_of
 from tolerances import BATCH
 
 import autorel_jax as ar
@@ -111,10 +111,10 @@ def test_x64_changes_no_method(classifier, name):
 
 
 def check_x64(classifier, name):
-    options = {"method": name, "parameters": FEW.get(name, {})}
-    (expected,) = ar.explain(classifier, "a good film", **options)
+    asked = {"method": name} if name in COMPOSITES else call_of(name)
+    (expected,) = ar.explain(classifier, "a good film", **asked)
     with jax.enable_x64(True):
-        (found,) = ar.explain(classifier, "a good film", **options)
+        (found,) = ar.explain(classifier, "a good film", **asked)
     assert found.token_relevance.dtype == found.logits.dtype == np.float32
     np.testing.assert_array_equal(found.token_relevance, expected.token_relevance)
     assert found.diagnostics == expected.diagnostics

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from measures import relative_error
 from models import random_params, refusal, write_model
-from questions import CONFIG, EYE, IDS, LENGTHS, MASK, QUICK, TEXTS, answer, parts, rows
+from questions import CONFIG, EYE, IDS, LENGTHS, MASK, QUICK, TEXTS, answer, call_of, parts, rows, values_of
 from tolerances import BATCH, METHOD_SUM
 
 import autorel_jax as ar
@@ -75,7 +75,8 @@ def test_no_recompilation_for_other_values(name):
     _, first, _ = answer(made)
     before = token_scores._cache_size()
     answer(made, rows(1, 0, 2, 3), params=random_params(CONFIG, seed=5))
-    assert QUICK[name].accepted().keys() <= OTHER.keys() | {"norm", "reduce", "steps", "rule", "composite", "prior"}
+    compiled = {"norm", "reduce", "steps", "rule", "composite", "prior"}
+    assert QUICK[name].accepted().keys() <= OTHER.keys() | compiled | {"below", "most"}  # of references
     for parameter in made.accepted().keys() & OTHER.keys():
         _, other, _ = answer(made.set({parameter: OTHER[parameter]}))
         if parameter not in ("unit", "special", "tolerance", "max_steps"):  # of the explainer; may change little
@@ -100,7 +101,7 @@ def test_the_same_seed_gives_the_same_result(name):
 def test_jit_does_not_change_it(name):
     made = QUICK[name]
     params = random_params(CONFIG, scale=0.3)
-    values = jax.tree.map(jax.numpy.asarray, made.values(CONFIG, {"pad": 0, "mask": 7}))
+    values = jax.tree.map(jax.numpy.asarray, values_of(made))
     texts = Texts(*map(jax.numpy.asarray, TEXTS))
     found = token_scores.__wrapped__(Settings(CONFIG, made, made.reads[0]), params, texts, None, values)
     for part, expected in zip(parts(made, found), answer(made), strict=True):
@@ -112,12 +113,13 @@ TEXTS_TO_EXPLAIN = ["a good film", "bad", "not a good film, and not a bad one", 
 
 @pytest.mark.parametrize("name", SOME)
 def test_the_library_call(classifier, name):
-    found = ar.explain(classifier, TEXTS_TO_EXPLAIN, method=name, parameters=QUICK[name].record())
+    found = ar.explain(classifier, TEXTS_TO_EXPLAIN, **call_of(name))
     for explanation, text in zip(found, TEXTS_TO_EXPLAIN, strict=True):
         assert explanation.text == text
         assert explanation.method == name
         assert explanation.rules == {}
-        assert explanation.parameters == {"read_at": METHODS[name].reads[0], **QUICK[name].record()}
+        asked = {key: value for key, value in explanation.parameters.items() if key != "references"}
+        assert asked == {"read_at": METHODS[name].reads[0], **QUICK[name].record()}
         assert tuple(explanation.diagnostics) == METHODS[name].diagnostics
         assert np.isfinite(explanation.token_relevance).all()
         assert explanation.word_relevance.sum() == pytest.approx(explanation.explained, abs=METHOD_SUM)
@@ -127,9 +129,8 @@ def test_the_library_call(classifier, name):
 
 @pytest.mark.parametrize("name", EACH_KIND)
 def test_the_library_call_does_not_depend_on_the_batch(classifier, name):
-    options = {"method": name, "parameters": QUICK[name].record()}
-    together = ar.explain(classifier, TEXTS_TO_EXPLAIN[:3], batch_size=2, **options)
-    (alone,) = ar.explain(classifier, TEXTS_TO_EXPLAIN[1:2], **options)
+    together = ar.explain(classifier, TEXTS_TO_EXPLAIN[:3], batch_size=2, **call_of(name))
+    (alone,) = ar.explain(classifier, TEXTS_TO_EXPLAIN[1:2], **call_of(name))
     assert relative_error(alone.token_relevance, together[1].token_relevance) <= BATCH
 
 

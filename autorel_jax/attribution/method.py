@@ -69,6 +69,7 @@ class Method(Protocol):
       diagnostics: the names of what it measures of itself.
       worst: those diagnostics of which a long text has that of its worst window, and the function that finds it; of the
         others it has the weighted mean, as for logits and relevance.
+      contrasts: whether it takes references, other texts, with which it contrasts a text (explaining/references.py).
     """
 
     name: str
@@ -76,6 +77,7 @@ class Method(Protocol):
     rules: Mapping[str, str]
     diagnostics: tuple[str, ...]
     worst: Mapping[str, Any]
+    contrasts: bool
 
     def set(self, values: Mapping[str, Any] | None = None) -> "Method":
         """This method with other values of parameters; an InputError for a name or a value that it does not have."""

@@ -11,7 +11,7 @@ def named(method: Any) -> Method:
     """The composite or other method of that name, or itself; an InputError lists the names there are."""
     if isinstance(method, str) and method in COMPOSITES:
         return COMPOSITES[method]
-    from autorel_jax.attribution.methods import METHODS  # eleven modules that composites do without
+    from autorel_jax.attribution.methods import METHODS  # a dozen modules that composites do without
 
     if isinstance(method, str) and method in METHODS:
         return METHODS[method]

@@ -175,8 +175,10 @@ def new_config(args: argparse.Namespace, config: ExplainConfig) -> ExplainConfig
     """The config of NEW, which may have another method."""
     if not args.new_method:
         return config
+    from autorel_jax.attribution.registry import named
     from autorel_jax.faithfulness.methods import parsed
 
     name, parameters = parsed(args.new_method)
     read_at = parameters.pop("read_at", config.read_at)
-    return dataclasses.replace(config, method=name, parameters=parameters, read_at=read_at)
+    references = config.references if named(name).contrasts else ()
+    return dataclasses.replace(config, method=name, parameters=parameters, read_at=read_at, references=references)

@@ -12,6 +12,7 @@ from autorel_jax.cli.command import Parser, note, run, say, tell, warn
 from autorel_jax.cli.explain import input_corpus, introduced
 from autorel_jax.cli.explain_flags import add_column_flags, names
 from autorel_jax.cli.flags import add_compute_dtype, add_fields, add_model_flags, add_quiet, given_fields
+from autorel_jax.cli.method_flags import add_references, read_references
 from autorel_jax.cli.start import importing
 from autorel_jax.data.by_products import found_of
 from autorel_jax.data.eraser import ERASER, eraser_rows
@@ -83,6 +84,7 @@ def parser(prog: str = PROG) -> Parser:
         split_words={},
         split_punctuation={},
     )
+    add_references(what, EvaluateConfig)
     rows = made.add_argument_group("input files")
     add_column_flags(rows)
     rows.add_argument(
@@ -117,7 +119,8 @@ def parser(prog: str = PROG) -> Parser:
 def evaluate(argv: Sequence[str] | None, prog: str) -> None:
     """Parses, loads, measures, writes. Whatever can be checked early is checked before the model is loaded."""
     args = parser(prog).parse_args(argv)
-    config = EvaluateConfig(**given_fields(args, EvaluateConfig))
+    references = {"references": read_references(args) if args.references else ()}
+    config = EvaluateConfig(**given_fields(args, EvaluateConfig) | references)
     columns = {MARKS: args.marks_column or (args.format == ERASER and MARKS), CHANGED: args.changed_column}
     kept = tuple(name for name, column in columns.items() if column)
     config.chosen(labelled=args.label_column is not None, marked=MARKS in kept, changed=CHANGED in kept)

@@ -4,12 +4,14 @@ Used by explain.py and export.py.
 """
 
 import argparse
+import dataclasses
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from autorel_jax.cli.command import Parser
 from autorel_jax.cli.flags import Names, add_field
+from autorel_jax.errors import InputError
 from autorel_jax.explaining.config import ExplainConfig
 from autorel_jax.options import assigned, numbers
 
@@ -49,6 +51,8 @@ def add_method_flags(
         add_target_flags(parser, group)
     read_at = add_field(group, ExplainConfig, "read_at")
     read_at.choices = Names(read_points)
+    if not composites_only:
+        add_references(group, ExplainConfig)
 
     def complete() -> None:
         method.metavar = listed(composite_names() if composites_only else method_names())
@@ -86,8 +90,41 @@ def method_options(args: argparse.Namespace) -> dict[str, Any]:
         options["method"] = read_composite(args.composite_file)
     if getattr(args, "contrast", None):
         options["target"] = tuple(args.contrast)
+    if getattr(args, "references", None):
+        options["references"] = read_references(args)
     own_flags = {name: getattr(args, name) for name in PARAMETERS if getattr(args, name) is not None}
     return options | {"parameters": own_flags | dict(args.set)}
+
+
+def add_references(group: argparse._ArgumentGroup, config: type) -> None:
+    """Adds --references, a field of that config."""
+    field = {field.name: field for field in dataclasses.fields(config)}["references"]
+    group.add_argument(
+        "--references",
+        type=Path,
+        metavar="FILE",
+        help=f"{field.metadata['help']}: a file such as the input, with the same columns, or .txt, one a line",
+    )
+
+
+def read_references(args: argparse.Namespace) -> list[Any]:
+    """The texts of --references; of a model of pairs, with --pair-column, pairs.
+
+    Raises:
+      InputError: the file cannot be read, has a row without a text, or is empty.
+    """
+    from autorel_jax.data.row import Columns, Rejected
+    from autorel_jax.data.rows import read_rows
+    from autorel_jax.data.sources import checked
+
+    columns = Columns(getattr(args, "text_column", None) or Columns.text, getattr(args, "pair_column", None))
+    rows = [one if isinstance(one, Rejected) else checked(one) for one in read_rows(args.references, columns)]
+    for row in rows:
+        if isinstance(row, Rejected):
+            raise InputError(f"--references {row}")
+    if not rows:
+        raise InputError(f"--references {args.references}: it holds no text.")
+    return [row.text if row.pair is None else (row.text, row.pair) for row in rows]
 
 
 def assignment(text: str) -> tuple[str, Any]:

@@ -19,6 +19,7 @@ from autorel_jax.attribution.scores import token_scores
 from autorel_jax.attribution.settings import Settings
 from autorel_jax.attribution.targets import Targets, resolve
 from autorel_jax.classifier import Classifier, forward
+from autorel_jax.explaining import references
 from autorel_jax.explaining.config import BATCH_SIZE, BATCH_SIZES, ExplainConfig
 from autorel_jax.explaining.fitting import fitted
 from autorel_jax.explaining.shapes import batch_shape, few_if_long, padded_length
@@ -67,6 +68,12 @@ class Computer:
         self.batch_size = config.batch_size or max(len(devices), 1) * BATCH_SIZES.get(kind, BATCH_SIZE)
         self.is_asked = config.batch_size is not None
         self.limits: dict[int, int] = {}  # tokens -> rows that fit, where a batch did not fit the memory
+        references.check(self.method, config)
+        self.about_references = references.described(config.references)
+        if config.references:
+            made = references.arrays(self, config)
+            whole = sharding.layout_of(self.mesh, made, "replicate") if self.mesh else None
+            self.values |= sharding.put(made, whole) if self.mesh else jax.device_put(made)
 
     @property
     def devices(self) -> int:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from autorel_jax.errors import InputError, one_line
+from autorel_jax.explaining.given import texts_of
 from autorel_jax.options import check_options, option
 from autorel_jax.text.unspaced import AUTO, SPLIT_WORDS
 
@@ -23,6 +24,7 @@ class ExplainConfig:
     parameters: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # of the method, where not the defaults
     target: Any = option("predicted", "what is explained")  # attribution/targets.py says what it may be
     read_at: str | None = option(None, "where relevance is read (default: the method's first of these)")
+    references: Sequence[Any] = option((), "other texts, of every label, with which contrast_cat contrasts a text")
     at: str | None = option(
         None,
         "of a model for tokens, answers or masked words, what is explained: words as they stand in the text, or "
@@ -70,6 +72,7 @@ class ExplainConfig:
         if self.at is not None and (not isinstance(self.at, str) or not self.at.strip()):
             raise InputError(f"at={one_line(repr(self.at))}: expected words of the text, word:NUMBER or token:NUMBER.")
         self._check_zero_shot()
+        object.__setattr__(self, "references", texts_of(self.references, "references"))
         if not isinstance(self.parameters, Mapping):
             raise InputError(f"parameters={self.parameters!r}: expected a dict of names and values.")
         if self.stride is not None and self.long != WINDOWS:

@@ -38,7 +38,7 @@ def about(computer: Computer) -> About:
     labels = classifier.config.labels
     shared = {
         "method": method.name,
-        "parameters": {"read_at": computer.settings.read_at, **method.record()},
+        "parameters": {"read_at": computer.settings.read_at, **method.record(), **computer.about_references},
         "model": classifier.name,
         "weights_sha256": classifier.fingerprint,
     }

@@ -49,9 +49,9 @@ def explain(
       pairs: N second texts, for a classifier of pairs.
       labels: N labels (names or ids), for target="given".
       contrast: two labels: why the first and not the second; the same as a tuple of them as target.
-      **options: fields of ExplainConfig: method, parameters, target, at, top, answer_tokens, null_answer, zero_shot,
-        hypothesis, multi_label, read_at, audit, readouts, neurons, max_length, batch_size, prefetch, split_words,
-        split_punctuation, long, stride.
+      **options: fields of ExplainConfig: method, parameters, references, target, at, top, answer_tokens, null_answer,
+        zero_shot, hypothesis, multi_label, read_at, audit, readouts, neurons, max_length, batch_size, prefetch,
+        split_words, split_punctuation, long, stride.
 
     Returns:
       One Explanation for each text and target, in the order of the texts. Of a model for tokens one for each entity;

@@ -1,6 +1,6 @@
 """Given: what a program passes to `explain` -> its columns, texts, pairs and labels; or what is wrong.
 
-Used by explainer.py.
+Used by explainer.py, and of references by config.py.
 """
 
 import warnings
@@ -39,6 +39,14 @@ def columns_of(texts: Any, pairs: Any, labels: Any) -> Columns:
         for place, text in enumerate(columns[name] or []):
             check_text(text, f"{name}[{place}]", optional=name == "pairs")
     return paired(columns)
+
+
+def texts_of(values: Iterable[Any] | str | None, name: str) -> tuple[Any, ...]:
+    """Texts as a tuple, none for None; an InputError for what is no text."""
+    texts = tuple(column_of(values, name) or ())
+    for place, text in enumerate(texts):
+        check_text(text, f"{name}[{place}]", optional=False)
+    return texts
 
 
 def column_of(values: Iterable[Any] | str | None, name: str) -> list[Any] | None:

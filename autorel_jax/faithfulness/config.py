@@ -6,6 +6,7 @@ from typing import Any
 
 from autorel_jax.errors import InputError
 from autorel_jax.explaining.config import LONG, TRUNCATE, WINDOWS, ExplainConfig
+from autorel_jax.explaining.given import texts_of
 from autorel_jax.faithfulness.naopc import BEAM, EXACT, MOST_UNITS
 from autorel_jax.faithfulness.protocols import CHEAP, PROTOCOLS
 from autorel_jax.faithfulness.units import MASK, PERTURBATIONS, UNKNOWN
@@ -26,6 +27,7 @@ class EvaluateConfig:
         (DEFAULT, "cp_lrp", "gradient_x_input", "generic_attention"),
         f"what is measured, with parameters as NAME:PARAMETER=VALUE:…; {RANDOM} and {DEFAULT} are always among them",
     )
+    references: Sequence[Any] = option((), "other texts, of every label, with which contrast_cat contrasts a text")
     protocols: Sequence[str] = option((), f"what is measured of them, or {ALL} (default: the cheap ones)")
     perturb: Sequence[str] = option((MASK, UNKNOWN), "what becomes of words that are taken away")
     units: str = option(WORD, "what is taken away as one", choices=UNITS)
@@ -51,6 +53,7 @@ class EvaluateConfig:
 
     def __post_init__(self):
         check_options(self)
+        object.__setattr__(self, "references", texts_of(self.references, "references"))
         for name, known in (("protocols", (*PROTOCOLS, ALL)), ("perturb", PERTURBATIONS)):
             check_names(name, getattr(self, name), known)
         if not self.perturb:

@@ -12,6 +12,7 @@ from autorel_jax.classifier import Classifier
 from autorel_jax.errors import InputError
 from autorel_jax.explaining.config import WINDOWS, ExplainConfig
 from autorel_jax.explaining.explainer import Explainer
+from autorel_jax.explaining.references import NO_REFERENCES
 from autorel_jax.faithfulness.config import DEFAULT, RANDOM, EvaluateConfig
 from autorel_jax.options import assigned
 
@@ -43,11 +44,16 @@ def explainers(classifier: Classifier, config: EvaluateConfig) -> dict[str, Expl
 
 
 def check_methods(config: EvaluateConfig) -> None:
-    """Raises InputError for an unknown method or parameter, before there is a model."""
+    """Raises InputError for an unknown method or parameter, or references in vain, before there is a model."""
+    contrasts = False
     for given in config.methods:
         method, parameters = parsed(given) if isinstance(given, str) else (given, {})
         parameters.pop("read_at", None)
-        named(method).set(parameters)
+        contrasts |= named(method).set(parameters).contrasts
+    if contrasts and not config.references:
+        raise InputError(NO_REFERENCES)
+    if config.references and not contrasts:
+        raise InputError("references are of contrast_cat, which is not among the methods; leave them out, or add it.")
 
 
 def explainer(classifier: Classifier, given: Any, config: EvaluateConfig) -> Explainer:
@@ -63,6 +69,7 @@ def explainer(classifier: Classifier, given: Any, config: EvaluateConfig) -> Exp
             method=method,
             parameters=parameters,
             read_at=read_at,
+            references=config.references if method.contrasts else (),
             max_length=config.max_length,
             batch_size=config.batch_size,
             long=config.long,

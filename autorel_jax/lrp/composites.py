@@ -97,6 +97,7 @@ class Composite:
     changed: Mapping[str, Mapping[str, Value]] = dataclasses.field(default_factory=dict, compare=False)
     diagnostics: ClassVar[tuple[str, ...]] = ()  # it measures nothing of itself
     worst: ClassVar[Mapping[str, Any]] = {}
+    contrasts: ClassVar[bool] = False
 
     @property
     def rules(self) -> dict[str, str]:

@@ -178,15 +178,27 @@ class Bert(nn.Module):
         Shapes: embeddings [B, T, D], mask [B, T] -> logits [B, C]; of all layers but the last, stacked along a first
         axis; of the last layer, whose weights are [B, H, Q, S] for the Q tokens that it computes.
         """
-        x, found, last = self.encode(embeddings, mask, read=read)
+        x, found, last = self.encode(embeddings, mask, read=lambda weights, _: read(weights))
         return self.head(x, mask), found, last
 
+    def watch(
+        self, embeddings: Array, mask: Array, read: Callable[[Array, Array], tuple[Array, ...]]
+    ) -> tuple[Array, tuple[Array, ...]]:
+        """Logits, and what `read` makes of a layer's attention weights [B, H, T, S] and its input [B, S, D].
+
+        Shapes: embeddings [B, T, D], mask [B, T] -> logits [B, C], and arrays of all layers [L, …]. What is read must
+        have one shape in every layer, so all tokens are computed in the last one (`every_query`), or none is read.
+        """
+        x, found, last = self.encode(embeddings, mask, read=read)
+        every = jax.tree.map(lambda stack, top: jnp.concatenate([stack, top[None]]), found, last)
+        return self.head(x, mask), every
+
     def encode(
-        self, x: Array, mask: Array, key: Array | None = None, read: Callable[[Array], Any] | None = None
+        self, x: Array, mask: Array, key: Array | None = None, read: Callable[[Array, Array], Any] | None = None
     ) -> tuple[Array, Any, Any]:
         """Through all layers: x [B, T, E], mask [B, T] -> [B, Q, D], the tokens that the last layer computes.
 
-        Also what `read` makes of the attention weights, as in `attend`; None without it.
+        Also what `read` makes of the attention weights and the input of each layer, as in `watch`; None without it.
         """
         keys = None if key is None else jax.random.split(key, self.config.depth)
         mask, dtype, facts = mask.astype(bool), jnp.dtype(self.dtype or x.dtype), self.config.family.layers
@@ -204,7 +216,7 @@ class Bert(nn.Module):
             inputs = LayerInputs(params, mask, key, Places(shared, places, position_key), number, more)
             y = made(values, inputs, x)
             # Computed twice as written; XLA computes them once.
-            return y, None if read is None else read(made.attention.weights(values, inputs, x))
+            return y, None if read is None else read(made.attention.weights(values, inputs, x), x)
 
         every, last = functools.partial(step, None), functools.partial(step, self.queries)
         if self.remat:

@@ -10,6 +10,7 @@ from autorel_jax.attribution.methods.attention import (
     RawAttention,
     Rollout,
 )
+from autorel_jax.attribution.methods.contrast import ContrastCat
 from autorel_jax.attribution.methods.gradients import ExpectedGradients, Saliency, SmoothGrad
 from autorel_jax.attribution.methods.integrated import IntegratedGradients
 from autorel_jax.attribution.methods.occlusion import Occlusion, ShapleySampling
@@ -27,6 +28,7 @@ METHODS = {
         Rollout(),
         LayerwiseAttentionTracing(),
         GenericAttention(),
+        ContrastCat(),
         Occlusion(),
         Lime(),
         KernelShap(),

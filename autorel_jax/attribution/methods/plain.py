@@ -37,6 +37,7 @@ class PlainMethod:
     rules: ClassVar[Mapping[str, str]] = {}
     diagnostics: ClassVar[tuple[str, ...]] = ()
     worst: ClassVar[Mapping[str, Callable[..., Any]]] = {}
+    contrasts: ClassVar[bool] = False
     note: ClassVar[str] = ""
 
     def __post_init__(self):
