@@ -47,7 +47,7 @@ def row(method, mean, low, high, protocol="curves", measure="auac"):
 
 
 RECORD = {
-    "model": {"name": "a model"},
+    "model": {"name": "/home/someone/a_model"},  # where it lay, which a page does not say
     "masked_model": None,
     "texts": 9,
     "units": "word",
@@ -88,8 +88,47 @@ def test_the_page_says_what_was_found():
     assert "| one | auac, mask | `better` | -0.200 [-0.300 -0.100] | 9 | no |" in page
     assert "| one | auac, mask | `lime` | -0.300 [-0.400 -0.200] | 9 | reported |" in page
     assert "| other | auac, mask | `worse` | – | – | not measured |" in page
+    assert "Not measured yet, and in no number below: `other` (Other)." in page
+    assert "- better in some numbers, worse in none: `better`." in page
+    assert "- worse in all: `worse`." in page
+    assert "- not told apart from random scores in some numbers: `same` (3 of 3)." in page
+    assert (
+        "- `lime` takes words away itself; where that is measured it is better in 3 of 3 numbers, worse in 0." in page
+    )
+    assert "| auac | `better` (1 of 1), `lime`\\* (1 of 1) |" in page
+    assert "It is not measured." in page  # the default method read elsewhere
     assert "| `better` | 3 | 0 | 0 |" in page  # as often as it has numbers, of three measures
     assert "| `lime` |" not in page.split("## Targets")[0]  # its own game
     assert "| lime* | 0.800 [0.000 1.000] + |" in page
     assert "alone  1.000 [1.000 1.000]" in page
     assert "## Other" not in page
+    assert "/home/someone" not in page
+
+
+def test_where_relevance_is_read_is_compared_over_models():
+    """Two parts of one model: one better number, and one worse; a model of its own; one that was not measured."""
+    elsewhere = "attnlrp:read_at=embeddings"
+    found = {"one": (0.2, 0.1, 0.3), "again": (-0.2, -0.3, -0.1), "own": (0.2, 0.1, 0.3), "third": (0.1, -0.1, 0.3)}
+    records = {
+        name: RECORD
+        | {
+            "methods": {method: {"looks_at_deletions": False} for method in ("attnlrp", elsewhere)},
+            "results": [
+                row(method, *numbers, measure=measure)
+                for measure in ("auac", "morf", "between")
+                for method, numbers in {
+                    "attnlrp": (0.0, 0.0, 0.0),
+                    elsewhere: one if measure == "auac" else (0.1, 0.05, 0.2),
+                }.items()
+            ],
+        }
+        for name, one in found.items()
+    }
+    parts = [{"name": name, "title": name} for name in ("one", "again")]
+    parts += [{"name": name, "title": name, "model": f"models/{name}"} for name in ("own", "third", "absent")]
+    page = STUDY["page"]({"title": "A study", "about": "", "part": parts}, records)
+    assert "| own | models/own | auac, mask (higher is better) | 0.2000 [0.1000 0.3000] | 9 | yes |" in page
+    assert "| again | built-in | auac, mask (higher is better) | -0.2000 [-0.3000 -0.1000] | 9 | worse |" in page
+    assert "| auac | 3 | 1 | 1 |" in page
+    assert "| morf | 3 | 3 | 0 |" in page
+    assert "Better on two models or more: morf, between." in page
