@@ -201,6 +201,14 @@ def test_references_do_not_depend_on_their_batches(classifier):
             "references[0] is 3 (int); a text is a string or a list of words.",
         ),
         (
+            {"method": "contrast_cat", "references": [("a good film", "bad")]},
+            "references[0] looks like a pair of texts; expected single texts, or lists of words.",
+        ),
+        (
+            {"method": "contrast_cat", "references": FILMS, "parameters": EVERY, "pairs": ["bad"]},
+            "Text 1: contrast_cat contrasts single texts, and this is a pair; use another.",
+        ),
+        (
             {"method": "contrast_cat", "references": FILMS, "audit": True},
             "contrast_cat has no audit and no read-outs; use a composite for them.",
         ),

@@ -426,6 +426,21 @@ def test_a_method_of_a_file(folder, verify, tmp_path):
     assert "'own' is not known to this version" in err
 
 
+def test_references_are_in_a_record(folder, verify, tmp_path, capsys):
+    """Their texts, with which it is verified; hashes would keep their words. An older record knows nothing of them."""
+    (tmp_path / "others.txt").write_text("a film\nnot a bad film\ngood\n")
+    contrast = ("--method", "contrast_cat", "--set", "below=1", "--references", tmp_path / "others.txt")
+    made = read_record(record(folder, "contrast", *contrast))
+    assert made["question"]["asked"]["references"] == ["a film", "not a bad film", "good"]
+    assert verify("contrast.json")[0] == 0
+    again = ("record", folder / "texts.csv", "--model", folder / "model", "-o", tmp_path / "a.json")
+    assert call(*again, *contrast, "--hash-texts") == 2
+    assert "--references are kept as they are; leave one out" in capsys.readouterr().err
+    question = read_record(folder / "plain.json")["question"]
+    older = question | {"asked": {name: value for name, value in question["asked"].items() if name != "references"}}
+    assert not list(question_lines(older, question))
+
+
 def test_bounds_of_methods_that_divide_by_little_are_their_own():
     assert rounding.bounds_of("float32", "bert_lrp")["scores"] > rounding.bounds_of("float32", "attnlrp")["scores"]
     assert rounding.bounds_of("bfloat16", "bert_lrp") == rounding.BOUNDS["bfloat16"]

@@ -19,7 +19,13 @@ from autorel_jax.report.view import joined
 from autorel_jax.weights import listing
 
 Record = Mapping[str, Any]
-RESOLVED = ("method", "parameters", "read_at", "max_length")  # of what was asked; what they came to is compared
+RESOLVED = (
+    "method",
+    "parameters",
+    "references",
+    "read_at",
+    "max_length",
+)  # of what was asked; what they came to is compared
 TIE = 1e-3  # of the highest logit: two that are so near may change places by little
 EXACT = {  # of a result, and what it is in words
     "target": "target",

@@ -72,6 +72,8 @@ class Recorder:
         self.labels = config.zero_shot or explainer.classifier.config.labels
         if salt and config.at is not None and not config.at.startswith(("word:", "token:")):
             raise InputError("--hash-texts keeps no words, but --at names some; give word:NUMBER or token:NUMBER.")
+        if salt and config.references:
+            raise InputError("--hash-texts keeps no words, but --references are kept as they are; leave one out.")
         if salt and explainer.classifier.config.task == MASKED:
             raise InputError(
                 "--hash-texts keeps no words, but of a mask words are all that is predicted; leave it out."

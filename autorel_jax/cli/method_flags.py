@@ -103,12 +103,12 @@ def add_references(group: argparse._ArgumentGroup, config: type) -> None:
         "--references",
         type=Path,
         metavar="FILE",
-        help=f"{field.metadata['help']}: a file such as the input, with the same columns, or .txt, one a line",
+        help=f"{field.metadata['help']}: a file such as the input, with the same --text-column, or .txt, one a line",
     )
 
 
 def read_references(args: argparse.Namespace) -> list[Any]:
-    """The texts of --references; of a model of pairs, with --pair-column, pairs.
+    """The texts of --references.
 
     Raises:
       InputError: the file cannot be read, has a row without a text, or is empty.
@@ -117,14 +117,14 @@ def read_references(args: argparse.Namespace) -> list[Any]:
     from autorel_jax.data.rows import read_rows
     from autorel_jax.data.sources import checked
 
-    columns = Columns(getattr(args, "text_column", None) or Columns.text, getattr(args, "pair_column", None))
+    columns = Columns(getattr(args, "text_column", None) or Columns.text)
     rows = [one if isinstance(one, Rejected) else checked(one) for one in read_rows(args.references, columns)]
     for row in rows:
         if isinstance(row, Rejected):
             raise InputError(f"--references {row}")
     if not rows:
         raise InputError(f"--references {args.references}: it holds no text.")
-    return [row.text if row.pair is None else (row.text, row.pair) for row in rows]
+    return [row.text for row in rows]
 
 
 def assignment(text: str) -> tuple[str, Any]:

@@ -20,7 +20,7 @@ from autorel_jax.attribution.targets import Targets
 from autorel_jax.classifier import Classifier, check_segments, refuse_strange_process
 from autorel_jax.data.row import Row
 from autorel_jax.errors import InputError, InputWarning
-from autorel_jax.explaining import masked, on_tokens, zero_shot
+from autorel_jax.explaining import masked, on_tokens, references, zero_shot
 from autorel_jax.explaining.compute import Answer, Computer
 from autorel_jax.explaining.config import WINDOWS, ExplainConfig
 from autorel_jax.explaining.describe import about, describe
@@ -227,6 +227,7 @@ class Explainer:
 
     def tokenize(self, rows: Sequence[Row]) -> list[Tokens]:
         """The rows' texts, or pairs of texts, as Tokens; an InputError names the row that has none."""
+        references.check_rows(self.method, rows)
         pairs = [row.pair for row in rows]
         alone = all(pair is None for pair in pairs)
         config = self.config

@@ -42,10 +42,12 @@ def columns_of(texts: Any, pairs: Any, labels: Any) -> Columns:
 
 
 def texts_of(values: Iterable[Any] | str | None, name: str) -> tuple[Any, ...]:
-    """Texts as a tuple, none for None; an InputError for what is no text."""
+    """Single texts as a tuple, none for None; an InputError for what is none."""
     texts = tuple(column_of(values, name) or ())
     for place, text in enumerate(texts):
         check_text(text, f"{name}[{place}]", optional=False)
+        if looks_paired(text):
+            raise InputError(f"{name}[{place}] looks like a pair of texts; expected single texts, or lists of words.")
     return texts
 
 

@@ -15,9 +15,9 @@ import jax
 import numpy as np
 
 from autorel_jax.attribution.method import Method
+from autorel_jax.data.row import Row
 from autorel_jax.errors import InputError
 from autorel_jax.explaining.config import ExplainConfig
-from autorel_jax.explaining.given import columns_of
 from autorel_jax.text.tokens import Text, Tokens
 
 if TYPE_CHECKING:
@@ -42,6 +42,13 @@ def check(method: Method, config: ExplainConfig) -> None:
         raise InputError(f"{method.name} does not go with zero_shot, whose labels are those of pairs; use another.")
 
 
+def check_rows(method: Method, rows: Sequence[Row]) -> None:
+    """Raises InputError for a pair of texts, with which single texts cannot be contrasted."""
+    for row in rows:
+        if method.contrasts and row.pair is not None:
+            raise InputError(f"Text {row.id}: {method.name} contrasts single texts, and this is a pair; use another.")
+
+
 def described(references: Sequence[Text]) -> dict[str, str]:
     """What an explanation says of its references; empty without any."""
     if not references:
@@ -54,13 +61,11 @@ def arrays(computer: Computer, config: ExplainConfig) -> dict[str, Any]:
     """The mean over each label's references of what layers hold of them, as {"references": [C, L, S, D]}.
 
     Raises:
-      InputError: some label has no reference of so little probability, or a reference is not a text.
+      InputError: some label has no reference of so little probability.
     """
     classifier, method = computer.classifier, computer.method
-    columns = columns_of(config.references, None, None)
     rows = classifier.tokens(
-        columns["texts"],
-        columns["pairs"],
+        config.references,
         max_length=config.max_length,
         split_punctuation=config.split_punctuation,
         split_words=config.split_words,
