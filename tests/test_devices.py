@@ -33,4 +33,5 @@ def test_four_devices_give_what_one_gives(model_folder, tmp_path):
     for one, other in zip(found[4], found[1], strict=True):
         assert (one["id"], one["target"], one["tokens"]) == (other["id"], other["target"], other["tokens"])
         np.testing.assert_allclose(one["token_relevance"], other["token_relevance"], rtol=0, atol=BATCH * largest)
-        np.testing.assert_allclose(one["logits"], other["logits"], rtol=BATCH)
+        bound = BATCH * max(map(abs, other["logits"]))  # a logit near 0 is a difference of terms of this size
+        np.testing.assert_allclose(one["logits"], other["logits"], rtol=0, atol=bound)

@@ -17,7 +17,7 @@ from autorel_jax.cli.explain import main
 from autorel_jax.families.family import TEXT_LABELS
 from autorel_jax.model.config_file import parse_config
 from autorel_jax.model.encoder import Bert
-from autorel_jax.text.fillings import name_of
+from autorel_jax.text.fillings import id_of, name_of
 from autorel_jax.weights import read
 
 
@@ -142,10 +142,12 @@ def test_what_is_refused(filler, folder):
     assert "It has no [MASK]; write [MASK] in place of the word" in refusal(ar.explain, filler, "the good film")
     assert "It has no [MASK]" in refusal(ar.explain, filler, "the <mask> film")
     cut = refusal(ar.explain, filler, "the good film, a [MASK]", max_length=5)
-    assert "It has no [MASK], of which 3 word pieces were not read" in cut
-    assert "at='good' is no [MASK]; of masked words masks alone: token:3" in refusal(
-        ar.explain, filler, "a good [MASK]", at="good"
-    )
+    assert "Its [MASK] is among the 3 word pieces that were cut off; shorten the text, raise max_length" in cut
+    for at in ("good", "good [MASK]"):
+        refused = refusal(ar.explain, filler, "a good [MASK]", at=at)
+        assert f"at='{at}' is not a [MASK] alone, and no other word is filled; give one of token:3" in refused
+    both = refusal(ar.explain, filler, "a [MASK]", "good [MASK]", at="[MASK]")
+    assert "at='[MASK]' is in both texts; give one as token:NUMBER" in both
     several = refusal(ar.explain, filler, TEXT, target="seductively")
     assert "pieces of the vocabulary there, " in several
     assert "a mask is filled with one" in several
@@ -155,7 +157,7 @@ def test_what_is_refused(filler, folder):
         assert "give predicted, a word of the vocabulary" in refusal(ar.explain, filler, TEXT, target=target)
     assert "top=2 is of the likeliest fillings" in refusal(ar.explain, filler, TEXT, target="good", top=2)
     assert "exceeds the" in refusal(ar.explain, filler, TEXT, top=10**6)
-    assert "is no piece; the vocabulary has id:0" in refusal(ar.explain, filler, TEXT, target="id:99999")
+    assert "is no piece; the model has id:0" in refusal(ar.explain, filler, TEXT, target="id:99999")
     assert "null_answer" in refusal(ar.explain, filler, TEXT, null_answer=True)
     assert "zero_shot" in refusal(ar.explain, filler, TEXT, zero_shot=("a", "b"))
     assert "must have one mask to fill; this one has 2" in refusal(filler.batch, ["[MASK] [MASK]"])
@@ -283,6 +285,11 @@ def test_fillings_of_a_tokenizer_with_spaces_in_its_pieces(tmp_path):
     assert taken("a good <mask> and", "Ġa") == ("a", "Ġa")
     (one,) = ar.explain(filler, "a good <mask> and")
     assert one.span_text == "<mask>"
+    assert {"Ġ", "x"} <= pieces.keys()
+    assert "Ġx" not in pieces
+    assert "'x' is 2 pieces of the vocabulary there, Ġ, x" in refusal(ar.explain, filler, "a <mask> and", target="x")
+    beyond = filler.tokenizer.max_id + 1  # a model may have more rows than its tokenizer has pieces
+    assert id_of(f"id:{beyond}", "a <mask>", (2, 8), filler.tokenizer, beyond + 1) == beyond
 
 
 def test_files(folder, tmp_path, capsys):

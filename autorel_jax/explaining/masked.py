@@ -131,14 +131,21 @@ def masks_of(classifier: Classifier, config: ExplainConfig, row: Row, tokens: To
     there = np.flatnonzero(tokens.ids == tokenizer.mask_id).tolist()
     written = sum(joined(text).count(sign) for text in (row.text, row.pair) if text is not None)
     if not there:
-        cut = f", of which {tokens.truncated} word pieces were not read" if written and tokens.truncated else ""
-        raise InputError(f"It has no {sign}{cut}; write {sign} in place of the word that the model is to fill in.")
+        if written and tokens.truncated:
+            raise InputError(
+                f"Its {sign} is among the {tokens.truncated} word pieces that were cut off; shorten the text, raise "
+                "max_length, or read it in windows."
+            )
+        raise InputError(f"It has no {sign}; write {sign} in place of the word that the model is to fill in.")
     if config.at is not None:
         chosen = places_at(config.at, row, tokens)
+        others = {*tokens.word_index[[*chosen]].tolist()} - {*tokens.word_index[there].tolist()}
         there = [mask for mask in there if mask in chosen]
-        if not there:
+        if others or not there:
             numbers = ", ".join(f"token:{mask}" for mask in np.flatnonzero(tokens.ids == tokenizer.mask_id))
-            raise InputError(f"at={one_line(config.at)!r} is no {sign}; of masked words masks alone: {numbers}.")
+            raise InputError(
+                f"at={one_line(config.at)!r} is not a {sign} alone, and no other word is filled; give one of {numbers}."
+            )
     lost = written - int((tokens.ids == tokenizer.mask_id).sum())
     said = (f"{lost} of its {written} {sign} were cut off and not filled",) if lost > 0 and tokens.truncated else ()
     windows = [whole(tokens)]
@@ -154,13 +161,15 @@ def masks_of(classifier: Classifier, config: ExplainConfig, row: Row, tokens: To
 
 
 def places_at(at: str, row: Row, tokens: Tokens) -> set[int]:
-    """The places of the tokens that `at` names, in the text or else in its pair."""
-    try:
-        return {*tokens_at(at, row.text, tokens, 0).tolist()}
-    except InputError:
-        if row.pair is None or at not in joined(row.pair) or at in joined(row.text):
-            raise
-    return {*tokens_at(at, row.pair, tokens, 1).tolist()}
+    """The places of the tokens that `at` names, in the text or in its pair.
+
+    Raises:
+      InputError: there are none, or words in both.
+    """
+    pair = row.pair is not None and at in joined(row.pair)
+    if pair and at in joined(row.text):
+        raise InputError(f"at={one_line(at)!r} is in both texts; give one as token:NUMBER.")
+    return {*tokens_at(at, row.pair if pair else row.text, tokens, int(pair)).tolist()}
 
 
 def named(classifier: Classifier, config: ExplainConfig, row: Row, mask: Mask) -> Filling:
@@ -171,7 +180,8 @@ def named(classifier: Classifier, config: ExplainConfig, row: Row, mask: Mask) -
     text = joined(row.pair if mask.where.segment else row.text)
     if len(words) > 2 or not words:
         raise InputError(f"A contrast needs two words, got {len(words)}.")
-    ids = [id_of(word, text, mask.where.span, classifier.tokenizer) for word in words]
+    size = classifier.config.vocab_size
+    ids = [id_of(word, text, mask.where.span, classifier.tokenizer, size) for word in words]
     names = [name_of(number, classifier.tokenizer) for number in ids]
     if len(set(ids)) < len(ids):
         raise InputError(f"A contrast needs two words; both of {' and '.join(map(repr, words))} are {names[0]!r}.")

@@ -31,10 +31,11 @@ def name_of(number: int, tokenizer: Tokenizer) -> str:
     return text[1:] if text.startswith(" ") else CONTINUES + text
 
 
-def id_of(word: str, text: str, span: Span, tokenizer: Tokenizer) -> int:
+def id_of(word: str, text: str, span: Span, tokenizer: Tokenizer, size: int) -> int:
     """The piece that the tokenizer makes of a word in place of the characters `span`, which a mask has.
 
-    Names of `name_of` with ##, pieces that begin with the vocabulary's own sign of a space, and id:N are taken as such.
+    Names of `name_of` with ##, pieces that begin with the vocabulary's own sign of a space, and id:N are taken as such;
+    N is below `size`, the pieces of the model.
 
     Raises:
       InputError: it is none, several, or not apart from what stands beside it.
@@ -42,13 +43,14 @@ def id_of(word: str, text: str, span: Span, tokenizer: Tokenizer) -> int:
     if not isinstance(word, str) or not word.strip():
         raise InputError(f"{one_line(repr(word))} fills no mask; give a word of the vocabulary, or id:NUMBER.")
     word = word.strip()
-    known = as_named(word, tokenizer)
+    known = as_named(word, tokenizer, size)
     if known is not None:
         return known
     start, end = span[0], span[0] + len(word)
     text = encodable(f"{text[:start]}{word}{text[span[1] :]}", "the word")
     (tokens,) = tokenizer([text], max_length=sys.maxsize)
-    found = [place for place, own in enumerate(tokens.spans) if own and is_within(own, start, end)]
+    read = list(zip(tokens.spans, tokens.pieces, strict=True))
+    found = [place for place, (own, piece) in enumerate(read) if own and is_within(own, piece, start, end)]
     pieces = [tokens.pieces[place] for place in found]
     if len(found) != 1:
         listed = ", ".join(map(one_line, pieces[:SHOWN])) + (" …" if len(pieces) > SHOWN else "")
@@ -62,18 +64,17 @@ def id_of(word: str, text: str, span: Span, tokenizer: Tokenizer) -> int:
     return number
 
 
-def is_within(own: Span, start: int, end: int) -> bool:
-    """Whether a token has characters of the word, or is a mark of the space before it, which has none."""
-    return own[0] < end and (own[1] > start or own[0] == own[1] == start)
+def is_within(own: Span, piece: str, start: int, end: int) -> bool:
+    """Whether a token has characters of the word, or is the space before it as a piece of its own."""
+    return own[0] < end and (own[1] > start or (own[1] == start and piece in SPACES))
 
 
-def as_named(word: str, tokenizer: Tokenizer) -> int | None:
-    """The id of a piece that is named as such; None of any other word."""
+def as_named(word: str, tokenizer: Tokenizer, size: int) -> int | None:
+    """The id of a piece that is named as such, below `size`; None of any other word."""
     if match := ID.fullmatch(word):
-        number = int(match[1])
-        if number not in tokenizer.pieces:
-            raise InputError(f"{word} is no piece; the vocabulary has id:0 to id:{tokenizer.max_id}.")
-        return number
+        if int(match[1]) >= size:
+            raise InputError(f"{word} is no piece; the model has id:0 to id:{size - 1}.")
+        return int(match[1])
     marks = (CONTINUES,) if tokenizer.facts.kind == WORD_PIECE else (CONTINUES, *SPACES)
     if word in marks or not word.startswith(marks):
         return None
