@@ -71,8 +71,12 @@ class Classifier:
 
     @property
     def longest_text(self) -> int:
-        """How many tokens of a text are read where nobody says: the model's positions, or fewer as its files say."""
-        return self.tokenizer.longest(self.config.longest_text)
+        """How many tokens of a text are read where nobody says: the model's positions, or fewer as its files say.
+
+        max_seq_length of sentence-transformers goes before the tokenizer's model_max_length, as there.
+        """
+        positions = self.config.longest_text
+        return positions if self.config.most_tokens else self.tokenizer.longest(positions)
 
     def tokens(
         self,

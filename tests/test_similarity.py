@@ -2,8 +2,10 @@
 
 import dataclasses
 import json
+import shutil
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from family_models import write_family
@@ -13,6 +15,9 @@ from tolerances import SAME_TEXT
 
 import autorel_jax as ar
 from autorel_jax.cli.similar import main
+from autorel_jax.families.family import EMBEDDINGS, MAX
+from autorel_jax.model.heads import HEADS
+from autorel_jax.model.ops import PLAIN
 from autorel_jax.text.tokens import load_tokenizer
 from autorel_jax.weights import write
 
@@ -84,7 +89,9 @@ def test_a_cross_encoder_in_the_same_layout(tmp_path):
     assert ar.load(tmp_path / "model").longest_text == 10
     (tmp_path / "model" / "config_sentence_transformers.json").write_text('{"default_prompt_name": "web"}')
     assert "default_prompt_name='web' puts a prompt before each text" in refusal(ar.load, tmp_path / "model")
-    (tmp_path / "model" / "modules.json").write_text(json.dumps([*alone, {"type": "a.Dense", "path": "1"}]))
+    (tmp_path / "model" / "modules.json").write_text(
+        json.dumps([*alone, {"type": "sentence_transformers.models.Dense", "path": "1"}])
+    )
     assert "has the modules Transformer, Dense, but the weights have a head" in refusal(ar.load, tmp_path / "model")
 
 
@@ -95,6 +102,31 @@ def test_vectors_are_the_mean_or_the_first_token(model, tmp_path):
     vector = first.logits(first.batch([A]))[0]
     np.testing.assert_allclose(vector, hidden(model, A)[0], rtol=0, atol=1e-6)  # the same random weights
     assert (model.config.task, model.config.num_labels) == ("sentence_embeddings", 16)
+
+
+def test_the_maximum_of_each_dimension(model, tmp_path):
+    """Vectors, and a matrix that adds up; padding has no say."""
+    largest = ar.load(embedder(tmp_path / "max", "pooling_mode_max_tokens", MODULES[:2]))
+    expected = [hidden(model, text).max(0) for text in (A, B)]  # the same random weights
+    np.testing.assert_allclose(largest.logits(largest.batch([A, B]))[:2], expected, rtol=0, atol=1e-6)
+    found = ar.similarity(largest, A, B)
+    assert found.value == pytest.approx(cosine(*np.array(expected, np.float64)), abs=1e-6)
+    assert found.matrix.sum() == pytest.approx(found.value, abs=1e-12)
+    np.testing.assert_allclose(found.matrix.sum(1)[:-1], by_hand(largest, A, B), rtol=0, atol=1e-6)
+
+
+def test_relevance_of_a_maximum_is_of_the_first_token_that_has_it():
+    config = tiny_config(labels=(), task=EMBEDDINGS, pools=MAX)
+    x = jnp.array([[[-1.0, 2.0], [-3.0, 5.0], [-1.0, 4.0], [9.0, 9.0]]])  # two tie in the first dimension
+    mask = jnp.array([[1, 1, 1, 0]])
+
+    def vectors(x):
+        return HEADS[config.head_kind].logits(PLAIN, config, {}, x, mask, None, x.dtype)
+
+    found, back = jax.vjp(vectors, x)
+    assert found.tolist() == [[-1, 5]]
+    (shares,) = back(jnp.array([[6.0, 8.0]]))
+    assert shares[0].tolist() == [[6, 0], [0, 8], [0, 0], [0, 0]]
 
 
 def test_a_directory_that_normalizes_has_unit_vectors(model):
@@ -135,6 +167,15 @@ def test_the_matrix_adds_up(model, found):
     np.testing.assert_allclose(found.b.token_relevance, found.matrix.sum(0)[:-1], rtol=0, atol=1e-6)
     assert found.words.sum() == pytest.approx(found.value, abs=1e-12)
     assert found.share == pytest.approx(found.matrix[:-1, :-1].sum() / found.value)
+
+
+def by_hand(model, text, other, method="attnlrp"):
+    """The relevance of a text's tokens for the cosine, by one vjp whose cotangent is the other text's vector."""
+    batch = model.batch([text])
+    x, other = model.embeddings(method, batch), model.logits(model.batch([other]))[0]
+    vector, vjp = jax.vjp(model.logits_of(method, batch), x)
+    (relevance,) = vjp(np.asarray(vector) * other[None])  # it takes relevance, R = output * weight
+    return relevance[0].sum(-1) / np.linalg.norm(vector) / np.linalg.norm(other)
 
 
 def test_rows_are_the_relevance_with_the_other_text_held_fixed(model):
@@ -183,6 +224,86 @@ def test_the_strongest_pairs(found):
     assert "<pre>" in found._repr_html_()
 
 
+def test_a_map_behind_pooling(dense, model, tmp_path):
+    """Vectors in float64 by hand; a matrix of BiLRP that adds up; where the map is linear, its rule too."""
+    kernel, bias = made_dense(8)
+    vectors = [np.tanh(hidden(model, text).mean(0).astype(np.float64) @ kernel.T + bias) for text in (A, B)]
+    np.testing.assert_allclose(dense.logits(dense.batch([A, B]))[:2], vectors, rtol=0, atol=1e-6)
+    assert (dense.config.num_labels, dense.config.dense_activation) == (8, "tanh")
+    found = ar.similarity(dense, A, B, measure="dot")
+    assert found.value == pytest.approx(vectors[0] @ vectors[1], abs=1e-6)
+    assert found.matrix.sum() == pytest.approx(found.value, abs=1e-12)
+    alone = ar.similarity(dense, A, dense.logits(dense.batch([B]))[0], measure="dot")
+    np.testing.assert_allclose(alone.a.token_relevance, found.a.token_relevance, rtol=0, atol=1e-6)
+    assert "expected [8]" in refusal(ar.similarity, dense, A, np.ones(16))
+
+
+def test_relevance_of_a_map_is_conserved(tmp_path):
+    """Without biases, by a model and a rule that lose nothing: pairs of tokens explain all, tanh or not."""
+    for activation in ("linear.Identity", "activation.Tanh"):
+        folder = with_modules(
+            write_family(tmp_path / activation, "modernbert", labels=()), modules=("Transformer", "Pooling", "Dense")
+        )
+        write_dense(folder, bias=False, activation_function=f"torch.nn.modules.{activation}", out_features=20)
+        found = ar.similarity(ar.load(folder), A, B, method="cp_lrp")
+        assert found.matrix.shape[0] > 2
+        assert found.share == pytest.approx(1, abs=SAME_TEXT * 10)
+
+
+def made_dense(out, width=16):
+    rng = np.random.default_rng(5)
+    return rng.normal(size=(out, width)).astype(np.float32), rng.normal(size=out).astype(np.float32)
+
+
+def write_dense(folder, tensors=None, **settings):
+    """The files of a Dense module; `settings` are keys of its config."""
+    asked = {"in_features": 16, "out_features": 8, "bias": True} | settings
+    kernel, bias = made_dense(asked["out_features"])
+    held = {"linear.weight": kernel} | ({"linear.bias": bias} if asked["bias"] else {})
+    (folder / "2_Dense").mkdir(exist_ok=True)
+    (folder / "2_Dense" / "config.json").write_text(json.dumps(asked))
+    save_file(held if tensors is None else tensors, folder / "2_Dense" / "model.safetensors")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def dense(dense_folder):
+    return ar.load(dense_folder)
+
+
+@pytest.fixture(scope="module")
+def dense_folder(tmp_path_factory):
+    made = embedder(tmp_path_factory.mktemp("models") / "dense", modules=("Transformer", "Pooling", "Dense"))
+    return write_dense(made)
+
+
+def test_what_a_map_behind_pooling_may_not_be(dense_folder, tmp_path):
+    folder = shutil.copytree(dense_folder, tmp_path / "dense")
+    for settings, said in (
+        ({"activation_function": "torch.nn.modules.activation.Softmax"}, "activation_function='torch.nn.modules"),
+        ({"activation_function": "mine.Tanh"}, "activation_function='mine.Tanh' is not supported; accepted: torch.nn"),
+        ({"use_residual": True}, "use_residual=true is not supported"),
+        ({"module_input_name": "token_embeddings"}, 'module_input_name="token_embeddings" is not supported'),
+        ({"in_features": 8}, "in_features=8 is not supported; accepted: 16"),
+        ({"out_features": 9}, None),
+        ({"out_features": 0}, "out_features=0: expected a whole number of at least 1"),
+        ({"bias": 1}, "bias=1 is not supported"),
+        ({"scale": 2}, "scale=2 is not known here"),
+    ):
+        write_dense(folder, **settings)
+        if said:
+            assert said in refusal(ar.load, folder)
+    kernel, bias = made_dense(8)
+    write_dense(folder, {"linear.weight": kernel.T.copy(), "linear.bias": bias})
+    assert "holds linear.bias [8], linear.weight [16, 8]; its config asks for linear.weight [8, 16]" in refusal(
+        ar.load, folder
+    )
+    write_dense(folder, {"linear.weight": kernel})
+    assert "its config asks for linear.weight [8, 16], linear.bias [8]" in refusal(ar.load, folder)
+    (folder / "2_Dense" / "model.safetensors").unlink()
+    assert "2_Dense holds no weights" in refusal(ar.load, folder)
+
+
 def test_what_is_refused(folder, model, tmp_path):
     assert "ar.similarity or autorel similar" in refusal(ar.explain, model, A)
     assert "modules.json" in refusal(ar.similarity, ar.load(), A, B)
@@ -195,10 +316,10 @@ def test_what_is_refused(folder, model, tmp_path):
     assert "target does not go with similarity" in refusal(ar.similarity, model, A, B, target="all")
     assert "linear in its target" in refusal(ar.similarity, model, A, B, method="bert_lrp")
     assert "linear in its target" in refusal(ar.similarity, model, A, B, method="occlusion")
-    wrong = embedder(tmp_path / "max", "pooling_mode_max_tokens")
-    assert "pooling by pooling_mode_max_tokens is not supported" in refusal(ar.load, wrong)
-    dense = embedder(tmp_path / "dense", modules=("Transformer", "Pooling", "Dense"))
-    assert "modules Transformer, Pooling, Dense" in refusal(ar.load, dense)
+    wrong = embedder(tmp_path / "wrong", "pooling_mode_weightedmean_tokens")
+    assert "pooling by pooling_mode_weightedmean_tokens is not supported" in refusal(ar.load, wrong)
+    dropout = embedder(tmp_path / "dropout", modules=("Transformer", "Pooling", "Dropout"))
+    assert "has the modules Transformer, Pooling, Dropout; accepted: a Transformer, then" in refusal(ar.load, dropout)
     prompt = embedder(tmp_path / "prompt", config_sentence_transformers={"default_prompt_name": "query"})
     assert "default_prompt_name='query'" in refusal(ar.load, prompt)
     lower = embedder(tmp_path / "lower", sentence_bert_config={"do_lower_case": True})

@@ -43,6 +43,7 @@ PARITY_FLOAT64 = 1e-9  # absolute, logits of order 1 against transformers; measu
 PARITY_PARTLY_FLOAT32 = 1e-5  # likewise, where transformers itself computes in float32: ModernBERT's angles, and the
 #                               queries and keys that they turn (apply_rotary_pos_emb); measured 1.1e-7
 PARITY_FLOAT32 = 1e-5  # absolute, likewise, 3 layers of width 16; measured 3e-7
+PARITY_VECTORS = 1e-6  # absolute, vectors of sentence embeddings around 1; measured 5e-7
 PARITY_BASE = 1e-4  # relative, float32 on both sides, 12 layers of width 768; measured 1.2e-5 (MPNet), 5e-7 (DeBERTa)
 PARITY_REAL_MODEL = 1e-4  # absolute, float32, 6 layers of width 384; measured 2e-6
 OPTIMIZER = 1e-12  # absolute, float64, parameters of order 1 after 20 steps, against others; measured 1.3e-15

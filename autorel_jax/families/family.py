@@ -36,7 +36,12 @@ EACH = "each"  # or a head with logits for each token
 ASKED = "asked"  # or one that reads the token that is asked about
 CLASSIFIER_DROPOUT, HIDDEN_DROPOUT = "classifier_dropout", "hidden_dropout_prob"  # fields of a config
 TOKEN, ASKED_TOKEN = 1, 2  # in the mask of a batch: any token; the one that is asked about. 0 is padding
-VECTOR = {FIRST: "first_alone", MEAN: "mean_alone"}  # or one whose outputs are what it reads, a vector
+MAX = "max"  # or, of vectors alone, in each dimension the largest
+VECTOR = {
+    FIRST: "first_alone",
+    MEAN: "mean_alone",
+    MAX: "max_alone",
+}  # or one whose outputs are what it reads, a vector
 TEXT_LABELS, TOKEN_LABELS, ANSWERS, EMBEDDINGS, MASKED = TASKS = (  # what heads are for
     "sequence_classification",
     "token_classification",
@@ -224,7 +229,7 @@ class Family:
     def head_of(self, task: str) -> Head:
         """The head for a task of TASKS."""
         if task == EMBEDDINGS:
-            return Head("", (), "nothing but pooling", unread=("pooler", "pooler_norm"))
+            return Head("", DENSE, "nothing but pooling", unread=("pooler", "pooler_norm"))
         if task == MASKED:
             return self.masked
         return self.head if task == TEXT_LABELS else self.on_tokens[task]
@@ -294,3 +299,7 @@ def affine(path: str, module: str, rows: str, columns: str, bias: str = "") -> t
     """A linear map; it has a bias where the config value of that name, if one is given, is true."""
     kernel = Leaf(f"{path}/kernel", f"{module}.weight", (rows, columns), KERNEL)
     return kernel, Leaf(f"{path}/bias", f"{module}.bias", (columns,), BIAS, bias)
+
+
+_kernel, _bias = affine("dense", "sentence_dense.linear", "hidden_size", "num_labels", "dense_bias")
+DENSE = (_kernel._replace(when="dense_width"), _bias)  # what may stand behind the pooling of sentence embeddings

@@ -80,8 +80,11 @@ class BertConfig:
     embedding_dropout: float | None = dataclasses.field(default=None, repr=False)  # None: as hidden_dropout_prob
     answers_dropout: float | None = dataclasses.field(default=None, repr=False)  # DistilBERT's; None: likewise
     task: str = dataclasses.field(default=TEXT_LABELS, repr=False)  # what the head is for
-    pools: str = dataclasses.field(default="", repr=False)  # of sentence embeddings, what they read: FIRST or MEAN
+    pools: str = dataclasses.field(default="", repr=False)  # of sentence embeddings, FIRST, MEAN or MAX
     most_tokens: int | None = dataclasses.field(default=None, repr=False)  # that they read; None: all positions
+    dense_width: int | None = dataclasses.field(default=None, repr=False)  # C of a map behind pooling; None: no map
+    dense_bias: bool = dataclasses.field(default=False, repr=False)  # whether the map has one
+    dense_activation: str = dataclasses.field(default="", repr=False)  # after it, a name in model/ops.py; "": none
     normalizes: bool = dataclasses.field(default=False, repr=False)  # whether their vectors have length 1
     measure: str = dataclasses.field(default="", repr=False)  # of similarity, as their files say; "": they say nothing
     own_decoder: bool = dataclasses.field(default=False, repr=False)  # whether MASKED has a map apart from "word"
@@ -188,7 +191,8 @@ class BertConfig:
     @property
     def num_labels(self) -> int:
         """C, the number of outputs of the head, of one for tokens at each of them; 0 without a head."""
-        return {EMBEDDINGS: self.hidden_size, MASKED: self.vocab_size}.get(self.task, len(self.labels))
+        vectors = self.dense_width or self.hidden_size
+        return {EMBEDDINGS: vectors, MASKED: self.vocab_size}.get(self.task, len(self.labels))
 
     @property
     def head_width(self) -> int:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from autorel_jax.families.family import ASKED, ASKED_TOKEN, EACH, FIRST, MEAN, VECTOR
+from autorel_jax.families.family import ASKED, ASKED_TOKEN, EACH, FIRST, MAX, MEAN, VECTOR
 from autorel_jax.model.blocks import Params, affine, dropout, norm
 from autorel_jax.model.config import BertConfig
 from autorel_jax.model.ops import Array, Ops, contract
@@ -92,7 +92,7 @@ def first_vector(
     ops: Ops, config: BertConfig, params: Params, x: Array, mask: Array, key: Array | None, dtype: jnp.dtype
 ) -> Array:
     """The first token's vector: x [B, Q, D] -> [B, D]."""
-    return unit(config, normalized(ops, config, params, x[:, 0]))
+    return made_vector(ops, config, params, normalized(ops, config, params, x[:, 0]))
 
 
 def mean_vector(
@@ -100,14 +100,33 @@ def mean_vector(
 ) -> Array:
     """The mean over a text's tokens: x [B, Q, D] -> [B, D]."""
     pooled = contract("bq,bqd->bd", alike(mask).astype(x.dtype), normalized(ops, config, params, x))
-    return unit(config, pooled)
+    return made_vector(ops, config, params, pooled)
 
 
-def unit(config: BertConfig, vectors: Array) -> Array:
-    """Vectors [B, D], divided by their lengths where the model normalizes them.
+def max_vector(
+    ops: Ops, config: BertConfig, params: Params, x: Array, mask: Array, key: Array | None, dtype: jnp.dtype
+) -> Array:
+    """In each dimension the largest value among a text's tokens: x [B, Q, D] -> [B, D].
 
-    The lengths are constants to every rule and gradient: a linear map, which keeps all relevance.
+    All relevance of a dimension is of the token that has it, the first where several do, as in PyTorch. The token is
+    found by its place: JAX's gradient of `max` asks which tokens equal the maximum, and divides by their number. Where
+    XLA computes tokens a second time, with other roundings, that is none.
     """
+    tokens = normalized(ops, config, params, x)
+    place = jnp.where(mask[..., None] != 0, tokens, -jnp.inf).argmax(axis=1)
+    return made_vector(ops, config, params, jnp.take_along_axis(tokens, place[:, None], axis=1)[:, 0])
+
+
+def made_vector(ops: Ops, config: BertConfig, params: Params, vectors: Array) -> Array:
+    """What stands behind pooling, if anything: a map with its activation, division by lengths. [B, D] -> [B, C].
+
+    `params` then holds "dense" [D, C]. It computes in the dtype of the residual stream, as classifiers do. The lengths
+    are constants to every rule and gradient: a linear map, which keeps all relevance.
+    """
+    if "dense" in params:
+        vectors = affine(ops, params["dense"], vectors, vectors.dtype)
+    if config.dense_activation:
+        vectors = ops.activation(config.dense_activation, vectors)
     if not config.normalizes:
         return vectors
     lengths = jnp.linalg.norm(vectors, axis=-1, keepdims=True)
@@ -144,4 +163,5 @@ HEADS = {  # the kind of a family's head -> Head
     ASKED: Head(None, asked_alone, fill_asked),
     VECTOR[FIRST]: Head(1, first_alone, first_vector),
     VECTOR[MEAN]: Head(None, alike, mean_vector),
+    VECTOR[MAX]: Head(None, None, max_vector),
 }

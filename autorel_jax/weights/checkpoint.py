@@ -97,6 +97,7 @@ def read(
     if source.adapter is not None:
         label = str(source.adapter)
         tensors = adapter.merged(tensors, read_tensors(adapter.weights_of(source.adapter)), raw, parsed, label)
+    tensors |= modules.dense_tensors(source.weights.parent, parsed)
     return finished(tensors, parsed, said, label, source.directory, encoder, changes)
 
 

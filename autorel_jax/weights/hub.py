@@ -22,6 +22,8 @@ SMALL_FILES = (
     "adapter_config.json",
     "modules.json",
     "*_Pooling/config.json",
+    "*_Normalize/config.json",
+    "*_Dense/*",
     "sentence_*_config.json",
     "config_sentence_transformers.json",
 )

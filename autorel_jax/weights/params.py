@@ -166,7 +166,7 @@ def check_names(
         wanted = slots(dataclasses.replace(config, num_hidden_layers=1))
     unknown = [raw for name, raw in names.items() if name not in wanted]
     if unknown:
-        said = advice(unknown, tensors, config, bool(config.labels))
+        said = advice(unknown, tensors, config, bool(config.labels) or config.task == EMBEDDINGS)
         raise InputError(f"{source}: tensors that {family.name}'s classifier does not have: {listing(unknown)}.{said}")
     missing = [name for name in wanted if name not in names]
     drawn = {name for name, slot in wanted.items() if encoder and slot.path.split("/")[0] in family.drawn}
