@@ -55,6 +55,29 @@ def read(folder, content, name="train.json", **settings):
 # --- reading
 
 
+@pytest.mark.parametrize("name", ["train.jsonl", "train.json", "train.parquet"])
+def test_rows_that_say_whether_a_question_is_impossible(tmp_path, name):
+    """As SQuAD's own JSON: true has no answer, false without one has no label."""
+    none = {"text": [], "answer_start": []}
+    rows = [flat(is_impossible=False), flat(is_impossible=True, answers=none), flat(is_impossible=None, answers=none)]
+
+    def read_rows(rows, **settings):
+        if name.endswith("parquet"):
+            pq.write_table(pa.Table.from_pylist(rows), tmp_path / name)
+            task = TaskConfig(train=name, problem=ANSWERS, **settings)
+            return read_split(settle(task, tmp_path), "train", tmp_path)
+        content = json.dumps(rows) if name.endswith("json") else "\n".join(map(json.dumps, rows))
+        return read(tmp_path, content, name, format="json" if name.endswith("json") else None, **settings)
+
+    assert [len(found) for found in read_rows(rows).labels] == [1, 0, 0]
+    unsaid = flat(is_impossible=False, answers=none)
+    assert "the label is null" in refusal(read_rows, [rows[0], unsaid])
+    left = read_rows([rows[0], unsaid], skip_unlabelled=True)
+    assert (len(left), left.left_out) == (1, 1)
+    assert "is_impossible is true, but answers are given" in refusal(read_rows, [flat(is_impossible=True)])
+    assert "is_impossible is 1; expected true or false" in refusal(read_rows, [flat(is_impossible=1)])
+
+
 def test_squad(tmp_path):
     none = entry(id="q2", answers=[], is_impossible=True, plausible_answers=[{"text": "x", "answer_start": 0}])
     split = read(tmp_path, squad(entry(), none), id="id")

@@ -136,6 +136,8 @@ def test_rows_without_labels_are_left_out_on_request(tmp_path):
     rows = [{"tokens": ["a"], "tags": None}, {"tokens": ["b", "c"], "tags": ["O", "X"]}]
     _, split = read(tmp_path, lines(*rows), "train.jsonl", skip_unlabelled=True)
     assert (split.texts, split.left_out) == ([("b", "c")], 1)
+    said = refusal(read, tmp_path, "a O\nb X\n", skip_unlabelled=True)
+    assert "skip_unlabelled=true does not go with" in said
 
 
 def test_sentences_that_are_equal_are_held_out_together(tmp_path):

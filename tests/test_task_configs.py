@@ -36,6 +36,11 @@ ROWS = {
     "AGNews": {"train": [1259, 1257, 1280, 1203], "test": [1900] * 4},
     "SNLI": {"train": [3326, 3322, 3349], "dev": [660, 672, 668], "test": [689, 649, 663]},
 }
+OTHERS = {  # Task -> a piece of a file of its format; the data are on no machine of ours
+    "CoNLL2003": "-DOCSTART- -X- O O\n\nEU NNP I-NP I-ORG\nrejects VBZ I-VP O\n\nParis NNP I-NP I-LOC\n. . O O\n",
+    "SQuAD": '{"version": "1.1", "data": [{"title": "t", "paragraphs": [{"context": "A good film.", "qas": ['
+    '{"id": "q", "question": "What is good?", "answers": [{"text": "film", "answer_start": 7}]}]}]}]}',
+}
 QUOTED = ("SST3", "QNLI", "MRPC", "RTE", "SNLI")  # .tsv files that a csv writer wrote
 
 
@@ -71,14 +76,31 @@ def test_an_installation_comes_before_a_checkout(tmp_path, monkeypatch):
 
 def test_every_task_has_a_config():
     there = {path.stem for path in named("sst5").parent.glob("*.toml")}
-    assert there == {name.lower() for name in ROWS} | {presets.TEMPLATE}
+    assert there == {name.lower() for name in (*ROWS, *OTHERS)} | {presets.TEMPLATE}
 
 
-@pytest.mark.parametrize("name", ROWS)
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_file_of_the_format(name, tmp_path):
+    """Read by the config as it is: words with tags, or answers in contexts."""
+    task = config_of(name).task
+    for split in ("train", "dev"):
+        (tmp_path / getattr(task, split)).write_text(OTHERS[name])
+    task = settle(task, tmp_path)
+    read = read_split(task, "dev", tmp_path)
+    if name == "SQuAD":
+        assert (read.texts, read.pairs) == (["What is good?"], ["A good film."])
+        assert read.labels.tolist() == [((7, 11),)]
+    else:
+        assert task.labels == ("I-LOC", "I-ORG", "O")
+        assert read.texts == [("EU", "rejects"), ("Paris", ".")]
+        assert [labels.tolist() for labels in read.labels] == [[1, 2], [0, 2]]
+
+
+@pytest.mark.parametrize("name", [*ROWS, *OTHERS])
 def test_config(name):
     config = config_of(name)
     assert config.task.name == name
-    assert len(config.task.labels) == len(ROWS[name]["train"])
+    assert name in OTHERS or len(config.task.labels) == len(ROWS[name]["train"])
     assert config.task.dev or config.task.dev_fraction
     assert config.max_length <= 512  # as many positions as BERT has
     assert selector(config.select, config.task.problem)

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from autorel_jax.data.answers import IMPOSSIBLE
 from autorel_jax.data.fields import word_fields
 from autorel_jax.data.lines import Damaged, Lines
 from autorel_jax.data.records import COLUMNS, Fault, Record, Wanted, place, single, value_of
@@ -63,10 +64,10 @@ def squad(lines: Lines, name: str, wanted: Wanted, header: Sequence[str] = ()) -
             question = value_at(entry, wanted[0], place_of)
             key = entry.get("id") if wanted[3] is None else value_at(entry, wanted[3], place_of)
             place_of = place_of if key is None else f"{name}, question {one_line(key)!r}"
-            impossible = entry.get("is_impossible", False)
+            impossible = entry.get(IMPOSSIBLE, False)
             answers = entry.get(wanted[2], []) if impossible is True else value_at(entry, wanted[2], place_of)
             if impossible not in (True, False) or not isinstance(answers, list) or (impossible and answers):
-                said = f"is_impossible is {one_line(repr(impossible))}, and answers {one_line(repr(answers), 60)}"
+                said = f"{IMPOSSIBLE} is {one_line(repr(impossible))}, and answers {one_line(repr(answers), 60)}"
                 yield Fault(place_of, f"{said}; expected a list, and an empty one where it is true.", number)
                 continue
             yield Record(place_of, number, (question, context, answers if answers or impossible else None, key), number)

@@ -9,6 +9,8 @@ import numpy as np
 
 from autorel_jax.errors import InputError, one_line
 
+IMPOSSIBLE = "is_impossible"  # the key, or column, by which SQuAD 2 says that a question has no answer
+
 
 class Marked(NamedTuple):
     """An answer: characters start to end of the context."""
@@ -30,6 +32,24 @@ def read_answers(value: Any, context: str, where: str) -> tuple[Marked, ...]:
       InputError: an answer is not where it is said to be.
     """
     return tuple(dict.fromkeys(marked(text, start, context, where) for text, start in pairs(value, where)))
+
+
+def unless_impossible(answers: Any, impossible: Any, where: str) -> Any:
+    """The answers of a row that says whether its question is impossible; None where they are missing.
+
+    A question that has none and is said to be possible has no label, as in SQuAD's own JSON.
+
+    Raises:
+      InputError: the row says neither yes nor no, or contradicts itself.
+    """
+    if impossible is None:
+        return answers
+    if not isinstance(impossible, bool):
+        raise InputError(f"{where}: {IMPOSSIBLE} is {one_line(repr(impossible), 40)}; expected true or false.")
+    marked = answers is not None and bool(pairs(answers, where))
+    if impossible and marked:
+        raise InputError(f"{where}: {IMPOSSIBLE} is true, but answers are given; expected an empty list.")
+    return [] if impossible else answers if marked else None
 
 
 def pairs(value: Any, where: str) -> list[tuple[Any, Any]]:

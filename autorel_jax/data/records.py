@@ -10,6 +10,10 @@ Wanted = Sequence[str | None]
 COLUMNS = "[task] columns or --input-columns"  # what names the columns of a file without header
 
 
+class Optional(str):
+    """The name of a column that a file may lack; its values then are None. JSON and .parquet know such columns."""
+
+
 class Record(NamedTuple):
     """One row of a table."""
 
@@ -38,8 +42,8 @@ def place(header: Sequence[str], column: str, name: str) -> int:
 
 
 def value_of(item: dict[str, Any], column: str | None) -> Any:
-    """What a row that is an object has in a column, None where none is wanted; else InputError."""
-    if column is None:
+    """What a row that is an object has in a column, None where none is wanted or has to be; else InputError."""
+    if column is None or (isinstance(column, Optional) and column not in item):
         return None
     if column not in item:
         place(list(item), column, "the row")  # raises

@@ -21,7 +21,7 @@ from autorel_jax.data.kinds import BY_SUFFIX, suffix_of
 from autorel_jax.data.label_ids import as_number, described, is_class
 from autorel_jax.data.lines import check_encoding
 from autorel_jax.data.moments import Moment
-from autorel_jax.data.records import Record
+from autorel_jax.data.records import Optional, Record
 from autorel_jax.data.tables import ANNOTATED, TABLE_FORMATS, read_table, without_header
 from autorel_jax.data.task import DEV, SPLITS, TRAIN, TaskConfig
 from autorel_jax.errors import InputError, one_line
@@ -147,11 +147,25 @@ def records(task: TaskConfig, split: str, name: str, folder: Path) -> Iterator[R
         )
     check_encoding(task.encoding)
     form = kind(task, path)
+    if form == CONLL and task.skip_unlabelled:
+        raise InputError(
+            f"[task] skip_unlabelled=true does not go with {path}: in a CoNLL file each word has a label; leave it out."
+        )
+    if task.problem == ANSWERS and form != SQUAD:
+        return flat_answers(read_table(path, form, (*wanted, Optional(answers.IMPOSSIBLE)), (), task.encoding))
     if task.columns and not task.delimiter and form in OWN:
         mark_of_rows(first_lines(path, task.encoding), form, len(task.columns), str(path))  # refuses what is in doubt
     read = read_table(path, form, wanted, task.columns, task.encoding, task.delimiter)
     rows = (record._replace(values=tuple(map(plain_label, record.values))) for record in read)
     return without_header(rows, wanted, "[task] columns") if task.columns else rows
+
+
+def flat_answers(rows: Iterator[Record]) -> Iterator[Record]:
+    """Rows of questions, whose answers are as they and a column of is_impossible say."""
+    for record in rows:
+        text, pair, label, row, impossible = record.values
+        label = answers.unless_impossible(plain_label(label), impossible, record.where)
+        yield record._replace(values=(text, pair, label, row))
 
 
 def plain_label(value: Any) -> Any:

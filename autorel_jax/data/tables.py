@@ -17,7 +17,7 @@ from autorel_jax.data.classes import classes_of, in_words
 from autorel_jax.data.fields import Fields, csv_fields, labelled_fields, raw_fields, tsv_fields
 from autorel_jax.data.lines import Damaged, Lines, read_lines
 from autorel_jax.data.moments import are_moments, moments
-from autorel_jax.data.records import COLUMNS, Fault, Record, Wanted, place, single, value_of
+from autorel_jax.data.records import COLUMNS, Fault, Optional, Record, Wanted, place, single, value_of
 from autorel_jax.data.streams import opened
 from autorel_jax.errors import InputError, one_line
 from autorel_jax.files import version_of
@@ -147,8 +147,10 @@ def parquet(path: Path, wanted: Wanted, header: Sequence[str] = ()) -> Iterator[
     try:
         # A stream of our own: the library takes no name that is not UTF-8.
         with open(path, "rb") as stream, reader.ParquetFile(stream) as file:
+            there = file.schema_arrow.names
+            columns = [column for column in columns if column in there or not isinstance(column, Optional)]
             for column in columns:
-                place(file.schema_arrow.names, column, str(path))
+                place(there, column, str(path))
             classes = classes_of(file.schema_arrow, columns)
             for batch in file.iter_batches(columns=columns):
                 faults: dict[int, str] = {}
@@ -157,7 +159,7 @@ def parquet(path: Path, wanted: Wanted, header: Sequence[str] = ()) -> Iterator[
                 columns_of |= {column: in_words(columns_of[column], names) for column, names in classes.items()}
                 for row in range(batch.num_rows):
                     number += 1
-                    values = tuple(None if column is None else columns_of[column][row] for column in wanted)
+                    values = tuple(columns_of[column][row] if column in columns_of else None for column in wanted)
                     where = f"{path}, row {number}"
                     fault = faults.get(row)
                     yield Fault(where, fault, number) if fault else Record(where, number, values, number)
