@@ -111,6 +111,31 @@ def test_named_words_and_two_of_them(filler, likeliest):
     assert numbered.target == "good"
 
 
+def test_margins_and_logarithms(filler, likeliest):
+    """The logarithm's relevance is that of its gradient at the logits: e_w - p, here with gradients alone."""
+    how = {"method": "gradient_x_input"}
+    (margin,) = ar.explain(filler, TEXT, target="margin", **how)
+    (pair,) = ar.explain(filler, TEXT, contrast=tuple(one.target for one in likeliest[:2]), **how)
+    assert margin.target == "margin"
+    assert margin.target_value == pytest.approx(pair.target_value, abs=1e-6)
+    np.testing.assert_allclose(margin.token_relevance, pair.token_relevance, rtol=0, atol=SAME_TEXT * 10)
+    (good,) = ar.explain(filler, TEXT, target="log_probability:good", **how)
+    place = good.fillings.index("good")
+    assert good.target == "log_probability:good"
+    assert good.target_value == pytest.approx(np.log(good.probabilities[place]), abs=1e-5)
+    batch = filler.batch([TEXT])
+    x = filler.embeddings("gradient_x_input", batch)
+    number = next(number for number, piece in filler.tokenizer.pieces.items() if piece == "good")
+    logits, pull = jax.vjp(filler.logits_of("gradient_x_input", batch), x)
+    gradient = jax.grad(lambda logits: jax.nn.log_softmax(logits)[number])(logits[0])
+    expected = pull((gradient * logits[0])[None])[0][0].sum(-1)  # it takes relevance, R = logit * gradient
+    np.testing.assert_allclose(good.token_relevance, expected, rtol=0, atol=1e-5)
+    (found,) = ar.explain(filler, TEXT, target="log_probability:predicted", **how)
+    assert found.target == f"log_probability:{likeliest[0].target}"
+    (given,) = ar.explain(filler, TEXT, target="log_probability:given", labels=["good"], **how)
+    np.testing.assert_allclose(given.token_relevance, good.token_relevance, rtol=0, atol=SAME_TEXT * 10)
+
+
 def test_relevance_is_the_gradients_times_input(filler):
     """By hand from one vjp: relevance of the logit, which is the logit times cotangent 1."""
     (one,) = ar.explain(filler, TEXT, method="gradient_x_input", target="good")
@@ -153,7 +178,7 @@ def test_what_is_refused(filler, folder):
     assert "a mask is filled with one" in several
     assert "is one piece with what stands beside the mask" in refusal(ar.explain, filler, "fil[MASK]", target="m")
     assert "a contrast needs two" in refusal(ar.explain, filler, TEXT, contrast=("Good", "good")).lower()
-    for target in ("all", "margin", "log_probability:good", 7):
+    for target in ("all", "log_probability:all", "log_probability:margin", "log_probability:", 7, max):
         assert "give predicted, a word of the vocabulary" in refusal(ar.explain, filler, TEXT, target=target)
     assert "top=2 is of the likeliest fillings" in refusal(ar.explain, filler, TEXT, target="good", top=2)
     assert "exceeds the" in refusal(ar.explain, filler, TEXT, top=10**6)

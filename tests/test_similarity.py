@@ -327,6 +327,9 @@ def test_what_is_refused(folder, model, tmp_path):
     foreign = embedder(tmp_path / "foreign", extra={"qa_outputs.weight": np.ones((2, 16), np.float32)})
     assert "qa_outputs.weight is of" in refusal(ar.load, foreign)
     assert "a model of sentence embeddings" in refusal(ar.load, foreign)
+    (folder / "model_head.pkl").touch()
+    assert "has model_head.pkl, of SetFit, whose scikit-learn head is a pickle and not read" in refusal(ar.load, folder)
+    (folder / "model_head.pkl").unlink()
     unknown = embedder(tmp_path / "unknown", extra={"dense.weight": np.ones((2, 16), np.float32)})
     assert "does not have: dense.weight" in refusal(ar.load, unknown)
 

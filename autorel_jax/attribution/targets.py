@@ -28,6 +28,11 @@ def is_function(target: Any) -> bool:
     return callable(target) or target == MARGIN or (isinstance(target, str) and target.startswith(LOG_PROBABILITY))
 
 
+def without_log(target: Any) -> Any:
+    """A target without its "log_probability:", if it has one."""
+    return target.removeprefix(LOG_PROBABILITY) if isinstance(target, str) else target
+
+
 @dataclasses.dataclass(frozen=True)
 class Targets:
     """The targets of a batch of rows.

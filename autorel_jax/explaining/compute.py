@@ -17,7 +17,7 @@ from autorel_jax.attribution.method import Absorbed, Method, Result, Texts
 from autorel_jax.attribution.registry import named
 from autorel_jax.attribution.scores import token_scores
 from autorel_jax.attribution.settings import Settings
-from autorel_jax.attribution.targets import Targets, resolve
+from autorel_jax.attribution.targets import Targets, resolve, without_log
 from autorel_jax.classifier import Classifier, forward
 from autorel_jax.explaining import references
 from autorel_jax.explaining.config import BATCH_SIZE, BATCH_SIZES, ExplainConfig
@@ -181,8 +181,9 @@ def settings_of(classifier: Classifier, config: ExplainConfig) -> Settings:
         targets that are functions of the logits.
     """
     model = classifier.config
-    goal = Targets(None, None)
-    if model.task != MASKED:  # whose targets are no functions, and words that a text decides about
+    if model.task == MASKED:  # whose targets are words, which a text decides about
+        goal = Targets(None, None, jax.nn.log_softmax if without_log(config.target) != config.target else None)
+    else:
         goal = resolve(config.target, model.labels, classifier.label_id, [], model.problem)
     method = named(config.method).set(config.parameters)
     return Settings(

@@ -99,7 +99,7 @@ class Explainer:
         (masked if classifier.config.task == MASKED else on_tokens).check(classifier, config)
         config = zero_shot.configured(classifier, config)
         classifier.tokens([], max_length=config.max_length)  # refuses a length that cannot be
-        if config.long == WINDOWS and targets.is_function(config.target):
+        if config.long == WINDOWS and targets.is_function(config.target) and classifier.config.task != MASKED:
             raise InputError(
                 f"The target {config.target!r} is a function of the logits, which is not read in windows; use "
                 "long='truncate'."

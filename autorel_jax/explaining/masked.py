@@ -70,12 +70,14 @@ def check(classifier: Classifier, config: ExplainConfig) -> None:
             raise InputError(f"{name} does not go with masked words, which {classifier.name} is for.")
     if classifier.tokenizer.mask_id is None:
         raise InputError(f"The tokenizer of {classifier.name} has no mask; give the one that it was trained with.")
-    if targets.is_function(target) or target == targets.ALL or not isinstance(target, str | list | tuple):
+    word = targets.without_log(target)
+    of_logarithm = word != target and (word == targets.MARGIN or word.startswith(targets.LOG_PROBABILITY))
+    if word in (targets.ALL, "") or of_logarithm or not isinstance(target, str | list | tuple):
         raise InputError(
             f"target={one_line(repr(target))} is of labels of a whole text; {classifier.name} fills masks: give "
-            "predicted, a word of the vocabulary, id:NUMBER, given or two words."
+            "predicted, a word of the vocabulary, id:NUMBER, given, margin, log_probability:WORD or two words."
         )
-    if config.top != plain.top and target != targets.PREDICTED:
+    if config.top != plain.top and word != targets.PREDICTED:
         raise InputError(
             f"top={config.top} is of the likeliest fillings, but target={one_line(repr(target))}; give one."
         )
@@ -96,7 +98,7 @@ def explain_each(
     for place, (row, one) in enumerate(zip(rows, tokens, strict=True)):
         try:
             mine = masks_of(computer.classifier, config, row, one, place)
-            if config.target != targets.PREDICTED:
+            if not is_found(config):
                 asked += [[named(computer.classifier, config, row, mask)] for mask in mine]
             masks += mine
             found.append([])
@@ -104,8 +106,8 @@ def explain_each(
             found.append(error)
     progress(sum(isinstance(one, InputError) for one in found))
     read = [mask.tokens for mask in masks]
-    if config.target == targets.PREDICTED:
-        asked = likeliest(computer, read, config.top)
+    if is_found(config):
+        asked = likeliest(computer, read, config)
     goal = Fillings(asked=asked, size=computer.classifier.config.vocab_size)
     made: dict[int, list[Explanation]] = {}
     left = Counter(mask.row for mask in masks)
@@ -174,8 +176,9 @@ def places_at(at: str, row: Row, tokens: Tokens) -> set[int]:
 
 def named(classifier: Classifier, config: ExplainConfig, row: Row, mask: Mask) -> Filling:
     """The target of a mask whose words were named: one word, or the first of two minus the second."""
-    words = [config.target] if isinstance(config.target, str) else list(config.target)
-    if config.target == targets.GIVEN:
+    target = targets.without_log(config.target)
+    words = [target] if isinstance(target, str) else list(target)
+    if target == targets.GIVEN:
         words = [row.label]
     text = joined(row.pair if mask.where.segment else row.text)
     if len(words) > 2 or not words:
@@ -188,13 +191,20 @@ def named(classifier: Classifier, config: ExplainConfig, row: Row, mask: Mask) -
     return Filling(" - ".join(names), dict(zip(ids, (1.0, -1.0), strict=False)))
 
 
-def likeliest(computer: Computer, read: Sequence[Tokens], top: int) -> list[list[Filling]]:
-    """The `top` likeliest fillings of each mask, from a pass forward."""
+def is_found(config: ExplainConfig) -> bool:
+    """Whether the model says which pieces are asked about: the likeliest, or of a margin the likeliest two."""
+    return targets.without_log(config.target) in (targets.PREDICTED, targets.MARGIN)
+
+
+def likeliest(computer: Computer, read: Sequence[Tokens], config: ExplainConfig) -> list[list[Filling]]:
+    """The likeliest fillings of each mask, from a pass forward, or one that is the first minus the second."""
     found: dict[int, list[Filling]] = {}
     for batch in computer.logits(read, range(len(read))):
         for number, logits in batch.items():
-            ids = ordered(logits)[:top].tolist()
-            found[number] = [Filling(name_of(one, computer.classifier.tokenizer), {one: 1.0}) for one in ids]
+            ids = ordered(logits)[: max(config.top, 2)].tolist()
+            single = [Filling(name_of(one, computer.classifier.tokenizer), {one: 1.0}) for one in ids[: config.top]]
+            margin = [Filling(targets.MARGIN, dict(zip(ids, (1.0, -1.0), strict=False)))]
+            found[number] = margin if config.target == targets.MARGIN else single
     return [found[number] for number in range(len(read))]
 
 
@@ -216,13 +226,15 @@ def described(
     kept = kept_ids(answer.logits, asked, config)
     names = tuple(name_of(number, classifier.tokenizer) for number in kept.tolist())
     logits, likely = answer.logits[kept], answer.probabilities[kept]
-    few = answer._replace(logits=logits, probabilities=likely, scored=logits)
+    few = answer._replace(logits=logits, probabilities=likely, scored=answer.scored[kept])
+    is_linear = targets.without_log(config.target) == config.target
+    prefix = "" if is_linear else targets.LOG_PROBABILITY
     prediction = Prediction(names[0], float(likely[0]), float(logits[0]))
     made = []
     for number, filling in enumerate(asked):
         weights = np.array([filling.weights.get(one, 0.0) for one in kept.tolist()])
-        value = float(weights @ logits.astype(np.float64))
-        target = Asked(number, filling.name, weights, value, is_linear=True)
+        value = float(weights @ few.scored.astype(np.float64))
+        target = Asked(number, prefix + filling.name, weights, value, is_linear)
         one = explanation(about, row, mask.tokens, prediction, few, target, mask.where)
         made.append(dataclasses.replace(one, fillings=names))
     return made
@@ -235,7 +247,7 @@ def kept_ids(logits: np.ndarray, asked: Sequence[Filling], config: ExplainConfig
     """
     order = ordered(logits)
     wanted = [number for filling in asked for number in filling.weights]
-    named = 0 if config.target == targets.PREDICTED else len(wanted)
+    named = 0 if is_found(config) else len(wanted)
     count = max(LIKELIEST, config.top) + named
     chosen = list(dict.fromkeys([*wanted, *order[:count].tolist()]))[:count]
     return order[np.isin(order, chosen)]

@@ -26,6 +26,7 @@ SMALL_FILES = (
     "*_Dense/*",
     "sentence_*_config.json",
     "config_sentence_transformers.json",
+    "config_setfit.json",
 )
 NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?", re.ASCII)
 FILE_SUFFIXES = (".bin", ".pt", ".pth", ".safetensors", ".msgpack", ".ckpt", ".index", ".json", ".txt")

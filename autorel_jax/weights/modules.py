@@ -20,6 +20,7 @@ from autorel_jax.weights.files import chosen_in, read_tensors
 FILE = "modules.json"
 GENERAL = "config_sentence_transformers.json"
 PACKAGE = "sentence_transformers."
+SETFIT = ("config_setfit.json", "model_head.pkl")  # beside modules.json: a classifier whose body makes vectors
 OWN = (  # of the Transformer module, by the class that wrote it; the first that is there counts
     "sentence_bert_config.json",
     "sentence_roberta_config.json",
@@ -74,6 +75,11 @@ def embedder(directory: Path, config: BertConfig) -> BertConfig:
     Raises:
       InputError: modules that are not supported, by name.
     """
+    if head := next((name for name in SETFIT if (directory / name).is_file()), None):
+        raise InputError(
+            f"{directory} has {head}, of SetFit, whose scikit-learn head is a pickle and not read; train a head on it "
+            f"(autorel train --model), or, for the vectors alone, take {' and '.join(SETFIT)} out of a copy."
+        )
     kinds, folders = listed(directory)
     behind = kinds[2:]
     if kinds[:2] != ["Transformer", "Pooling"] or behind not in ([], ["Dense"], ["Normalize"], ["Dense", "Normalize"]):
