@@ -1,13 +1,19 @@
 """autorel similar: two texts and a model of sentence embeddings -> which words make them alike."""
 
+import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from autorel_jax.cli.command import Parser, note, run, say
+from autorel_jax.cli.command import Parser, note, run, say, tell
+from autorel_jax.cli.explain import input_corpus
+from autorel_jax.cli.explain_flags import add_column_flags
 from autorel_jax.cli.flags import add_compute_dtype, add_fields, add_model_flags, add_quiet, given_fields, loaded
 from autorel_jax.cli.method_flags import add_method_flags, method_options
 from autorel_jax.cli.start import importing
+from autorel_jax.data.row import Rejected, Row
+from autorel_jax.data.sources import is_source
+from autorel_jax.errors import InputError, one_line
 from autorel_jax.explaining.config import ExplainConfig
 from autorel_jax.files import writable
 from autorel_jax.report.similarity import MEASURES, SHOWN
@@ -17,6 +23,7 @@ PROG = "autorel-similar"
 EXAMPLES = """examples:
   autorel-similar "a witty film" "a funny movie" --model org/sentence-model
   autorel-similar "a witty film" "a funny movie" --model org/sentence-model --method cp_lrp --output why.html
+  autorel-similar pairs.csv --text-column a --pair-column b --model org/sentence-model --output why.parquet
 """
 
 
@@ -34,8 +41,8 @@ def parser(prog: str = PROG) -> Parser:
         epilog=EXAMPLES.replace(PROG, prog),
     )
     add = made.add_argument
-    add("first", metavar="TEXT")
-    add("second", metavar="TEXT")
+    add("first", metavar="TEXT", help="a text; or a file of pairs, alone, with --pair-column and --output")
+    add("second", metavar="TEXT", nargs="?", help="another")
     model = made.add_argument_group("model")
     model.add_argument("--model", required=True, metavar="PATH", help="a directory of sentence-transformers, or a name")
     add_model_flags(model)
@@ -52,10 +59,12 @@ def parser(prog: str = PROG) -> Parser:
         "--output",
         type=Path,
         metavar="FILE",
-        help="also write both explanations there, as autorel explain does",
+        help="also write both explanations there, as autorel explain does; of a file, those of all its rows, two each",
     )
     add_compute_dtype(output)
     add_quiet(output)
+    add_column_flags(made.add_argument_group("input files"))
+    made.set_defaults(pair=None)
     return made
 
 
@@ -66,9 +75,19 @@ def similar(argv: Sequence[str] | None, prog: str) -> None:
     if args.output:
         writable(args.output)
     with importing():
-        from autorel_jax.explaining.similarity import similarity
+        from autorel_jax.explaining.similarity import similarities, similarity
         from autorel_jax.report import terminal
         from autorel_jax.report.explanation import Explanations
+    if args.second is None:
+        rows = list(pairs_of(args, prog))
+        made = Explanations()
+        for found in similarities(loaded(args), rows, measure=args.measure, **options):
+            made += [found.a, found.b]
+        made.save(args.output, args.level)
+        note(args, f"wrote {args.output}: {len(rows)} pairs, two results each")
+        return
+    if args.pair_column or args.text_column:
+        raise InputError("--text-column and --pair-column are of a file of pairs; give the file alone, without a TEXT.")
     found = similarity(loaded(args), args.first, args.second, measure=args.measure, **options)
     for line in found.lines(max(args.most, 1)):
         say(line)
@@ -78,3 +97,25 @@ def similar(argv: Sequence[str] | None, prog: str) -> None:
     if args.output:
         Explanations([found.a, found.b]).save(args.output, args.level)
         note(args, f"wrote {args.output}")
+
+
+def pairs_of(args: argparse.Namespace, prog: str) -> Iterator[Row]:
+    """The rows of a file of pairs; one that cannot be used is told and left out."""
+    if not is_source(args.first):
+        raise InputError(
+            f"{one_line(args.first, 60)!r} is one text and no file that exists; give two texts, or a file."
+        )
+    if not args.pair_column or args.output is None:
+        raise InputError("A file of pairs needs --pair-column, the column of the second texts, and --output.")
+    if args.keep_columns or args.label_column:
+        raise InputError("--keep-columns and --label-column are for autorel explain; leave them out.")
+    args.texts, args.prog = [args.first], prog
+    count = 0
+    for item in input_corpus(args).rows():
+        if isinstance(item, Rejected):
+            tell(prog, f"left out: {item}")
+        else:
+            count += 1
+            yield item
+    if not count:
+        raise InputError(f"{args.first} has no pair that can be used.")

@@ -8,7 +8,7 @@ add up to the similarity; the row of a token adds up to its relevance with the o
 `ar.similarity`. T and U tokens, D dimensions.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -47,6 +47,31 @@ def similarity(
       InputError: the model makes no vectors, or an option is not accepted.
     """
     refuse_strange_process()
+    computer, config, measure = prepared(classifier, measure, options)
+    if isinstance(b, np.ndarray):
+        return to_vector(computer, a, tokens_of(classifier, config, [a]), b, measure)
+    return of_pair(computer, config, (a, b), measure, (1, 2))
+
+
+def similarities(
+    classifier: Classifier, rows: Iterable[Row], *, measure: str | None = None, **options: Any
+) -> Iterator[Similarity]:
+    """The similarity of both texts of each row, one row after the other; arguments and errors as for `similarity`.
+
+    The explanations have the row's id with ":1" and ":2" behind it.
+    """
+    refuse_strange_process()
+    computer, config, measure = prepared(classifier, measure, options)
+    for row in rows:
+        if row.pair is None:
+            raise InputError(f"Text {row.id} has no second text; name the column that has it, --pair-column.")
+        yield of_pair(computer, config, (row.text, row.pair), measure, (f"{row.id}:1", f"{row.id}:2"))
+
+
+def prepared(
+    classifier: Classifier, measure: str | None, options: dict[str, Any]
+) -> tuple[Computer, ExplainConfig, str]:
+    """What computes, what is asked of it, and the measure; InputError where one of them cannot be."""
     check(classifier, options)
     measure = measure_of(classifier, measure)
     config = ExplainConfig(**options)
@@ -56,10 +81,20 @@ def similarity(
             f"{computer.method.name} gives no relevance that is linear in its target, which similarity needs; use "
             "another composite, such as attnlrp."
         )
+    return computer, config, measure
+
+
+def tokens_of(classifier: Classifier, config: ExplainConfig, texts: Sequence[Text]) -> Sequence[Tokens]:
+    """The tokens of single texts, as the config has them."""
     words = {"split_words": config.split_words, "split_punctuation": config.split_punctuation}
-    if isinstance(b, np.ndarray):
-        return to_vector(computer, a, classifier.tokens([a], max_length=config.max_length, **words), b, measure)
-    tokens = classifier.tokens([a, b], max_length=config.max_length, **words)
+    return classifier.tokens(texts, max_length=config.max_length, **words)
+
+
+def of_pair(
+    computer: Computer, config: ExplainConfig, texts: tuple[Text, Text], measure: str, ids: Sequence[str | int]
+) -> Similarity:
+    """The similarity of two texts, whose explanations get these ids."""
+    tokens = tokens_of(computer.classifier, config, texts)
     vectors = np.stack([vector for _, vector in sorted(merged(computer.logits(tokens, range(2))).items())])
     vectors = vectors.astype(np.float64)
     found, attention = by_dimension(computer, tokens)
@@ -67,8 +102,8 @@ def similarity(
     scale = scale_of(measure, *vectors)
     matrix = scale * parts[0].T @ parts[1]
     value = float(scale * vectors[0] @ vectors[1])
-    sides = zip((a, b), tokens, (matrix.sum(axis=1), matrix.sum(axis=0)), attention, strict=True)
-    made = [side(computer, number, *each, measure, value) for number, each in enumerate(sides, start=1)]
+    sides = zip(ids, texts, tokens, (matrix.sum(axis=1), matrix.sum(axis=0)), attention, strict=True)
+    made = [side(computer, *each, measure, value) for each in sides]
     return Similarity(measure, value, *made, matrix)
 
 
@@ -148,7 +183,7 @@ def merged(batches: Any) -> dict[int, Any]:
 
 def side(
     computer: Computer,
-    number: int,
+    name: str | int,
     text: Text,
     tokens: Tokens,
     sums: np.ndarray,
@@ -162,4 +197,4 @@ def side(
     values = np.array([value], kind)
     answer = Answer(values, None, values, sums[None, :-1].astype(kind), attention=attention)
     asked = Asked(0, measure, np.ones(1), value, is_linear=True)
-    return explanation(known, Row(number, text, None, None), tokens, Prediction(measure, None, value), answer, asked)
+    return explanation(known, Row(name, text, None, None), tokens, Prediction(measure, None, value), answer, asked)
