@@ -360,16 +360,16 @@ def test_a_file_of_pairs(folder, model, found, tmp_path, capsys):
     columns = ("--text-column", "a", "--pair-column", "b", "--id-column", "number")
     assert main([str(source), *columns, "--model", str(folder), "--output", str(output)]) == 0
     made = list(ar.read_results(output))
-    assert [(one.id, one.text, one.target) for one in made] == [
+    assert [(one["id"], one["text"], one["target"]) for one in made] == [
         ("7:1", A, "cosine"),
         ("7:2", B, "cosine"),
         ("8:1", B, "cosine"),
         ("8:2", B, "cosine"),
     ]
     for one, alone in zip(made, (found.a, found.b), strict=False):
-        assert one.target_value == pytest.approx(found.value, abs=1e-6)
-        np.testing.assert_allclose(one.token_relevance, alone.token_relevance, rtol=0, atol=1e-6)
-    assert made[2].target_value == pytest.approx(1, abs=1e-6)
+        assert one["target_value"] == pytest.approx(found.value, abs=1e-6)
+        np.testing.assert_allclose(one["token_relevance"], alone.token_relevance, rtol=0, atol=1e-6)
+    assert made[2]["target_value"] == pytest.approx(1, abs=1e-6)
     how = ("--model", str(folder))
     for words, said in (
         ((str(source), *how), "needs --pair-column, the column of the second texts, and --output"),
