@@ -9,10 +9,21 @@ import pytest
 from models import VOCAB, refusal
 
 from autorel_jax.data.task import TaskConfig
+from autorel_jax.model.config import BertConfig
 from autorel_jax.text import tokens
 from autorel_jax.text.batches import Encoded, pad
+from autorel_jax.text.lengths import fit
 from autorel_jax.text.tokens import load_tokenizer
-from autorel_jax.training.batches import MULTIPLE, Examples, Plan, TrainBatch, fit, in_order, padded_lengths
+from autorel_jax.training.batches import (
+    MULTIPLE,
+    PROGRAM,
+    Examples,
+    Plan,
+    TrainBatch,
+    in_order,
+    padded_lengths,
+    program_cost,
+)
 from autorel_jax.training.config import TrainConfig
 from autorel_jax.training.prepare import Prepared, make_plan
 
@@ -207,9 +218,52 @@ def test_lengths_by_hand():
     assert padded_lengths(np.array([5, 12, 30]), 1) == (32,)
 
 
+def test_lengths_are_as_many_as_pay():
+    """The cost of padded tokens and programs, of every choice there is."""
+    lengths = np.random.default_rng(0).integers(3, 65, 40)
+    multiples = range(MULTIPLE, 64 + 1, MULTIPLE)
+    every = [some for k in range(1, 9) for some in itertools.combinations(multiples, k)]
+    counts = []
+    for program in (0, 1, 30, 70, 150, 400, 1e6):
+        chosen = padded_lengths(lengths, 8, program)
+        costs = [wasted(lengths, some) + program * len(some) for some in every]
+        assert wasted(lengths, chosen) + program * len(chosen) == min(costs)
+        counts.append(len(chosen))
+    assert counts[0] == 8
+    assert counts[-1] == 1
+    assert counts == sorted(counts, reverse=True)
+    # 9 rows of 8 tokens and one of 32: a second length saves 216.
+    assert padded_lengths(np.array([5] * 9 + [30]), program=215) == (8, 32)
+    assert padded_lengths(np.array([5] * 9 + [30]), program=217) == (32,)
+
+
+def test_a_program_costs_what_it_could_have_trained():
+    """BERT-base: 6 operations for each of 85 million parameters and each token; half of it for twice the passes."""
+    base = BertConfig(30522, 768, 12, 12, 3072, labels=("a", "b"))
+    assert program_cost(base, 1) == PROGRAM / (6 * 12 * 12 * 768**2)
+    assert program_cost(base, 3) == program_cost(base, 1) / 3
+
+
+def model(positions):
+    return BertConfig(100, 384, 6, 12, 1536, max_position_embeddings=positions, labels=("a", "b"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "passes"), [({"epochs": 2.0}, 2), ({"max_steps": 15}, 1.5), ({"max_steps": 10**9}, 1e8)]
+)
+def test_lengths_follow_from_settings_and_data(settings, passes):
+    """The steps of the run, or its epochs: the same ones for the same run, wherever it is resumed."""
+    config = TrainConfig(task=TaskConfig(train="x"), **settings)  # batches of 32
+    made = make_plan(config, {"train": examples(300)}, model(64), 1)
+    assert made.lengths == padded_lengths(examples(300).lengths, program=program_cost(model(64), passes))
+    assert (len(made.lengths) == 5) is (passes > 1e6)  # all there are up to 40 tokens
+    assert make_plan(config, {"train": examples(300)}, model(64), 8).lengths == made.lengths
+
+
 def test_lengths_end_at_the_models_positions():
-    config = TrainConfig(task=TaskConfig(train="x"), batch_size=6, accumulation=2)
-    made = make_plan(config, {"train": examples(50, longest=20), "dev": examples(50, seed=1, longest=20)}, 20, 4)
+    config = TrainConfig(task=TaskConfig(train="x"), batch_size=6, accumulation=2, max_steps=10**9)
+    splits = {"train": examples(50, longest=20), "dev": examples(50, seed=1, longest=20)}
+    made = make_plan(config, splits, model(20), 4)
     assert made.lengths == (8, 16, 20)
     assert (made.parts, made.part_rows) == (2, 4)
     assert {batch.ids.shape[-1] for batch in made.batches(0, 9)} <= {8, 16, 20}
@@ -218,7 +272,7 @@ def test_lengths_end_at_the_models_positions():
 def test_batches_are_not_padded_beyond_all_rows():
     config = TrainConfig(task=TaskConfig(train="x"), batch_size=2**30, accumulation=4, eval_batch_size=2**30)
     splits = {"train": examples(50), "dev": examples(70, seed=1), "test": examples(90, seed=2)}
-    made = make_plan(config, splits, 64, 2)
+    made = make_plan(config, splits, model(64), 2)
     assert (made.parts, made.part_rows, made.steps_per_epoch) == (4, 14, 1)
     (batch,) = made.batches(0, 1)
     assert batch.weights.sum() == 50

@@ -21,9 +21,10 @@ from autorel_jax import weights
 from autorel_jax.classifier import forward, load
 from autorel_jax.cli import explain
 from autorel_jax.data.task import TaskConfig
+from autorel_jax.model.config import BertConfig
 from autorel_jax.model.config_file import config_json
 from autorel_jax.text.batches import Encoded
-from autorel_jax.training.batches import Examples
+from autorel_jax.training.batches import SHAPES, Examples
 from autorel_jax.training.config import TrainConfig
 from autorel_jax.training.prepare import make_plan
 from autorel_jax.training.pretrained import read_pretrained
@@ -118,11 +119,13 @@ def test_other_splits_have_no_say_in_what_is_padded():
         encoded = Encoded(np.zeros(offsets[-1], np.int32), offsets, np.array(lengths), np.array(lengths))
         return Examples(encoded, np.zeros(len(lengths), np.int32), 0)
 
-    config = TrainConfig(TaskConfig(train="x"))
+    config = TrainConfig(TaskConfig(train="x"), max_steps=10**9)
+    model = BertConfig(100, 384, 6, 12, 1536, labels=("a", "b"))
     splits = {"train": split([8, 16, 24, 32, 40, 48, 56, 64])}
-    alone = make_plan(config, splits, positions=512, devices=1).lengths
+    alone = make_plan(config, splits, model, devices=1).lengths
+    assert len(alone) == SHAPES
     more = splits | {"dev": split([24] * 9), "test": split([100, 8] * 9)}
-    assert make_plan(config, more, positions=512, devices=1).lengths == alone
+    assert make_plan(config, more, model, devices=1).lengths == alone
     assert alone[-1] == 64
 
 

@@ -24,8 +24,8 @@ from test_checkpoint import bits, fill, like, no_file_larger_than, state_at, tru
 from training import STEPS, call, metrics_of, refused, tensors_of, weights_of
 
 from autorel_jax.cli import train as command
+from autorel_jax.training import batches, prepare
 from autorel_jax.training import folder as folder_names
-from autorel_jax.training import prepare
 from autorel_jax.training.finish import best_parameters
 from autorel_jax.training.log import open_log, progress_bar
 from autorel_jax.training.loop import Outcome, Progress
@@ -163,6 +163,22 @@ def test_told_to_stop(folder, tmp_path):
         assert step <= last < STEPS
     assert call("--resume", "--output", output)[::2] == (0, "")
     assert_finished(output, folder)
+
+
+@pytest.mark.slow
+def test_a_resumed_run_is_padded_as_it_began(folder, tmp_path, monkeypatch):
+    """To lengths that this version would not choose: dropout depends on them, and the end is as without a stop."""
+    monkeypatch.setattr(batches, "MULTIPLE", 4)
+    monkeypatch.setattr(batches, "PROGRAM", 0)
+    assert call(*arguments(folder, tmp_path / "whole"))[::2] == (0, "")
+    monkeypatch.setattr(command, "signals", stopped_after(30))
+    assert call(*arguments(folder, tmp_path / "run"))[0] == 143
+    monkeypatch.undo()
+    code, out, err = call("--resume", "--output", tmp_path / "run")
+    assert (code, err) == (0, "")
+    assert "padded to 4, 8 tokens, as the run began\n" in out
+    assert weights_of(tmp_path / "run") == weights_of(tmp_path / "whole")
+    assert weights_of(tmp_path / "run") != weights_of(folder / "run")
 
 
 def stopped_after(asked):

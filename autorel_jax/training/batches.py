@@ -6,19 +6,22 @@ little is padded. Where a run stands in its data is its step number alone. Used 
 
 import dataclasses
 import functools
-import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 
+from autorel_jax.model.config import BertConfig
 from autorel_jax.text.batches import Encoded
+from autorel_jax.text.lengths import cheapest, fit
 from autorel_jax.training.masking import Masking
 
 WINDOW = 64  # batches sorted by length together; SST-2 at batch 32: 77 % real tokens, and 79 % with 256 batches
 MULTIPLE = 8  # tokens; lengths are multiples of it, which suits the matrix units of GPUs
 MASKS = 1  # behind seed and step: the draws of masked words are not those of the order of rows
-SHAPES = 6  # lengths that batches are padded to; each is compiled once, 5 to 20 seconds on two CPU cores
+SHAPES = 6  # lengths that batches are padded to at most; more hardly save tokens
+# Operations in the time of compiling a length: 10 seconds of a processor, in which it trains at 5e10 a second.
+PROGRAM = 5e11
 
 
 class TrainBatch(NamedTuple):
@@ -79,32 +82,22 @@ class Examples:
         return self.encoded.ids, self.encoded.offsets, self.labels
 
 
-def padded_lengths(lengths: np.ndarray, count: int = SHAPES) -> tuple[int, ...]:
-    """The at most `count` multiples of MULTIPLE that waste least when each row is padded to the next of them.
+def padded_lengths(lengths: np.ndarray, count: int = SHAPES, program: float = 0.0) -> tuple[int, ...]:
+    """The at most `count` multiples of MULTIPLE that cost least when each row is padded to the next of them.
 
-    Exact, by dynamic programming over the histogram of `lengths` [N].
+    `program` as in text/lengths.py. Shapes: lengths [N].
     """
-    steps = np.bincount(-(-lengths // MULTIPLE))  # rows by length, in multiples
-    sizes = np.flatnonzero(steps)
-    rows = np.concatenate([[0], np.cumsum(steps[sizes])])
-    best = np.where(np.arange(len(sizes) + 1) == 0, 0.0, math.inf)  # cost of the first j sizes with no length yet
-    choices = []
-    for _ in range(min(count, len(sizes))):
-        cost = best[:-1, None] + np.where(
-            np.arange(len(sizes))[:, None] <= np.arange(len(sizes)), (rows[1:] - rows[:-1, None]) * sizes, math.inf
-        )
-        choices.append(cost.argmin(axis=0))
-        best = np.concatenate([[math.inf], cost.min(axis=0)])
-    chosen, end = [], len(sizes)
-    for choice in reversed(choices):
-        chosen.append(int(sizes[end - 1]) * MULTIPLE)
-        end = int(choice[end - 1])
-    return tuple(reversed(chosen))
+    return tuple(cheapest(lengths, np.arange(MULTIPLE, lengths.max() + MULTIPLE, MULTIPLE), count, program))
 
 
-def fit(longest: int, lengths: tuple[int, ...]) -> int:
-    """The first of the lengths that holds so many tokens."""
-    return next(length for length in lengths if length >= longest)
+def program_cost(config: BertConfig, passes: float) -> float:
+    """The tokens of the data that could be padded for the time of one more program, in so many passes over the data.
+
+    A function of model and settings, not of the machine: a run that goes on elsewhere must be padded as it was.
+    """
+    width, inner = config.hidden_size, config.intermediate_size
+    of_token = 6 * config.depth * (4 * width**2 + 2 * width * inner)  # forward, and twice backward
+    return PROGRAM / (of_token * passes)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -37,6 +37,7 @@ class Progress:
     """How the evaluations went; saved with the state."""
 
     fingerprint: str  # of the data
+    lengths: tuple[int, ...] = ()  # that batches are padded to
     best: float | None = None  # the selected metric
     best_step: int = 0
     stale: int = 0  # evaluations since the best one
@@ -71,6 +72,7 @@ def run(prepared: Prepared, stop: Callable[[], int], early: bool = False) -> Out
         outcome = starting_point(prepared, checkpoints, early)
         if early:
             return outcome
+        prepared = padded_as_begun(prepared, outcome.progress)
         loop = Loop(prepared, checkpoints, stack, outcome, stop)
         if not loop.is_finished(outcome.step, outcome.progress):
             outcome = loop.run(outcome)
@@ -88,7 +90,9 @@ def starting_point(prepared: Prepared, checkpoints: Checkpoints, early: bool) ->
             prepared.show(
                 f"{prepared.folder / CHECKPOINTS} holds no checkpoint: the run begins again at its first step"
             )
-        return Outcome(prepared.learner.begin(prepared.start.params), Progress(prepared.fingerprint), 0)
+        return Outcome(
+            prepared.learner.begin(prepared.start.params), Progress(prepared.fingerprint, prepared.plan.lengths), 0
+        )
     for warning in saved.warnings:
         prepared.show(warning)
     progress = Progress(**saved.progress)
@@ -99,6 +103,15 @@ def starting_point(prepared: Prepared, checkpoints: Checkpoints, early: bool) ->
         )
     prepared.show(f"going on from step {saved.step} of {prepared.steps}")
     return Outcome(saved.state, progress, saved.step)
+
+
+def padded_as_begun(prepared: Prepared, progress: Progress) -> Prepared:
+    """The run with the lengths that it began with, on which dropout depends; another version may choose others."""
+    lengths = tuple(progress.lengths)
+    if lengths in ((), prepared.plan.lengths):
+        return prepared
+    prepared.show(f"padded to {', '.join(map(str, lengths))} tokens, as the run began")
+    return dataclasses.replace(prepared, plan=dataclasses.replace(prepared.plan, lengths=lengths))
 
 
 class Loop:

@@ -18,10 +18,11 @@ from autorel_jax.data.tags import in_one
 from autorel_jax.data.task import DEV, SPLITS, TEST, TRAIN, TaskConfig
 from autorel_jax.errors import LARGEST_INT, InputError
 from autorel_jax.families.family import ANSWERS, TOKEN_LABELS
+from autorel_jax.model.config import BertConfig
 from autorel_jax.model.encoder import Bert
 from autorel_jax.training import tag_metrics
 from autorel_jax.training.answering import in_windows
-from autorel_jax.training.batches import MULTIPLE, Examples, Plan, padded_lengths
+from autorel_jax.training.batches import MULTIPLE, Examples, Plan, padded_lengths, program_cost
 from autorel_jax.training.config import PLACES, TrainConfig
 from autorel_jax.training.loss import class_weights
 from autorel_jax.training.masking import Masking, mask_of, masking
@@ -87,7 +88,7 @@ def prepare(config: TrainConfig, devices: Sequence[Any] | None, show: Callable[[
     show(f"{start.source}: {'; '.join(start.notes)}")
     splits = tokenized_splits(config, task, start, show)
     mesh = sharding.make_mesh(devices or jax.devices())
-    plan = make_plan(config, splits, start.config.longest_text, mesh.size)
+    plan = make_plan(config, splits, start.config, mesh.size)
     steps = config.max_steps or math.ceil(config.epochs * plan.steps_per_epoch)
     if steps > LARGEST_INT:
         raise InputError(
@@ -110,10 +111,15 @@ def prepare(config: TrainConfig, devices: Sequence[Any] | None, show: Callable[[
     return Prepared(config, task, config.output, start, splits, plan, learner, steps, select, digest, show)
 
 
-def make_plan(config: TrainConfig, splits: dict[str, Examples], positions: int, devices: int) -> Plan:
-    """The batches, padded to few lengths. Other splits have no say: dropout depends on the length that is padded to."""
-    lengths = padded_lengths(splits[TRAIN].lengths)
-    lengths = tuple(dict.fromkeys(min(length, positions) for length in lengths))
+def make_plan(config: TrainConfig, splits: dict[str, Examples], model: BertConfig, devices: int) -> Plan:
+    """The batches, padded to few lengths: the more, the more there is to compute.
+
+    Other splits have no say: dropout depends on the length that is padded to.
+    """
+    steps_per_epoch = math.ceil(len(splits[TRAIN]) / config.batch_size)
+    passes = config.max_steps / steps_per_epoch if config.max_steps else config.epochs
+    lengths = padded_lengths(splits[TRAIN].lengths, program=program_cost(model, passes))
+    lengths = tuple(dict.fromkeys(min(length, model.longest_text) for length in lengths))
     rows = min(config.batch_size, len(splits[TRAIN]))  # a step has no more, and is not padded to more
     part_rows = round_up(round_up(rows, config.accumulation) // config.accumulation, devices)
     return Plan(splits[TRAIN], config.batch_size, config.accumulation, part_rows, lengths, config.seed)
