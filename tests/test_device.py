@@ -5,8 +5,13 @@ import platform
 import subprocess
 import sys
 
+import jax
 import jaxlib
 import pytest
+from models import refusal
+
+from autorel_jax.cli.device import limit_threads
+from autorel_jax.cli.main import main as call
 
 SCRIPT = """
 import warnings
@@ -32,6 +37,53 @@ def test_where_the_train_command_computes():
     cpu = [f"CpuDevice(id={i})" for i in range(3)]
     expected = f"[{', '.join(cpu)}] [{', '.join(cpu[:2])}] [{cpu[2]}] {{{cpu[2]}}}\n"
     assert (done.returncode, done.stdout, done.stderr) == (0, expected, "")
+
+
+THREADS = """
+import os, sys
+from pathlib import Path
+import jax
+from autorel_jax.cli.device import limit_threads
+limit_threads(int(sys.argv[1]))
+x = jax.numpy.ones((300, 300))
+(x @ x).block_until_ready()
+names = [(task / "comm").read_text().rstrip("0123456789\\n") for task in Path("/proc/self/task").iterdir()]
+print(names.count("tf_XLAEigen"), os.environ["RAYON_NUM_THREADS"])
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads are counted in /proc")
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="there is one core, which is used anyway")
+def test_threads_that_compute():
+    """XLA's pool is as large as was asked for."""
+    found = [subprocess.check_output([sys.executable, "-c", THREADS, str(count)], text=True) for count in (1, 2)]
+    assert found == ["1 1\n", "2 2\n"]
+
+
+@pytest.mark.parametrize("count", [0, -1, 10**6])
+def test_threads_that_there_are_not(count):
+    cores = len(os.sched_getaffinity(0))
+    assert refusal(limit_threads, count) == (
+        f"--threads {count}: expected 1 to {cores}, the cores that this process may use."
+    )
+
+
+def test_threads_once_jax_computes(monkeypatch):
+    """It would be accepted and do nothing."""
+    jax.devices()
+    monkeypatch.setenv("NPROC", "")
+    assert refusal(limit_threads, 1).startswith("--threads is for a process of the command's own: JAX computes in this")
+    assert os.environ["NPROC"] == ""
+    limit_threads(None)
+
+
+@pytest.mark.parametrize("command", ["explain a", "evaluate {data}", "train --config {config}"])
+def test_commands_take_threads(command, tmp_path, capsys):
+    data, config = tmp_path / "data.csv", tmp_path / "task.toml"
+    data.write_text("text,label\ngood,a\n")
+    config.write_text('model = "none"\noutput = "run"\n[task]\ntrain = "data.csv"\nlabels = ["a", "b"]\n')
+    assert call([*command.format(data=data, config=config).split(), "--threads", "0"]) == 2
+    assert "--threads 0: expected 1 to " in capsys.readouterr().err
 
 
 def compiles(**changes):

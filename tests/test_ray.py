@@ -267,7 +267,7 @@ def test_the_command_leaves_the_gpu_to_a_worker(fake_ray, monkeypatch, before, a
         monkeypatch.delenv(name)
     fake_ray.is_initialized = lambda: True
     fake_ray.cluster_resources = lambda: {"CPU": 2, "GPU": 1}
-    begin_ray(types.SimpleNamespace(device=None, devices=None), None)
+    begin_ray(types.SimpleNamespace(device=None, devices=None, threads=None), None)
     assert os.environ[name] == after
 
 
@@ -344,6 +344,7 @@ def test_engines_that_there_are_not(explainer, tmp_path, options, said):
             "--engine and --workers are for an --output that is a file",
         ),
         (("in.txt", "--output", "a.jsonl", "--devices", "2"), "--device and --devices are for the engine local"),
+        (("in.txt", "--output", "a.jsonl", "--threads", "0"), "--threads is for the engine local"),
         (("-", "--output", "a.jsonl"), "Standard input and pipes cannot be divided among workers; give files"),
         (("in.txt", "--output", "a.jsonl"), "The engine ray needs Ray Data (import of ray halted; None in sys.modules"),
     ],

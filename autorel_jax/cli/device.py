@@ -1,10 +1,11 @@
-"""Where a command computes: the device by name, and the folder that keeps compiled programs."""
+"""Where a command computes: the device by name, threads, and the folder that keeps compiled programs."""
 
 import os
 from pathlib import Path
 
 import jax
 import jaxlib
+from jax._src import xla_bridge  # nothing public says whether devices were asked for
 
 from autorel_jax.errors import InputError, one_line
 
@@ -29,6 +30,25 @@ def choose_device(name: str | None) -> jax.Device | None:
     except (RuntimeError, KeyError, ValueError):
         found = ", ".join(f"{device.platform}:{device.id}" for device in available)
         raise InputError(f"--device {name}: there is no such device here; available: {found}.") from None
+
+
+def limit_threads(count: int | None) -> None:
+    """Computes and tokenizes on so many threads of the processor; None changes nothing. Before JAX's first device.
+
+    They are tied to no core, so that two processes with half of the threads each do not share the same ones.
+
+    Raises:
+      InputError: no number of cores here, or too late.
+    """
+    if count is None:
+        return
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    if not 1 <= count <= cores:
+        raise InputError(f"--threads {count}: expected 1 to {cores}, the cores that this process may use.")
+    if xla_bridge.backends_are_initialized():
+        raise InputError("--threads is for a process of the command's own: JAX computes in this one already.")
+    os.environ["NPROC"] = str(count)  # XLA's thread pools are as large, for which it has no option
+    os.environ["RAYON_NUM_THREADS"] = str(count)  # the tokenizer's
 
 
 def keep_compiled_programs() -> None:

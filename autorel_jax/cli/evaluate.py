@@ -11,7 +11,14 @@ from autorel_jax.builtin import BUILTIN
 from autorel_jax.cli.command import Parser, note, run, say, tell, warn
 from autorel_jax.cli.explain import input_corpus, introduced
 from autorel_jax.cli.explain_flags import add_column_flags, names
-from autorel_jax.cli.flags import add_compute_dtype, add_fields, add_model_flags, add_quiet, given_fields
+from autorel_jax.cli.flags import (
+    add_compute_dtype,
+    add_fields,
+    add_model_flags,
+    add_quiet,
+    add_threads,
+    given_fields,
+)
 from autorel_jax.cli.method_flags import add_references, read_references
 from autorel_jax.cli.start import importing
 from autorel_jax.data.by_products import found_of
@@ -111,6 +118,7 @@ def parser(prog: str = PROG) -> Parser:
     add_fields(output, EvaluateConfig, batch_size={})
     add_compute_dtype(output)
     output.add_argument("--device", metavar="NAME", help="cpu, gpu, gpu:1, … (default: the best there is)")
+    add_threads(output)
     add_quiet(output)
     made.set_defaults(pair=None)
     return made
@@ -133,12 +141,13 @@ def evaluate(argv: Sequence[str] | None, prog: str) -> None:
     with importing():
         import jax
 
-        from autorel_jax.cli.device import choose_device, keep_compiled_programs
+        from autorel_jax.cli.device import choose_device, keep_compiled_programs, limit_threads
         from autorel_jax.faithfulness import parts
         from autorel_jax.faithfulness.evaluator import Evaluator
         from autorel_jax.faithfulness.methods import check_methods
         from autorel_jax.faithfulness.run import run as measure
     check_methods(config)
+    limit_threads(args.threads)
     keep_compiled_programs()
     with jax.default_device(choose_device(args.device)), bar(args.quiet) as progress:
         classifier = introduced(args)

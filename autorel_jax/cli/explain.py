@@ -121,9 +121,10 @@ def on_devices(args: argparse.Namespace, local: bool = True) -> Iterator[Sequenc
     """The devices of the flags, as an Explainer takes them; inside, JAX computes there."""
     import jax
 
-    from autorel_jax.cli.device import choose_device, keep_compiled_programs
+    from autorel_jax.cli.device import choose_device, keep_compiled_programs, limit_threads
     from autorel_jax.sharding import first_devices
 
+    limit_threads(args.threads)
     keep_compiled_programs()
     device = choose_device(args.device)
     if device and args.devices:

@@ -153,9 +153,17 @@ def add_compute_dtype(parser: ArgumentParser) -> None:
 
 
 def add_devices(parser: _ActionsContainer, default: str = "all there are") -> None:
-    """Adds --device and --devices; `default` says how many of these are used where nobody says."""
+    """Adds --device, --devices and --threads; `default` says how many devices are used where nobody says."""
     parser.add_argument("--device", metavar="NAME", help="cpu, gpu, gpu:1, … (default: the best there is)")
     parser.add_argument("--devices", type=int, metavar="N", help=f"divide batches among N devices (default: {default})")
+    add_threads(parser)
+
+
+def add_threads(parser: _ActionsContainer) -> None:
+    """Adds --threads, for `limit_threads`."""
+    parser.add_argument(
+        "--threads", type=int, metavar="N", help="use N cores of the processor (default: all that the process may use)"
+    )
 
 
 def given_flags(args: Namespace, made: ArgumentParser) -> list[str]:

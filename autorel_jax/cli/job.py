@@ -53,6 +53,8 @@ def begin_ray(args: argparse.Namespace, workers: int | None) -> None:
 
     if args.device or args.devices:
         raise InputError(f"--device and --devices are for the engine {LOCAL}; Ray gives its workers theirs.")
+    if args.threads is not None:
+        raise InputError(f"--threads is for the engine {LOCAL}; Ray gives its workers their cores.")
     ray = on_ray.package()
     if not ray.is_initialized():
         on_ray.connect(ray)

@@ -106,8 +106,9 @@ def place(given: dict[str, Any]) -> Sequence[Any]:
     import jax
 
     from autorel_jax import sharding
-    from autorel_jax.cli.device import choose_device, keep_compiled_programs
+    from autorel_jax.cli.device import choose_device, keep_compiled_programs, limit_threads
 
+    limit_threads(given.get("threads"))
     keep_compiled_programs()
     if address := given.get("coordinator"):
         join(address, given.get("processes"), given.get("process"))

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from autorel_jax.cli.command import Parser
-from autorel_jax.cli.flags import add_field
+from autorel_jax.cli.flags import add_field, add_threads
 from autorel_jax.data.task import LEARNABLE
 from autorel_jax.training.config import TrainConfig
 
@@ -103,6 +103,7 @@ def add_place_flags(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument("--device", metavar="KIND", help="cpu, gpu, or one such as gpu:1 (default: the best there is)")
     group.add_argument("--devices", type=int, metavar="N", help="use the first N devices (default: all)")
+    add_threads(group)
     group.add_argument(
         "--coordinator",
         metavar="HOST:PORT",
