@@ -14,8 +14,20 @@ from tolerances import BATCH, SAME_TEXT, SUM_FLOAT32
 import autorel_jax as ar
 from autorel_jax.attribution.scores import token_scores
 from autorel_jax.data.row import Row
+from autorel_jax.explaining import compute
 from autorel_jax.explaining.explainer import Explainer
-from autorel_jax.explaining.shapes import FINE_LENGTHS, LARGE, LENGTHS, batch_shape, padded_length
+from autorel_jax.explaining.shapes import (
+    CLOSE_LENGTHS,
+    FINE_LENGTHS,
+    LARGE,
+    LENGTHS,
+    MANY,
+    MOST,
+    PROGRAM,
+    batch_shape,
+    chosen_lengths,
+    padded_length,
+)
 from autorel_jax.model.config import MULTI
 
 TEXTS = ["a good film", "bad", "not a good film, and not a bad one", "", "the actors are good"]
@@ -221,6 +233,59 @@ def test_shapes_are_few():
     assert len(FINE_LENGTHS) == 20
     assert [batch_shape(rows, 32) for rows in (1, 2, 3, 5, 31, 32)] == [1, 2, 4, 8, 32, 32]
     assert batch_shape(20, 24) == 24
+
+
+def test_lengths_of_many_texts():
+    """Of sixteen full batches and more: multiples of 4, as many as pay; longer texts have no say."""
+    sentences = np.random.default_rng(0).integers(5, 50, 2048).tolist()
+    found = chosen_lengths([*sentences, 600, 2000], LARGE)
+    assert found == chosen_lengths(sentences, LARGE)
+    assert set(found) <= set(CLOSE_LENGTHS)
+    assert len(found) <= MOST
+    assert found[-1] == 52 >= max(sentences)
+    longest = sorted(sentences)[::-1][::LARGE]
+
+    def padded(lengths):
+        return LARGE * sum(padded_length(each, 512, LARGE, lengths) for each in longest) + PROGRAM * len(lengths)
+
+    used = {padded_length(each, 512, LARGE) for each in longest}
+    assert padded(found) < padded(sorted(used))
+    assert chosen_lengths(sentences[: MANY * LARGE - 1], LARGE) == ()
+    assert chosen_lengths(sentences, LARGE - 1) == ()
+    assert chosen_lengths([600] * 1000, LARGE) == ()
+    assert chosen_lengths([7] * 1000, LARGE) == [8]
+    # Eight batches of 6 tokens and eight of 27: 24 tokens of 16 rows saved eight times are more than a program.
+    assert chosen_lengths([6] * 128 + [27] * 128, LARGE) == [8, 28]
+    assert padded_length(6, 512, LARGE, [8, 28]) == 8
+    assert padded_length(6, 512, LARGE - 1, [8, 28]) == 16
+    assert padded_length(27, 20, LARGE, [8, 28]) == 20
+
+
+def test_many_texts_are_what_each_is_alone(classifier, monkeypatch):
+    """In batches that are padded to lengths of their own, the same in any order of the texts."""
+    texts = [" ".join(["good", "bad", "film"] * 4)[: 4 * (1 + number % 12)] for number in range(MANY * LARGE)]
+    config, shapes = ar.ExplainConfig(batch_size=LARGE), []
+
+    def spied(*given):
+        shapes.append(given[2].ids.shape)
+        return token_scores(*given)
+
+    monkeypatch.setattr(compute, "token_scores", spied)
+    explainer = Explainer(classifier, config)
+    rows = [Row(number, text, None, None) for number, text in enumerate(texts)]
+    found = list(explainer.explain_chunk(rows, lambda done: None))
+    assert {rows for rows, _ in shapes} == {LARGE}
+    chosen = chosen_lengths([len(each.tokens) for each in found], LARGE)
+    assert {tokens for _, tokens in shapes} == set(chosen)
+    first, shapes[:] = list(shapes), []
+    again = list(explainer.explain_chunk(rows[::-1], lambda done: None))
+    assert shapes == first
+    for each, other in zip(found, again[::-1], strict=True):
+        np.testing.assert_allclose(each.token_relevance, other.token_relevance, rtol=0, atol=SAME_TEXT)
+    monkeypatch.undo()
+    for each in found[:12]:
+        (alone,) = ar.explain(classifier, [each.text])
+        np.testing.assert_allclose(each.token_relevance, alone.token_relevance, rtol=0, atol=SAME_TEXT)
 
 
 def test_no_compilation_for_a_second_list_of_the_same_shape(classifier):

@@ -66,11 +66,11 @@ def test_other_errors_are_not_swallowed():
 class Small(Computer):
     """A computer on a device that holds two rows of more than 16 tokens, or any number of shorter ones."""
 
-    def compute(self, rows, goal, places):
+    def compute(self, rows, goal, places, lengths=()):
         self.asked = [*getattr(self, "asked", []), len(places)]
         if len(places) > 2 and self.length(rows, places) > 16:
             raise jax.errors.JaxRuntimeError(FULL)
-        return super().compute(rows, goal, places)
+        return super().compute(rows, goal, places, lengths)
 
 
 def test_an_explainer_remembers_what_fits(classifier):

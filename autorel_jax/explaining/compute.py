@@ -5,6 +5,7 @@ Used by explainer.py for whole texts, and by documents.py for the windows of lon
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -22,7 +23,7 @@ from autorel_jax.classifier import Classifier, forward
 from autorel_jax.explaining import references
 from autorel_jax.explaining.config import BATCH_SIZE, BATCH_SIZES, ExplainConfig
 from autorel_jax.explaining.fitting import fitted
-from autorel_jax.explaining.shapes import batch_shape, few_if_long, padded_length
+from autorel_jax.explaining.shapes import batch_shape, chosen_lengths, few_if_long, padded_length
 from autorel_jax.families.family import MASKED
 from autorel_jax.lrp.fused import SCORES
 from autorel_jax.text.batches import pad
@@ -65,6 +66,7 @@ class Computer:
         if self.mesh:
             self.params = sharding.put(self.params, sharding.layout_of(self.mesh, self.params, "replicate"))
         kind = devices[0].platform if devices else jax.default_backend()
+        self.on_cpu = kind == "cpu"
         self.batch_size = config.batch_size or max(len(devices), 1) * BATCH_SIZES.get(kind, BATCH_SIZE)
         self.is_asked = config.batch_size is not None
         self.limits: dict[int, int] = {}  # tokens -> rows that fit, where a batch did not fit the memory
@@ -92,14 +94,17 @@ class Computer:
 
         `most` rows make a batch, where the goal has so many targets that fewer than usual fit.
         """
-        for batch, result in self.fitted(rows, places, lambda batch: self.compute(rows, goal, batch), most):
+        lengths = self.lengths(rows, places, most)
+        compute = functools.partial(self.compute, rows, goal, lengths=lengths)
+        for batch, result in self.fitted(rows, places, compute, most):
             yield dict(zip(batch, self.each(rows, batch, result), strict=True))
 
     def logits(self, rows: Rows, places: Places) -> Iterator[dict[int, np.ndarray]]:
         """Likewise, the plain model's logits alone: of a head on tokens [T, C], padding among the T."""
+        lengths = self.lengths(rows, places)
 
         def compute(batch: Places) -> jax.Array:
-            texts, _ = self.padded(rows, batch)
+            texts, _ = self.padded(rows, batch, lengths=lengths)
             with self.classifier.precision():
                 config, dtype = self.classifier.config, self.settings.dtype
                 return forward(config, dtype, self.params, texts.ids, texts.mask, texts.types)
@@ -116,6 +121,12 @@ class Computer:
             self.limits[self.length(rows, batch[:1])] = len(batch) // 2
 
         return fitted(compute, self.batches(rows, places, most or self.batch_size), too_large)
+
+    def lengths(self, rows: Rows, places: Places, most: int | None = None) -> Sequence[int]:
+        """What full batches of these rows are padded to; none: the usual lengths, as where programs cost more."""
+        if not self.on_cpu:
+            return ()
+        return chosen_lengths([len(rows[place].ids) for place in places], most or self.batch_size)
 
     def by_token(self, logits: np.ndarray) -> np.ndarray:
         """Logits of a batch [B, ...], those of a head on tokens [B, T, C]."""
@@ -135,22 +146,24 @@ class Computer:
         """The rows of a batch of so many tokens: those asked for, or else fewer where they are long."""
         return self.batch_size if self.is_asked else few_if_long(self.batch_size, tokens)
 
-    def length(self, rows: Rows, places: Places) -> int:
+    def length(self, rows: Rows, places: Places, lengths: Sequence[int] = ()) -> int:
         """The tokens that a batch is padded to."""
         longest = max(len(rows[place].ids) for place in places)
-        return padded_length(longest, self.classifier.config.longest_text, len(places))
+        return padded_length(longest, self.classifier.config.longest_text, len(places), lengths)
 
-    def compute(self, rows: Rows, goal: Targets, places: Places) -> Result:
+    def compute(self, rows: Rows, goal: Targets, places: Places, lengths: Sequence[int] = ()) -> Result:
         """The Result of a batch, padding last. Not waited for."""
-        texts, weights = self.padded(rows, places, goal)
+        texts, weights = self.padded(rows, places, goal, lengths)
         with self.classifier.precision():
             return token_scores(self.settings, self.params, texts, weights, self.values)
 
-    def padded(self, rows: Rows, places: Places, goal: Targets | None = None) -> tuple[Texts, np.ndarray | None]:
+    def padded(
+        self, rows: Rows, places: Places, goal: Targets | None = None, lengths: Sequence[int] = ()
+    ) -> tuple[Texts, np.ndarray | None]:
         """A batch and the weights of its targets, if there is a goal; on the devices, if there are several."""
         here = [rows[place] for place in places]
         size = batch_shape(len(here), self.batch_size, self.devices)
-        batch = pad(here, self.length(here, range(len(here))), size, self.classifier.tokenizer.pad_id)
+        batch = pad(here, self.length(here, range(len(here)), lengths), size, self.classifier.tokenizer.pad_id)
         weights = None
         if goal is not None:
             weights = goal.batch([*places, *[places[0]] * (size - len(places))], batch.ids.shape[1])
