@@ -49,7 +49,16 @@ MEMORY = (  # size, texts, tokens
     ("base", 32, 128),
     *(("modern", 1, tokens) for tokens in (1024, 2048, 4096, 8192)),
 )
-TIMES = (("base", 2, 256), ("base", 2, 512), ("minilm", 4, 256), ("base", 2, 384), ("minilm", 4, 512), ("base", 8, 128))
+TIMES = (
+    ("base", 8, 128),
+    ("minilm", 8, 128),
+    ("base", 2, 512),
+    ("base", 2, 256),
+    ("minilm", 4, 256),
+    ("base", 2, 384),
+    ("minilm", 4, 512),
+    ("base", 1, 1024),
+)
 NEVER = 10**9  # tokens, from where blocks would be used
 
 

@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+import jax
 import pytest
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
@@ -45,6 +46,28 @@ def test_without_time_nothing_is_computed(record_of):
     record.item("late", lambda: pytest.fail("computed"))
     record.finish()
     assert found_in(record) == {"finished": False, "items": {"late": {"skipped": "no time left"}}}
+
+
+def test_a_batch_is_halved_until_it_fits(monkeypatch):
+    """Every case finds its own; what is no matter of memory is raised."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    from gpu_speed import halved
+
+    tried = []
+
+    def find(count, fits=6, message="RESOURCE_EXHAUSTED: Out of memory"):
+        tried.append(count)
+        if count > fits:
+            raise jax.errors.JaxRuntimeError(message)
+        return {"batch": count}
+
+    assert halved(64, find) == {"batch": 4}
+    assert tried == [64, 32, 16, 8, 4]
+    with pytest.raises(jax.errors.JaxRuntimeError, match="Out of memory"):
+        halved(4, lambda count: find(count, fits=0))
+    with pytest.raises(jax.errors.JaxRuntimeError, match="INTERNAL"):
+        halved(64, lambda count: find(count, message="INTERNAL: another"))
+    assert tried[5:] == [4, 2, 1, 64]
 
 
 @pytest.mark.slow
