@@ -36,9 +36,8 @@ def main() -> None:
     parser.add_argument("--method", default="attnlrp")
     args = parser.parse_args()
     exact, seconds = explained(args, "float32", None)
-    print(
-        "| dtype | seconds | error: median, most | of a word | rank correlation: mean, least | |\n|---|---|---|---|---|---|"
-    )
+    print("| dtype | seconds | error: median, most | of a word | rank correlation: mean, least | |")
+    print("|---|---|---|---|---|---|")
     print(f"| float32 | {seconds:.1f} | | | | |")
     for dtype in ("bfloat16", "float16"):
         found, seconds = explained(args, dtype, [each.target for each in exact])
@@ -55,7 +54,7 @@ def explained(args: argparse.Namespace, dtype: str, labels: list[str] | None) ->
 
 
 def compared(exact: list[ar.Explanation], found: list[ar.Explanation]) -> str:
-    """The columns; an error of a text is |found - exact| / |exact| over its words, of a word in parts of the largest."""
+    """The columns. An error of a text is |found - exact| / |exact| over its words, that of a word is in |largest|."""
     scores = ([each.word_relevance.astype(float) for each in some] for some in (exact, found))
     pairs = list(zip(*scores, strict=True))
     errors = [np.linalg.norm(b - a) / np.linalg.norm(a) for a, b in pairs]

@@ -14,7 +14,7 @@ USUAL = 512  # tokens; what is longer is padded to multiples
 CLOSE_LENGTHS = tuple(sorted({*range(4, 64, 4), *FINE_LENGTHS}))  # from which those of many texts are chosen
 MANY = 16  # full batches
 MOST = 12  # lengths
-PROGRAM = 500  # tokens that MiniLM explains in half of the time to trace and load a program: others use it again
+PROGRAM = 500  # tokens that a MiniLM explains in half of the time to trace and load a program; other parts use it too
 
 
 def batch_shape(rows: int, batch_size: int, devices: int = 1) -> int:
