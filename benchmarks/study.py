@@ -148,6 +148,8 @@ def tallies(records: Mapping[str, Record], own_game: bool) -> dict[str, Tally]:
             said = verdict(row, "minus_default")
             if said is None or marked(record, row["method"], row["protocol"]) != own_game:
                 continue
+            if PROTOCOLS[row["protocol"]].needs_marks:  # plausibility, another question
+                continue
             as_random = row["method"] != RANDOM and verdict(row, "minus_random") == 0
             one = Tally(said == 1, said == 0, said == -1, as_random)
             found[row["method"]] = Tally(*map(sum, zip(found.get(row["method"], Tally()), one, strict=True)))
@@ -167,7 +169,8 @@ def advice(records: Mapping[str, Record]) -> Iterator[str]:
     }
     said = [
         f"Compared with `{DEFAULT}`, the default, in all tables below (a difference counts where its interval of 95 % "
-        "excludes 0; of methods that take words away themselves only numbers for which nothing is taken away):",
+        "excludes 0; agreement with people is not counted, and of methods that take words away themselves only numbers "
+        "for which nothing is taken away):",
         f"- better in more numbers than worse: {listed(one for one in methods if ahead(methods[one]))}.",
     ]
     for kind, holds in kinds.items():

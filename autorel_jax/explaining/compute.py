@@ -75,7 +75,8 @@ class Computer:
         if config.references:
             made = references.arrays(self, config)
             whole = sharding.layout_of(self.mesh, made, "replicate") if self.mesh else None
-            self.values |= sharding.put(made, whole) if self.mesh else jax.device_put(made)
+            with classifier.precision():
+                self.values |= sharding.put(made, whole) if self.mesh else jax.device_put(made)
 
     @property
     def devices(self) -> int:
