@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 from sentences import lines
 from tolerances import BATCH
 
@@ -18,13 +19,36 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
-def test_four_devices_give_what_one_gives(model_folder, tmp_path):
+@pytest.mark.parametrize("method", ["attnlrp", pytest.param("contrast_cat", marks=pytest.mark.slow)])
+def test_four_devices_give_what_one_gives(model_folder, tmp_path, method):
+    (tmp_path / "others.txt").write_text("a good film\nbad\nnot a good film, and not a bad one\n")
+    contrast = ["--set", "below=1", "--references", str(tmp_path / "others.txt")] if method == "contrast_cat" else []
     (tmp_path / "in.txt").write_text("\n".join(lines(21)))
     found = {}
     for count in (4, 1):
         output = tmp_path / f"out{count}.jsonl"
-        more = ["--target", "all", "--output", str(output), "--devices", str(count), "--batch-size", "8"]
-        command = [sys.executable, "-c", COUNT, str(tmp_path / "in.txt"), "--model", str(model_folder), *more]
+        more = [
+            "--target",
+            "all",
+            "--output",
+            str(output),
+            "--devices",
+            str(count),
+            "--batch-size",
+            "8",
+            "--method",
+            method,
+        ]
+        command = [
+            sys.executable,
+            "-c",
+            COUNT,
+            str(tmp_path / "in.txt"),
+            "--model",
+            str(model_folder),
+            *more,
+            *contrast,
+        ]
         done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
         assert done.returncode == 0, done.stderr
         found[count] = [json.loads(line) for line in output.read_text().splitlines()]
