@@ -5,7 +5,6 @@ from pathlib import Path
 
 import jax
 import jaxlib
-from jax._src import xla_bridge  # nothing public says whether devices were asked for
 
 from autorel_jax.errors import InputError, one_line
 
@@ -45,6 +44,8 @@ def limit_threads(count: int | None) -> None:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     if not 1 <= count <= cores:
         raise InputError(f"--threads {count}: expected 1 to {cores}, the cores that this process may use.")
+    from jax._src import xla_bridge  # nothing public says whether devices were asked for
+
     if xla_bridge.backends_are_initialized():
         raise InputError("--threads is for a process of the command's own: JAX computes in this one already.")
     os.environ["NPROC"] = str(count)  # XLA's thread pools are as large, for which it has no option
