@@ -19,7 +19,7 @@ from autorel_jax import weights
 from autorel_jax.auditing import rounding
 from autorel_jax.auditing.differences import model_lines, question_lines
 from autorel_jax.auditing.facts import model_facts, question_facts
-from autorel_jax.auditing.record import read_record, save_record, seal
+from autorel_jax.auditing.record_file import read_record, save_record, seal
 from autorel_jax.cli.main import main
 
 TEXTS = 'text,stars\na good film,positive\nbad,negative\nbad,neutral\n"a witty, good one",positive\n'

@@ -3,6 +3,7 @@
 verdict.py is the shared piece: findings, their lines, exit codes and JUnit XML.
 
 record.py       an Explainer and rows -> a record: facts.py (model and question), entries.py (texts)
+record_file.py  a record and its .json, whose parts json_shape.py checks
 both.py         two Explainers and rows -> the results of each; `ar.diff`
 diff.py         these, or two files of results -> a Diff, by changes.py and alignment.py (words of two tokenizers)
 limits.py       what may change -> findings; shown.py has the lines for a terminal

@@ -89,18 +89,18 @@ def environment(split_words: str) -> dict[str, Any]:
     }
 
 
-def asked_config(asked: dict[str, Any], method: Any) -> ExplainConfig:
+def asked_config(asked: dict[str, Any], method: Any, batch_size: int | None = None) -> ExplainConfig:
     """The ExplainConfig of a question; `method` is the one of its name.
 
     Raises:
       InputError: a field that this version does not have, or a value that it refuses.
     """
-    known = {field.name for field in dataclasses.fields(ExplainConfig)}
+    known = {field.name for field in dataclasses.fields(ExplainConfig)} - {*ROUNDING}
     if unknown := sorted(asked.keys() - known):
         raise InputError(f"the record asks for {', '.join(unknown)}, which this version does not know.")
     target = asked["target"]
     target = tuple(target) if isinstance(target, list) else target
-    return ExplainConfig(**asked | {"method": method, "target": target})
+    return ExplainConfig(**asked | {"method": method, "target": target, "batch_size": batch_size})
 
 
 def as_json(value: Any) -> Any:

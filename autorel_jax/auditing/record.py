@@ -1,58 +1,30 @@
 """Record: an Explainer and rows -> all that its scores depend on and the scores, as JSON that can be checked later.
 
-A record is a dict; docs/audit.md says what it holds. verify.py makes a second one and compares both.
+A record is a dict; docs/audit.md says what it holds, record_file.py writes and reads it. verify.py makes a second one
+and compares both.
 """
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-import hashlib
-import json
 import secrets
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from autorel_jax.auditing.entries import Entry, entry_of
 from autorel_jax.auditing.facts import environment, model_facts, question_facts
-from autorel_jax.auditing.rounding import BOUNDS
+from autorel_jax.auditing.record_file import MARK, SCHEMA, Record, seal
 from autorel_jax.classifier import Classifier
 from autorel_jax.data.row import Rejected, Row
-from autorel_jax.errors import InputError, one_line
+from autorel_jax.errors import InputError
 from autorel_jax.explaining.config import ExplainConfig
 from autorel_jax.explaining.explainer import Explainer
 from autorel_jax.explaining.part import Pairs, Part, explained, prepared
 from autorel_jax.families.family import MASKED, TEXT_LABELS
-from autorel_jax.files import disk_faults, new_text
 from autorel_jax.foreign import fault_in
 from autorel_jax.report.json_values import plain
-
-SCHEMA = 1  # raised when a part of a record changes its meaning or goes away
-MARK = "autorel_record"  # under which a record has its schema
-EXPECTED = "expected a .json that autorel record, or --record of autorel explain, wrote"
-PARTS = {  # of a record, and what JSON has of them
-    "environment": dict,
-    "model": {"name": str, "dtype": str, "labels": list, "weights": dict, "config": dict, "tokenizer": dict},
-    "question": {"asked": dict, "name": str, "content": str, "rules": dict, "parameters": dict, "max_length": int},
-    "salt": str,
-    "texts": list,
-    "left_out": int,
-    "summary": {"without_results": int, "not_finite": int},
-    "sha256": str,
-}
-RESULT = {  # of an explanation
-    "target": str,
-    "prediction": str,
-    "logits": list,
-    "fillings": list,
-    "truncated_tokens": int,
-    "words_sha256": str,
-    "scores": list,
-}
-
-Record = dict[str, Any]
 
 
 class Recorder:
@@ -157,64 +129,3 @@ def summary(entries: Sequence[Entry], whole_texts: bool) -> dict[str, Any]:
 def finite(result: Mapping[str, Any]) -> bool:
     """Whether all numbers of a result are there; JSON has none for NaN and inf."""
     return None not in (result["target_value"], *result["logits"], *result["scores"])
-
-
-def is_whole(record: Any) -> bool:
-    """Whether a record has all its parts."""
-    if not has(record, PARTS) or record["model"]["dtype"] not in BOUNDS:
-        return False
-    text = {"sha256": str, "results": list} | ({} if record["salt"] else {"text": object})
-    results = (result for entry in record["texts"] if has(entry, text) for result in entry["results"])
-    return all(has(entry, text) for entry in record["texts"]) and all(has(result, RESULT) for result in results)
-
-
-def has(value: Any, parts: Mapping[str, Any]) -> bool:
-    """Whether a value of JSON is an object with these parts, each of its type or with parts of its own."""
-    if not isinstance(value, dict):
-        return False
-    return all(
-        has(value.get(name), kind) if isinstance(kind, dict) else isinstance(value.get(name), kind)
-        for name, kind in parts.items()
-    )
-
-
-def seal(record: Mapping[str, Any]) -> str:
-    """SHA-256 of all else in a record: it shows damage, but is no signature."""
-    rest = {name: value for name, value in record.items() if name != "sha256"}
-    text = json.dumps(rest, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def save_record(record: Record, path: Path) -> None:
-    """Writes a record, a line for each text, whole or not at all."""
-    with new_text(path) as stream, disk_faults(path):
-        begin, end = json.dumps(record | {"texts": []}, indent=1, allow_nan=False).split('"texts": []')
-        stream.write(f'{begin}"texts": [')
-        for place, entry in enumerate(record["texts"]):
-            stream.write(f"{',' if place else ''}\n{json.dumps(entry, allow_nan=False)}")
-        stream.write(f"\n ]{end}\n")
-
-
-def read_record(path: Path) -> Record:
-    """A record from its file.
-
-    Raises:
-      InputError: it cannot be read, is no record or one of another schema, or is not as it was written.
-    """
-    try:
-        text = Path(path).read_bytes().decode()
-        record = json.loads(text)
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist; {EXPECTED}.") from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{path} cannot be read as JSON ({one_line(error)}); {EXPECTED}.") from None
-    if not isinstance(record, dict) or MARK not in record:
-        raise InputError(f"{path} is no record; {EXPECTED}.")
-    if record[MARK] != SCHEMA:
-        raise InputError(
-            f"{path} is a record of schema {one_line(record[MARK])}; this version reads {SCHEMA}. Verify it with the "
-            "version of autorel-jax that wrote it."
-        )
-    if fault_in(record) or not is_whole(record) or record["sha256"] != seal(record):
-        raise InputError(f"{path} is damaged or was edited: its content does not have the SHA-256 that it says.")
-    return record

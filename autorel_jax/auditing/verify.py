@@ -9,7 +9,8 @@ from autorel_jax.attribution.registry import named
 from autorel_jax.auditing.differences import Differences, differences, model_lines
 from autorel_jax.auditing.entries import row_of
 from autorel_jax.auditing.facts import asked_config, model_facts
-from autorel_jax.auditing.record import Record, Recorder, gather
+from autorel_jax.auditing.record import Recorder, gather
+from autorel_jax.auditing.record_file import Record
 from autorel_jax.auditing.rounding import UNITS, bounds_of
 from autorel_jax.classifier import Classifier
 from autorel_jax.data.row import Rejected, Row
@@ -66,7 +67,7 @@ def verified(
     """
     other_model = list(model_lines(record["model"], model_facts(classifier)))
     try:
-        config = asked_config(record["question"]["asked"] | {"batch_size": batch_size}, method)
+        config = asked_config(record["question"]["asked"], method, batch_size)
         recorder = Recorder(Explainer(classifier, config, devices), record["salt"])
         gather(recorder, rows, progress)
     except InputError as error:

@@ -42,7 +42,7 @@ def check_explain_record(args: argparse.Namespace) -> None:
 
 def write_record(args: argparse.Namespace, recorder: Recorder) -> None:
     """Writes what was gathered, and says so."""
-    from autorel_jax.auditing.record import save_record
+    from autorel_jax.auditing.record_file import save_record
 
     made = recorder.record()
     save_record(made, args.record)

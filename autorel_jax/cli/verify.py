@@ -16,7 +16,7 @@ from autorel_jax.errors import InputError
 
 if TYPE_CHECKING:
     from autorel_jax.auditing.differences import Differences
-    from autorel_jax.auditing.record import Record
+    from autorel_jax.auditing.record_file import Record
 
 PROG = "autorel-verify"
 SHOWN = 20  # texts that are named
@@ -71,7 +71,7 @@ def verify(argv: Sequence[str] | None, prog: str) -> int:
     args = parser(prog).parse_args(argv)
     with importing():
         from autorel_jax.auditing.differences import differences
-        from autorel_jax.auditing.record import read_record
+        from autorel_jax.auditing.record_file import read_record
         from autorel_jax.auditing.verify import verdict
     record = read_record(args.record)
     if args.against:

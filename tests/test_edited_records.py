@@ -1,0 +1,140 @@
+"""Records that were edited and hashed anew: read and compared, or refused in one line, whatever was edited."""
+
+import contextlib
+import copy
+import json
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from models import write_model
+
+import autorel_jax as ar
+from autorel_jax.auditing.differences import differences
+from autorel_jax.auditing.facts import asked_config, environment
+from autorel_jax.auditing.record_file import read_record, save_record, seal
+from autorel_jax.auditing.verify import changes_of_place, method_of, rows_of, verdict
+from autorel_jax.cli.main import main
+from autorel_jax.errors import InputError
+
+GONE = object()
+LEAVES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.sampled_from([0, -1, 2**70, 10**400, 1.5, 1e308, float("nan"), float("inf")]),
+    st.sampled_from(["", "x", "\0", "a" * 3000, "positive", "given", "gamma", "\ud800"]),
+)
+VALUES = st.recursive(
+    LEAVES, lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from("ab"), inner, max_size=2)
+)
+NESTED = json.loads("[" * 200 + "]" * 200)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("edited")
+    write_model(folder / "model")
+    (folder / "texts.csv").write_text("text,stars\na good film,positive\nbad,negative\n")
+    model = ("--model", str(folder / "model"), "--quiet")
+    for name, more in (("plain", ()), ("hashed", ("--hash-texts",))):
+        output = str(folder / f"{name}.json")
+        assert main(["record", str(folder / "texts.csv"), "--label-column", "stars", "-o", output, *model, *more]) == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def records(folder):
+    return [read_record(folder / f"{name}.json") for name in ("plain", "hashed")]
+
+
+def places(value, path=()):
+    """The way to every part of a value of JSON."""
+    yield path
+    parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, one in parts:
+        yield from places(one, (*path, name))
+
+
+def edited(record, path, value):
+    """A copy with another value at a place, or without it, hashed anew."""
+    made = copy.deepcopy(record)
+    part = made
+    for name in path[:-1]:
+        part = part[name]
+    if value is GONE:
+        del part[path[-1]]
+    else:
+        part[path[-1]] = value
+    return made | {"sha256": seal(made)}
+
+
+def write(path, record):
+    """As a program would that knows nothing of records."""
+    path.write_text(json.dumps(record))
+
+
+def refusal(folder, record):
+    write(folder / "edited.json", record)
+    with pytest.raises(InputError) as raised:
+        read_record(folder / "edited.json")
+    return str(raised.value)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_what_was_edited_is_read_or_refused(folder, records, classifier, data):
+    record = records[data.draw(st.integers(0, 1))]
+    path = data.draw(st.sampled_from([path for path in places(record) if path]))
+    write(folder / "edited.json", edited(record, path, data.draw(VALUES | st.just(GONE) | st.just(NESTED))))
+    with contextlib.suppress(InputError):  # which is one line
+        made = read_record(folder / "edited.json")
+        for pair in ((record, made), (made, record)):
+            assert verdict(differences(*pair), pair[0])
+        if not made["salt"]:
+            assert len(rows_of(made, None)) == len(made["texts"])
+        list(changes_of_place(made["environment"], environment("auto")))
+        ar.Explainer(classifier, asked_config(made["question"]["asked"], method_of(made)))
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        (("texts", 1, "results", 0, "logits"), "0.1", "texts[1].results[0].logits is not as it is in a record"),
+        (("texts", 0, "results", 0, "scores", 1), True, "texts[0].results[0].scores[1] is"),
+        (("texts", 0, "results", 0, "scores", 1), 10**400, "texts[0].results[0].scores[1] is"),
+        (("texts", 0, "results", 0, "scores", 1), float("nan"), "NaN is no number of JSON"),
+        (("texts", 0, "results", 0, "words"), ["a"], "texts[0].results[0].words is"),
+        (("texts", 0, "results", 0, "ledger"), GONE, "texts[0].results[0].ledger is"),
+        (("texts", 0, "text"), [1], "texts[0].text[0] is"),
+        (("model", "labels"), [[]], "model.labels[0] is"),
+        (("model", "dtype"), "float16", "model.dtype is"),
+        (("question", "asked", "split_words"), GONE, "question.asked.split_words is"),
+        (("environment",), NESTED, "is damaged or was edited"),
+    ],
+)
+def test_the_line_names_the_place(folder, records, path, value, said):
+    assert said in refusal(folder, edited(records[0], path, value))
+
+
+def test_the_command_refuses_them_with_2(folder, records, capsys):
+    """What is of the right type and means nothing is found when the texts are explained again."""
+    for path, value, said in (
+        (("texts", 0, "results", 0, "target"), 3, "target is not as it is in a record"),
+        (("question", "asked", "target"), "nowhere", "nowhere"),
+        (("question", "asked", "prefetch"), "2", "prefetch, which this version does not know"),
+        (("question", "asked", "top"), [1], "top=[1]: expected a whole number"),
+        (("question", "asked", "parameters"), {"gamma": {}}, "gamma"),
+        (("model", "name"), "no\0where", "no␀where"),
+    ):
+        write(folder / "edited.json", edited(records[0], path, value))
+        capsys.readouterr()
+        assert main(["verify", str(folder / "edited.json"), "--quiet"]) == 2
+        out, err = capsys.readouterr()
+        assert (out, err.count("\n")) == ("", 1)
+        assert said in err
+
+
+def test_a_record_is_read_as_it_was_written(folder, records):
+    save_record(records[0], folder / "again.json")
+    assert read_record(folder / "again.json") == records[0]
+    assert (folder / "again.json").read_bytes() == (folder / "plain.json").read_bytes()
