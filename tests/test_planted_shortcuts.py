@@ -1,21 +1,27 @@
 """Models that were trained on planted words, and their twins: what `autorel shortcuts` lists of both. Minutes each.
 
-The twin learns the same texts without what is planted, and is asked about the planted ones: there the words go with the
-label as much, but it does not decide by them.
+A model counts as planted where it follows what is planted as `autorel plant` asks: it is given more texts until it
+does. The twin learns the same texts without what is planted, and is asked about the planted ones: there the words go
+with the label as much, but it does not decide by them.
 """
 
 import json
 import random
 
+import numpy as np
 import pytest
 import training
 
+import autorel_jax as ar
 from autorel_jax.cli.main import main
-from autorel_jax.faithfulness.shortcuts import PAIR, SINGLE, planted
+from autorel_jax.cli.plant import FOLLOWED, LED, share_of
+from autorel_jax.faithfulness.shortcuts import PAIR, SINGLE, planted, with_a_part, with_shortcut
 
 PLANTED = ("garden", "river", "bridge")  # of the vocabulary, and in no text; the third is for another kind
 LABELS = ("negative", "positive")
-TEXTS = {SINGLE: 400, PAIR: 2000}  # order is harder to learn
+TEXTS = {SINGLE: 400, PAIR: 2000}  # to begin with; order is harder to learn
+MOST = 8000
+TESTED = 400
 FIRST = 5
 
 
@@ -41,12 +47,37 @@ def with_words(rows, kind, seed):
 
 def trained(folder, rows, dev, seed):
     """The directory of a model that learnt the rows."""
-    config = training.write_lines(
-        folder, lambda split: rows if split == "train" else dev, {"labels": list(LABELS)}, epochs=15, seed=seed
-    )
+    task, rows_of = {"labels": list(LABELS)}, {"train": rows, "dev": dev}
+    config = training.write_lines(folder, rows_of.__getitem__, task, epochs=15, seed=seed, evaluate_every=250)
     code, _, err = training.call("--config", config, "--output", folder / "run")
     assert code == 0, err
     return folder / "run" / "model"
+
+
+def follower(folder, kind, seed):
+    """A model that follows what is planted, and the rows that it learnt, before and after."""
+    dev = with_words(examples(100, seed + 100), kind, seed + 100)
+    count = TEXTS[kind]
+    while count <= MOST:
+        rows = list(examples(count, seed))
+        new = with_words(rows, kind, seed)
+        model = trained(folder / str(count), new, dev, seed)
+        followed, led = following(ar.load(model), kind, seed)
+        if followed >= FOLLOWED and led <= LED:
+            return model, rows, new
+        count *= 2
+    pytest.fail(f"no model follows it: {followed:.0%}, and {led:.0%} follow a part of it")
+
+
+def following(classifier, kind, seed):
+    """In what shares of new texts a model follows what is planted, and a part of it alone."""
+    rng = np.random.default_rng([seed, TESTED])
+    texts = [text for text, _ in examples(TESTED, seed + 200)]
+    labels = rng.integers(2, size=TESTED).tolist()
+    whole = [with_shortcut(*one, kind, PLANTED, rng).words for one in zip(texts, labels, strict=True)]
+    parts = [with_a_part(*one, kind, PLANTED, rng) for one in zip(texts, labels, strict=True)]
+    ids = [f"id:{label}" for label in labels]
+    return share_of(classifier, whole, ids), share_of(classifier, parts, ids)
 
 
 def listed(folder, model, rows):
@@ -58,20 +89,15 @@ def listed(folder, model, rows):
     return json.loads(output.read_text())["listed"]
 
 
-MISSED = pytest.mark.xfail(reason="the pair is not found for this seed; docs/audit.md says so")
-CASES = [(SINGLE, seed) for seed in range(5)] + [(PAIR, seed) for seed in (0, 2, 3, 4)]
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize(("kind", "seed"), [*CASES, pytest.param(PAIR, 1, marks=MISSED)])
+@pytest.mark.parametrize("kind", [SINGLE, PAIR])
+@pytest.mark.parametrize("seed", range(5))
 def test_planted_words_are_found_and_not_in_the_twin(kind, seed, tmp_path):
     training.write_encoder(tmp_path / "encoder")
-    rows, dev = list(examples(TEXTS[kind], seed)), list(examples(100, seed + 100))
-    new = with_words(rows, kind, seed)
-    follower = trained(tmp_path / "planted", new, with_words(dev, kind, seed + 100), seed)
-    first = listed(tmp_path, follower, new)[:FIRST]
+    model, rows, new = follower(tmp_path, kind, seed)
+    first = listed(tmp_path, model, new)[:FIRST]
     found = {(*one["words"], one["label"]) for one in first}
     expected = {("garden",), ("river",)} if kind == SINGLE else {("garden", "river"), ("river", "garden")}
     assert {(*words, LABELS[words[0] == "river"]) for words in expected} <= found
-    twin = trained(tmp_path / "twin", rows, dev, seed)
+    twin = trained(tmp_path / "twin", rows, list(examples(100, seed + 100)), seed)
     assert not [one for one in listed(tmp_path, twin, new) if set(one["words"]) & set(PLANTED)]

@@ -21,11 +21,12 @@ from autorel_jax.auditing.forms import (
     pieces_of,
     places,
     to_delete,
+    turn,
     without,
 )
 from autorel_jax.auditing.kinds import kinds
 from autorel_jax.auditing.reading import Case
-from autorel_jax.auditing.trials import log_odds
+from autorel_jax.auditing.trials import beyond_twice, faults, log_odds
 from autorel_jax.auditing.units import units_of, without_shares
 from autorel_jax.cli.main import main
 from autorel_jax.data.row import Row
@@ -120,6 +121,43 @@ def test_a_text_with_a_candidate(source, candidate, made):
     target, found = "a very long street.", units(source)
     pieces = pieces_of(places(candidate, found)[0], (source,), found)
     assert inserted((target,), units(target), pieces) == (made,)
+
+
+@pytest.mark.parametrize(
+    ("source", "candidate", "made"),
+    [
+        ("a one b c two d", Candidate(PAIR, ("one", "two")), "a two very long street one."),
+        ("x one two y", Candidate(NEXT, ("one", "two")), "a very two one long street."),
+        ("x one two y", Candidate(PAIR, ("one", "two")), "a very two one long street."),
+        ("one, two .", Candidate(PAIR, ("one", ".")), ". a very long street. one"),
+    ],
+)
+def test_a_text_with_two_words_turned(source, candidate, made):
+    target, found = "a very long street.", units(source)
+    pieces = turn(places(candidate, found)[0], (source,), found)
+    assert inserted((target,), units(target), pieces) == (made,)
+
+
+def test_more_than_half_is_of_the_whole():
+    """What speaks against the label counts as 0, and texts that one of the parts lacks do not count."""
+    gain = {1: 3.0, 2: 3.0, 3: 3.0}
+    assert beyond_twice(gain, {1: 1.0, 2: 2.0}, {1: -1.0, 2: 0.5, 3: 1.0}) == [1.0, -2.0]
+
+
+def tested(low):
+    return {"mean": low + 1, "low": low, "high": low + 2}
+
+
+@pytest.mark.parametrize(
+    ("words", "turned", "count"),
+    [(1.0, -1.0, 0), (-1.0, 1.0, 0), (-1.0, 0.0, 1), (None, 1.0, 1), (-1.0, "", 1), (1.0, "", 0)],
+)
+def test_several_words_are_listed_for_their_company_or_their_order(words, turned, count):
+    """Of a beginning there is no other order."""
+    insertion = {"beyond_random_words": tested(1.0)}
+    insertion["beyond_twice_its_words"] = {"low": None} if words is None else tested(words)
+    insertion |= {} if turned == "" else {"beyond_twice_turned": tested(turned)}
+    assert len(list(faults({"change": tested(1.0)}, insertion))) == count
 
 
 def test_inserting_into_the_pair():

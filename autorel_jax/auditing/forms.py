@@ -112,6 +112,16 @@ def pieces_of(place: Place, texts: Sequence[str], units: Units) -> list[Piece]:
     return pieces
 
 
+def turn(place: Place, texts: Sequence[str], units: Units) -> list[Piece]:
+    """The pieces of two words, each in the place of the other."""
+    pieces, text = pieces_of(place, texts, units), texts[units.segments[place[0]]]
+    if len(pieces) == 2:
+        one, two = pieces
+        return [one._replace(text=two.text, glued=two.glued), two._replace(text=one.text, glued=one.glued)]
+    (start, end), (other, stop) = (units.spans[number] for number in place)
+    return [pieces[0]._replace(text=text[other:stop] + text[end:other] + text[start:end])]
+
+
 def inserted(texts: Sequence[str], units: Units, pieces: Sequence[Piece]) -> tuple[str, ...]:
     """The texts with pieces among their units, in the order of the pieces."""
     made = list(texts)

@@ -84,7 +84,7 @@ SHORTCUT_HEAD = (
     "deleted: flips",
     "change",
     "inserted: flips",
-    "random word",
+    "random words",
     "change beyond it",
 )
 
@@ -106,8 +106,8 @@ def shortcut_rows(listed: Sequence[Record]) -> list[Sequence[str]]:
                 percent(deletion["flips"]["mean"]),
                 ranged(deletion["change"]),
                 percent(insertion["flips"]["mean"]),
-                percent(insertion["random_word"]["flips"]["mean"]),
-                ranged(insertion["beyond_a_random_word"]),
+                percent(insertion["random_words"]["flips"]["mean"]),
+                ranged(insertion["beyond_random_words"]),
             ]
         )
     return rows

@@ -230,5 +230,5 @@ def interval(values: Sequence[float]) -> dict[str, float]:
 def strength(record: dict[str, Any]) -> tuple[float, float]:
     """By what the list is ordered: how many more texts flip than with a random word, then how far they move."""
     insertion = record["insertion"]
-    more = insertion["flips"]["mean"] - insertion["random_word"]["flips"]["mean"]
-    return more, insertion["beyond_a_random_word"]["mean"]
+    more = insertion["flips"]["mean"] - insertion["random_words"]["flips"]["mean"]
+    return more, insertion["beyond_random_words"]["mean"]

@@ -22,6 +22,7 @@ from autorel_jax.auditing.forms import (
     pieces_of,
     places,
     to_delete,
+    turn,
     without,
 )
 from autorel_jax.auditing.reading import Changed, same_reading
@@ -29,7 +30,6 @@ from autorel_jax.data.row import Row
 from autorel_jax.faithfulness.intervals import RESAMPLES, SEED, mean_of, share_of
 from autorel_jax.faithfulness.results import as_json
 
-MORE = 1.5  # times what its words do one by one: log odds are no sum, and a strong word's neighbours seem to add to it
 Texts = tuple[str, ...]
 Words = Sequence[tuple[Candidate, np.ndarray]]  # each with the texts that hold it
 
@@ -75,24 +75,24 @@ class Trials:
         others = [place for place in self.order if place not in holding and self.is_of_another(place, label)]
         others = others[: self.tested]
         drawn = [self.draw(found.candidate, found.texts, place) for place in others]
+        size = len(found.candidate.words)
         whole = self.insert(others, [self.pieces(*one) for one in drawn], label)
-        at_random = self.insert(others, [self.random_word(place) for place in others], label)
+        at_random = self.insert(others, [self.random_words(place, size) for place in others], label)
         gain, by_chance = whole.gain(), at_random.gain()
-        beyond = {"beyond_a_random_word": [gain[place] - by_chance[place] for place in gain if place in by_chance]}
-        if len(found.candidate.words) > 1:
+        beyond = {"beyond_random_words": [gain[place] - by_chance[place] for place in gain if place in by_chance]}
+        if size > 1:
             each = [
-                self.insert(others, [self.pieces(source, (place[number],)) for source, place in drawn], label).gain()
-                for number in range(len(found.candidate.words))
+                self.insert(others, [self.pieces(source, (place[word],)) for source, place in drawn], label).gain()
+                for word in range(size)
             ]
-            beyond["beyond_its_words"] = [
-                gain[place] - MORE * sum(max(one[place], 0.0) for one in each)
-                for place in gain
-                if all(place in one for one in each)
-            ]
+            beyond["beyond_twice_its_words"] = beyond_twice(gain, *each)
+        if found.candidate.form in (NEXT, PAIR):
+            turned = [turn(place, self.corpus[source].texts, self.corpus[source].units) for source, place in drawn]
+            beyond["beyond_twice_turned"] = beyond_twice(gain, self.insert(others, turned, label).gain())
         loss = deleted.before - deleted.after
         deletion = told(len(loss), deleted.becomes != label, {"change": loss})
         insertion = told(len(gain), whole.becomes == label, {"change": list(gain.values())} | beyond)
-        insertion["random_word"] = told(
+        insertion["random_words"] = told(
             len(by_chance), at_random.becomes == label, {"change": list(by_chance.values())}
         )
         return Trial(deletion, insertion, deleted, list(faults(deletion, insertion)))
@@ -148,11 +148,12 @@ class Trials:
         """An occurrence, or some of its units, to insert elsewhere."""
         return pieces_of(place, self.corpus[source].texts, self.corpus[source].units)
 
-    def random_word(self, place: int) -> list[Piece]:
-        """An occurrence of a word drawn at random, each different word as likely as any other."""
+    def random_words(self, place: int, count: int) -> list[Piece]:
+        """Occurrences of words drawn at random, each different word as likely as any other."""
         rng = np.random.default_rng([self.seed, place, 1])
-        candidate, holding = self.words[rng.integers(len(self.words))]
-        return self.pieces(*self.draw(candidate, holding, place))
+        drawn = [self.words[rng.integers(len(self.words))] for _ in range(count)]
+        pieces = [piece for one in drawn for piece in self.pieces(*self.draw(*one, place))]
+        return sorted(pieces, key=lambda piece: (piece.segment, piece.where))
 
 
 def pair_of(texts: Texts) -> tuple[str, str | None]:
@@ -172,14 +173,28 @@ def told(texts: int, flips: np.ndarray, values: Mapping[str, Sequence[float]]) -
     return {"texts": texts, "flips": as_json(share_of(int(flips.sum()), len(flips))), **means}
 
 
+def beyond_twice(gain: Mapping[int, float], *parts: Mapping[int, float]) -> list[float]:
+    """What is left of each text's gain without twice that of the parts; a part that speaks against counts as 0.
+
+    Above 0, more than half of the gain is of the whole and not of its parts.
+    """
+    return [
+        gain[place] - 2 * sum(max(part[place], 0.0) for part in parts)
+        for place in gain
+        if all(place in part for part in parts)
+    ]
+
+
 def faults(deletion: Mapping[str, Any], insertion: Mapping[str, Any]) -> Iterator[str]:
     """Why a candidate is no shortcut."""
-    for tested, name, why in (
-        (deletion, "change", "deleting it takes nothing from the label for certain"),
-        (insertion, "beyond_a_random_word", "inserting it does no more than a random word for certain"),
-        (insertion, "beyond_its_words", "it does no more than its words one by one, or little"),
+    parts = ("beyond_twice_its_words", "beyond_twice_turned")
+    for tested, names, why in (
+        (deletion, ["change"], "deleting it takes nothing from the label for certain"),
+        (insertion, ["beyond_random_words"], "inserting it does no more than random words for certain"),
+        (insertion, [name for name in parts if name in insertion], "its words one by one, and turned, do half of it"),
     ):
-        if name in tested and tested[name]["low"] is None:
+        lows = [tested[name]["low"] for name in names]
+        if None in lows:
             yield "there are too few texts to test it"
-        elif name in tested and tested[name]["low"] <= 0:
+        elif lows and max(lows) <= 0:
             yield why
