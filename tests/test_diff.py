@@ -18,6 +18,7 @@ import autorel_jax as ar
 from autorel_jax.auditing.alignment import aligned
 from autorel_jax.auditing.limits import Limits, read_limits
 from autorel_jax.cli.main import COMMANDS, main
+from autorel_jax.model.config import MULTI
 from autorel_jax.text.tokens import load_tokenizer
 from autorel_jax.weights import write
 
@@ -36,6 +37,7 @@ def result(
         "target": target,
         "prediction": {"label": predicted},
         "logits": list(logits),
+        "probabilities": None,
         "words": ["[CLS]", *words],
         "word_relevance": [special, *scores],
         "word_spans": [None, *map(list, spans)],
@@ -117,6 +119,50 @@ def test_logits_that_are_not_finite_are_no_prediction():
     assert (found.flips, found.compared_predictions) == ([], 0)
     (breach,) = found.breaches(max_flips=0)
     assert breach.startswith("unknown: max_flips")
+
+
+def several(probabilities, explained=("a", "b", "c")):
+    """The results of a text to which a model gives several labels at once; "a" has the highest logit."""
+    logits = [math.log(one / (1 - one)) for one in probabilities]
+    one = result([1, 2, 3], predicted="a", logits=logits) | {"probabilities": list(probabilities)}
+    return [one | {"target": label} for label in explained]
+
+
+def test_labels_of_which_several_may_be_given_flip_as_a_set():
+    """The label with the highest logit is the same in all."""
+    found = ar.diff(several([0.9, 0.6, 0.1]), several([0.9, 0.4, 0.5]))
+    (flip,) = found.flips
+    assert (flip.old, flip.new) == ("a, b", "a, c")
+    assert flip.old_words == flip.new_words == ["film", "good", "a"]
+    assert ar.diff(several([0.9, 0.6, 0.1]), several([0.8, 0.7, 0.2])).flips == []
+    assert ar.diff(several([0.3, 0.2, 0.1]), several([0.6, 0.2, 0.1])).flips[0].old == "no label"
+
+
+def test_without_their_names_it_is_not_told_which_labels_flip():
+    found = ar.diff(several([0.9, 0.6, 0.1], ["a"]), several([0.9, 0.4, 0.1], ["a"]))
+    assert (found.compared_predictions, found.flips) == (0, [])
+    (breach,) = found.breaches(max_flips=0)
+    assert breach.startswith("unknown: max_flips")
+
+
+def test_several_labels_of_two_models(tmp_path):
+    """By hand: those whose probability is a half or more."""
+    for seed, name in enumerate(("old", "new")):
+        tokenizer = load_tokenizer(VOCAB)
+        config = tiny_config(vocab_size=tokenizer.max_id + 1, max_position_embeddings=64, problem_type=MULTI)
+        write(tmp_path / name, config, random_params(config, seed=seed, scale=0.4), tokenizer)
+    both = [ar.load(tmp_path / name) for name in ("old", "new")]
+    given = [
+        [
+            [label for label, chance in zip(one.config.labels, made.probabilities, strict=True) if chance >= 0.5]
+            for made in ar.explain(one, TEXTS, method="gradient_x_input")
+        ]
+        for one in both
+    ]
+    flips = [(", ".join(old) or "no label", ", ".join(new) or "no label") for old, new in zip(*given, strict=True)]
+    found = ar.diff(*both, TEXTS, method="gradient_x_input")
+    assert [(flip.old, flip.new) for flip in found.flips] == [(old, new) for old, new in flips if old != new]
+    assert found.compared_predictions == len(TEXTS)
 
 
 def test_words_whose_role_changed():
@@ -335,7 +381,7 @@ def test_other_tokenizers_are_compared_by_words(folder, capsys, tmp_path):
         (("old", "new", "texts.csv", "--target", "sad"), "Unknown label 'sad'"),
         (("old", "new", "texts.csv", "--max-flip-rate", "2"), "expected a finite number of at least 0 and at most 1"),
         (("old", "new", "texts.csv", "--max-flips", "nan"), "--max-flips"),
-        (("old", "new", "texts.csv", "--limits", "bad.toml"), "unknown max_flip; accepted: max_flips"),
+        (("old", "new", "texts.csv", "--limits", "bad.toml"), "unknown key 'max_flip'; accepted: max_flips"),
         (("old", "new", "texts.csv", "--junit", "d.txt"), "it is a .xml file; give a name that ends so."),
         (("old", "new", "texts.csv", "--junit", "d.xml"), "reports limits, of which there are none"),
         (("old", "new", "texts.csv", "--new-method", "attn"), "Unknown method 'attn'"),

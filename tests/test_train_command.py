@@ -20,6 +20,7 @@ from training import LABELS, STEPS, VOCAB, call, metrics_of, tensors_of, weights
 from autorel_jax import weights
 from autorel_jax.classifier import forward, load
 from autorel_jax.cli import explain
+from autorel_jax.cli.main import main as autorel
 from autorel_jax.data.task import TaskConfig
 from autorel_jax.model.config import BertConfig
 from autorel_jax.model.config_file import config_json
@@ -90,6 +91,27 @@ def test_the_last_two_and_the_best_checkpoints_are_kept(trained):
     kept = {int(path.name) for path in (trained.output / "checkpoints").iterdir()}
     assert kept >= {50, 60, report["best_step"]}
     assert len(kept) <= 4
+
+
+def test_two_checkpoints_are_compared(trained, tmp_path, capsys):
+    """The best one is the finished model; of a run that is not finished, one line says what to do."""
+    best = json.loads((trained.output / "report.json").read_text())["best_step"]
+    checkpoints = trained.output / "checkpoints"
+    steps = sorted(int(path.name) for path in checkpoints.iterdir())
+    more = ("the film was bad", "a good story", "--method", "gradient_x_input", "--quiet")
+    for old, new in ((best, "../model"), (steps[-2], steps[-1])):
+        output = tmp_path / "found.json"
+        words = ["diff", *(str(checkpoints / str(side)) for side in (old, new)), *more, "-o", str(output)]
+        assert autorel(words) == 0
+        found = json.loads(output.read_text())
+        if old == best and new == "../model":
+            assert (found["flips"], found["correlation"]["median"]["mean"]) == ([], 1)
+            assert all(one["change"] == 0 for words in found["words"].values() for one in words)
+    shutil.copytree(checkpoints / str(best), tmp_path / "run" / "checkpoints" / str(best))
+    (tmp_path / "run" / "config.toml").touch()
+    capsys.readouterr()
+    assert autorel(["diff", str(tmp_path / "run" / "checkpoints" / str(best)), "sst2", *more]) == 2
+    assert "finish the run first, by autorel train --finish" in capsys.readouterr().err
 
 
 def test_flags_go_before_the_file_and_both_before_the_defaults(trained, folder):

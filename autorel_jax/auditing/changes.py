@@ -15,6 +15,7 @@ import numpy as np
 
 from autorel_jax.attribution.targets import LOG_PROBABILITY
 from autorel_jax.auditing.alignment import Aligned, aligned, special
+from autorel_jax.auditing.reading import HALF
 from autorel_jax.errors import InputError, one_line
 from autorel_jax.evaluation.collection import Collection
 from autorel_jax.evaluation.compare import add_other, in_both
@@ -24,7 +25,19 @@ from autorel_jax.report.view import joined
 
 Record = Mapping[str, Any]
 Targets = dict[str, Record]  # of one text: target -> its result
-NEEDED = ("id", "text", "prediction", "target", "logits", "words", "word_relevance", "word_spans", "word_segments")
+NEEDED = (
+    "id",
+    "text",
+    "prediction",
+    "target",
+    "logits",
+    "probabilities",
+    "words",
+    "word_relevance",
+    "word_spans",
+    "word_segments",
+)
+NEAR = 1e-3  # of 1, which probabilities that were rounded add up to
 FEWEST = 3  # words that have a rank correlation
 STRONGEST = 3  # words that are named with a flip
 OLD_ALONE, NEW_ALONE = "that the old results have alone", "that the new results have alone"
@@ -105,7 +118,7 @@ def by_text(results: Iterable[Any], where: str) -> dict[tuple[Any, ...], list[Ta
 def is_whole(record: Record) -> bool:
     """Whether a result is as autorel writes it, in what is compared; numbers that are not finite are null."""
     words = [record[name] for name in ("words", "word_relevance", "word_spans", "word_segments")]
-    lists = [record["logits"], *words]
+    lists = [record["logits"], record.get("probabilities") or [], *words]
     prediction, text = record["prediction"], record["text"]
     return (
         all(isinstance(one, list) for one in lists)
@@ -115,6 +128,7 @@ def is_whole(record: Record) -> bool:
         and isinstance(prediction, Mapping)
         and isinstance(prediction.get("label"), str)
         and isinstance(record["target"], str)
+        and all(one is None or is_number(one) for one in record.get("probabilities") or [])
         and (isinstance(text, str) or (isinstance(text, list) and all(isinstance(word, str) for word in text)))
         and all(isinstance(record.get(name) or {}, Mapping) for name in ("model", "method"))
     )
@@ -140,23 +154,62 @@ def matched(old: Iterable[Any], new: Iterable[Any]) -> tuple[list[Both], dict[st
     both = [Both(*pair) for key, one in ours.items() for pair in zip(one, theirs.get(key, []), strict=False)]
     if not both:
         raise InputError("None of the texts is in both results; a text is the same if id, text and pair are.")
+    names = [
+        {name for text in both for one in text[side].values() for name in (one["prediction"]["label"], one["target"])}
+        for side in (0, 1)
+    ]
+    if not names[0] & names[1]:
+        shown = "; ".join(one_line(", ".join(sorted(side)), 80) for side in names)
+        raise InputError(
+            f"The results have no label in common: {shown}. Labels are compared by their names: rename those of one "
+            "model by autorel convert --labels, or, where each prediction changed, explain one label in both by "
+            "--target."
+        )
     counts = [sum(map(len, texts.values())) - len(both) for texts in (ours, theirs)]
     return both, dict(zip((OLD_ALONE, NEW_ALONE), counts, strict=True))
 
 
-def predicted_by_both(texts: Sequence[Both]) -> list[int]:
-    """The texts with a prediction on both sides: one label among several, by logits that are all finite."""
+def decisions(sides: Sequence[Targets], labels: Sequence[str] | None) -> list[tuple[str, ...] | None]:
+    """The labels that each text of one side is given, in the model's order; None where that cannot be told.
+
+    One of several; or, where labels have a probability each, all that have a half or more. `labels` are the model's,
+    or None, where the names of the latter are known of texts alone of which every label was explained.
+    """
+    firsts = [next(iter(targets.values())) for targets in sides]
+    apart = any(not is_one_of_several(record) for record in firsts)
     return [
-        number
-        for number, text in enumerate(texts)
-        if all(len(one["logits"]) > 1 and None not in one["logits"] for one in text.first)
+        given_labels(record, labels or names_of(targets)) if apart else one_label(record)
+        for record, targets in zip(firsts, sides, strict=True)
     ]
 
 
-def flipped(text: Both) -> bool:
-    """Whether the prediction of a text changes."""
-    old, new = (one["prediction"]["label"] for one in text.first)
-    return old != new
+def is_one_of_several(record: Record) -> bool:
+    """Whether labels exclude each other, so that their probabilities add up to 1; also where there are none."""
+    return not chances(record) or abs(sum(chances(record)) - 1) < NEAR
+
+
+def chances(record: Record) -> list[float]:
+    """The probabilities of the labels, if they are all known."""
+    known = record.get("probabilities") or []
+    return [] if None in known else list(known)
+
+
+def one_label(record: Record) -> tuple[str, ...] | None:
+    """The label with the highest logit, of several."""
+    return None if len(record["logits"]) < 2 or None in record["logits"] else (record["prediction"]["label"],)
+
+
+def given_labels(record: Record, labels: Sequence[str]) -> tuple[str, ...] | None:
+    """The labels whose probability is a half or more."""
+    known = chances(record)
+    if not known or len(known) != len(labels):
+        return None
+    return tuple(label for label, chance in zip(labels, known, strict=True) if chance >= HALF)
+
+
+def names_of(targets: Targets) -> list[str]:
+    """The labels that were explained, which are all of them and in order where every one was."""
+    return [target.removeprefix(LOG_PROBABILITY) for target in targets]
 
 
 def words_of(texts: Sequence[Both]) -> tuple[list[Compared], Counter[str]]:
@@ -244,10 +297,10 @@ def example(difference: Any, key: int) -> int:
     return int(difference.text[chosen[np.argmax(np.abs(difference.share[chosen]))]])
 
 
-def strongest(targets: Targets) -> list[str] | None:
-    """The words of a text that speak most for its prediction; None where that was not explained."""
-    label = next(iter(targets.values()))["prediction"]["label"]
-    record = targets.get(label) or targets.get(LOG_PROBABILITY + label)
+def strongest(targets: Targets, labels: Sequence[str]) -> list[str] | None:
+    """The words of a text that speak most for the first of some labels that was explained; None where none was."""
+    found = (targets.get(kind + label) for label in labels for kind in ("", LOG_PROBABILITY))
+    record = next(filter(None, found), None)
     if record is None:
         return None
     columns = zip(record["words"], record["word_spans"], record["word_relevance"], strict=True)

@@ -21,6 +21,7 @@ from autorel_jax.errors import one_line
 from autorel_jax.faithfulness.intervals import RESAMPLES, SEED, Mean, median_of, share_of
 
 QUANTILES = (0, 5, 25, 50, 75, 95, 100)  # percent
+NO_LABEL = "no label"
 SHOWN = 10  # texts and words in a list
 
 
@@ -89,9 +90,10 @@ class Diff:
       texts: how many there are on either side.
       left_out: rows that could not be read or explained by both.
       labels: of the models; None where results do not list them.
-      compared_predictions: texts whose prediction could change; none of models with one output, and none that has
-        logits which are not finite.
-      flips: those whose prediction did.
+      compared_predictions: texts whose prediction could change; none of a regression, none that has logits which are
+        not finite.
+      flips: those whose prediction did: the label, or, where labels have a probability each, the set of those above a
+        half.
       flip_rate: their share, with Wilson's interval.
       correlation: of the words' scores.
       lowest: the texts with the lowest correlation.
@@ -138,8 +140,10 @@ def compared(texts: Sequence[Both], alone: Mapping[str, int], labels: Labels | N
       labels: of both models, where they are known.
       left_out: rows that neither side has.
     """
-    predicted = changes.predicted_by_both(texts)
-    flips = [flip(texts[number]) for number in predicted if changes.flipped(texts[number])]
+    of_sides = labels or (None, None)
+    given = [changes.decisions(side, names) for side, names in zip(zip(*texts, strict=True), of_sides, strict=True)]
+    decided = [(text, *pair) for text, *pair in zip(texts, *given, strict=True) if None not in pair]
+    flips = [flip(text, old, new) for text, old, new in decided if set(old) != set(new)]
     found, reasons = changes.words_of(texts)
     ranked = [one for one in found if one.correlation is not None]
     values = np.array([one.correlation for one in ranked], np.float64)
@@ -150,9 +154,9 @@ def compared(texts: Sequence[Both], alone: Mapping[str, int], labels: Labels | N
         texts=len(texts) + sum(alone.values()),
         left_out=left_out,
         labels=labels,
-        compared_predictions=len(predicted),
+        compared_predictions=len(decided),
         flips=flips,
-        flip_rate=share_of(len(flips), len(predicted)),
+        flip_rate=share_of(len(flips), len(decided)),
         correlation=Correlation(
             median_of(values, RESAMPLES, SEED),
             {f"{q} %": float(np.percentile(values, q, method="lower")) for q in QUANTILES} if len(values) else {},
@@ -183,10 +187,11 @@ def known(text: Both) -> tuple[str | int, str]:
     return record["id"], " / ".join(parts)
 
 
-def flip(text: Both) -> Flip:
-    """A text whose prediction changes."""
-    labels = [one["prediction"]["label"] for one in text.first]
-    return Flip(*known(text), *labels, changes.strongest(text.old), changes.strongest(text.new))
+def flip(text: Both, old: Sequence[str], new: Sequence[str]) -> Flip:
+    """A text whose prediction changes, with the words of what it lost and of what it got."""
+    lost, got = [label for label in old if label not in new], [label for label in new if label not in old]
+    names = (", ".join(labels) or NO_LABEL for labels in (old, new))
+    return Flip(*known(text), *names, changes.strongest(text.old, lost), changes.strongest(text.new, got))
 
 
 def by(words: Sequence[str] | None) -> str:

@@ -40,7 +40,10 @@ def side(about: Mapping[str, Any]) -> str:
 def flip_lines(diff: Diff) -> Iterator[str]:
     """The predictions that changed."""
     if not diff.compared_predictions:
-        yield "flips: no text has a label among several, by finite logits, on both sides"
+        yield (
+            "flips: none can be told: no text has finite logits and labels that are known on both sides (of results of "
+            "a model that gives several labels at once, all labels have to be explained: --target all)"
+        )
         return
     rate = diff.flip_rate
     interval = f"{100 * rate.mean:.3g} %, interval {100 * rate.low:.3g} to {100 * rate.high:.3g} %"

@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import importlib.util
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,6 +33,7 @@ from autorel_jax.model.config import COMPUTE_DTYPES
 
 if TYPE_CHECKING:
     from autorel_jax.auditing.diff import Diff
+    from autorel_jax.classifier import Classifier
 
 PROG = "autorel-diff"
 RESULTS = (".jsonl", ".parquet")
@@ -50,6 +52,7 @@ EXAMPLES = """examples:
   autorel diff old-model new-model reviews.csv --max-flip-rate 0.02 --junit diff.xml
   autorel diff sst2 sst2 reviews.csv --new-method occlusion
   autorel diff sst2 sst2 reviews.csv --new-dtype bfloat16 --limits limits.toml --html diff.html
+  autorel diff runs/sst2/checkpoints/1000 runs/sst2/checkpoints/2000 reviews.csv
   autorel diff march.parquet april.parquet -o diff.json
 
 exit code: 0; 1 beyond a limit; 2 the input is at fault, or whether a limit is kept cannot be told.
@@ -161,7 +164,7 @@ def of_models(args: argparse.Namespace) -> tuple["Diff", tuple[list, list]]:
     sides = (vars(args) | {"model": args.old}, vars(args) | changes)
     with progress_bar(args) as progress, on_devices(args) as devices:
         explainers = [
-            Explainer(introduced(argparse.Namespace(**side)), one, devices)
+            Explainer(classifier_of(argparse.Namespace(**side)), one, devices)
             for side, one in zip(sides, configs, strict=True)
         ]
         made = explained_by_both(*explainers, corpus.rows(), devices, progress)
@@ -169,6 +172,20 @@ def of_models(args: argparse.Namespace) -> tuple["Diff", tuple[list, list]]:
     if not made.texts:
         raise InputError("No text can be explained by both models.")
     return compared(made.texts, made.alone, made.labels, made.left_out), (made.old, made.new)
+
+
+def classifier_of(args: argparse.Namespace) -> "Classifier":
+    """That of a side, which may be a checkpoint of a training run."""
+    from autorel_jax.training.folder import is_checkpoint
+
+    path = Path(args.model)
+    if not is_checkpoint(path):
+        return introduced(args)
+    if importlib.util.find_spec("orbax") is None:
+        raise InputError(f"{path} is a checkpoint of training, which needs: pip install 'autorel-jax[train]'.")
+    from autorel_jax.training.of_run import at_step
+
+    return at_step(path, lambda model: introduced(argparse.Namespace(**vars(args) | {"model": str(model)})))
 
 
 def new_config(args: argparse.Namespace, config: ExplainConfig) -> ExplainConfig:

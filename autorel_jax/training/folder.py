@@ -31,6 +31,14 @@ LEFT = re.compile(rf"\.({'|'.join(map(re.escape, (CONFIG, METRICS_FILE, REPORT, 
 FREE = (*PLACES, "output", "layout", "checkpoint_every", "log_every", "eval_test", "tensorboard", "export_dtype")
 
 
+def is_checkpoint(path: Path) -> bool:
+    """Whether a path is RUN/checkpoints/STEP."""
+    if not path.is_dir():
+        return False
+    whole = path.resolve()
+    return whole.name.isdecimal() and whole.parent.name == CHECKPOINTS and (whole.parents[1] / CONFIG).is_file()
+
+
 def check(config: TrainConfig, resume: bool) -> None:
     """Raises InputError where the run may not be begun or resumed in `config.output`: it holds another one."""
     if config.output is None:

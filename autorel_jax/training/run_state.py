@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -60,7 +61,6 @@ class Checkpoints:
         """
         self.folder = Path(folder).expanduser().resolve()
         silence()
-        self._reader = ocp.PyTreeCheckpointHandler()
         self._fault: BaseException | None = None  # what ended a save of one of several processes
         self._detached = False  # whether it no longer talks to the other processes, as one of them cannot write
         try:
@@ -264,21 +264,7 @@ class Checkpoints:
 
     def _first(self, steps: Iterable[int], like: Tree, whole: bool) -> tuple[SavedState | None, dict[int, str]]:
         """The first that can be read, and why those before it could not."""
-        return first_readable(self.folder, steps, like, self._load, whole)
-
-    def _load(self, step: int, like: Tree) -> dict[str, jax.Array]:
-        """The leaves that `like` has, in its order."""
-        leaves = named(like)
-        wanted = {name: leaf for name, leaf in leaves.items() if leaf.size}
-        arguments = ocp.args.PyTreeRestore(
-            item=wanted, restore_args=ocp.checkpoint_utils.construct_restore_args(wanted), partial_restore=True
-        )
-        # The handler rather than the manager, which would wait for other processes where only one cannot read.
-        read = self._reader.restore(epath.Path(self.folder / str(step) / STATE), args=arguments)
-        return {
-            name: read[name] if leaf.size else jnp.zeros(leaf.shape, leaf.dtype, device=leaf.sharding)
-            for name, leaf in leaves.items()
-        }
+        return first_readable(self.folder, steps, like, partial(read_leaves, self.folder), whole)
 
     def _set_aside(self, steps: Sequence[int] | dict[int, str]) -> None:
         """Renames checkpoints, so that these steps can be saved again."""
@@ -293,3 +279,29 @@ class Checkpoints:
             self._open()
         except OSError as error:
             raise self._unwritable(error) from None
+
+
+def read_leaves(folder: Path, step: int, like: Tree) -> dict[str, jax.Array]:
+    """The leaves of a checkpoint that `like` has, in its order."""
+    leaves = named(like)
+    wanted = {name: leaf for name, leaf in leaves.items() if leaf.size}
+    arguments = ocp.args.PyTreeRestore(
+        item=wanted, restore_args=ocp.checkpoint_utils.construct_restore_args(wanted), partial_restore=True
+    )
+    # The handler rather than the manager, which would wait for other processes where only one cannot read.
+    read = ocp.PyTreeCheckpointHandler().restore(epath.Path(folder / str(step) / STATE), args=arguments)
+    return {
+        name: read[name] if leaf.size else jnp.zeros(leaf.shape, leaf.dtype, device=leaf.sharding)
+        for name, leaf in leaves.items()
+    }
+
+
+def read_step(folder: Path, step: int, like: Tree) -> Tree:
+    """A part of the state of one checkpoint, such as {"params": …}; nothing in the folder changes, also in a run.
+
+    Raises:
+      InputError: it cannot be read, or is of another model.
+    """
+    silence()
+    found, _ = first_readable(folder, [step], like, partial(read_leaves, folder), whole=False)
+    return found.state
