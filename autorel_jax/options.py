@@ -2,15 +2,15 @@
 
     batch_size: int = option(32, "rows per optimizer step", least=1)
 
-`check_options` refuses other values; cli/flags.py makes the commands' flags. Used by ExplainConfig, JobConfig and
-TrainConfig.
+`check_options` refuses other values; cli/flags.py makes the commands' flags, `from_table` reads TOML. Used by every
+config: ExplainConfig, JobConfig, TrainConfig, limits and policies.
 """
 
 import dataclasses
 import math
 import types
 import typing
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from autorel_jax.errors import InputError, check_count, one_line
@@ -70,6 +70,15 @@ def check_option(field: dataclasses.Field, value: Any) -> None:
     limits = [f"at least {least}"] * (least is not None) + [f"at most {most}"] * (most is not None)
     of = f" of {' and '.join(limits)}" if limits else ""
     raise InputError(f"{field.name}={one_line(value)}: expected a {what} number{of}.")
+
+
+def from_table(kind: type, table: Mapping[str, Any]) -> Any:
+    """A config of a TOML table whose keys are its fields; an InputError for an unknown key or a refused value."""
+    accepted = [field.name for field in dataclasses.fields(kind)]
+    for key in table:
+        if key not in accepted:
+            raise InputError(f"unknown key {one_line(repr(key))}; accepted: {', '.join(accepted)}.")
+    return kind(**table)
 
 
 def kind_of(field: dataclasses.Field) -> Any:

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from autorel_jax.auditing.changes import NEW_ALONE, OLD_ALONE
 from autorel_jax.auditing.verdict import BROKEN, HOLDS, UNKNOWN, Finding, at_least, at_most
-from autorel_jax.errors import InputError, one_line
+from autorel_jax.errors import InputError
 from autorel_jax.files import read_toml
-from autorel_jax.options import check_options, option
+from autorel_jax.options import check_options, from_table, option
 
 if TYPE_CHECKING:
     from autorel_jax.auditing.diff import Diff
 
+ALWAYS = {"max_flip_rate": 1, "min_median_rank_correlation": -1, "min_low_rank_correlation": -1}  # nothing breaks these
 NO_CORRELATION = "no text has a rank correlation"
 
 
@@ -45,15 +46,12 @@ def read_limits(path: Path | None, given: Mapping[str, Any]) -> Limits:
     Raises:
       InputError: it cannot be read, or names an unknown limit or a value that is none.
     """
-    known = [field.name for field in dataclasses.fields(Limits)]
     table: Mapping[str, Any] = {}
     if path is not None:
         table = read_toml(path, "give a TOML file of limits")
         table = table["diff"] if isinstance(table.get("diff"), dict) and len(table) == 1 else table
-        if unknown := [name for name in table if name not in known]:
-            raise InputError(f"{path}: unknown {one_line(', '.join(unknown))}; accepted: {', '.join(known)}.")
     try:
-        return Limits(**{**table, **given})
+        return from_table(Limits, {**table, **given})
     except InputError as error:
         raise error if path is None else InputError(f"{path}, or a flag beside it: {error}") from None
 
@@ -101,4 +99,9 @@ def findings(diff: "Diff", limits: Limits) -> list[Finding]:
         answer = UNKNOWN if diff.labels is None else HOLDS if not diff.labels.lines else BROKEN
         said = "; ".join(diff.labels.lines or ["they are the same"]) if diff.labels else "the results do not list them"
         found.append(Finding("same_labels", answer, said))
-    return found
+    return [always(one) if getattr(limits, one.name) == ALWAYS.get(one.name) else one for one in found]
+
+
+def always(one: Finding) -> Finding:
+    """A finding that says so of a limit which nothing breaks."""
+    return one._replace(said=f"{one.said}, which nothing breaks")

@@ -17,7 +17,8 @@ from typing import NamedTuple
 
 from autorel_jax.text.unspaced import RANGES
 
-APOSTROPHES = str.maketrans({"\u2019": "'", "\u02bc": "'"})
+SAME = str.maketrans({"\u2019": "'", "\u02bc": "'", "\u2010": "-", "\u2011": "-"})  # apostrophes and hyphens
+DOTTED = "i\u0307"  # what becomes of Turkish \u0130 in small letters; everyone else writes i
 Shape = tuple[tuple[str, bool], ...]  # of each atom its key, and whether whitespace is before it
 
 
@@ -59,8 +60,8 @@ def patterns() -> tuple[re.Pattern[str], re.Pattern[str]]:
 def fold(text: str, case_sensitive: bool = False) -> str:
     """What counts as the same word: upper and lower case, and how accents are encoded, make no difference."""
     if not text.isascii():
-        text = unicodedata.normalize("NFC", patterns()[1].sub("", text).translate(APOSTROPHES))
-    return text if case_sensitive else unicodedata.normalize("NFC", text.casefold())
+        text = unicodedata.normalize("NFC", patterns()[1].sub("", text).translate(SAME))
+    return text if case_sensitive else unicodedata.normalize("NFC", text.casefold().replace(DOTTED, "i"))
 
 
 @functools.lru_cache(maxsize=8)  # several groups search one text

@@ -3,9 +3,7 @@
 docs/audit.md has an example and every key.
 """
 
-from __future__ import annotations
-
-import math
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,15 +11,64 @@ from typing import Any, NamedTuple
 from autorel_jax.auditing.phrases import Phrases, Shape, shape
 from autorel_jax.errors import InputError, one_line
 from autorel_jax.files import read_settings, read_toml, reason
+from autorel_jax.options import check_options, from_table, option
 
 FAIL, PASS = NOT_ENOUGH = ("fail", "pass")
-KEYS = ("groups", "swaps", "min_texts", "not_enough_texts")
 MIN_TEXTS = 30  # of fewer, an interval is so wide that it says nothing of other texts
 IN_SHARE = 0.95
-OF_ALL = ("file", "case_sensitive", "min_texts", "in_share_of_texts")
-OF_GROUP = ("words", "max_share", *OF_ALL)
 LIMITS = ("max_flips", "max_move", "max_mean_move")
-OF_SWAP = ("pairs", "one_way", *LIMITS, *OF_ALL)
+
+
+@dataclasses.dataclass(frozen=True)
+class PolicyTable:
+    """The top of a policy file."""
+
+    groups: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    swaps: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    min_texts: int = option(MIN_TEXTS, "of fewer texts nothing is said", least=2)  # one text has no interval
+    not_enough_texts: str = option(FAIL, "what becomes of it then", choices=NOT_ENOUGH)
+
+    def __post_init__(self):
+        check_options(self)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RuleTable:
+    """What the tables of groups and swaps have in common."""
+
+    file: Any = None
+    case_sensitive: bool = option(False, "upper and lower case are two words")
+    in_share_of_texts: float = option(IN_SHARE, "of the texts must keep to it", least=0, most=1)
+    min_texts: int = option(MIN_TEXTS, "of fewer texts nothing is said", least=2)
+
+    def __post_init__(self):
+        check_options(self)
+        if self.in_share_of_texts == 0:
+            raise InputError("in_share_of_texts=0 is kept by any model; give more than 0.")
+        for name, value in vars(self).items():
+            if name.startswith("max_") and value == 1:
+                raise InputError(
+                    f"{name}=1 is kept by any model, as nothing is above 1; give less than 1: 0.05 is 5 %."
+                )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class GroupTable(RuleTable):
+    """A table [groups.NAME]."""
+
+    words: Any = ()
+    max_share: float | None = option(None, "of the relevance", least=0, most=1)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SwapTable(RuleTable):
+    """A table [swaps.NAME]."""
+
+    pairs: Any = ()
+    one_way: bool = option(False, "pairs are read from left to right only")
+    max_flips: float | None = option(None, "of the texts may get another label", least=0, most=1)
+    max_move: float | None = option(None, "of the predicted label's probability", least=0, most=1)
+    max_mean_move: float | None = option(None, "likewise, on average", least=0, most=1)
 
 
 class Group(NamedTuple):
@@ -70,18 +117,15 @@ def read_policy(path: Path) -> Policy:
 
 def policy_of(raw: Mapping[str, Any], folder: Path) -> Policy:
     """The policy of the tables of a file; files that it names lie in the folder."""
-    known(raw, KEYS)
-    least = count_of(raw, "min_texts", MIN_TEXTS)
-    what = raw.get("not_enough_texts", FAIL)
-    if what not in NOT_ENOUGH:
-        raise InputError(f"not_enough_texts={one_line(repr(what))}: accepted: {', '.join(NOT_ENOUGH)}.")
+    top = from_table(PolicyTable, raw)
+    default = {"min_texts": top.min_texts}
     groups, swaps = (
-        [made(f"{kind}.{name}", of, name, table, folder, least) for name, table in tables(raw, kind).items()]
+        [made(f"{kind}.{name}", of, name, default | table, folder) for name, table in tables(raw, kind).items()]
         for kind, of in (("groups", group_of), ("swaps", swap_of))
     )
     if not (groups or swaps):
         raise InputError("it asks for nothing; give a table [groups.NAME] or [swaps.NAME].")
-    return Policy(groups, swaps, what)
+    return Policy(groups, swaps, top.not_enough_texts)
 
 
 def made(where: str, of: Callable[..., Any], *arguments: Any) -> Any:
@@ -92,48 +136,40 @@ def made(where: str, of: Callable[..., Any], *arguments: Any) -> Any:
         raise InputError(f"{where}: {error}") from None
 
 
-def group_of(name: str, table: Mapping[str, Any], folder: Path, least: int) -> Group:
+def group_of(name: str, table: Mapping[str, Any], folder: Path) -> Group:
     """The group of a table."""
-    known(table, OF_GROUP)
-    given = table.get("words", [])
-    if not isinstance(given, list) or not all(isinstance(word, str) for word in given):
-        raise InputError(f"words={one_line(repr(given))}: expected a list of words.")
-    words = [*given, *lines_of(table, folder)]
+    asked = from_table(GroupTable, table)
+    if not isinstance(asked.words, list | tuple) or not all(isinstance(word, str) for word in asked.words):
+        raise InputError(f"words={one_line(repr(asked.words))}: expected a list of words.")
+    words = [*asked.words, *lines_of(asked.file, folder)]
     for word in words:
         check_phrase(word)
     if not words:
         raise InputError("it has no words; give words = [...], or file, with one a line.")
-    if "max_share" not in table:
+    if asked.max_share is None:
         raise InputError("max_share is missing, the largest share of a text's relevance, from 0 to 1.")
-    return Group(
-        name,
-        Phrases(words, truth_of(table, "case_sensitive")),
-        share_of(table, "max_share", None),
-        share_of(table, "in_share_of_texts", IN_SHARE),
-        count_of(table, "min_texts", least),
-    )
+    phrases = Phrases(words, asked.case_sensitive)
+    return Group(name, phrases, asked.max_share, asked.in_share_of_texts, asked.min_texts)
 
 
-def swap_of(name: str, table: Mapping[str, Any], folder: Path, least: int) -> Swap:
+def swap_of(name: str, table: Mapping[str, Any], folder: Path) -> Swap:
     """The swap of a table."""
-    known(table, OF_SWAP)
-    case = truth_of(table, "case_sensitive")
-    other = others(pairs_of(table, folder), case, truth_of(table, "one_way"))
-    flips, move, mean_move = limits = [share_of(table, key, None) for key in LIMITS]
+    asked = from_table(SwapTable, table)
+    other = others(pairs_of(asked, folder), asked.case_sensitive, asked.one_way)
+    flips, move, mean_move = limits = [getattr(asked, key) for key in LIMITS]
     if limits == [None] * len(limits):
         raise InputError(f"it has no limit; give one or more of {', '.join(LIMITS)}, each from 0 to 1.")
     if "in_share_of_texts" in table and move is None:
         raise InputError("in_share_of_texts is of max_move; give that too, or leave it out.")
-    within, least = share_of(table, "in_share_of_texts", IN_SHARE), count_of(table, "min_texts", least)
-    return Swap(name, Phrases(other, case), other, flips, move, within, mean_move, least)
+    phrases = Phrases(other, asked.case_sensitive)
+    return Swap(name, phrases, other, flips, move, asked.in_share_of_texts, mean_move, asked.min_texts)
 
 
-def pairs_of(table: Mapping[str, Any], folder: Path) -> list[tuple[str, str]]:
+def pairs_of(asked: SwapTable, folder: Path) -> list[tuple[str, str]]:
     """The pairs of a swap, of the table and of its file, where a tab stands between the two."""
-    given = table.get("pairs", [])
-    if not isinstance(given, list):
-        raise InputError(f'pairs={one_line(repr(given))}: expected a list of pairs, such as [["he", "she"]].')
-    pairs = [*given, *(line.split("\t") for line in lines_of(table, folder))]
+    if not isinstance(asked.pairs, list | tuple):
+        raise InputError(f'pairs={one_line(repr(asked.pairs))}: expected a list of pairs, such as [["he", "she"]].')
+    pairs = [*asked.pairs, *(line.split("\t") for line in lines_of(asked.file, folder))]
     for pair in pairs:
         if not isinstance(pair, list) or len(pair) != 2 or not all(isinstance(word, str) for word in pair):
             raise InputError(
@@ -170,9 +206,8 @@ def tables(raw: Mapping[str, Any], kind: str) -> Mapping[str, Mapping[str, Any]]
     return given
 
 
-def lines_of(table: Mapping[str, Any], folder: Path) -> list[str]:
+def lines_of(name: Any, folder: Path) -> list[str]:
     """The lines of the file that a table names, but for empty ones."""
-    name = table.get("file")
     if name is None:
         return []
     if not isinstance(name, str) or not name or "\0" in name:
@@ -191,36 +226,3 @@ def check_phrase(word: str) -> None:
     """Raises InputError for what no text can hold."""
     if not shape(word):
         raise InputError(f"{word!r} is no word; leave it out.")
-
-
-def known(table: Mapping[str, Any], accepted: Sequence[str]) -> None:
-    """Raises InputError for a key that means nothing."""
-    for key in table:
-        if key not in accepted:
-            raise InputError(f"unknown key {one_line(repr(key))}; accepted: {', '.join(accepted)}.")
-
-
-def share_of(table: Mapping[str, Any], key: str, default: float | None) -> float | None:
-    """A number from 0 to 1."""
-    value = table.get(key, default)
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or not 0 <= value <= 1:
-        raise InputError(f"{key}={one_line(repr(value))}: expected a number from 0 to 1; 0.05 is 5 %.")
-    return float(value)
-
-
-def count_of(table: Mapping[str, Any], key: str, default: int) -> int:
-    """A whole number of at least 2: one text has no interval."""
-    value = table.get(key, default)
-    if isinstance(value, bool) or not isinstance(value, int) or value < 2:
-        raise InputError(f"{key}={one_line(repr(value))}: expected a whole number of at least 2.")
-    return value
-
-
-def truth_of(table: Mapping[str, Any], key: str) -> bool:
-    """True or false; false where it is not given."""
-    value = table.get(key, False)
-    if not isinstance(value, bool):
-        raise InputError(f"{key}={one_line(repr(value))}: expected true or false.")
-    return value
