@@ -21,7 +21,7 @@ from autorel_jax.attribution.settings import Settings
 from autorel_jax.builtin import BUILTIN
 from autorel_jax.data import label_ids
 from autorel_jax.errors import InputError, InputWarning, one_line
-from autorel_jax.families.family import ASKED_TOKEN, EMBEDDINGS, MASKED
+from autorel_jax.families.family import ASKED_TOKEN, EMBEDDINGS, MASKED, TEXT_LABELS
 from autorel_jax.lrp import composites
 from autorel_jax.lrp.fused import fused
 from autorel_jax.model.config import COMPUTE_DTYPES, FLOAT64, REGRESSION, BertConfig
@@ -77,6 +77,12 @@ class Classifier:
         """
         positions = self.config.longest_text
         return positions if self.config.most_tokens else self.tokenizer.longest(positions)
+
+    def check_whole_texts(self, what: str) -> None:
+        """Raises InputError for a model of something else than whole texts, as `what` says: "predict is for"."""
+        if self.config.task != TEXT_LABELS:
+            purpose = self.config.task.replace("_", " ")
+            raise InputError(f"{self.name} is for {purpose}; {what} classifiers of whole texts.")
 
     def tokens(
         self,

@@ -124,7 +124,7 @@ def test_the_command_refuses_them_with_2(folder, records, capsys):
         (("question", "asked", "prefetch"), "2", "prefetch, which this version does not know"),
         (("question", "asked", "top"), [1], "top=[1]: expected a whole number"),
         (("question", "asked", "parameters"), {"gamma": {}}, "gamma"),
-        (("model", "name"), "no\0where", "no␀where"),
+        (("model", "name"), "no\0where", "no such directory"),
     ):
         write(folder / "edited.json", edited(records[0], path, value))
         capsys.readouterr()

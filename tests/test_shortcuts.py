@@ -144,7 +144,7 @@ def test_more_than_half_is_of_the_whole():
     assert beyond_twice(gain, {1: 1.0, 2: 2.0}, {1: -1.0, 2: 0.5, 3: 1.0}) == [1.0, -2.0]
 
 
-def tested(low):
+def with_low(low):
     return {"mean": low + 1, "low": low, "high": low + 2}
 
 
@@ -154,10 +154,10 @@ def tested(low):
 )
 def test_several_words_are_listed_for_their_company_or_their_order(words, turned, count):
     """Of a beginning there is no other order."""
-    insertion = {"beyond_random_words": tested(1.0)}
-    insertion["beyond_twice_its_words"] = {"low": None} if words is None else tested(words)
-    insertion |= {} if turned == "" else {"beyond_twice_turned": tested(turned)}
-    assert len(list(faults({"change": tested(1.0)}, insertion))) == count
+    insertion = {"beyond_random_words": with_low(1.0)}
+    insertion["beyond_twice_its_words"] = {"low": None} if words is None else with_low(words)
+    insertion |= {} if turned == "" else {"beyond_twice_turned": with_low(turned)}
+    assert len(list(faults({"change": with_low(1.0)}, insertion))) == count
 
 
 def test_inserting_into_the_pair():

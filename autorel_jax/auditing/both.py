@@ -19,7 +19,6 @@ from autorel_jax.explaining.config import ExplainConfig
 from autorel_jax.explaining.explainer import Explainer
 from autorel_jax.explaining.given import columns_of
 from autorel_jax.explaining.part import explained, prepared
-from autorel_jax.families.family import TEXT_LABELS
 
 Progress = Callable[[int], object]
 OF_PREDICTED = {PREDICTED: GIVEN, LOG_PROBABILITY + PREDICTED: LOG_PROBABILITY + GIVEN}
@@ -104,10 +103,7 @@ def for_old(
 def checked(old: Explainer, new: Explainer) -> Labels:
     """The labels of both; InputError where the two cannot be compared."""
     for explainer in (old, new):
-        classifier = explainer.classifier
-        if classifier.config.task != TEXT_LABELS:
-            purpose = classifier.config.task.replace("_", " ")
-            raise InputError(f"{classifier.name} is for {purpose}; compared are classifiers of whole texts.")
+        explainer.classifier.check_whole_texts("compared are")
         if explainer.config.target == MARGIN or callable(explainer.config.target):
             what = f"the target {MARGIN}, or a function"
             raise InputError(f"{what}, may be of other labels in each; give a contrast.")

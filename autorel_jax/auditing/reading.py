@@ -18,7 +18,6 @@ from autorel_jax.explaining.explainer import Explainer
 from autorel_jax.explaining.part import explained, prepared
 from autorel_jax.faithfulness.predict import Predictor
 from autorel_jax.faithfulness.units import Reading
-from autorel_jax.families.family import TEXT_LABELS
 from autorel_jax.model.config import REGRESSION
 from autorel_jax.report.explanation import Explanation
 from autorel_jax.report.view import joined
@@ -126,9 +125,7 @@ def check_finite(explanation: Explanation) -> None:
 
 def check_classifier(classifier: Classifier) -> None:
     """Raises InputError for a model that does not choose among labels."""
-    if classifier.config.task != TEXT_LABELS:
-        purpose = classifier.config.task.replace("_", " ")
-        raise InputError(f"The model is for {purpose}; give a classifier of whole texts.")
+    classifier.check_whole_texts("an audit is of")
     if classifier.config.problem == REGRESSION:
         raise InputError("The model is a regression, which has no labels that could flip; give a classifier.")
 

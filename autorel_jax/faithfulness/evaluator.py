@@ -29,7 +29,6 @@ from autorel_jax.faithfulness.predict import Predictor
 from autorel_jax.faithfulness.protocols import PROTOCOLS, measured_alone, perturbations
 from autorel_jax.faithfulness.results import Run
 from autorel_jax.faithfulness.units import Reading, token_in_place
-from autorel_jax.families.family import TEXT_LABELS
 from autorel_jax.model.config import MULTI, REGRESSION
 from autorel_jax.model.config_file import config_json
 
@@ -69,10 +68,7 @@ class Evaluator:
             raise InputError(
                 f"The classifier is a {type(classifier).__name__}; expected what autorel_jax.load returns."
             )
-        if classifier.config.task != TEXT_LABELS:
-            raise InputError(
-                f"The model is for {classifier.config.task}; evaluate measures classifiers of whole texts."
-            )
+        classifier.check_whole_texts("evaluate measures")
         if classifier.config.problem == REGRESSION:
             raise InputError("The model is a regression, which has no probabilities; evaluate measures classifiers.")
         if masked_model is not None and config.long == WINDOWS:

@@ -18,7 +18,6 @@ from autorel_jax.explaining.config import BATCH_SIZE, BATCH_SIZES
 from autorel_jax.explaining.fitting import fitted
 from autorel_jax.explaining.shapes import batch_shape, few_if_long, padded_length
 from autorel_jax.faithfulness.units import Reading
-from autorel_jax.families.family import TEXT_LABELS
 from autorel_jax.model.inputs import check_ids
 from autorel_jax.text.batches import pad
 
@@ -46,9 +45,7 @@ def predict(
     """
     if batch_size is not None:
         check_count("batch_size", batch_size)
-    if classifier.config.task != TEXT_LABELS:
-        purpose = classifier.config.task.replace("_", " ")
-        raise InputError(f"The model is for {purpose}; predict is for classifiers of whole texts.")
+    classifier.check_whole_texts("predict is for")
     types = [np.zeros(len(row), np.int32) for row in ids] if types is None else types
     if len(types) != len(ids):
         raise InputError(f"{len(ids)} rows of ids but {len(types)} of types; give one for each text.")
