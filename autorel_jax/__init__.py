@@ -28,7 +28,7 @@ NAMES = {  # public name -> the module that it lives in
     "METHODS": "autorel_jax.attribution.methods",
     "attribute": "autorel_jax.attribution.relevance",
     "compare_words": "autorel_jax.evaluation.across",
-    "diff": "autorel_jax.auditing.both",
+    "diff": "autorel_jax.auditing.two_models",
     "evaluate": "autorel_jax.faithfulness.evaluate",
     "explain": "autorel_jax.explaining.explainer",
     "explain_corpus": "autorel_jax.corpus.job",

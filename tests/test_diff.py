@@ -15,8 +15,8 @@ from family_models import write_family
 from models import VOCAB, random_params, refusal, tiny_config, write_model
 
 import autorel_jax as ar
-from autorel_jax.auditing.alignment import aligned
-from autorel_jax.auditing.limits import Limits, read_limits
+from autorel_jax.auditing.diff_alignment import aligned
+from autorel_jax.auditing.diff_limits import Limits, read_limits
 from autorel_jax.cli.main import COMMANDS, main
 from autorel_jax.model.config import MULTI
 from autorel_jax.text.tokens import load_tokenizer

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from models import write_model
 
 import autorel_jax as ar
-from autorel_jax.auditing.differences import differences
-from autorel_jax.auditing.facts import asked_config, environment
+from autorel_jax.auditing.record_differences import differences
+from autorel_jax.auditing.record_facts import asked_config, environment
 from autorel_jax.auditing.record_file import read_record, save_record, seal
 from autorel_jax.auditing.verify import changes_of_place, method_of, rows_of, verdict
 from autorel_jax.cli.main import main

@@ -17,8 +17,8 @@ from token_models import CONTEXT, QUESTION, TEXT, write_answerer, write_tagger
 import autorel_jax as ar
 from autorel_jax import weights
 from autorel_jax.auditing import rounding
-from autorel_jax.auditing.differences import model_lines, question_lines
-from autorel_jax.auditing.facts import model_facts, question_facts
+from autorel_jax.auditing.record_differences import model_lines, question_lines
+from autorel_jax.auditing.record_facts import model_facts, question_facts
 from autorel_jax.auditing.record_file import read_record, save_record, seal
 from autorel_jax.cli.main import main
 

@@ -2,24 +2,27 @@
 
 verdict.py is the shared piece: findings, their lines, exit codes and JUnit XML.
 
-record.py       an Explainer and rows -> a record: facts.py (model and question), entries.py (texts)
+record.py       an Explainer and rows -> a record: record_facts.py (model and question), record_entries.py (texts)
 record_file.py  a record and its .json, whose parts json_shape.py checks
-both.py         two Explainers and rows -> the results of each; `ar.diff`
-diff.py         these, or two files of results -> a Diff, by changes.py and alignment.py (words of two tokenizers)
-limits.py       what may change -> findings; shown.py has the lines for a terminal
-verify.py       a record and a classifier -> differences.py, with the bounds of rounding.py
+verify.py       a record and a classifier -> record_differences.py, with the bounds of rounding.py
 
-check.py      texts and a Policy -> which of its limits hold
-policy.py     a TOML file -> a Policy
-phrases.py    where a text holds a user's words and phrases
-swaps.py      a text with the words of pairs exchanged
-reading.py    rows -> different texts with their Explanations; what changed texts are predicted as
-shortcuts.py  labelled texts -> words that decide without being a reason, by config.py
-units.py      a text's words and marks, with their shares of the relevance
-forms.py      what may be a shortcut: where it is in a text, and the text without it or with it
-candidates.py which of them to test
-trials.py     deleting and inserting them
-kinds.py      punctuation, ids, sources and templates by their names
-lines.py      what was found, for a terminal
-pages.py      and for a browser; page.py writes the file
+two_models.py   two Explainers and rows -> the results of each; `ar.diff`
+diff.py         these, or two files of results -> a Diff: diff_changes.py, diff_alignment.py (words of two tokenizers)
+diff_limits.py  what may change -> findings; diff_lines.py has the lines for a terminal
+
+check.py        texts and a Policy -> which of its limits hold
+policy.py       a TOML file -> a Policy
+phrases.py      where a text holds a user's words and phrases
+swaps.py        a text with the words of pairs exchanged
+reading.py      rows -> different texts with their Explanations; what changed texts are predicted as
+
+shortcuts.py    labelled texts -> words that decide without being a reason, by shortcuts_config.py
+units.py        a text's words and marks, with their shares of the relevance
+forms.py        what may be a shortcut: where it is in a text, and the text without it or with it
+candidates.py   which of them to test
+trials.py       deleting and inserting them
+kinds.py        punctuation, ids, sources and templates by their names
+
+terminal.py     what check.py and shortcuts.py found, for a terminal
+browser.py      and for a browser; page.py writes the file
 """

@@ -1,6 +1,6 @@
 """Diff: two models, methods or results on the same texts -> what changed, and whether it keeps to limits.
 
-changes.py compares, both.py explains with two models; this has the summary, and what is shown and saved of it.
+two_models.py explains, diff_changes.py compares; this has the summary, and what is shown and saved of it.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from autorel_jax.auditing import changes
-from autorel_jax.auditing.changes import Both, WordChange
-from autorel_jax.auditing.limits import Limits, findings
+from autorel_jax.auditing import diff_changes
+from autorel_jax.auditing.diff_changes import Both, WordChange
+from autorel_jax.auditing.diff_limits import Limits, findings
 from autorel_jax.auditing.verdict import HOLDS, Finding
 from autorel_jax.errors import one_line
 from autorel_jax.faithfulness.intervals import RESAMPLES, SEED, Mean, median_of, share_of
@@ -136,18 +136,19 @@ def compared(texts: Sequence[Both], alone: Mapping[str, int], labels: Labels | N
 
     Args:
       texts: that both sides have, one at least.
-      alone: how many each side has alone, by the reasons of changes.py.
+      alone: how many each side has alone, by the reasons of diff_changes.py.
       labels: of both models, where they are known.
       left_out: rows that neither side has.
     """
     of_sides = labels or (None, None)
-    given = [changes.decisions(side, names) for side, names in zip(zip(*texts, strict=True), of_sides, strict=True)]
+    sides = zip(zip(*texts, strict=True), of_sides, strict=True)
+    given = [diff_changes.decisions(*side) for side in sides]
     decided = [(text, *pair) for text, *pair in zip(texts, *given, strict=True) if None not in pair]
     flips = [flip(text, old, new) for text, old, new in decided if set(old) != set(new)]
-    found, reasons = changes.words_of(texts)
+    found, reasons = diff_changes.words_of(texts)
     ranked = [one for one in found if one.correlation is not None]
     values = np.array([one.correlation for one in ranked], np.float64)
-    words = changes.word_changes(texts, found, SHOWN)
+    words = diff_changes.word_changes(texts, found, SHOWN)
     first = texts[0].first
     return Diff(
         *(about(side) for side in first),
@@ -168,7 +169,7 @@ def compared(texts: Sequence[Both], alone: Mapping[str, int], labels: Labels | N
             for one in sorted(ranked, key=lambda one: one.correlation)[:SHOWN]
         ],
         joined=sum(any(one.was_joined for one in each.words.values()) for each in found),
-        uncompared={reason: reasons[reason] + alone.get(reason, 0) for reason in changes.REASONS},
+        uncompared={reason: reasons[reason] + alone.get(reason, 0) for reason in diff_changes.REASONS},
         words=words,
         examples={one.example: known(texts[one.example]) for each in words.values() for one in each},
     )
@@ -183,7 +184,7 @@ def known(text: Both) -> tuple[str | int, str]:
     """The id and the text."""
     record, _ = text.first
     pair = record.get("text_pair")
-    parts = [changes.joined(part) for part in (record["text"], pair) if part is not None]
+    parts = [diff_changes.joined(part) for part in (record["text"], pair) if part is not None]
     return record["id"], " / ".join(parts)
 
 
@@ -191,7 +192,7 @@ def flip(text: Both, old: Sequence[str], new: Sequence[str]) -> Flip:
     """A text whose prediction changes, with the words of what it lost and of what it got."""
     lost, got = [label for label in old if label not in new], [label for label in new if label not in old]
     names = (", ".join(labels) or NO_LABEL for labels in (old, new))
-    return Flip(*known(text), *names, changes.strongest(text.old, lost), changes.strongest(text.new, got))
+    return Flip(*known(text), *names, diff_changes.strongest(text.old, lost), diff_changes.strongest(text.new, got))
 
 
 def by(words: Sequence[str] | None) -> str:

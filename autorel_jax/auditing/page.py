@@ -1,4 +1,4 @@
-"""Page: titled sections of lines, a table and coloured texts -> an .html file without script. Used by pages.py."""
+"""Page: titled sections of lines, a table and coloured texts -> an .html file without script. Used by browser.py."""
 
 from __future__ import annotations
 

@@ -13,8 +13,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from autorel_jax.auditing.entries import Entry, entry_of
-from autorel_jax.auditing.facts import environment, model_facts, question_facts
+from autorel_jax.auditing.record_entries import Entry, entry_of
+from autorel_jax.auditing.record_facts import environment, model_facts, question_facts
 from autorel_jax.auditing.record_file import MARK, SCHEMA, Record, seal
 from autorel_jax.classifier import Classifier
 from autorel_jax.data.row import Rejected, Row

@@ -1,6 +1,6 @@
 """Record file: a record ↔ its .json. What is read has every part that a record has, and is as it was written.
 
-Used by record.py, the commands and differences.py.
+Used by record.py, the commands and record_differences.py.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Rounding: two arrays of numbers that should be equal -> how far apart they are, and whether that can be rounding.
 
-The bounds are here alone. Used by differences.py.
+The bounds are here alone. Used by record_differences.py.
 """
 
 from __future__ import annotations

@@ -13,11 +13,11 @@ import numpy as np
 
 from autorel_jax import __version__
 from autorel_jax.auditing.candidates import Found, Text, candidates, held, odds_of
-from autorel_jax.auditing.config import ShortcutsConfig
 from autorel_jax.auditing.forms import BEGINS, ENDS, WORD, Candidate, places
 from autorel_jax.auditing.kinds import kinds
 from autorel_jax.auditing.phrases import atoms
 from autorel_jax.auditing.reading import Case, Changed, Progress, Tally, cases, check_classifier, texts_of
+from autorel_jax.auditing.shortcuts_config import ShortcutsConfig
 from autorel_jax.auditing.trials import Trial, Trials
 from autorel_jax.auditing.units import Units, units_of, without_shares
 from autorel_jax.classifier import Classifier

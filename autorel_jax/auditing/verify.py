@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from autorel_jax.attribution.registry import named
-from autorel_jax.auditing.differences import Differences, differences, model_lines
-from autorel_jax.auditing.entries import row_of
-from autorel_jax.auditing.facts import asked_config, model_facts
 from autorel_jax.auditing.record import Recorder, gather
+from autorel_jax.auditing.record_differences import Differences, differences, model_lines
+from autorel_jax.auditing.record_entries import row_of
+from autorel_jax.auditing.record_facts import asked_config, model_facts
 from autorel_jax.auditing.record_file import Record
 from autorel_jax.auditing.rounding import UNITS, bounds_of
 from autorel_jax.classifier import Classifier

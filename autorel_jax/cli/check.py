@@ -67,19 +67,19 @@ def check(argv: Sequence[str] | None, prog: str) -> int:
     config = audit_config(args, split_punctuation=True)  # so that no word comes with its comma
     corpus = input_corpus(args)
     with importing():
-        from autorel_jax.auditing import lines, pages, verdict
+        from autorel_jax.auditing import browser, terminal, verdict
         from autorel_jax.auditing.check import check as run_check
     with progress_bar(args) as progress, explainer_of(args, config) as explainer:
         found = run_check(explainer, policy, corpus.rows(), progress)
     corpus.check_unchanged()
-    record, findings = found.record, lines.findings(found.record)
-    say("\n".join(lines.of_check(record)))
+    record, findings = found.record, terminal.findings(found.record)
+    say("\n".join(terminal.of_check(record)))
     if args.output:
         write_json(args.output, record)
     if args.junit:
         verdict.write_junit(args.junit, "autorel check", findings)
     if args.report:
-        pages.of_check(args.report, found)
+        browser.of_check(args.report, found)
     tell_written(args)
     return verdict.exit_code(findings)
 

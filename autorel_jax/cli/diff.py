@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autorel_jax.auditing.limits import Limits, findings, read_limits
+from autorel_jax.auditing.diff_limits import Limits, findings, read_limits
 from autorel_jax.auditing.verdict import exit_code, write_junit
 from autorel_jax.cli.command import Parser, note, run, say
 from autorel_jax.cli.explain import input_corpus, introduced, on_devices
@@ -120,7 +120,7 @@ def diff(argv: Sequence[str] | None, prog: str) -> int:
     if args.junit and limits == Limits():
         raise InputError(f"--junit {args.junit} reports limits, of which there are none; give some.")
     with importing():
-        from autorel_jax.auditing.shown import lines
+        from autorel_jax.auditing.diff_lines import lines
     found, results = (of_files if all(of_results) else of_models)(args)
     said = findings(found, limits)
     for line in [*lines(found), *(finding.line for finding in said)]:
@@ -141,8 +141,8 @@ def diff(argv: Sequence[str] | None, prog: str) -> int:
 
 def of_files(args: argparse.Namespace) -> tuple["Diff", tuple[list, list]]:
     """What changed between two files of results, and their records."""
-    from autorel_jax.auditing.changes import matched
     from autorel_jax.auditing.diff import compared
+    from autorel_jax.auditing.diff_changes import matched
     from autorel_jax.report.saved import read_results
 
     old, new = (list(read_results(side)) for side in (args.old, args.new))
@@ -151,8 +151,8 @@ def of_files(args: argparse.Namespace) -> tuple["Diff", tuple[list, list]]:
 
 def of_models(args: argparse.Namespace) -> tuple["Diff", tuple[list, list]]:
     """What changed between two models on the texts, and the records of both."""
-    from autorel_jax.auditing.both import explained_by_both
     from autorel_jax.auditing.diff import compared
+    from autorel_jax.auditing.two_models import explained_by_both
     from autorel_jax.explaining.explainer import Explainer
 
     if args.keep_columns:

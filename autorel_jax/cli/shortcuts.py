@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Sequence
 
-from autorel_jax.auditing.config import ShortcutsConfig
+from autorel_jax.auditing.shortcuts_config import ShortcutsConfig
 from autorel_jax.cli.check import add_audit_flags, audit_config, check_outputs, tell_written, write_json
 from autorel_jax.cli.command import Parser, note, run, say
 from autorel_jax.cli.explain import explainer_of, input_corpus
@@ -64,7 +64,7 @@ def shortcuts(argv: Sequence[str] | None, prog: str) -> None:
     corpus = input_corpus(args)
     others = corpus_of(args, args.other_texts) if args.other_texts else None
     with importing():
-        from autorel_jax.auditing import lines, pages
+        from autorel_jax.auditing import browser, terminal
         from autorel_jax.auditing.shortcuts import shortcuts as find
     with progress_bar(args) as progress, explainer_of(args, audit_config(args)) as explainer:
         record = find(
@@ -77,11 +77,11 @@ def shortcuts(argv: Sequence[str] | None, prog: str) -> None:
         )
     for each in filter(None, (corpus, others)):
         each.check_unchanged()
-    say("\n".join(lines.of_shortcuts(record, args.shown)))
+    say("\n".join(terminal.of_shortcuts(record, args.shown)))
     if args.output:
         write_json(args.output, record)
     if args.report:
-        pages.of_shortcuts(args.report, record)
+        browser.of_shortcuts(args.report, record)
     tell_written(args)
 
 

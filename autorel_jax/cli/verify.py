@@ -15,7 +15,7 @@ from autorel_jax.cli.stream import progress_bar
 from autorel_jax.errors import InputError
 
 if TYPE_CHECKING:
-    from autorel_jax.auditing.differences import Differences
+    from autorel_jax.auditing.record_differences import Differences
     from autorel_jax.auditing.record_file import Record
 
 PROG = "autorel-verify"
@@ -70,7 +70,7 @@ def verify(argv: Sequence[str] | None, prog: str) -> int:
     """Reads, explains again, says what differs; returns the exit code."""
     args = parser(prog).parse_args(argv)
     with importing():
-        from autorel_jax.auditing.differences import differences
+        from autorel_jax.auditing.record_differences import differences
         from autorel_jax.auditing.record_file import read_record
         from autorel_jax.auditing.verify import verdict
     record = read_record(args.record)
@@ -96,7 +96,7 @@ def explained_again(args: argparse.Namespace, record: "Record") -> "Differences"
     import jax
 
     from autorel_jax.attribution.targets import reads_given
-    from autorel_jax.auditing.facts import environment
+    from autorel_jax.auditing.record_facts import environment
     from autorel_jax.auditing.verify import changes_of_place, method_of, rows_of, verified
     from autorel_jax.lrp.composite_file import read_composite
     from autorel_jax.model.config import FLOAT64

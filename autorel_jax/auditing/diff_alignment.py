@@ -1,8 +1,8 @@
-"""Alignment: two explanations of one text -> the same words with a score of each, whatever the tokenizers.
+"""Diff alignment: two explanations of one text -> the same words with a score of each, whatever the tokenizers.
 
 A word is a stretch of the text, in characters. Where two tokenizers, or two ways to split, have other words there,
 those that overlap are joined on either side until both have the same stretches, and their scores are added. Used by
-changes.py.
+diff_changes.py.
 """
 
 from __future__ import annotations

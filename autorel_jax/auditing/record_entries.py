@@ -1,4 +1,4 @@
-"""Entries: a row and its explanations -> what a record keeps of them, with words or with hashes in their place.
+"""Record entries: a row and its explanations -> what a record keeps of them, with words or with hashes in their place.
 
 Used by record.py.
 """

@@ -1,12 +1,12 @@
-"""Pages: what check.py and shortcuts.py found -> a page for a browser."""
+"""Browser: what check.py and shortcuts.py found -> a page for a browser."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from autorel_jax.auditing.check import Checked
-from autorel_jax.auditing.lines import Record, example_line, measured, quoted, ranged, rows_line, shortcut_rows
 from autorel_jax.auditing.page import Section, save_page
+from autorel_jax.auditing.terminal import Record, example_line, measured, quoted, ranged, rows_line, shortcut_rows
 from autorel_jax.report.view import percent
 
 

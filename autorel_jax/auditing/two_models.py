@@ -1,4 +1,4 @@
-"""Both: two Explainers and rows -> the results of each for the same targets. `diff` is the call for programs.
+"""Two models: two Explainers and rows -> the results of each for the same targets. `diff` is the call for programs.
 
 Used by cli/diff.py. Public as `ar.diff`.
 """
@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from autorel_jax.attribution.targets import GIVEN, LOG_PROBABILITY, MARGIN, PREDICTED
-from autorel_jax.auditing.changes import NEW_ALONE, OLD_ALONE, Both, matched
 from autorel_jax.auditing.diff import Diff, Labels, compared
+from autorel_jax.auditing.diff_changes import NEW_ALONE, OLD_ALONE, Both, matched
 from autorel_jax.classifier import Classifier
 from autorel_jax.data.row import Rejected, Row
 from autorel_jax.errors import InputError

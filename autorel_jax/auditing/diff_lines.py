@@ -1,4 +1,4 @@
-"""Shown: a Diff -> lines for a terminal. Used by cli/diff.py."""
+"""Diff lines: a Diff -> lines for a terminal. Used by cli/diff.py."""
 
 from __future__ import annotations
 

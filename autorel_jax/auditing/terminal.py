@@ -1,4 +1,4 @@
-"""Lines: what check.py and shortcuts.py found -> lines for a terminal. The records are JSON, as they are saved."""
+"""Terminal: what check.py and shortcuts.py found -> lines for a terminal. The records are JSON, as they are saved."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Limits: what may change between two models or methods -> findings about what did. Used by diff.py and cli/diff.py."""
+"""Diff limits: what may change between two models or methods -> findings about what did. Used by diff.py and cli/diff.py."""
 
 import dataclasses
 import math
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from autorel_jax.auditing.changes import NEW_ALONE, OLD_ALONE
+from autorel_jax.auditing.diff_changes import NEW_ALONE, OLD_ALONE
 from autorel_jax.auditing.verdict import BROKEN, HOLDS, UNKNOWN, Finding, at_least, at_most
 from autorel_jax.errors import InputError
 from autorel_jax.files import read_toml

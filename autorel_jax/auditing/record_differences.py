@@ -1,4 +1,4 @@
-"""Differences: two records -> whether they are equal, equal within rounding, or what differs, in lines.
+"""Record differences: two records -> whether they are equal, equal within rounding, or what differs, in lines.
 
 Hashes, names, settings, texts, words and predictions must be the same; numbers may be apart by the bounds of
 rounding.py. Texts are found by their hash, so their order is free. Used by verify.py.
@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from autorel_jax.auditing.entries import Entry
+from autorel_jax.auditing.record_entries import Entry
 from autorel_jax.auditing.rounding import UNITS, bounds_of, distance
 from autorel_jax.errors import InputError, one_line
 from autorel_jax.report.view import joined

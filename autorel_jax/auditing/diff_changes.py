@@ -1,4 +1,4 @@
-"""Changes: the results of two models or methods for the same texts -> what changed in predictions and in words.
+"""Diff changes: the results of two models or methods for the same texts -> what changed in predictions and in words.
 
 Used by diff.py. A text is the same if its id, its text and its pair are; a text's numbers are of targets that both
 results have. N texts, W words of one.
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from autorel_jax.attribution.targets import LOG_PROBABILITY
-from autorel_jax.auditing.alignment import Aligned, aligned, special
+from autorel_jax.auditing.diff_alignment import Aligned, aligned, special
 from autorel_jax.auditing.reading import HALF
 from autorel_jax.errors import InputError, one_line
 from autorel_jax.evaluation.collection import Collection

@@ -1,6 +1,6 @@
-"""Facts: an Explainer -> all that decides its scores, as JSON: the model by its hashes, and the question.
+"""Record facts: an Explainer -> all that decides its scores, as JSON: the model by its hashes, and the question.
 
-Used by record.py; differences.py says how two differ.
+Used by record.py; record_differences.py says how two differ.
 """
 
 from __future__ import annotations
