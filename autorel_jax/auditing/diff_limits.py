@@ -1,4 +1,4 @@
-"""Diff limits: what may change between two models or methods -> findings about what did. Used by diff.py and cli/diff.py."""
+"""Diff limits: what may change between two sides -> findings about what did. Used by diff.py and cli/diff.py."""
 
 import dataclasses
 import math
