@@ -227,6 +227,14 @@ def test_a_default_that_is_named_is_no_difference(classifier):
     assert not list(question_lines(*facts))
 
 
+def test_a_field_that_an_older_version_did_not_know_is_no_difference(folder):
+    """Where it has its default; another value may be another model."""
+    now = model_facts(ar.load(folder / "model"))
+    for name, count in (("dense_width", 0), ("num_hidden_layers", 1)):
+        before = now | {"config": {key: value for key, value in now["config"].items() if key != name}}
+        assert len(list(model_lines(before, now))) == len(list(model_lines(now, before))) == count
+
+
 def test_another_dtype_is_a_difference(folder):
     first, second = (model_facts(ar.load(folder / "model", dtype=dtype)) for dtype in ("float32", "bfloat16"))
     assert list(model_lines(first, second)) == ["dtype: it was float32, now bfloat16"]

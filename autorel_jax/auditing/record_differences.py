@@ -15,6 +15,7 @@ from typing import Any
 from autorel_jax.auditing.record_entries import Entry
 from autorel_jax.auditing.rounding import UNITS, bounds_of, distance
 from autorel_jax.errors import InputError, one_line
+from autorel_jax.model.config import BertConfig
 from autorel_jax.report.view import joined
 from autorel_jax.weights import listing
 
@@ -101,7 +102,15 @@ def model_lines(old: Record, new: Record) -> Iterator[str]:
         yield f"labels {how}: they were {', '.join(old['labels'])}, now {', '.join(new['labels'])}"
     yield from weight_lines(old["weights"], new["weights"])
     yield from value_lines("tokenizer", old["tokenizer"], new["tokenizer"])
-    yield from value_lines("config", old["config"], new["config"])
+    yield from value_lines("config", completed(old["config"], new["config"]), completed(new["config"], old["config"]))
+
+
+def completed(config: Mapping[str, Any], other: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A config with the fields that its version did not know yet, where the other has their defaults."""
+    defaults = {field.name: field.default for field in dataclasses.fields(BertConfig)}
+    return {name: value for name, value in other.items() if value == defaults.get(name, dataclasses.MISSING)} | {
+        **config
+    }
 
 
 def weight_lines(old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[str]:
