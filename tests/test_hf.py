@@ -77,7 +77,7 @@ def test_rows_of_a_split(datasets, folder):
             f"validation {n} good film",
             f"pair {n}",
             (("negative", "positive")[n % 2], f"id:{n % 2}"),
-            kept=(n, n % 2),
+            kept=(n, ("negative", "positive")[n % 2]),
         )
         for n in range(5)
     ]

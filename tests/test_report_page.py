@@ -189,14 +189,21 @@ def run(capsys, *arguments):
     return code, capsys.readouterr().err
 
 
+@pytest.mark.filterwarnings("default:Labels in the data:UserWarning")
 def test_report_of_results(results, capsys):
     code, said = run(capsys, results)
     page = results.with_suffix(".html")
-    assert (code, said) == (0, f"autorel report: wrote {page}; open it in a browser\n")
+    notes = [
+        "Labels in the data that are no prediction or target of these results: 0.",
+        "Labels that are numbers are read as ids of the model: 1 is 'positive'.",
+    ]
+    said = said.splitlines()
+    assert (code, said[:2]) == (0, [f"autorel report: warning: {note}" for note in notes])
+    assert said[2:] == [f"autorel report: wrote {page}; open it in a browser"]
     data = data_of(page.read_text(encoding="utf-8"))
     assert data["texts"]["label"]["names"] == ["positive", "0"]
     assert unpacked(data["texts"]["label"]["of"]).tolist() == [1, 2, 1]
-    assert data["notes"] == ["Labels in the data that no prediction or target of these results has: 0."]
+    assert data["notes"] == notes
     assert data["texts"]["kept"] == {}  # the label is shown as such
 
 

@@ -157,18 +157,60 @@ def test_a_text_explained_twice_is_one_text():
     assert [list(series.rows) for series in collection.series.values()] == [[0, 1], [0]]
 
 
+ASSUMED = "Labels that are numbers are read as ids of the model: "
+UNKNOWN = "Labels in the data that are no prediction or target of these results: "
+
+
 def test_labels_are_named_as_the_model_names_them():
     """Their numbers are known where a prediction shows them: the place of its logit."""
     collection = collected(explanation(), explanation(id=2), labels=["1.0", "0"])
-    assert collection.name_labels(True) == ["0"]
+    assert collection.name_labels(True) == [f"{UNKNOWN}0.", f"{ASSUMED}1 is 'positive'."]
     assert [text.label for text in collection.texts] == ["positive", "0"]
+
+
+def of_names(names, labels):
+    """The true labels of texts, each predicted as another of the model's labels."""
+    made = []
+    for place, name in enumerate(names):
+        logits = np.where(np.arange(len(names)) == place, np.float32(2), np.float32(0))
+        found = {"prediction": Prediction(name, 0.9, 2.0), "logits": logits, "probabilities": logits}
+        made.append(explanation(id=place, target=name, **found))
+    collection = collected(*made, labels=labels)
+    notes = collection.name_labels(False)
+    return [text.label for text in collection.texts], notes
+
+
+@pytest.mark.parametrize(
+    ("names", "labels", "found"),
+    [
+        (("1", "2", "3"), [1.0, 2.0, 3.0], ["1", "2", "3"]),  # by value, as pandas writes a column with gaps
+        (("-1", "0", "1"), [-1.0, 0.0, math.nan], ["-1", "0", None]),
+        (("negative", "positive"), ["negative ", "positive"], ["negative", "positive"]),
+        (("no", "yes"), [True, False], ["yes", "no"]),
+        (("no", "yes"), [0, 1], ["no", "yes"]),
+        (("LABEL_0", "LABEL_1"), [1, 0], ["LABEL_1", "LABEL_0"]),
+        (("1 star", "2 stars", "3 stars"), [1, 2, 3], [None] * 3),  # 1 may be an id or a number of stars
+        (("yes", "no"), [0, 1], [None] * 2),
+        (("relevant",), [0], [None]),  # nothing is right or wrong
+        (("relevant",), ["relevant"], [None]),
+    ],
+)
+def test_labels_are_matched_as_elsewhere(names, labels, found):
+    assert of_names(names, labels)[0] == found
+
+
+def test_what_labels_are_taken_for_is_said():
+    assert of_names(("no", "yes"), [0, 1])[1] == [f"{ASSUMED}0 is 'no', 1 is 'yes'."]
+    assert of_names(("LABEL_0", "LABEL_1"), [1, 0])[1] == []
+    assert of_names(("1 star", "2 stars"), [1, 2])[1] == [f"{UNKNOWN}1, 2."]
+    assert of_names(("relevant",), [1])[1][0].startswith("The model has one output, so no prediction is right or wrong")
 
 
 def test_labels_of_another_task_are_refused_or_dropped():
     collection = collected(explanation(), labels=["sport"])
     assert refusal(collection.name_labels, True) == (
         "None of the labels in the data ('sport') is a label of the model (positive); a label is the model's name for "
-        "it, or its number."
+        "it, or its number where no name tells of a number."
     )
     collection.name_labels(False)
     assert collection.texts[0].label is None

@@ -122,6 +122,13 @@ def is_class(label: Any) -> bool:
     return isinstance(label, tuple) and len(label) == 2 and ID.fullmatch(str(label[1])) is not None
 
 
+def in_names(value: Any) -> Any:
+    """A class of a data set as its name, in lists too; anything else itself."""
+    if isinstance(value, list):
+        return list(map(in_names, value))
+    return value[0] if is_class(value) else value
+
+
 def class_number(label: tuple[str, str], names: Sequence[str]) -> int | None:
     """The number of a data set's class among a model's labels, None where that is not certain.
 

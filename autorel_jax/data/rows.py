@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from autorel_jax.data import hf, tfds
+from autorel_jax.data.classes import in_words
 from autorel_jax.data.kinds import BY_SUFFIX, COMPRESSED, HF, INSTEAD, STDIN, STDIN_NAME, SUFFIXES, suffix_of
-from autorel_jax.data.label_ids import as_number
+from autorel_jax.data.label_ids import as_number, in_names
 from autorel_jax.data.lines import Damaged, Lines, check_encoding, read_lines, without_end
 from autorel_jax.data.moments import Moment
 from autorel_jax.data.row import ROW_FAULTS, Columns, Label, Rejected, Row, reason_of
@@ -73,35 +74,37 @@ def printable(path: str | Path) -> str:
 
 
 def read_tfds(name: str, split: str, folder: Path, columns: Columns) -> Iterator[Row | Rejected]:
-    """The rows of a split of a TensorFlow data set that is in the folder; a ClassLabel is its name and its id there.
+    """The rows of a split of a TensorFlow data set that is in the folder.
+
+    A ClassLabel is its name; as the label, its name and its id there.
 
     Raises:
       InputError: the package, the data set, the split or a feature is not there.
     """
     wanted = columns.wanted
     records = tfds.examples(name, split, wanted, folder)
-    names = tfds.feature_names(name, columns.label, folder) if columns.label else ()
+    names = [tfds.feature_names(name, column, folder) if column else () for column in wanted[2:]]
     return as_rows(by_class(records, names), f"{name} {split}", wanted)
 
 
 def read_hf(made: "DatasetBuilder", name: str, split: str, columns: Columns) -> Iterator[Row | Rejected]:
-    """The rows of a split of a Hugging Face data set (NAME or NAME:CONFIG), streamed; labels likewise.
+    """The rows of a split of a Hugging Face data set (NAME or NAME:CONFIG), streamed; classes likewise.
 
     Raises:
       InputError: the split or a column is not there, or cannot be read.
     """
     wanted = columns.wanted
     records = hf.examples(made, name, split, wanted)
-    return as_rows(by_class(records, hf.label_names(made, columns.label)), f"{HF}{name} {split}", wanted)
+    names = [hf.label_names(made, column) for column in wanted[2:]]
+    return as_rows(by_class(records, names), f"{HF}{name} {split}", wanted)
 
 
-def by_class(records: Iterable[Record], names: Sequence[str]) -> Iterator[Record]:
-    """The records, a label as its class's name and id in the data set; without names as they are."""
+def by_class(records: Iterable[Record], names: Sequence[Sequence[str]]) -> Iterator[Record]:
+    """The records, a class as its name and its id in the data set; `names` of all columns behind text and pair."""
     for record in records:
-        text, pair, label, *more = record.values
-        if isinstance(label, int) and 0 <= label < len(names):
-            record = record._replace(values=(text, pair, (names[label], f"id:{label}"), *more))
-        yield record
+        text, pair, *others = record.values
+        named = [in_words([value], of)[0] if of else value for value, of in zip(others, names, strict=True)]
+        yield record._replace(values=(text, pair, *named))
 
 
 def as_rows(records: Iterable[Record | Fault], name: str, wanted: Wanted) -> Iterator[Row | Rejected]:
@@ -135,14 +138,14 @@ def _open(source: str | Path) -> contextlib.AbstractContextManager[BinaryIO]:
 def _row(record: Record, name: str, wanted: Wanted) -> Row:
     text_column, pair_column, _, id_column, *_ = wanted
     text, pair, label, row, *kept = record.values
-    label, row = as_number(label), as_number(row)
+    label, row = as_number(label), as_number(in_names(row))
     if id_column is None:
         row = record.number
     elif isinstance(row, bool) or not isinstance(row, str | int):
         raise InputError(f"the id {one_line(row)} is neither a string nor a whole number.")
     if pair_column is not None:
         pair = _text(pair, pair_column)
-    return Row(row, _text(text, text_column), pair, _label(label), name, record.line, tuple(kept))
+    return Row(row, _text(text, text_column), pair, _label(label), name, record.line, tuple(map(in_names, kept)))
 
 
 def _text(value: Any, column: str) -> str | list[str]:
@@ -157,7 +160,7 @@ def _label(value: Any) -> Label:
     """A label as data/label_ids.py takes it; what it does not take is shown as JSON."""
     if value is None or isinstance(value, str | bool | int | float | tuple):
         return value
-    return json.dumps(value, ensure_ascii=False, default=str)
+    return json.dumps(in_names(value), ensure_ascii=False, default=str)
 
 
 def _plain(lines: Lines, name: str, wanted: Wanted, header: Sequence[str] = ()) -> Iterator[Record | Fault]:

@@ -18,7 +18,7 @@ from autorel_jax.data.annotated import CONLL, SQUAD
 from autorel_jax.data.assumed import OWN, first_lines, mark_of_rows
 from autorel_jax.data.clean import clean
 from autorel_jax.data.kinds import BY_SUFFIX, suffix_of
-from autorel_jax.data.label_ids import as_number, described, is_class
+from autorel_jax.data.label_ids import as_number, described, in_names
 from autorel_jax.data.lines import check_encoding
 from autorel_jax.data.moments import Moment
 from autorel_jax.data.records import Optional, Record
@@ -170,9 +170,7 @@ def flat_answers(rows: Iterator[Record]) -> Iterator[Record]:
 
 def plain_label(value: Any) -> Any:
     """A decimal as a number, and a class of a data set as its name; in lists too."""
-    if isinstance(value, list):
-        return list(map(plain_label, value))
-    return value[0] if is_class(value) else as_number(value)
+    return list(map(plain_label, value)) if isinstance(value, list) else as_number(in_names(value))
 
 
 def located(folder: Path, name: str) -> Path:

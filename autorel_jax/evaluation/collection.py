@@ -6,6 +6,7 @@ target is a Series. N texts, M words of all texts, one after the other. Used by 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import reprlib
@@ -15,12 +16,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from autorel_jax.data.label_ids import ids_assumed, known_labels, label_number
 from autorel_jax.errors import InputError, one_line
 from autorel_jax.report import view
 from autorel_jax.report.explanation import FIELDS
 
 NEEDED = ("id", "text", "target", "prediction", "words", "word_relevance", "word_spans", "word_segments")
 OF_TOKENS = ("tokens", "token_relevance", "token_words", "token_spans")  # one text has all of them or none
+SHOWN = 5  # labels in a message
 SPECIAL = (1, 0)  # stands for the span of a special token: no text ends before it begins
 
 
@@ -33,7 +36,7 @@ class Text(NamedTuple):
     file: str | None
     prediction: str
     probability: float | None
-    label: str | None  # in the words of the model where they are known
+    label: Any  # as in the data; after `name_labels` a str, in the words of the model where they are known
     truncated: int
     kept: dict[str, Any]  # columns that passed through
 
@@ -110,6 +113,7 @@ class Collection:
       model, version: of all records, which must agree in the model.
       other: what another model made of the texts, if it is compared (compare.py).
       names: the place of a logit -> the label, as far as a prediction shows it.
+      outputs: the logits of a text; None where they are not of labels of the whole text.
     """
 
     def __init__(self, label_column: str | None = None):
@@ -122,6 +126,7 @@ class Collection:
         self.version = ""
         self.other: Other | None = None
         self.names: dict[int, str] = {}
+        self.outputs: int | None = None
         self.has_tokens: bool | None = None
         self._places: dict[Any, list[int]] = {}
         self._known_methods: dict[str, int] = {}
@@ -213,6 +218,7 @@ class Collection:
         logit = predicted_logit(record)
         if logit is not None:
             self.names.setdefault(logit, prediction["label"])
+            self.outputs = len(record["logits"])
         if label is None and self.label_column is not None:
             if self.label_column not in record:
                 raise InputError(
@@ -232,7 +238,7 @@ class Collection:
                 record.get("file"),
                 str(prediction["label"]),
                 prediction.get("probability"),
-                None if label is None or label == "" else str(label),
+                label_of(label),
                 int(record.get("truncated_tokens") or 0),
                 kept,
             )
@@ -240,7 +246,9 @@ class Collection:
         return places[-1]
 
     def name_labels(self, required: bool) -> list[str]:
-        """Gives the labels the model's names where they are its numbers; returns those that it does not know.
+        """Gives the labels the model's names, by the rule of data/label_ids.py; returns what is to be said of it.
+
+        Of labels that no text was predicted as the names are not known, and numbers that are theirs stay as they are.
 
         Args:
           required: whether it is refused that no label is one of the model's; else they are dropped.
@@ -248,28 +256,57 @@ class Collection:
         Raises:
           InputError: no label is one of the model's.
         """
-        known = {*self.names.values(), *(text.prediction for text in self.texts)}
-        known |= {target for _, target in self.series}
-        by_number = {str(place): name for place, name in self.names.items()}
-        given = {text.label for text in self.texts if text.label is not None}
-        meant = {label: label if label in known else by_number.get(whole(label)) for label in given}
-        unknown = sorted(label for label, name in meant.items() if name is None)
-        drop = bool(given) and len(unknown) == len(given)
-        if drop and required:
+        given = {(type(text.label), text.label): text.label for text in self.texts if text.label is not None}
+        meant = {key: self._meaning(label) for key, label in given.items()}
+        unknown = sorted(str(given[key]) for key, name in meant.items() if name is None)
+        drop = not given or self.outputs == 1 or len(unknown) == len(given)
+        notes = []
+        if given and self.outputs == 1:
+            notes = ["The model has one output, so no prediction is right or wrong: labels of the data are left out."]
+        elif unknown and drop and required:
+            listed = ", ".join(map(reprlib.repr, unknown[:SHOWN]))
             raise InputError(
-                f"None of the labels in the data ({', '.join(map(reprlib.repr, unknown[:5]))}) is a label of the model "
-                f"({', '.join(sorted(known))}); a label is the model's name for it, or its number."
+                f"None of the labels in the data ({listed}) is a label of the model "
+                f"({', '.join(sorted(self._names()))}); a label is the model's name for it, or its number where no "
+                "name tells of a number."
             )
-        if drop or not given:
+        elif unknown:
+            more = f" and {len(unknown) - SHOWN} more" if len(unknown) > SHOWN else ""
+            listed = ", ".join(unknown[:SHOWN]) + more
+            notes = [f"Labels in the data that are no prediction or target of these results: {listed}."]
+        if not drop and any(meant[key] and ids_assumed(self._in_order(), label) for key, label in given.items()):
+            listed = ", ".join(f"{place} is {name!r}" for place, name in sorted(self.names.items())[:SHOWN])
+            notes.append(f"Labels that are numbers are read as ids of the model: {listed}.")
+        if drop:
             self.label_column = None
+
+        def named(label: Any) -> str | None:
+            return None if drop or label is None else meant[type(label), label] or str(label)
+
         self.texts = [
             text._replace(
-                label=None if drop or text.label is None else meant[text.label] or text.label,
+                label=named(text.label),
                 kept={name: value for name, value in text.kept.items() if name != self.label_column},
             )
             for text in self.texts
         ]
-        return unknown
+        return notes
+
+    def _names(self) -> set[str]:
+        """All names of labels that the results show."""
+        return {*self.names.values(), *(text.prediction for text in self.texts), *(key[1] for key in self.series)}
+
+    def _in_order(self) -> list[str]:
+        """The names of all labels; one that says nothing for a label that no text was predicted as."""
+        return [self.names.get(place, f"LABEL_{place}") for place in range(self.outputs or 0)]
+
+    def _meaning(self, label: Any) -> str | None:
+        """The model's name for a label; None where that is not certain."""
+        if isinstance(label, str) and label in self._names():
+            return label
+        with contextlib.suppress(InputError):  # what cannot be a label is an unknown one
+            return self.names.get(label_number(label, known_labels(self._in_order()), "the label"))
+        return None
 
 
 OF_EXPLANATION = ("target_value", "explained", "warnings", "diagnostics", "ledger", "readouts")
@@ -307,9 +344,11 @@ def number(value: float | None) -> float:
     return math.nan if value is None else value
 
 
-def whole(label: str) -> str:
-    """1.0 as 1: a column with gaps is one of floats in many tools."""
-    return label.removesuffix(".0")
+def label_of(value: Any) -> str | bool | int | float | None:
+    """A label as it stands in the data; None where there is none."""
+    if value in (None, "") or (isinstance(value, float) and math.isnan(value)):
+        return None
+    return value if isinstance(value, str | bool | int | float) else str(value)
 
 
 def lengths(units: Units, rows: np.ndarray) -> np.ndarray:

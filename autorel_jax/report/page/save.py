@@ -9,6 +9,7 @@ import base64
 import functools
 import hashlib
 import json
+import warnings
 from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from autorel_jax.errors import InputError
+from autorel_jax.errors import InputError, InputWarning
 from autorel_jax.evaluation.collection import Collection
 from autorel_jax.evaluation.compare import add_other
 from autorel_jax.files import disk_faults, new_text
@@ -25,7 +26,6 @@ from autorel_jax.report import view
 from autorel_jax.report.page.pack import pack
 
 LARGEST = 300 * 2**20  # characters of data, roughly; a browser's strings end at 512 million
-NAMED = 5  # labels in a note
 LABEL = "label"  # the column that is taken for the label where none is named
 # In this order, inside one function: each file uses what those before it define.
 SCRIPTS = (
@@ -114,10 +114,9 @@ def page(collection: Collection, level: str, labelled: bool) -> str:
       level: "word" or "token".
       labelled: whether the labels were asked for, so that labels the model does not have are refused.
     """
-    unknown = collection.name_labels(labelled)
-    more = f" and {len(unknown) - NAMED} more" if len(unknown) > NAMED else ""
-    listed = ", ".join(unknown[:NAMED]) + more
-    notes = [f"Labels in the data that no prediction or target of these results has: {listed}."] if unknown else []
+    notes = collection.name_labels(labelled)
+    for note in notes:
+        warnings.warn(note, InputWarning, stacklevel=2)
     made = pack(collection, level, notes)
     data = json.dumps(made, ensure_ascii=False, allow_nan=False, default=str, separators=(",", ":"))
     # Inside <script>, text ends at "</script" alone; "<!--" would begin a comment. JSON says "<" in another way too.
