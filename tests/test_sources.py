@@ -11,6 +11,7 @@ from pyarrow import parquet
 
 from autorel_jax.corpus.columns import passed
 from autorel_jax.corpus.columns import schema as table_schema
+from autorel_jax.corpus.job import kept_types
 from autorel_jax.data.moments import column_of, moment
 from autorel_jax.data.row import Columns, Rejected, Row
 from autorel_jax.data.sources import is_source, of_texts, open_corpus
@@ -137,6 +138,10 @@ def test_classes_that_datasets_wrote_go_by_their_names(tmp_path):
     parquet.write_table(table.replace_schema_metadata(about), tmp_path / "in.parquet")
     rows = list(open_corpus([str(tmp_path / "in.parquet")], Columns(label="label")).rows())
     assert [row.label for row in rows] == [("neg", "id:1"), None]
+    rows = open_corpus([str(tmp_path / "in.parquet")], Columns(id="label", keep=("label", "tags", "text"))).rows()
+    assert [(row.id, row.kept) for row in rows if isinstance(row, Row)] == [("neg", ("neg", ["pos", "neg"], "a"))]
+    corpus = open_corpus([str(tmp_path / "in.parquet")], Columns(keep=("label", "tags", "text")))
+    assert kept_types(corpus) == {"text": pyarrow.string()}  # not of numbers
     read = records(TaskConfig(train="in.parquet", label="tags"), "train", "in.parquet", tmp_path)
     assert [record.values[2] for record in read] == [["pos", "neg"], []]
     read = records(TaskConfig(train="in.parquet", label="old"), "train", "in.parquet", tmp_path)

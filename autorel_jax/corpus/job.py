@@ -22,6 +22,7 @@ from autorel_jax.corpus.contents import Contents
 from autorel_jax.corpus.formats import FORMATS, SUFFIX
 from autorel_jax.corpus.partial import Partial, open_partial
 from autorel_jax.corpus.parts import Made, parts_here, parts_of_shard, parts_on_ray
+from autorel_jax.data.classes import classes_of
 from autorel_jax.data.kinds import located
 from autorel_jax.data.row import Row
 from autorel_jax.data.sources import Corpus
@@ -266,7 +267,10 @@ def contents_of(explainer: Explainer, corpus: Corpus, columns: Sequence[str], le
 
 
 def kept_types(corpus: Corpus) -> dict[str, Any]:
-    """The Arrow types of the columns that pass through, where all files are Parquet and agree."""
+    """The Arrow types of the columns that pass through, where all files are Parquet and agree.
+
+    Classes have none: they pass through by their names.
+    """
     paths = [source.path for source in corpus.sources]
     if not corpus.columns.keep or not all(path and path.suffix.lower() == ".parquet" for path in paths):
         return {}
@@ -276,7 +280,9 @@ def kept_types(corpus: Corpus) -> dict[str, Any]:
     for path in paths:
         with open(path, "rb") as stream:
             schemas.append(parquet.read_schema(stream))
+    classes = {name for schema in schemas for name in classes_of(schema, corpus.columns.keep)}
     there = [name for name in corpus.columns.keep if all(name in schema.names for schema in schemas)]
+    there = [name for name in there if name not in classes]
     found = {name: {schema.field(name).type for schema in schemas} for name in there}
     return {name: types.pop() for name, types in found.items() if len(types) == 1}
 
