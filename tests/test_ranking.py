@@ -92,6 +92,7 @@ def test_what_is_refused(folder, reranker, ranked):
     by_label = ar.rank(nli, QUERY, PASSAGES, target="entailment")
     assert [one.target for one in by_label] == ["entailment"] * 3
     assert by_label[0].target_value >= by_label[1].target_value >= by_label[2].target_value
+    assert "long='windows' does not go with ranking" in refusal(ar.rank, reranker, QUERY, PASSAGES, long="windows")
     assert "no passages" in refusal(ar.rank, reranker, QUERY, [])
     assert "expected a list" in refusal(ar.rank, reranker, QUERY, "one passage")
     assert "different queries" in refusal(ar.versus, ranked[0], ar.rank(reranker, "good", PASSAGES)[0])
@@ -139,12 +140,20 @@ def test_the_command(folder, tmp_path, capsys):
         (["--compare", "1", "1"], "expected two places"),
         (["--top", "0"], "expected a whole number"),
         (["--pair-column", "x"], "for autorel explain"),
+        (["--output", "x.docx", "--model", "no/model"], "x.docx: cannot write .docx; accepted: "),
+        (["--long", "windows", "--model", "no/model"], "long='windows' does not go with ranking, which reads pairs"),
         (["--target", "nonsense"], "Unknown label"),
     ],
 )
 def test_what_the_command_refuses(folder, capsys, flags, said):
     assert main([QUERY, *PASSAGES, "--model", str(folder / "reranker"), *flags]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_a_file_is_no_query(tmp_path, capsys):
+    (tmp_path / "queries.txt").write_text("good\n")
+    assert main([str(tmp_path / "queries.txt"), *PASSAGES, "--model", "no/model"]) == 2
+    assert "is a file; QUERY is one text" in capsys.readouterr().err
 
 
 def test_files_and_pages_know_scores_from_labels(folder, ranked):

@@ -304,6 +304,27 @@ def test_what_a_map_behind_pooling_may_not_be(dense_folder, tmp_path):
     assert "2_Dense holds no weights" in refusal(ar.load, folder)
 
 
+def test_a_vector_of_a_map_is_cut_by_its_own_width(dense_folder, tmp_path):
+    folder = shutil.copytree(dense_folder, tmp_path / "dense")
+    general = folder / "config_sentence_transformers.json"
+    general.write_text('{"truncate_dim": 8}')
+    assert ar.load(folder).config.num_labels == 8
+    general.write_text('{"truncate_dim": 7}')
+    assert "accepted: null, or at least 8" in refusal(ar.load, folder)
+
+
+def test_a_transformer_in_a_folder_of_its_own(folder, tmp_path):
+    """Whether something stands beside modules.json or not."""
+    made = shutil.copytree(folder, tmp_path / "made")
+    listed = json.loads((made / "modules.json").read_text())
+    (made / "modules.json").write_text(json.dumps([listed[0] | {"path": "0_Transformer"}, *listed[1:]]))
+    shutil.copytree(folder, made / "0_Transformer")
+    assert f"the Transformer is in {made / '0_Transformer'}, but is read only beside" in refusal(ar.load, made)
+    for name in ("config.json", "model.safetensors"):
+        (made / name).unlink()
+    assert f"the Transformer is in {made / '0_Transformer'}, but is read only beside" in refusal(ar.load, made)
+
+
 def test_what_is_refused(folder, model, tmp_path):
     assert "ar.similarity or autorel similar" in refusal(ar.explain, model, A)
     assert "modules.json" in refusal(ar.similarity, ar.load(), A, B)
@@ -322,6 +343,20 @@ def test_what_is_refused(folder, model, tmp_path):
     assert "has the modules Transformer, Pooling, Dropout; accepted: a Transformer, then" in refusal(ar.load, dropout)
     prompt = embedder(tmp_path / "prompt", config_sentence_transformers={"default_prompt_name": "query"})
     assert "default_prompt_name='query'" in refusal(ar.load, prompt)
+    for kept in (8, 15, 0, -1, True, "8"):
+        general = {"truncate_dim": kept, "prompts": {"query": "q: "}, "default_prompt_name": None}
+        (folder / "config_sentence_transformers.json").write_text(json.dumps(general))
+        said = refusal(ar.load, folder)
+        assert f"truncate_dim={json.dumps(kept)} keeps a part of each vector" in said
+        assert "accepted: null, or at least 16, the vector's width" in said
+    for whole in (None, 16, 32):  # changes nothing
+        (folder / "config_sentence_transformers.json").write_text(json.dumps({"truncate_dim": whole}))
+        assert ar.load(folder).config.num_labels == 16
+    (folder / "config_sentence_transformers.json").unlink()
+    other = {"modality_config": {"text": {"method": "get_text_features", "method_output_name": "last_hidden_state"}}}
+    assert "modality_config without a text's last" in refusal(
+        ar.load, embedder(tmp_path / "other", sentence_bert_config=other)
+    )
     lower = embedder(tmp_path / "lower", sentence_bert_config={"do_lower_case": True})
     assert "do_lower_case=true" in refusal(ar.load, lower)
     foreign = embedder(tmp_path / "foreign", extra={"qa_outputs.weight": np.ones((2, 16), np.float32)})
@@ -375,6 +410,10 @@ def test_a_file_of_pairs(folder, model, found, tmp_path, capsys):
         ((str(source), *how), "needs --pair-column, the column of the second texts, and --output"),
         ((A, *how), "is one text and no file that exists"),
         ((A, B, *how, *columns), "give the file alone"),
+        ((str(source), B, *how), "names a source, not a text; for pairs give one file alone, with --text-column"),
+        ((A, str(source), *how), "names a source, not a text"),
+        ((A, "missing.csv", *how), "'missing.csv' names a source"),
+        ((A, B, "--model", "no/model", "--output", "why.docx"), "cannot write .docx"),  # before the model is read
         ((str(source), *columns, "--keep-columns", "a", *how, "--output", str(output)), "--keep-columns and"),
     ):
         assert main(words) == 2

@@ -1,6 +1,7 @@
 """autorel rank: a query, passages and a reranker -> the passages by their score, and why one is before another."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,9 +15,8 @@ from autorel_jax.cli.method_flags import add_method_flags, method_options
 from autorel_jax.cli.start import importing
 from autorel_jax.data.kinds import STDIN
 from autorel_jax.data.row import Rejected, Row
-from autorel_jax.errors import InputError
+from autorel_jax.errors import InputError, one_line
 from autorel_jax.explaining.config import ExplainConfig
-from autorel_jax.files import writable
 
 if TYPE_CHECKING:
     from autorel_jax.report.explanation import Explanations
@@ -92,7 +92,11 @@ def rank(argv: Sequence[str] | None, prog: str) -> None:
     config = ExplainConfig(**given_fields(args, ExplainConfig) | method_options(args))
     corpus = input_corpus(args)
     with importing():
-        from autorel_jax.explaining.ranking import check_scores, ranked
+        from autorel_jax.corpus.saving import check_output
+        from autorel_jax.explaining.ranking import check_long, check_scores, ranked
+    check_long(config.long)
+    if args.output:
+        check_output(args.output)
     rows = []
     for item in corpus.rows():
         if isinstance(item, Rejected):
@@ -120,8 +124,8 @@ def check(args: argparse.Namespace) -> None:
         raise InputError(f"--compare {args.compare[0]} {args.compare[1]}: expected two places of the ranking, from 1.")
     if args.pair_column or args.keep_columns:
         raise InputError("--pair-column and --keep-columns are for autorel explain; a passage's pair is the query.")
-    if args.output:
-        writable(args.output)
+    if os.path.isfile(args.query):
+        raise InputError(f"{one_line(args.query, 60)!r} is a file; QUERY is one text, and files are of passages.")
 
 
 def show(args: argparse.Namespace, explanations: "Explanations") -> None:

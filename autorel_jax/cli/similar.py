@@ -15,7 +15,6 @@ from autorel_jax.data.row import Rejected, Row
 from autorel_jax.data.sources import is_source
 from autorel_jax.errors import InputError, one_line
 from autorel_jax.explaining.config import ExplainConfig
-from autorel_jax.files import writable
 from autorel_jax.report.similarity import MEASURES, SHOWN
 from autorel_jax.report.view import LEVELS
 
@@ -72,12 +71,15 @@ def similar(argv: Sequence[str] | None, prog: str) -> None:
     """Parses, loads, explains, shows."""
     args = parser(prog).parse_args(argv)
     options = given_fields(args, ExplainConfig) | method_options(args)
-    if args.output:
-        writable(args.output)
+    if args.second is not None:
+        check_texts(args)
     with importing():
+        from autorel_jax.corpus.saving import check_output
         from autorel_jax.explaining.similarity import similarities, similarity
         from autorel_jax.report import terminal
         from autorel_jax.report.explanation import Explanations
+    if args.output:
+        check_output(args.output)
     if args.second is None:
         rows = list(pairs_of(args, prog))
         made = Explanations()
@@ -86,8 +88,6 @@ def similar(argv: Sequence[str] | None, prog: str) -> None:
         made.save(args.output, args.level)
         note(args, f"wrote {args.output}: {len(rows)} pairs, two results each")
         return
-    if args.pair_column or args.text_column:
-        raise InputError("--text-column and --pair-column are of a file of pairs; give the file alone, without a TEXT.")
     found = similarity(loaded(args), args.first, args.second, measure=args.measure, **options)
     for line in found.lines(max(args.most, 1)):
         say(line)
@@ -97,6 +97,18 @@ def similar(argv: Sequence[str] | None, prog: str) -> None:
     if args.output:
         Explanations([found.a, found.b]).save(args.output, args.level)
         note(args, f"wrote {args.output}")
+
+
+def check_texts(args: argparse.Namespace) -> None:
+    """Raises InputError unless both arguments are texts."""
+    if args.pair_column or args.text_column:
+        raise InputError("--text-column and --pair-column are of a file of pairs; give the file alone, without a TEXT.")
+    source = next(filter(is_source, (args.first, args.second)), None)
+    if source is not None:
+        raise InputError(
+            f"{one_line(source, 60)!r} names a source, not a text; for pairs give one file alone, with --text-column, "
+            "--pair-column and --output."
+        )
 
 
 def pairs_of(args: argparse.Namespace, prog: str) -> Iterator[Row]:

@@ -31,10 +31,7 @@ def save(explanations: Sequence[Explanation], path: str | Path, level: str = "wo
       InputError: the list is empty, the suffix is unknown, or the file cannot be written.
     """
     path = Path(path)
-    suffix = path.suffix.lower()
-    accepted = ", ".join(dict.fromkeys([*FORMATS, *WRITERS]))
-    if suffix not in FORMATS and suffix not in WRITERS:
-        raise InputError(f"{path}: cannot write {suffix or 'a name without suffix'}; accepted: {accepted}.")
+    suffix = format_of(path)
     if not explanations:
         raise InputError(f"{path}: there are no explanations to save.")
     if suffix in WRITERS:
@@ -51,6 +48,21 @@ def save(explanations: Sequence[Explanation], path: str | Path, level: str = "wo
             made.merge([part], target)
     finally:
         part.unlink(missing_ok=True)
+
+
+def format_of(path: Path) -> str:
+    """The suffix that decides how a file is written; InputError for one that is unknown."""
+    suffix = path.suffix.lower()
+    if suffix not in FORMATS and suffix not in WRITERS:
+        accepted = ", ".join(dict.fromkeys([*FORMATS, *WRITERS]))
+        raise InputError(f"{path}: cannot write {suffix or 'a name without suffix'}; accepted: {accepted}.")
+    return suffix
+
+
+def check_output(path: Path) -> None:
+    """Raises InputError where `save` could not write the file."""
+    format_of(path)
+    writable(path)
 
 
 def contents_of(explanations: Sequence[Explanation], level: str) -> Contents:

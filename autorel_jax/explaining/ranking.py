@@ -6,6 +6,7 @@ from typing import Any
 from autorel_jax.attribution import targets
 from autorel_jax.classifier import Classifier
 from autorel_jax.errors import InputError
+from autorel_jax.explaining.config import TRUNCATE, WINDOWS
 from autorel_jax.explaining.explainer import explain
 from autorel_jax.explaining.given import column_of, target_of
 from autorel_jax.families.family import EMBEDDINGS, TEXT_LABELS
@@ -26,8 +27,9 @@ def rank(classifier: Classifier, query: str, passages: Iterable[Text], **options
       N explanations, the highest score (`target_value`) first; `id` is the place among the passages, from 1.
 
     Raises:
-      InputError: there are no passages, or the model has no one score.
+      InputError: there are no passages, the model has no one score, or windows are asked for.
     """
+    check_long(options.get("long"))
     check_scores(classifier, target_of(options.get("target"), options.get("contrast"), 1))
     if not isinstance(query, str):
         raise InputError(f"the query is a {type(query).__name__}; expected a string.")
@@ -42,6 +44,12 @@ def rank(classifier: Classifier, query: str, passages: Iterable[Text], **options
 def ranked(explanations: Iterable[Explanation]) -> Explanations:
     """The highest score first; equal ones, and those that are no numbers, in their order at the end."""
     return Explanations(sorted(explanations, key=lambda one: (not one.target_value < float("inf"), -one.target_value)))
+
+
+def check_long(long: Any) -> None:
+    """Raises InputError for windows, in which no pair is read."""
+    if long == WINDOWS:
+        raise InputError(f"long={WINDOWS!r} does not go with ranking, which reads pairs; use long={TRUNCATE!r}.")
 
 
 def check_scores(classifier: Classifier, target: Any) -> None:

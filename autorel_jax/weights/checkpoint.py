@@ -186,6 +186,8 @@ def find(path: str, config: Path | None, revision: str | None) -> tuple[Source, 
 def locate_any(path: Path, config: Path | None) -> Source | None:
     """The files that a local path stands for; those of its base, where it is the folder of an adapter."""
     is_whole = path.is_dir() and (path / "config.json").is_file() and not (path / adapter.CONFIG).is_file()
+    if not is_whole and modules.are_in(path):
+        modules.listed(path)  # says where the Transformer is, if it is elsewhere
     raw = adapter.settings(path) if path.is_dir() and not is_whole else None
     if raw is None:
         return locate(path, config)

@@ -95,17 +95,28 @@ def embedder(directory: Path, config: BertConfig) -> BertConfig:
     )
     if made.normalizes and (path := directory / folders[-1] / "config.json").is_file():
         check(path, read_json(path), ON_VECTORS)
-    return with_dense(made, directory / folders[2] / "config.json") if "Dense" in kinds else made
+    made = with_dense(made, directory / folders[2] / "config.json") if "Dense" in kinds else made
+    refuse_cut(directory / GENERAL, made.num_labels)
+    return made
 
 
 def listed(directory: Path) -> tuple[list[str], list[str]]:
-    """The classes of the modules, without the package where it is sentence-transformers, and their folders."""
+    """The classes of the modules, without the package where it is sentence-transformers, and their folders.
+
+    Raises:
+      InputError: the file cannot be read, or the first module, the Transformer, is not beside it.
+    """
     path = directory / FILE
     try:
         found = json.loads(path.read_text("utf-8"))
         types, folders = [str(one["type"]) for one in found], [str(one["path"]) for one in found]
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise InputError(f"{path} cannot be read: {one_line(error)}.") from None
+    if folders and Path(folders[0]) != Path():
+        raise InputError(
+            f"{path}: the Transformer is in {directory / folders[0]}, but is read only beside modules.json; in a copy "
+            "move that folder's files up, and make its path an empty string."
+        )
     return [name.rpartition(".")[2] if name.startswith(PACKAGE) else name for name in types], folders
 
 
@@ -135,8 +146,9 @@ def longest(directory: Path) -> int | None:
     settings = {} if path is None else read_json(path)
     check(path, settings, OF_TRANSFORMER)
     text = settings.get("modality_config") or {"text": {}}
-    output = isinstance(text, dict) and isinstance(text.get("text"), dict) and text["text"].get("method_output_name")
-    if output not in (None, "last_hidden_state", "logits"):
+    of_text = text.get("text") if isinstance(text, dict) else None
+    output = isinstance(of_text, dict) and of_text.get("method_output_name")
+    if output not in (None, "last_hidden_state", "logits") or of_text.get("method", "forward") != "forward":
         raise InputError(f"{path}: modality_config without a text's last_hidden_state is not supported.")
     most = settings.get("max_seq_length")
     if most is not None and (not isinstance(most, int) or isinstance(most, bool) or most < 1):
@@ -158,6 +170,20 @@ def measure(path: Path) -> str:
             "not done here; set it to null, and write the prompt into the texts."
         )
     return str(settings.get("similarity_fn_name") or "")
+
+
+def refuse_cut(path: Path, width: int) -> None:
+    """Raises InputError where sentence-transformers keeps only the first dimensions of a vector.
+
+    What else it reads of this file (6.2: versions, requirements, model_type; of a cross-encoder activation_fn and
+    keep_in_fp32_modules) changes no vector and no logit.
+    """
+    kept = read_json(path).get("truncate_dim") if path.is_file() else None
+    if kept is not None and (not isinstance(kept, int) or isinstance(kept, bool) or kept < width):
+        raise InputError(
+            f"{path}: truncate_dim={one_line(json.dumps(kept))} keeps a part of each vector, which is not done here; "
+            f"accepted: null, or at least {width}, the vector's width."
+        )
 
 
 def pooling(path: Path, width: int) -> str:
