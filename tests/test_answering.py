@@ -71,7 +71,7 @@ def test_rows_that_say_whether_a_question_is_impossible(tmp_path, name):
 
     assert [len(found) for found in read_rows(rows).labels] == [1, 0, 0]
     unsaid = flat(is_impossible=False, answers=none)
-    assert "the label is null" in refusal(read_rows, [rows[0], unsaid])
+    assert "it has no answer, and is_impossible is not true" in refusal(read_rows, [rows[0], unsaid])
     left = read_rows([rows[0], unsaid], skip_unlabelled=True)
     assert (len(left), left.left_out) == (1, 1)
     assert "is_impossible is true, but answers are given" in refusal(read_rows, [flat(is_impossible=True)])
@@ -124,7 +124,13 @@ def test_rows_of_json_lines_and_parquet(tmp_path):
         (squad(entry(is_impossible=True)), {}, "expected a list, and an empty one where it is true"),
         (squad(entry(is_impossible="no", answers=[])), {}, "is_impossible is 'no', and answers []; expected"),
         (squad(entry(answers={"text": [], "answer_start": []})), {}, "is_impossible is False, and answers {'text'"),
-        (squad(entry(answers=[])), {}, "question 'q1': the label is null; every row needs one"),
+        (squad(entry(answers=[])), {}, "question 'q1': it has no answer, and is_impossible is not true; give"),
+        (squad(entry(answers=[], is_impossible=False)), {}, "question 'q1': it has no answer, and is_impossible is"),
+        (
+            squad(entry(), entry(question="what else?")),
+            {},
+            "qas 2: the id 'q1' is a duplicate, see ",
+        ),
         (squad(entry(), entry()), {"id": "id"}, "'q1' is a duplicate"),
         (squad({"question": "x", "answers": []}), {"id": "id"}, "qas 1: the row has no column 'id'"),
         (json.dumps({"data": [{"title": "x"}]}), {}, "data 1: the row has no column 'paragraphs'"),

@@ -289,6 +289,13 @@ def test_words_are_named_in_the_whole_context(answerer):
     said = [refusal(ar.explain, answerer, QUESTION, context, at="good", **options) for options in ({}, long)]
     assert said[0] == said[1]
     assert "is in the text 4 times; give one of word:4, word:6, word:8, word:10." in said[0]
+    tokens = ar.explain(answerer, QUESTION, context, at="word:8")[0].tokens
+    for options in ({}, long):
+        for number in (0, 1, tokens.index("[SEP]"), len(tokens) - 1):  # special tokens and the question's
+            said = refusal(ar.explain, answerer, QUESTION, context, at=f"token:{number}", **options)
+            assert f"at='token:{number}' is not of the context" in said
+        (first,) = ar.explain(answerer, QUESTION, context, at=f"token:{tokens.index('[SEP]') + 1}", **options)
+        assert first.span == (0, 4)
     (named,) = ar.explain(answerer, QUESTION, context, at="word:8", **long)
     assert named.span == (20, 24)
     (named,) = ar.explain(answerer, QUESTION, context, at="a witty", stride=1, **long)

@@ -51,19 +51,24 @@ def conll(
 def squad(lines: Lines, name: str, wanted: Wanted, header: Sequence[str] = ()) -> Iterator[Record | Fault]:
     """SQuAD's own JSON, version 1 or 2, held in memory: articles, their paragraphs, and questions about each.
 
-    A question without answers that is not marked as impossible has no label.
+    A question without answers that is not marked as impossible has no label. An id that stands twice is an InputError.
     """
     if header:
         raise InputError(f"{name} is SQuAD's JSON, which has no columns; leave out {COLUMNS}.")
     text = "".join(whole(line, number, name) for number, line in lines)
-    number = 0
+    number, seen = 0, {}
     for where, paragraph in paragraphs(text, name):
         context = value_at(paragraph, wanted[1], where)
         for place_of, entry in listed(paragraph, "qas", where):
             number += 1
             question = value_at(entry, wanted[0], place_of)
             key = entry.get("id") if wanted[3] is None else value_at(entry, wanted[3], place_of)
-            place_of = place_of if key is None else f"{name}, question {one_line(key)!r}"
+            if key is not None:
+                first = seen.setdefault(repr(key), place_of)
+                if first != place_of:
+                    said = f"the id {one_line(key)!r} is a duplicate, see {first}; ids are different."
+                    raise InputError(f"{place_of}: {said}")
+                place_of = f"{name}, question {one_line(key)!r}"
             impossible = entry.get(IMPOSSIBLE, False)
             answers = entry.get(wanted[2], []) if impossible is True else value_at(entry, wanted[2], place_of)
             if impossible not in (True, False) or not isinstance(answers, list) or (impossible and answers):

@@ -241,6 +241,11 @@ def lacks_label(record: Record, task: TaskConfig) -> bool:
     label = record.values[2]
     if not is_missing(label, task):
         return False
+    if not task.skip_unlabelled and task.problem == ANSWERS:
+        raise InputError(
+            f"{record.where}: it has no answer, and {answers.IMPOSSIBLE} is not true; give one of them. To leave such "
+            "questions out: --skip-unlabelled, [task] skip_unlabelled = true."
+        )
     if not task.skip_unlabelled:
         empty = " (none of several labels: an empty list or string)" if task.problem == MULTI else ""
         raise InputError(

@@ -225,7 +225,10 @@ def answer_of(
     """What is explained of an answer: that of the best window, or the words that were named."""
     tokens, places, prediction = best_window(config, row, windows)
     if config.at is not None:
-        tokens, places = named_window(config.at, tokens_at(config.at, row.pair, whole, CONTEXT[ANSWERS]), windows)
+        named = tokens_at(config.at, row.pair, whole, CONTEXT[ANSWERS])
+        if not whole.of_text(CONTEXT[ANSWERS])[named].all():
+            raise InputError(f"at={one_line(config.at)!r} is not of the context, in which an answer stands.")
+        tokens, places = named_window(config.at, named, windows)
     if config.target == targets.PREDICTED:
         weights, names = np.ones((1, 2), np.float32), (ANSWER,)
     else:
