@@ -530,6 +530,7 @@ def test_all_of_it_by_keyboard(report, opened):
 # Hostile text, and text of all kinds.
 
 
+@pytest.mark.filterwarnings("default:Labels in the data:UserWarning")
 def test_nothing_in_the_data_runs(tmp_path, opened):
     path = tmp_path / "a.html"
     prediction = Prediction(NASTY, 0.5, 1.0)

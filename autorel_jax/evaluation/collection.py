@@ -272,7 +272,7 @@ class Collection:
             )
         elif unknown:
             more = f" and {len(unknown) - SHOWN} more" if len(unknown) > SHOWN else ""
-            listed = ", ".join(unknown[:SHOWN]) + more
+            listed = ", ".join(one_line(label, 60) for label in unknown[:SHOWN]) + more
             notes = [f"Labels in the data that are no prediction or target of these results: {listed}."]
         if not drop and any(meant[key] and ids_assumed(self._in_order(), label) for key, label in given.items()):
             listed = ", ".join(f"{place} is {name!r}" for place, name in sorted(self.names.items())[:SHOWN])
