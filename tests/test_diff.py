@@ -9,6 +9,7 @@ import shlex
 from pathlib import Path
 from xml.etree import ElementTree
 
+import jax
 import numpy as np
 import pytest
 from family_models import write_family
@@ -125,7 +126,7 @@ def several(probabilities, explained=("a", "b", "c")):
     """The results of a text to which a model gives several labels at once; "a" has the highest logit."""
     logits = [math.log(one / (1 - one)) for one in probabilities]
     one = result([1, 2, 3], predicted="a", logits=logits) | {"probabilities": list(probabilities)}
-    return [one | {"target": label} for label in explained]
+    return [one | {"target": label, "target_value": logits["abc".index(label)]} for label in explained]
 
 
 def test_labels_of_which_several_may_be_given_flip_as_a_set():
@@ -136,6 +137,70 @@ def test_labels_of_which_several_may_be_given_flip_as_a_set():
     assert flip.old_words == flip.new_words == ["film", "good", "a"]
     assert ar.diff(several([0.9, 0.6, 0.1]), several([0.8, 0.7, 0.2])).flips == []
     assert ar.diff(several([0.3, 0.2, 0.1]), several([0.6, 0.2, 0.1])).flips[0].old == "no label"
+
+
+def test_the_order_of_results_is_not_that_of_labels():
+    """A file may hold all results of one label, then those of the next; labels that are always equal have no place."""
+    old, new = several([0.9, 0.6, 0.1]), several([0.9, 0.4, 0.5])
+    (flip,) = ar.diff(old[::-1], [new[1], new[2], new[0]]).flips
+    assert (flip.old, flip.new) == ("a, b", "a, c")
+    equal = several([0.9, 0.2, 0.2])
+    assert ar.diff(equal, new).compared_predictions == 0
+    both = [several(chances) for chances in ([0.9, 0.2, 0.2], [0.9, 0.6, 0.1])]
+    old = [*both[0], *(one | {"id": 2} for one in both[1])]
+    assert ar.diff(old, [one | {"id": 2} for one in new]).flips[0].new == "a, c"
+
+
+def test_probabilities_that_add_up_to_1_may_be_of_labels_apart():
+    """0.3, 0.3, 0.4 gives no label if they are apart, and the third if they exclude each other."""
+    logits = [math.log(chance) for chance in (0.3, 0.3, 0.4)]
+    apart = several([0.3, 0.3, 0.4])
+    apart = [one | {"prediction": {"label": "c"}} for one in apart]
+    assert ar.diff(apart, apart).compared_predictions == 0
+    softmax = [one | {"logits": logits} for one in apart]
+    assert ar.diff(softmax, softmax).compared_predictions == 1
+    sure = several([1 - 1e-9, 1e-9, 1e-10])  # of either kind it is "a"
+    assert ar.diff(sure, sure).compared_predictions == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "limit"),
+    [
+        ({"logits": [None, 1.0]}, {"max_flips": 0}),
+        ({"logits": [None, 1.0]}, {"max_flip_rate": 0}),
+        ({"word_relevance": [0, None, 2, 3]}, {"min_median_rank_correlation": 1}),
+        ({"word_relevance": [0, 0, 0, 0]}, {"min_median_rank_correlation": 1}),
+        ({"word_relevance": [0, 0, 0, 0]}, {"min_low_rank_correlation": 1}),
+        ({"id": 3}, {"max_flips": 0}),
+    ],
+)
+def test_a_limit_kept_by_some_texts_is_unknown(changes, limit):
+    old = [result([1, 2, 3]), result([1, 2, 3], number=2)]
+    found = ar.diff(old, [old[0], old[1] | changes])
+    every = 3 if "id" in changes else 2
+    (breach,) = found.breaches(**limit)
+    assert breach.startswith(f"unknown: {next(iter(limit))}: ")
+    assert breach.endswith(f"; of {every} texts, {every - 1} left out; say by max_uncompared how many may be")
+    allowed = found.findings(**limit, max_uncompared=0.7)
+    assert [one.answer for one in allowed] == ["holds", "holds"]
+    assert allowed[0].said.endswith(f"; of {every} texts, {every - 1} left out")
+    assert found.findings(**limit, max_uncompared=0.1)[0].answer == "unknown"
+
+
+def test_what_is_left_may_break_a_limit():
+    old = [result([1, 2, 3]), result([1, 2, 3], number=2)]
+    new = [result([3, 2, 1], predicted="negative"), result([1, 2, 3], number=2, logits=(None, 1.0))]
+    found = ar.diff(old, new)
+    assert [one.answer for one in found.findings(max_flips=0, max_flip_rate=0.5)] == ["broken", "broken"]
+    assert found.findings(max_flips=1)[0].answer == "unknown"
+
+
+def test_a_limit_that_nothing_breaks_says_so():
+    same = [result([1, 2, 3])]
+    found = ar.diff(same, same)
+    for given in ({"max_flip_rate": 1}, {"max_uncompared": 1}, {"min_low_rank_correlation": -1}):
+        assert found.findings(**given)[0].said.endswith(", which nothing breaks")
+    assert not found.findings(max_flips=0)[0].said.endswith(", which nothing breaks")
 
 
 def test_without_their_names_it_is_not_told_which_labels_flip():
@@ -163,6 +228,21 @@ def test_several_labels_of_two_models(tmp_path):
     found = ar.diff(*both, TEXTS, method="gradient_x_input")
     assert [(flip.old, flip.new) for flip in found.flips] == [(old, new) for old, new in flips if old != new]
     assert found.compared_predictions == len(TEXTS)
+
+
+def test_labels_apart_whose_probabilities_add_up_to_1(tmp_path):
+    """The model says that no label is given where none has a half."""
+    for name, bias in (("old", [-0.69, -0.70, -0.6935]), ("new", [-0.70, -0.69, -0.6935])):
+        tokenizer = load_tokenizer(VOCAB)
+        size = {"vocab_size": tokenizer.max_id + 1, "max_position_embeddings": 64}
+        config = tiny_config(**size, problem_type=MULTI, labels=("a", "b", "c"))
+        params = jax.tree.map(np.array, random_params(config, scale=1e-4))
+        biases = [leaf for leaf in jax.tree.leaves(params) if leaf.shape == (config.num_labels,)]
+        for leaf in biases:
+            leaf[:] = bias
+        write(tmp_path / name, config, params, tokenizer)
+    found = ar.diff(*(ar.load(tmp_path / name) for name in ("old", "new")), TEXTS[:2], method="gradient_x_input")
+    assert (found.compared_predictions, found.flips) == (2, [])
 
 
 def test_words_whose_role_changed():
@@ -195,6 +275,18 @@ def test_words_whose_role_changed():
                 {"logits": None},
                 {"logits": [math.nan, 1.0]},
                 {"model": "org/model"},
+                {"text_pair": [None]},
+                {"words": [1, 2, 3, 4]},
+                {"word_spans": [["0", "1"]] * 4},
+                {"word_spans": [[None, None]] * 4},
+                {"word_spans": [[5, 2]] * 4},
+                {"word_spans": [[0, 99]] * 4},
+                {"word_segments": ["0"] * 4},
+                {"word_segments": [1] * 4},
+                {"token_spans": 3},
+                {"warnings": 3},
+                {"target_value": "x"},
+                {"probabilities": [1.0]},
             )
         ),
     ],
@@ -404,9 +496,13 @@ def test_limits_of_a_file(tmp_path):
         ("max_flips = true\n", "max_flips"),
         ("max_flips = 1.5\n", "whole"),
         ("same_labels = 1\n", "true"),
+        ("", "has no limit; give some"),
+        ("[diff]\n", "has no limit; give some"),
+        ("same_labels = false\n", "has no limit; give some"),
     ):
         path.write_text(text)
         assert said in refusal(read_limits, path, {})
+    assert "has no limit" in refusal(read_limits, path, {"max_flips": 1})
 
 
 # The page.

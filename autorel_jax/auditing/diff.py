@@ -15,6 +15,7 @@ import numpy as np
 
 from autorel_jax.auditing import diff_changes
 from autorel_jax.auditing.diff_changes import Both, WordChange
+from autorel_jax.auditing.diff_decisions import decisions
 from autorel_jax.auditing.diff_limits import Limits, findings
 from autorel_jax.auditing.verdict import HOLDS, Finding
 from autorel_jax.errors import one_line
@@ -131,7 +132,13 @@ class Diff:
         return plain(self)
 
 
-def compared(texts: Sequence[Both], alone: Mapping[str, int], labels: Labels | None = None, left_out: int = 0) -> Diff:
+def compared(
+    texts: Sequence[Both],
+    alone: Mapping[str, int],
+    labels: Labels | None = None,
+    left_out: int = 0,
+    apart: Sequence[bool | None] = (None, None),
+) -> Diff:
     """What changed.
 
     Args:
@@ -139,10 +146,10 @@ def compared(texts: Sequence[Both], alone: Mapping[str, int], labels: Labels | N
       alone: how many each side has alone, by the reasons of diff_changes.py.
       labels: of both models, where they are known.
       left_out: rows that neither side has.
+      apart: of both models, whether labels have a probability each; None where they are not at hand.
     """
-    of_sides = labels or (None, None)
-    sides = zip(zip(*texts, strict=True), of_sides, strict=True)
-    given = [diff_changes.decisions(*side) for side in sides]
+    sides = zip(zip(*texts, strict=True), labels or (None, None), apart, strict=True)
+    given = [decisions(*side) for side in sides]
     decided = [(text, *pair) for text, *pair in zip(texts, *given, strict=True) if None not in pair]
     flips = [flip(text, old, new) for text, old, new in decided if set(old) != set(new)]
     found, reasons = diff_changes.words_of(texts)

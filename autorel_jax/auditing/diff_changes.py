@@ -6,7 +6,6 @@ results have. N texts, W words of one.
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -15,7 +14,7 @@ import numpy as np
 
 from autorel_jax.attribution.targets import LOG_PROBABILITY
 from autorel_jax.auditing.diff_alignment import Aligned, aligned, special
-from autorel_jax.auditing.reading import HALF
+from autorel_jax.auditing.diff_results import is_whole
 from autorel_jax.errors import InputError, one_line
 from autorel_jax.evaluation.collection import Collection
 from autorel_jax.evaluation.compare import add_other, in_both
@@ -37,7 +36,6 @@ NEEDED = (
     "word_spans",
     "word_segments",
 )
-NEAR = 1e-3  # of 1, which probabilities that were rounded add up to
 FEWEST = 3  # words that have a rank correlation
 STRONGEST = 3  # words that are named with a flip
 OLD_ALONE, NEW_ALONE = "that the old results have alone", "that the new results have alone"
@@ -115,30 +113,6 @@ def by_text(results: Iterable[Any], where: str) -> dict[tuple[Any, ...], list[Ta
     return texts
 
 
-def is_whole(record: Record) -> bool:
-    """Whether a result is as autorel writes it, in what is compared; numbers that are not finite are null."""
-    words = [record[name] for name in ("words", "word_relevance", "word_spans", "word_segments")]
-    lists = [record["logits"], record.get("probabilities") or [], *words]
-    prediction, text = record["prediction"], record["text"]
-    return (
-        all(isinstance(one, list) for one in lists)
-        and len({len(one) for one in words}) == 1
-        and all(one is None or is_number(one) for one in (*record["logits"], *record["word_relevance"]))
-        and all(one is None or len(one) == 2 for one in record["word_spans"])
-        and isinstance(prediction, Mapping)
-        and isinstance(prediction.get("label"), str)
-        and isinstance(record["target"], str)
-        and all(one is None or is_number(one) for one in record.get("probabilities") or [])
-        and (isinstance(text, str) or (isinstance(text, list) and all(isinstance(word, str) for word in text)))
-        and all(isinstance(record.get(name) or {}, Mapping) for name in ("model", "method"))
-    )
-
-
-def is_number(value: Any) -> bool:
-    """Whether it is a finite number; JSON's readers take NaN too."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
 def parameters(record: Record) -> Any:
     """Those of the method."""
     return (record.get("method") or {}).get("parameters")
@@ -167,49 +141,6 @@ def matched(old: Iterable[Any], new: Iterable[Any]) -> tuple[list[Both], dict[st
         )
     counts = [sum(map(len, texts.values())) - len(both) for texts in (ours, theirs)]
     return both, dict(zip((OLD_ALONE, NEW_ALONE), counts, strict=True))
-
-
-def decisions(sides: Sequence[Targets], labels: Sequence[str] | None) -> list[tuple[str, ...] | None]:
-    """The labels that each text of one side is given, in the model's order; None where that cannot be told.
-
-    One of several; or, where labels have a probability each, all that have a half or more. `labels` are the model's,
-    or None, where the names of the latter are known of texts alone of which every label was explained.
-    """
-    firsts = [next(iter(targets.values())) for targets in sides]
-    apart = any(not is_one_of_several(record) for record in firsts)
-    return [
-        given_labels(record, labels or names_of(targets)) if apart else one_label(record)
-        for record, targets in zip(firsts, sides, strict=True)
-    ]
-
-
-def is_one_of_several(record: Record) -> bool:
-    """Whether labels exclude each other, so that their probabilities add up to 1; also where there are none."""
-    return not chances(record) or abs(sum(chances(record)) - 1) < NEAR
-
-
-def chances(record: Record) -> list[float]:
-    """The probabilities of the labels, if they are all known."""
-    known = record.get("probabilities") or []
-    return [] if None in known else list(known)
-
-
-def one_label(record: Record) -> tuple[str, ...] | None:
-    """The label with the highest logit, of several."""
-    return None if len(record["logits"]) < 2 or None in record["logits"] else (record["prediction"]["label"],)
-
-
-def given_labels(record: Record, labels: Sequence[str]) -> tuple[str, ...] | None:
-    """The labels whose probability is a half or more."""
-    known = chances(record)
-    if not known or len(known) != len(labels):
-        return None
-    return tuple(label for label, chance in zip(labels, known, strict=True) if chance >= HALF)
-
-
-def names_of(targets: Targets) -> list[str]:
-    """The labels that were explained, which are all of them and in order where every one was."""
-    return [target.removeprefix(LOG_PROBABILITY) for target in targets]
 
 
 def words_of(texts: Sequence[Both]) -> tuple[list[Compared], Counter[str]]:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from autorel_jax.auditing.diff_changes import NEW_ALONE, OLD_ALONE
 from autorel_jax.auditing.verdict import BROKEN, HOLDS, UNKNOWN, Finding, at_least, at_most
 from autorel_jax.errors import InputError
 from autorel_jax.files import read_toml
@@ -15,7 +14,12 @@ from autorel_jax.options import check_options, from_table, option
 if TYPE_CHECKING:
     from autorel_jax.auditing.diff import Diff
 
-ALWAYS = {"max_flip_rate": 1, "min_median_rank_correlation": -1, "min_low_rank_correlation": -1}  # nothing breaks these
+ALWAYS = {  # nothing breaks these
+    "max_flip_rate": 1,
+    "min_median_rank_correlation": -1,
+    "min_low_rank_correlation": -1,
+    "max_uncompared": 1,
+}
 NO_CORRELATION = "no text has a rank correlation"
 
 
@@ -40,66 +44,79 @@ class Limits:
         check_options(self)
 
 
+NAMES = [field.name for field in dataclasses.fields(Limits)]
+
+
 def read_limits(path: Path | None, given: Mapping[str, Any]) -> Limits:
     """The limits of a TOML file, in its table [diff] or at its top; those `given` by name win.
 
     Raises:
-      InputError: it cannot be read, or names an unknown limit or a value that is none.
+      InputError: it cannot be read, names an unknown limit or a value that is none, or has no limit.
     """
     table: Mapping[str, Any] = {}
     if path is not None:
         table = read_toml(path, "give a TOML file of limits")
         table = table["diff"] if isinstance(table.get("diff"), dict) and len(table) == 1 else table
     try:
-        return from_table(Limits, {**table, **given})
+        in_file, limits = from_table(Limits, table), from_table(Limits, {**table, **given})
     except InputError as error:
         raise error if path is None else InputError(f"{path}, or a flag beside it: {error}") from None
+    if path is not None and in_file == Limits():
+        raise InputError(f"{path} has no limit; give some, in a table [diff] or at its top: {', '.join(NAMES)}.")
+    return limits
 
 
 def findings(diff: "Diff", limits: Limits) -> list[Finding]:
-    """Whether each limit is kept; without a limit nothing is said."""
-    found = []
+    """Whether each limit is kept; without a limit nothing is said.
+
+    A limit that is kept by fewer texts than it is about is unknown, unless max_uncompared lets so many be left out.
+    """
+    found, every = [], diff.texts + diff.left_out
     flips, texts, correlation = diff.flips, diff.compared_predictions, diff.correlation
     rate = len(flips) / texts if texts else math.nan
     said = f"{len(flips)} of {texts} texts ({100 * rate:.3g} %)" if texts else "no prediction can be compared"
     listed = [flip.line for flip in flips]
-    if limits.max_flips is not None:
-        found.append(at_most("max_flips", len(flips) if texts else math.nan, limits.max_flips, said, listed))
-    if limits.max_flip_rate is not None:
-        found.append(at_most("max_flip_rate", rate, limits.max_flip_rate, said, listed))
-    count = correlation.median.n
-    said = f"median {correlation.median.mean:.3f} of {count} texts" if count else NO_CORRELATION
+    for name, value in (("max_flips", len(flips) if texts else math.nan), ("max_flip_rate", rate)):
+        if (limit := getattr(limits, name)) is not None:
+            found.append(of_the_rest(at_most(name, value, limit, said, listed), every - texts, every, limits))
+    count, median = correlation.median.n, correlation.median.mean
+    low = correlation.quantiles.get("5 %", math.nan)
     lowest = [text.line for text in diff.lowest]
-    if limits.min_median_rank_correlation is not None:
-        found.append(
-            at_least(
-                "min_median_rank_correlation",
-                correlation.median.mean,
-                limits.min_median_rank_correlation,
-                said,
-                lowest,
-            )
-        )
-    if limits.min_low_rank_correlation is not None:
-        low = correlation.quantiles.get("5 %", math.nan)
-        said = f"95 % of {count} texts have {low:.3f} or more" if count else NO_CORRELATION
-        found.append(at_least("min_low_rank_correlation", low, limits.min_low_rank_correlation, said, lowest))
+    for name, value, said in (
+        ("min_median_rank_correlation", median, f"median {median:.3f} of {count} texts"),
+        ("min_low_rank_correlation", low, f"95 % of {count} texts have {low:.3f} or more"),
+    ):
+        if (limit := getattr(limits, name)) is not None:
+            one = at_least(name, value, limit, said if count else NO_CORRELATION, lowest)
+            found.append(of_the_rest(one, every - correlation.short - count, every, limits))
     if limits.max_uncompared is not None:
         reasons = [f"{count} {reason}" for reason, count in diff.uncompared.items() if count]
         if diff.left_out:
             reasons.append(f"{diff.left_out} that neither side could explain")
-        count, all_texts = sum(diff.uncompared.values()) + diff.left_out, diff.texts + diff.left_out
-        said = f"{count} of {all_texts} texts ({100 * count / all_texts:.3g} %)"
-        found.append(at_most("max_uncompared", count / all_texts, limits.max_uncompared, said, reasons))
-    alone = diff.uncompared[OLD_ALONE] + diff.uncompared[NEW_ALONE]
-    if found and alone and limits.max_uncompared is None:
-        said = f"{alone} of {diff.texts} texts are on one side alone; say by max_uncompared how many may be"
-        found.append(Finding("max_uncompared", UNKNOWN, said))
+        count = sum(diff.uncompared.values()) + diff.left_out
+        said = f"{count} of {every} texts ({100 * count / every:.3g} %)"
+        found.append(at_most("max_uncompared", count / every, limits.max_uncompared, said, reasons))
     if limits.same_labels:
         answer = UNKNOWN if diff.labels is None else HOLDS if not diff.labels.lines else BROKEN
         said = "; ".join(diff.labels.lines or ["they are the same"]) if diff.labels else "the results do not list them"
         found.append(Finding("same_labels", answer, said))
-    return [always(one) if getattr(limits, one.name) == ALWAYS.get(one.name) else one for one in found]
+    return [always(one) if one.answer == HOLDS and is_always(limits, one.name) else one for one in found]
+
+
+def of_the_rest(one: Finding, missing: int, every: int, limits: Limits) -> Finding:
+    """A finding on some texts as one on all; that they keep to a limit says nothing of those that are `missing`."""
+    if not missing:
+        return one
+    said = f"{one.said}; of {every} texts, {missing} left out"
+    allowed = limits.max_uncompared is not None and missing / every <= limits.max_uncompared
+    if one.answer != HOLDS or allowed:
+        return one._replace(said=said)
+    return one._replace(answer=UNKNOWN, said=f"{said}; say by max_uncompared how many may be")
+
+
+def is_always(limits: Limits, name: str) -> bool:
+    """Whether nothing breaks the limit of that name."""
+    return name in ALWAYS and getattr(limits, name) == ALWAYS[name]
 
 
 def always(one: Finding) -> Finding:

@@ -33,6 +33,7 @@ class Results(NamedTuple):
     new: list[dict[str, Any]]
     labels: Labels
     left_out: int  # rows that neither explained
+    apart: tuple[bool, bool]  # whether the labels of each have a probability of their own
 
 
 def explained_by_both(
@@ -61,7 +62,16 @@ def explained_by_both(
     alone = [sum(number not in other for number in side) for side, other in (sides, sides[::-1])]
     flat = [[one for number in sorted(side) for one in side[number]] for side in (first, second)]
     left_out = len(items) - len(first.keys() | second.keys())
-    return Results(texts, dict(zip((OLD_ALONE, NEW_ALONE), alone, strict=True)), *flat, labels, left_out)
+    apart = tuple(are_apart(explainer) for explainer in (old, new))
+    return Results(texts, dict(zip((OLD_ALONE, NEW_ALONE), alone, strict=True)), *flat, labels, left_out, apart)
+
+
+def are_apart(explainer: Explainer) -> bool:
+    """Whether labels have a probability each, so that several may be given, or none."""
+    config = explainer.config
+    if config.zero_shot:
+        return config.multi_label or len(config.zero_shot) == 1
+    return explainer.classifier.config.is_sigmoid
 
 
 def results(
@@ -156,7 +166,7 @@ def diff(
     count = len(columns["texts"])
     numbered = enumerate(zip(*(column or [None] * count for column in columns.values()), strict=True), start=1)
     made = explained_by_both(*explainers, [Row(number, *row) for number, row in numbered])
-    return compared(made.texts, made.alone, made.labels, made.left_out)
+    return compared(made.texts, made.alone, made.labels, made.left_out, made.apart)
 
 
 def explainer_of(side: Any, options: dict[str, Any]) -> Explainer:

@@ -171,7 +171,7 @@ def of_models(args: argparse.Namespace) -> tuple["Diff", tuple[list, list]]:
     corpus.check_unchanged()
     if not made.texts:
         raise InputError("No text can be explained by both models.")
-    return compared(made.texts, made.alone, made.labels, made.left_out), (made.old, made.new)
+    return compared(made.texts, made.alone, made.labels, made.left_out, made.apart), (made.old, made.new)
 
 
 def classifier_of(args: argparse.Namespace) -> "Classifier":
