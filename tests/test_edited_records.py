@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from models import write_model
 
 import autorel_jax as ar
-from autorel_jax.auditing.record_differences import differences
+from autorel_jax.auditing.record_differences import against, differences
 from autorel_jax.auditing.record_facts import asked_config, environment
 from autorel_jax.auditing.record_file import read_record, save_record, seal
 from autorel_jax.auditing.verify import changes_of_place, method_of, rows_of, verdict
@@ -110,6 +110,16 @@ def test_what_was_edited_is_read_or_refused(folder, records, classifier, data):
         (("model", "dtype"), "float16", "model.dtype is"),
         (("question", "asked", "split_words"), GONE, "question.asked.split_words is"),
         (("environment",), NESTED, "is damaged or was edited"),
+        (("approved_by",), "me", "approved_by is"),
+        (("model", "note"), "x", "model.note is"),
+        (("texts", 0, "note"), "x", "texts[0].note is"),
+        (("texts", 0, "results", 0, "note"), "x", "texts[0].results[0].note is"),
+        (("texts", 0, "text"), "a bad film", "texts[0].sha256 is"),
+        (("texts", 0, "sha256"), "0" * 64, "texts[0].sha256 is"),
+        (("summary", "texts"), 7, "summary.texts is"),
+        (("summary", "not_finite"), -3, "summary.not_finite is"),
+        (("summary", "predictions"), {"positive": 2, "x": 1}, "summary.predictions is"),
+        (("left_out",), -5, "left_out is"),
     ],
 )
 def test_the_line_names_the_place(folder, records, path, value, said):
@@ -132,6 +142,39 @@ def test_the_command_refuses_them_with_2(folder, records, capsys):
         out, err = capsys.readouterr()
         assert (out, err.count("\n")) == ("", 1)
         assert said in err
+
+
+def test_what_was_edited_differs(folder, records, capsys):
+    """From the model, and from the record as it was."""
+    result = ("texts", 0, "results", 0)
+    for path, value, said in (
+        ((*result, "words"), ["[CLS]", "a", "BAD", "film", "[SEP]"], "its list of words was"),
+        ((*result, "span_text"), "x", "its text of the place was 'x'"),
+        ((*result, "probability"), 0.999999, "the probability was 0.999999"),
+        ((*result, "probability"), None, "the probability was not finite"),
+        (("model", "config", "type_vocab_size"), 2.0, "config: type_vocab_size was 2.0, now 2"),
+        (("model", "config", "dense_bias"), 0, "config: dense_bias was 0, now False"),
+    ):
+        write(folder / "edited.json", edited(records[0], path, value))
+        for other in ("--model", folder / "model"), ("--against", folder / "plain.json"):
+            capsys.readouterr()
+            assert main(["verify", *map(str, (folder / "edited.json", *other)), "--quiet"]) == 1
+            assert said in capsys.readouterr().out
+    whole = [edited(records[0], ("model", "config", "hidden_dropout_prob"), value) for value in (0, 0.0)]
+    assert differences(*whole).is_exact  # of a field of floats
+
+
+def test_what_was_asked_and_left_out_differs_between_records(records):
+    for path, value, said in (
+        (("left_out",), 3, "rows left out: they were 0, now 3"),
+        (("question", "asked", "max_length"), 5, "asked: max_length was None, now 5"),
+        (("question", "asked", "method"), "gamma", "asked: method was 'attnlrp', now 'gamma'"),
+        (("question", "asked", "top"), 2, "question: top was 1, now 2"),
+        (("question", "asked", "top"), True, "question: top was 1, now True"),
+    ):
+        assert against(records[0], edited(records[0], path, value)).facts == [said]
+    longest = records[0]["question"]["max_length"]
+    assert not against(records[0], edited(records[0], ("question", "asked", "max_length"), longest))
 
 
 def test_a_record_is_read_as_it_was_written(folder, records):

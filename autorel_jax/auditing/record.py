@@ -9,11 +9,10 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import secrets
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from autorel_jax.auditing.record_entries import Entry, entry_of
+from autorel_jax.auditing.record_entries import Entry, entry_of, summary
 from autorel_jax.auditing.record_facts import environment, model_facts, question_facts
 from autorel_jax.auditing.record_file import MARK, SCHEMA, Record, seal
 from autorel_jax.classifier import Classifier
@@ -110,22 +109,3 @@ def with_ledger(classifier: Classifier, config: ExplainConfig, devices: Sequence
 def new_salt() -> str:
     """A salt that no other record has."""
     return secrets.token_hex(16)
-
-
-def summary(entries: Sequence[Entry], whole_texts: bool) -> dict[str, Any]:
-    """What is in a record, in numbers; predictions are counted where each text has one label."""
-    results = [result for entry in entries for result in entry["results"]]
-    counts = Counter(entry["results"][0]["prediction"] for entry in entries if entry["results"])
-    return {
-        "texts": len(entries),
-        "without_results": sum(not entry["results"] for entry in entries),
-        "results": len(results),
-        "truncated_texts": sum(any(one["truncated_tokens"] for one in entry["results"]) for entry in entries),
-        "not_finite": sum(not finite(result) for result in results),
-        "predictions": dict(sorted(counts.items())) if whole_texts else {},
-    }
-
-
-def finite(result: Mapping[str, Any]) -> bool:
-    """Whether all numbers of a result are there; JSON has none for NaN and inf."""
-    return None not in (result["target_value"], *result["logits"], *result["scores"])

@@ -15,6 +15,7 @@ from typing import Any
 from autorel_jax.auditing.record_entries import Entry
 from autorel_jax.auditing.rounding import UNITS, bounds_of, distance
 from autorel_jax.errors import InputError, one_line
+from autorel_jax.explaining.config import ExplainConfig
 from autorel_jax.model.config import BertConfig
 from autorel_jax.report.view import joined
 from autorel_jax.weights import listing
@@ -36,7 +37,15 @@ EXACT = {  # of a result, and what it is in words
     "span_segment": "place",
     "truncated_tokens": "number of word pieces cut off",
     "words_sha256": "words",
+    "words": "list of words",
+    "span_text": "text of the place",
 }
+WHOLE = {  # fields that hold no float
+    field.name
+    for config in (BertConfig, ExplainConfig)
+    for field in dataclasses.fields(config)
+    if "float" not in str(field.type)
+} | {*EXACT}
 
 
 @dataclasses.dataclass
@@ -87,6 +96,31 @@ def differences(old: Record, new: Record) -> Differences:
             more = f" (and {len(lines) - 1} more differences in this text)" if len(lines) > 1 else ""
             found.texts.append(f"text {place}{named(ours)}: {lines[0]}{more}")
     return found
+
+
+def against(old: Record, new: Record) -> Differences:
+    """What differs between two records that were written, in what they say of their making too."""
+    found = differences(old, new)
+    found.facts += asked_lines(old["question"], new["question"])
+    if old["left_out"] != new["left_out"]:
+        found.facts.append(f"rows left out: they were {old['left_out']}, now {new['left_out']}")
+    return found
+
+
+def asked_lines(old: Record, new: Record) -> Iterator[str]:
+    """What differs in what was asked and is compared by what it came to; to ask for the default by name does not."""
+    for name in RESOLVED:
+        values = [each["asked"].get(name) or None for each in (old, new)]
+        defaults = None in values and all(came_to(*one) for one in zip((old, new), (name, name), values, strict=True))
+        if not same(name, *values) and not defaults:
+            yield f"asked: {name} was {shown(values[0])}, now {shown(values[1])}"
+
+
+def came_to(question: Record, name: str, value: Any) -> bool:
+    """Whether what was asked, if anything, is what a question says that it came to."""
+    known = question["parameters"] | {"max_length": question["max_length"]}
+    asked = value if name == "parameters" and value else {name: value}
+    return value is None or all(one in known and same(one, known[one], two) for one, two in asked.items())
 
 
 # ---- the model and the question
@@ -143,8 +177,19 @@ def value_lines(what: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> It
         one, two = old.get(name), new.get(name)
         if isinstance(one, dict) and isinstance(two, dict):
             yield from value_lines(f"{what}: {name}", one, two)
-        elif one != two or (name in old) != (name in new):
+        elif not same(name, one, two) or (name in old) != (name in new):
             yield f"{what}: {name} was {shown(one)}, now {shown(two)}"
+
+
+def same(name: str, old: Any, new: Any) -> bool:
+    """Whether two values are one, of one type; a parameter or a field of floats may be a whole number too."""
+    if isinstance(old, list) and isinstance(new, list):
+        return len(old) == len(new) and all(same(name, *pair) for pair in zip(old, new, strict=True))
+    if isinstance(old, dict) and isinstance(new, dict):
+        return old.keys() == new.keys() and all(same(one, old[one], new[one]) for one in old)
+    if name in WHOLE or bool in (type(old), type(new)):
+        return type(old) is type(new) and old == new
+    return old == new
 
 
 def shown(value: Any) -> str:
@@ -190,8 +235,8 @@ def result_lines(old: Entry, new: Entry, bounds: Mapping[str, float], largest: d
     for one, two in zip(old["results"], new["results"], strict=True):
         of = f"{one['target']}: " if len(old["results"]) > 1 else ""
         for name, what in EXACT.items():
-            if one[name] != two[name]:
-                yield f"{of}its {what} was {shown(one[name])}, now {shown(two[name])}{tie(name, one)}"
+            if not same(name, one.get(name), two.get(name)):
+                yield f"{of}its {what} was {shown(one.get(name))}, now {shown(two.get(name))}{tie(name, one)}"
         yield from (of + line for line in number_lines(one, two, bounds, largest))
 
 
@@ -204,9 +249,9 @@ def number_lines(old: Record, new: Record, bounds: Mapping[str, float], largest:
     series = {
         "scores": (old["scores"], new["scores"], names_of(old)),
         "logits": (
-            [old["target_value"], *old["logits"]],
-            [new["target_value"], *new["logits"]],
-            ["the target's value", *(f"logit {place}" for place in range(len(old["logits"])))],
+            [old["target_value"], old["probability"], *old["logits"]],  # a probability moves by less than logits do
+            [new["target_value"], new["probability"], *new["logits"]],
+            ["the target's value", "the probability", *(f"logit {place}" for place in range(len(old["logits"])))],
         ),
         "ledger": (list(items[0].values()), list(items[1].values()), [f"{name} of the ledger" for name in items[0]]),
     }

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -79,3 +80,22 @@ def row_of(number: int, entry: Mapping[str, Any]) -> Row:
         entry.get("text_pair"),
         tuple(label) if isinstance(label, list) else label,
     )
+
+
+def summary(entries: Sequence[Entry], whole_texts: bool) -> dict[str, Any]:
+    """What is in a record, in numbers; predictions are counted where each text has one label."""
+    results = [result for entry in entries for result in entry["results"]]
+    counts = Counter(entry["results"][0]["prediction"] for entry in entries if entry["results"])
+    return {
+        "texts": len(entries),
+        "without_results": sum(not entry["results"] for entry in entries),
+        "results": len(results),
+        "truncated_texts": sum(any(one["truncated_tokens"] for one in entry["results"]) for entry in entries),
+        "not_finite": sum(not finite(result) for result in results),
+        "predictions": dict(sorted(counts.items())) if whole_texts else {},
+    }
+
+
+def finite(result: Mapping[str, Any]) -> bool:
+    """Whether all numbers of a result are there; JSON has none for NaN and inf."""
+    return None not in (result["target_value"], *result["logits"], *result["scores"])

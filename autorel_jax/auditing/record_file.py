@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
 from autorel_jax.auditing.json_shape import NUMBER, Each, misfit
+from autorel_jax.auditing.record_entries import summary, text_hash
 from autorel_jax.auditing.rounding import BOUNDS
 from autorel_jax.errors import InputError, one_line
+from autorel_jax.families.family import TEXT_LABELS
 from autorel_jax.files import disk_faults, new_text
 from autorel_jax.foreign import fault_in
 
@@ -51,13 +53,22 @@ PARTS = {
     },
     "salt": str,
     "left_out": int,
-    "summary": {"without_results": int, "not_finite": int},
+    "summary": {
+        "texts": int,
+        "without_results": int,
+        "results": int,
+        "truncated_texts": int,
+        "not_finite": int,
+        "predictions": Each(int),
+    },
     "sha256": str,
 }
+OPEN = ("asked",)  # what may have more than its parts
 RESULT = {
     "target": str,
     "target_value": (NUMBER, None),
     "prediction": str,
+    "probability": (NUMBER, None),
     "logits": NUMBERS,
     "fillings": list,
     "span": object,
@@ -74,7 +85,7 @@ KEPT_TEXT = {
     "text_pair": (None, *TEXT),
     "id": (str, int),
     "label": (None, bool, NUMBER, *TEXT),
-    "results": [RESULT | {"words": [str]}],
+    "results": [RESULT | {"words": [str], "span_text": (str, None)}],
 }
 
 Record = dict[str, Any]
@@ -140,10 +151,38 @@ def fault_of(record: Record) -> str | None:
     fault = misfit(record.get("texts"), [texts], "texts")
     if fault is not None:
         return fault
-    unequal = (
-        f"texts[{place}].results[{number}].words"
-        for place, entry in enumerate(record["texts"])
-        for number, result in enumerate(entry["results"])
-        if "words" in result and len(result["words"]) != len(result["scores"])
-    )
-    return next(unequal, None)
+    parts = {MARK: object, **PARTS, "texts": [texts]}
+    return next(unknown(record, parts), None) or next(uneven(record), None) or contradiction(record)
+
+
+def unknown(value: Any, shape: Any, where: str = "") -> Iterator[str]:
+    """The places of what no record has."""
+    if isinstance(shape, dict) and isinstance(value, dict):
+        for name, one in value.items():
+            place = f"{where}.{name}".lstrip(".")
+            if name in shape:
+                yield from unknown(one, shape[name], place) if name not in OPEN else ()
+            else:
+                yield place
+    elif isinstance(shape, list) and isinstance(value, list):
+        for place, one in enumerate(value):
+            yield from unknown(one, shape[0], f"{where}[{place}]")
+
+
+def uneven(record: Record) -> Iterator[str]:
+    """The places of words that are not as many as their scores."""
+    for place, entry in enumerate(record["texts"]):
+        for number, result in enumerate(entry["results"]):
+            if "words" in result and len(result["words"]) != len(result["scores"]):
+                yield f"texts[{place}].results[{number}].words"
+
+
+def contradiction(record: Record) -> str | None:
+    """The first place that says other than the rest: a text its hash, a number its results."""
+    if record["left_out"] < 0:
+        return "left_out"
+    for place, entry in enumerate(record["texts"]):
+        if "text" in entry and entry["sha256"] != text_hash(entry["text"], entry["text_pair"], record["salt"]):
+            return f"texts[{place}].sha256"
+    made = summary(record["texts"], record["model"]["config"].get("task") == TEXT_LABELS)
+    return next((f"summary.{name}" for name, value in made.items() if record["summary"][name] != value), None)

@@ -70,7 +70,7 @@ def verify(argv: Sequence[str] | None, prog: str) -> int:
     """Reads, explains again, says what differs; returns the exit code."""
     args = parser(prog).parse_args(argv)
     with importing():
-        from autorel_jax.auditing.record_differences import differences
+        from autorel_jax.auditing.record_differences import against
         from autorel_jax.auditing.record_file import read_record
         from autorel_jax.auditing.verify import verdict
     record = read_record(args.record)
@@ -78,7 +78,7 @@ def verify(argv: Sequence[str] | None, prog: str) -> int:
         given = [name for name in given_flags(args, parser(prog)) if name not in ("record", "against", "quiet")]
         if given:
             raise InputError(f"--against compares two records, and explains nothing: leave out {', '.join(given)}.")
-        found = differences(record, read_record(args.against))
+        found = against(record, read_record(args.against))
     else:
         found = explained_again(args, record)
     show(found)
