@@ -117,6 +117,6 @@ def test_nothing_pulls_by_the_predictions_of_another_model():
     collection = first()
     collection.texts = [text._replace(label="negative") for text in collection.texts]
     compare.add_other(collection, second())
-    data = data_of(save.page(collection, "word", True))
+    data = data_of(save.page(collection, "word", collection.name_labels(True)))
     assert data["pulls"][0] is not None
     assert data["pulls"][1] is None

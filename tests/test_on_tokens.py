@@ -134,7 +134,7 @@ def test_how_often_the_model_runs(tagger):
     computer = explainer.computer
     forward, compute = computer.logits, computer.compute
     computer.logits = lambda *args: calls.__setitem__("logits", calls["logits"] + 1) or forward(*args)
-    computer.compute = lambda *args: calls.__setitem__("scores", calls["scores"] + 1) or compute(*args)
+    computer.compute = lambda *args, **more: calls.__setitem__("scores", calls["scores"] + 1) or compute(*args, **more)
     rows = [Row(1, TEXT, None, None)]
     assert len(list(explainer.explain(rows))) == 2
     assert calls == {"logits": 1, "scores": 1}

@@ -80,7 +80,7 @@ def test_spans_count_as_javascript_does(tmp_path):
 
 def test_the_words_of_the_table_are_those_of_python(tmp_path):
     collection = three()
-    data = data_of(save.page(collection, "word", True))
+    data = data_of(save.page(collection, "word", collection.name_labels(True)))
     names = words.keys(collection)
     _, begins = words.ngrams(collection, names, 1)
     (series,) = collection.series.values()
@@ -95,7 +95,7 @@ def test_the_words_of_the_table_are_those_of_python(tmp_path):
 
 def test_association_is_there_only_for_labels(tmp_path):
     collection = collected(explanation(target="margin"), labels=["positive"])
-    assert "association" not in data_of(save.page(collection, "word", True))["tables"][0]
+    assert "association" not in data_of(save.page(collection, "word", collection.name_labels(True)))["tables"][0]
 
 
 def test_nothing_of_the_data_is_markup(tmp_path):

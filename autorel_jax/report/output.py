@@ -171,7 +171,7 @@ class Html:
         """Writes the page."""
         from autorel_jax.report.page.save import page
 
-        self.stream.write(page(self.collection, self.level, False))
+        self.stream.write(page(self.collection, self.level, self.collection.name_labels(False)))
 
 
 def csv_columns(level: str) -> tuple[str, ...]:

@@ -77,7 +77,10 @@ def save_report(
         add_other(collection, gather(compare, None, "the results to compare"))
         check_size(collection)
     with new_text(Path(path)) as stream:
-        text = page(collection, level, label_column is not None)
+        notes = collection.name_labels(label_column is not None)
+        for note in notes:
+            warnings.warn(note, InputWarning, stacklevel=2)
+        text = page(collection, level, notes)
         with disk_faults(Path(path)):
             stream.write(text)
 
@@ -106,17 +109,14 @@ def check_size(collection: Collection) -> None:
         )
 
 
-def page(collection: Collection, level: str, labelled: bool) -> str:
-    """The page of a Collection.
+def page(collection: Collection, level: str, notes: list[str]) -> str:
+    """The page of a Collection whose labels are named.
 
     Args:
       collection: the results.
       level: "word" or "token".
-      labelled: whether the labels were asked for, so that labels the model does not have are refused.
+      notes: what the page says of the labels, from `Collection.name_labels`.
     """
-    notes = collection.name_labels(labelled)
-    for note in notes:
-        warnings.warn(note, InputWarning, stacklevel=2)
     made = pack(collection, level, notes)
     data = json.dumps(made, ensure_ascii=False, allow_nan=False, default=str, separators=(",", ":"))
     # Inside <script>, text ends at "</script" alone; "<!--" would begin a comment. JSON says "<" in another way too.
