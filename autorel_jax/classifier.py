@@ -28,7 +28,7 @@ from autorel_jax.model.config import COMPUTE_DTYPES, FLOAT64, REGRESSION, BertCo
 from autorel_jax.model.encoder import Bert, Params
 from autorel_jax.model.inputs import check_ids
 from autorel_jax.model.ops import PLAIN, Array
-from autorel_jax.text.batches import Batch, pad
+from autorel_jax.text.batches import Batch, pad, refuse_pairs
 from autorel_jax.text.tokens import Tokenizer, Tokens, load_tokenizer
 from autorel_jax.text.unspaced import AUTO, WHITESPACE
 
@@ -118,7 +118,12 @@ class Classifier:
         return rows
 
     def batch(self, texts: Sequence[str | Sequence[str]], pairs: Sequence[str] | None = None) -> Batch:
-        """Token ids, mask and segment ids [B, T] of texts, padded to the longest."""
+        """Token ids, mask and segment ids [B, T] of texts, padded to the longest.
+
+        Raises:
+          InputError: there are no texts, or one is a tuple of two strings: pairs are given apart.
+        """
+        refuse_pairs(texts, "give second texts as pairs")
         rows = self.tokens(texts, pairs, split_words=WHITESPACE)
         if not rows:
             raise InputError("There are no texts; a batch needs at least one.")

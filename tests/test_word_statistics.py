@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from explanations import explanation
 from models import refusal
+from scipy.special import softmax
 
 from autorel_jax.evaluation import doubts, words
 from autorel_jax.evaluation.collection import Collection
@@ -173,7 +174,7 @@ def of_names(names, labels):
     made = []
     for place, name in enumerate(names):
         logits = np.where(np.arange(len(names)) == place, np.float32(2), np.float32(0))
-        found = {"prediction": Prediction(name, 0.9, 2.0), "logits": logits, "probabilities": logits}
+        found = {"prediction": Prediction(name, 0.9, 2.0), "logits": logits, "probabilities": softmax(logits)}
         made.append(explanation(id=place, target=name, **found))
     collection = collected(*made, labels=labels)
     notes = collection.name_labels(False)
@@ -204,6 +205,9 @@ def test_what_labels_are_taken_for_is_said():
     assert of_names(("LABEL_0", "LABEL_1"), [1, 0])[1] == []
     assert of_names(("1 star", "2 stars"), [1, 2])[1] == [f"{UNKNOWN}1, 2."]
     assert of_names(("relevant",), [1])[1][0].startswith("The model has one output, so no prediction is right or wrong")
+    several = collected(explanation(probabilities=np.array([0.9, 0.9])), labels=["positive"])
+    assert several.name_labels(True)[0].startswith("The model may give several labels, so no prediction is right or")
+    assert several.texts[0].label is None
 
 
 def test_labels_of_another_task_are_refused_or_dropped():
@@ -247,3 +251,11 @@ def test_doubts_say_what_an_explanation_rests_on():
         [doubts.PART],
         [],
     ]
+
+
+def test_a_text_with_two_labels_is_two_texts():
+    """As several people label one text; each of them is right or wrong."""
+    one, other = explanation(target="positive"), explanation(target="negative")
+    collection = collected(one, other, one, labels=["positive", "negative", "positive"])
+    assert [text.label for text in collection.texts] == ["positive", "negative", "positive"]
+    assert len(collected(one, other, labels=["positive", "positive"])) == 1

@@ -24,6 +24,7 @@ from autorel_jax.report.explanation import FIELDS
 NEEDED = ("id", "text", "target", "prediction", "words", "word_relevance", "word_spans", "word_segments")
 OF_TOKENS = ("tokens", "token_relevance", "token_words", "token_spans")  # one text has all of them or none
 SHOWN = 5  # labels in a message
+SUM = 1e-3  # probabilities of one label each may be as far from 1 together
 SPECIAL = (1, 0)  # stands for the span of a special token: no text ends before it begins
 
 
@@ -113,6 +114,7 @@ class Collection:
       model, version: of all records, which must agree in the model.
       other: what another model made of the texts, if it is compared (compare.py).
       names: the place of a logit -> the label, as far as a prediction shows it.
+      several: whether a text may have several labels at once: probabilities are no parts of one.
       outputs: the logits of a text; None where they are not of labels of the whole text.
     """
 
@@ -127,6 +129,7 @@ class Collection:
         self.other: Other | None = None
         self.names: dict[int, str] = {}
         self.outputs: int | None = None
+        self.several = False
         self.has_tokens: bool | None = None
         self._places: dict[Any, list[int]] = {}
         self._known_methods: dict[str, int] = {}
@@ -208,7 +211,9 @@ class Collection:
         pair = record.get("text_pair")
         text, pair = view.joined(record["text"]), None if pair is None else view.joined(pair)
         about = [record.get(name) for name in OF_SPAN]  # an entity is an entry of its own
-        places = self._places.setdefault((record.get("file"), record["id"], text, pair, *map(str, about)), [])
+        label = self._label_of(record, label, where)
+        key = (record.get("file"), record["id"], text, pair, str(label), *map(str, about))
+        places = self._places.setdefault(key, [])
         for place in places:
             if place not in series.known:
                 return place
@@ -219,13 +224,7 @@ class Collection:
         if logit is not None:
             self.names.setdefault(logit, prediction["label"])
             self.outputs = len(record["logits"])
-        if label is None and self.label_column is not None:
-            if self.label_column not in record:
-                raise InputError(
-                    f"{where}: the results have no column {self.label_column!r}; explain again with --keep-columns "
-                    f"{self.label_column}."
-                )
-            label = record[self.label_column]
+            self.several |= self.outputs > 1 and abs(sum(record["probabilities"]) - 1) > SUM
         kept = {name: value for name, value in record.items() if name not in OURS}
         if record.get(OF_SPAN[0]) is not None:
             kept = {OF_SPAN[0]: record[OF_SPAN[0]], **kept}
@@ -238,12 +237,23 @@ class Collection:
                 record.get("file"),
                 str(prediction["label"]),
                 prediction.get("probability"),
-                label_of(label),
+                label,
                 int(record.get("truncated_tokens") or 0),
                 kept,
             )
         )
         return places[-1]
+
+    def _label_of(self, record: Mapping[str, Any], label: Any, where: str) -> Any:
+        """The true label of a record's text; another one makes another text, as where several people gave one each."""
+        if label is None and self.label_column is not None:
+            if self.label_column not in record:
+                raise InputError(
+                    f"{where}: the results have no column {self.label_column!r}; explain again with --keep-columns "
+                    f"{self.label_column}."
+                )
+            label = record[self.label_column]
+        return label_of(label)
 
     def name_labels(self, required: bool) -> list[str]:
         """Gives the labels the model's names, by the rule of data/label_ids.py; returns what is to be said of it.
@@ -259,10 +269,11 @@ class Collection:
         given = {(type(text.label), text.label): text.label for text in self.texts if text.label is not None}
         meant = {key: self._meaning(label) for key, label in given.items()}
         unknown = sorted(str(given[key]) for key, name in meant.items() if name is None)
-        drop = not given or self.outputs == 1 or len(unknown) == len(given)
+        no_one_label = "has one output" if self.outputs == 1 else "may give several labels" if self.several else ""
+        drop = not given or bool(no_one_label) or len(unknown) == len(given)
         notes = []
-        if given and self.outputs == 1:
-            notes = ["The model has one output, so no prediction is right or wrong: labels of the data are left out."]
+        if given and no_one_label:
+            notes = [f"The model {no_one_label}, so no prediction is right or wrong: labels of the data are left out."]
         elif unknown and drop and required:
             listed = ", ".join(map(reprlib.repr, unknown[:SHOWN]))
             raise InputError(

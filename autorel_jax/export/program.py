@@ -19,7 +19,7 @@ from autorel_jax.errors import InputError, one_line
 from autorel_jax.families import family_of
 from autorel_jax.model.inputs import check_ids
 from autorel_jax.model.parameters import nested
-from autorel_jax.text.batches import pad
+from autorel_jax.text.batches import pad, refuse_pairs
 from autorel_jax.text.settings import CONFIG as SETTINGS
 from autorel_jax.text.tokens import Text, Tokens, load_tokenizer
 from autorel_jax.text.unspaced import WHITESPACE
@@ -107,8 +107,12 @@ class Program:
         """Of each text its tokens, logits [C] and relevance [N, T], computed as one batch.
 
         Of a model that labels tokens the logits are [T, C], and `at` holds for each text the places of the tokens that
-        are asked about, among its tokens, where [CLS] is 0.
+        are asked about, among its tokens, where [CLS] is 0. Pairs of texts are for the program itself, as ids.
+
+        Raises:
+          InputError: a text is a tuple of two strings; `at` is of another length.
         """
+        refuse_pairs(texts, "call the program with the ids of a pair")
         if at is not None and len(at) != len(texts):
             raise InputError(f"{len(texts)} texts but {len(at)} at; give the places of tokens for each text.")
         tokens = self.tokenizer(

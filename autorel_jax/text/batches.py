@@ -8,14 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from autorel_jax.errors import InputError
 from autorel_jax.families.family import ASKED_TOKEN, TOKEN
 
 if TYPE_CHECKING:
     from autorel_jax.text.tokens import Tokens
+
+
+def refuse_pairs(texts: Sequence[Any], instead: str) -> None:
+    """Raises InputError for a tuple of two strings, a pair of texts elsewhere; `instead` says how a pair is given."""
+    for place, text in enumerate(texts):
+        if isinstance(text, tuple) and len(text) == 2:
+            raise InputError(
+                f"texts[{place}] is a tuple of two strings, as a pair is; {instead}, given words as a list."
+            )
 
 
 @dataclass(frozen=True, eq=False, slots=True)
