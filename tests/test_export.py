@@ -81,13 +81,13 @@ def test_the_predicted_label_and_any_shape(classifier, tmp_path):
             np.testing.assert_allclose(logits[row], made.logits, rtol=0, atol=BATCH)
 
 
-@pytest.mark.filterwarnings("ignore::autorel_jax.errors.InputWarning")
 def test_a_tuple_of_two_texts_is_refused(file, classifier):
     """Elsewhere it is a pair, and would be read as given words."""
     for call in (load_program(file).explain, classifier.batch):
         assert "texts[1] is a tuple of two strings, as a pair is" in refusal(call, ["a", ("good film", "bad")])
 
 
+@pytest.mark.filterwarnings("ignore::autorel_jax.errors.InputWarning")
 def test_words_are_split_as_it_was_exported(file, monkeypatch):
     monkeypatch.setattr(unspaced, "word_breaker", lambda: None)
     program = load_program(file)
