@@ -106,8 +106,9 @@ class Classifier:
 
         Raises:
           InputError: `max_length` exceeds the model's positions; pairs for a model that knows one segment alone;
-            nothing would be left of the text that is cut.
+            nothing would be left of the text that is cut; a text is a tuple of two strings, as a pair is elsewhere.
         """
+        refuse_pairs(texts, "give second texts as pairs")
         positions = self.config.longest_text
         length = self.longest_text if max_length is None else max_length
         if length > positions:
@@ -118,12 +119,11 @@ class Classifier:
         return rows
 
     def batch(self, texts: Sequence[str | Sequence[str]], pairs: Sequence[str] | None = None) -> Batch:
-        """Token ids, mask and segment ids [B, T] of texts, padded to the longest.
+        """Token ids, mask and segment ids [B, T] of texts, padded to the longest; errors also as for `tokens`.
 
         Raises:
-          InputError: there are no texts, or one is a tuple of two strings: pairs are given apart.
+          InputError: there are no texts.
         """
-        refuse_pairs(texts, "give second texts as pairs")
         rows = self.tokens(texts, pairs, split_words=WHITESPACE)
         if not rows:
             raise InputError("There are no texts; a batch needs at least one.")

@@ -1,5 +1,7 @@
 """Contrast-CAT against a second model in NumPy, float64: loops over tokens, gradients by central differences."""
 
+from argparse import Namespace
+
 import jax
 import numpy as np
 import oracles
@@ -15,6 +17,7 @@ from autorel_jax.attribution.methods import METHODS
 from autorel_jax.attribution.methods.contrast import held_by_layers
 from autorel_jax.attribution.scores import token_scores
 from autorel_jax.attribution.settings import Settings
+from autorel_jax.cli.method_flags import read_references
 from autorel_jax.explaining.config import ExplainConfig
 from autorel_jax.explaining.explainer import Explainer
 from autorel_jax.explaining.references import chosen
@@ -233,7 +236,24 @@ def test_references_that_are_refused(classifier, options, said):
     assert refusal(ar.explain, classifier, "a good film", **options).startswith(said)
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "options"),
+    [
+        ("refs.csv", "id;film\n1;café\n2;bad, bad\n", {"delimiter": ";", "encoding": "cp1252"}),
+        ("refs.csv", "1;café\n2;bad, bad\n", {"delimiter": ";", "input_columns": ("id", "film")}),
+        ("refs.data", "film\tid\ncafé\t1\nbad, bad\t2\n", {"format": "tsv"}),
+        ("refs.txt", "café\nbad, bad\n", {"delimiter": ";", "text_column": None}),
+    ],
+)
+def test_references_are_read_as_the_input_is(tmp_path, name, content, options):
+    (tmp_path / name).write_text(content, encoding=options.get("encoding", "utf-8"))
+    flags = {"text_column": "film", "format": None, "delimiter": None, "input_columns": (), "encoding": None} | options
+    assert read_references(Namespace(references=tmp_path / name, **flags)) == ["café", "bad, bad"]
+
+
 def test_contrast_cat_needs_probabilities():
-    said = "contrast_cat chooses references by the probability of a text's label, which this model has not; use a "
+    said = (
+        "contrast_cat chooses references by the probability of a text's label, which this model does not have; use a "
+    )
     regression = tiny_config(labels=("score",), problem_type="regression")
     assert refusal(Settings, regression, METHOD, "layer_inputs").startswith(said)

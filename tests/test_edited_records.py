@@ -99,10 +99,10 @@ def test_what_was_edited_is_read_or_refused(folder, records, classifier, data):
 @pytest.mark.parametrize(
     ("path", "value", "said"),
     [
-        (("texts", 1, "results", 0, "logits"), "0.1", "texts[1].results[0].logits is not as it is in a record"),
+        (("texts", 1, "results", 0, "logits"), "0.1", "texts[1].results[0].logits is not what a record holds there"),
         (("texts", 0, "results", 0, "scores", 1), True, "texts[0].results[0].scores[1] is"),
         (("texts", 0, "results", 0, "scores", 1), 10**400, "texts[0].results[0].scores[1] is"),
-        (("texts", 0, "results", 0, "scores", 1), float("nan"), "NaN is no number of JSON"),
+        (("texts", 0, "results", 0, "scores", 1), float("nan"), "NaN is not a JSON number"),
         (("texts", 0, "results", 0, "words"), ["a"], "texts[0].results[0].words is"),
         (("texts", 0, "results", 0, "ledger"), GONE, "texts[0].results[0].ledger is"),
         (("texts", 0, "text"), [1], "texts[0].text[0] is"),
@@ -129,7 +129,7 @@ def test_the_line_names_the_place(folder, records, path, value, said):
 def test_the_command_refuses_them_with_2(folder, records, capsys):
     """What is of the right type and means nothing is found when the texts are explained again."""
     for path, value, said in (
-        (("texts", 0, "results", 0, "target"), 3, "target is not as it is in a record"),
+        (("texts", 0, "results", 0, "target"), 3, "target is not what a record holds there"),
         (("question", "asked", "target"), "nowhere", "nowhere"),
         (("question", "asked", "prefetch"), "2", "prefetch, which this version does not know"),
         (("question", "asked", "top"), [1], "top=[1]: expected a whole number"),

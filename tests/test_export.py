@@ -83,7 +83,7 @@ def test_the_predicted_label_and_any_shape(classifier, tmp_path):
 
 def test_a_tuple_of_two_texts_is_refused(file, classifier):
     """Elsewhere it is a pair, and would be read as given words."""
-    for call in (load_program(file).explain, classifier.batch):
+    for call in (load_program(file).explain, classifier.batch, classifier.tokens):
         assert "texts[1] is a tuple of two strings, as a pair is" in refusal(call, ["a", ("good film", "bad")])
 
 

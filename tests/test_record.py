@@ -335,7 +335,7 @@ FAULTS = {
     "other JSON": (lambda path, made: path.write_text("[1]"), "is no record"),
     "newer": (edited(lambda made: made.update(autorel_record=2)), "is a record of schema 2; this version reads 1"),
     "edited": (edited(lambda made: made["texts"][0]["results"][0]["scores"].reverse()), "is damaged or was edited"),
-    "another layout": (edited(resealed), "was edited: question.name is not as it is in a record"),
+    "another layout": (edited(resealed), "was edited: question.name is not what a record holds there"),
     "without texts": (lambda path, made: path.write_text(json.dumps(made | {"texts": 3})), "is damaged or was edited"),
 }
 

@@ -7,7 +7,8 @@ record_file.py  a record and its .json, whose parts json_shape.py checks
 verify.py       a record and a classifier -> record_differences.py, with the bounds of rounding.py
 
 two_models.py   two Explainers and rows -> the results of each; `ar.diff`
-diff.py         these, or two files of results -> a Diff: diff_changes.py, diff_alignment.py (words of two tokenizers)
+diff.py         these, or two files of results (diff_results.py) -> a Diff: diff_decisions.py (labels), diff_changes.py,
+                diff_alignment.py (words of two tokenizers)
 diff_limits.py  what may change -> findings; diff_lines.py has the lines for a terminal
 
 check.py        texts and a Policy -> which of its limits hold

@@ -12,10 +12,10 @@ from typing import Any
 
 from autorel_jax.attribution.targets import LOG_PROBABILITY
 from autorel_jax.auditing.reading import HALF
+from autorel_jax.evaluation.collection import are_parts_of_one
 
 Record = Mapping[str, Any]
 Targets = Mapping[str, Record]  # of one text: target -> its result
-NEAR = 1e-3  # of 1, which probabilities that were rounded add up to
 SAME = 1e-5  # how far the softmax of logits may be from probabilities that are rounded to float32
 
 
@@ -46,7 +46,7 @@ def are_apart(records: Sequence[Record]) -> bool | None:
     Those of labels that exclude each other add up to 1 in all texts, but so may others: they must be the softmax.
     """
     known = [(record["logits"], chances(record)) for record in records if chances(record)]
-    if any(abs(sum(found) - 1) >= NEAR for _, found in known):
+    if not all(are_parts_of_one(found) for _, found in known):
         return True
     are_softmax = all(is_softmax(*one) for one in known)
     return False if are_softmax and (not known or not all(is_sigmoid(*one) for one in known)) else None

@@ -51,7 +51,7 @@ def read_limits(path: Path | None, given: Mapping[str, Any]) -> Limits:
     """The limits of a TOML file, in its table [diff] or at its top; those `given` by name win.
 
     Raises:
-      InputError: it cannot be read, names an unknown limit or a value that is none, or has no limit.
+      InputError: it cannot be read, names an unknown limit, has a value that is refused, or has no limit.
     """
     table: Mapping[str, Any] = {}
     if path is not None:

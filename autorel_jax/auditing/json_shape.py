@@ -1,6 +1,6 @@
 """JSON shapes: a value of JSON and what it should look like -> the first place where it does not.
 
-Used by record_file.py.
+Used by record_file.py and diff_results.py.
 
 A shape is a type, None, `NUMBER`, [shape] for a list, a dict of shapes for an object that has these parts at least,
 `Each(shape)` for an object of any names, or a tuple of shapes of which one must fit.

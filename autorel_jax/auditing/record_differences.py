@@ -21,13 +21,8 @@ from autorel_jax.report.view import joined
 from autorel_jax.weights import listing
 
 Record = Mapping[str, Any]
-RESOLVED = (
-    "method",
-    "parameters",
-    "references",
-    "read_at",
-    "max_length",
-)  # of what was asked; what they came to is compared
+# Of what was asked; what they came to is compared.
+RESOLVED = ("method", "parameters", "references", "read_at", "max_length")
 TIE = 1e-3  # of the highest logit: two that are so near may change places by little
 EXACT = {  # of a result, and what it is in words
     "target": "target",
@@ -142,9 +137,8 @@ def model_lines(old: Record, new: Record) -> Iterator[str]:
 def completed(config: Mapping[str, Any], other: Mapping[str, Any]) -> Mapping[str, Any]:
     """A config with the fields that its version did not know yet, where the other has their defaults."""
     defaults = {field.name: field.default for field in dataclasses.fields(BertConfig)}
-    return {name: value for name, value in other.items() if value == defaults.get(name, dataclasses.MISSING)} | {
-        **config
-    }
+    new = {name: value for name, value in other.items() if value == defaults.get(name, dataclasses.MISSING)}
+    return {**new, **config}
 
 
 def weight_lines(old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[str]:

@@ -23,12 +23,7 @@ from autorel_jax.explaining.explainer import Explainer
 from autorel_jax.text.unspaced import word_source
 
 LIBRARIES = ("jax", "jaxlib", "numpy", "tokenizers")
-ROUNDING = (
-    "batch_size",
-    "prefetch",
-    "readouts",
-    "neurons",
-)  # of ExplainConfig; scores change by rounding at most
+ROUNDING = ("batch_size", "prefetch", "readouts", "neurons")  # of ExplainConfig; they change scores by rounding at most
 
 
 def model_facts(classifier: Classifier) -> dict[str, Any]:

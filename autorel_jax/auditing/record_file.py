@@ -131,17 +131,17 @@ def read_record(path: Path) -> Record:
     if fault_in(record) or record.get("sha256") != seal(record):
         raise InputError(f"{path} is damaged or was edited: its content does not have the SHA-256 that it says.")
     if (place := fault_of(record)) is not None:
-        raise InputError(f"{path} was edited: {one_line(place)} is not as it is in a record; {EXPECTED}.")
+        raise InputError(f"{path} was edited: {one_line(place)} is not what a record holds there; {EXPECTED}.")
     return record
 
 
 def no_json(name: str) -> NoReturn:
     """Python reads NaN and Infinity, which JSON does not have."""
-    raise ValueError(f"{name} is no number of JSON")
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def fault_of(record: Record) -> str | None:
-    """Where a record has something that none has; None if it is whole."""
+    """The first place where a record is not as records are; None if it is whole."""
     fault = misfit(record, PARTS)
     if fault is not None:
         return fault
@@ -156,7 +156,7 @@ def fault_of(record: Record) -> str | None:
 
 
 def unknown(value: Any, shape: Any, where: str = "") -> Iterator[str]:
-    """The places of what no record has."""
+    """The places of keys that records do not have."""
     if isinstance(shape, dict) and isinstance(value, dict):
         for name, one in value.items():
             place = f"{where}.{name}".lstrip(".")
@@ -178,7 +178,7 @@ def uneven(record: Record) -> Iterator[str]:
 
 
 def contradiction(record: Record) -> str | None:
-    """The first place that says other than the rest: a text its hash, a number its results."""
+    """The first place that contradicts the rest: a text and its hash, a number and its results."""
     if record["left_out"] < 0:
         return "left_out"
     for place, entry in enumerate(record["texts"]):

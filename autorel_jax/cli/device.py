@@ -37,7 +37,7 @@ def limit_threads(count: int | None) -> None:
     They are tied to no core, so that two processes with half of the threads each do not share the same ones.
 
     Raises:
-      InputError: no number of cores here, or too late.
+      InputError: the process may not use so many cores, or JAX computes already.
     """
     if count is None:
         return

@@ -103,22 +103,27 @@ def add_references(group: argparse._ArgumentGroup, config: type) -> None:
         "--references",
         type=Path,
         metavar="FILE",
-        help=f"{field.metadata['help']}: a file such as the input, with the same --text-column, or .txt, one a line",
+        help=f"{field.metadata['help']}: a file read as the input is (--text-column, --format, …), or .txt, one a line",
     )
 
 
 def read_references(args: argparse.Namespace) -> list[Any]:
-    """The texts of --references.
+    """The texts of --references, which is read as the input is, but for a .txt.
 
     Raises:
       InputError: the file cannot be read, has a row without a text, or is empty.
     """
+    from autorel_jax.data.kinds import suffix_of
     from autorel_jax.data.row import Columns, Rejected
     from autorel_jax.data.rows import read_rows
     from autorel_jax.data.sources import checked
 
-    columns = Columns(getattr(args, "text_column", None) or Columns.text)
-    rows = [one if isinstance(one, Rejected) else checked(one) for one in read_rows(args.references, columns)]
+    columns = Columns(args.text_column or Columns.text)
+    if suffix_of(args.references) != ".txt":
+        of_format = {"format": args.format, "delimiter": args.delimiter, "header": args.input_columns}
+        columns = dataclasses.replace(columns, **of_format)
+    read = read_rows(args.references, columns, args.encoding or "utf-8")
+    rows = [one if isinstance(one, Rejected) else checked(one) for one in read]
     for row in rows:
         if isinstance(row, Rejected):
             raise InputError(f"--references {row}")

@@ -103,6 +103,7 @@ def rank(argv: Sequence[str] | None, prog: str) -> None:
             tell(prog, f"left out: {item}")
         else:
             rows.append(Row(item.id, args.query, item.text, item.label, item.file, item.line))
+    corpus.check_unchanged()
     if not rows:
         raise InputError("There are no passages to rank.")
     if args.compare and max(args.compare) > len(rows):

@@ -123,11 +123,13 @@ def pairs_of(args: argparse.Namespace, prog: str) -> Iterator[Row]:
         raise InputError("--keep-columns and --label-column are for autorel explain; leave them out.")
     args.texts, args.prog = [args.first], prog
     count = 0
-    for item in input_corpus(args).rows():
+    corpus = input_corpus(args)
+    for item in corpus.rows():
         if isinstance(item, Rejected):
             tell(prog, f"left out: {item}")
         else:
             count += 1
             yield item
+    corpus.check_unchanged()
     if not count:
         raise InputError(f"{args.first} has no pair that can be used.")

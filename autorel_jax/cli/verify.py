@@ -106,7 +106,8 @@ def explained_again(args: argparse.Namespace, record: "Record") -> "Differences"
     if args.texts and reads_given(record["question"]["asked"]["target"]) and not args.label_column:
         raise InputError("The record explains each text's own label; name the column of the labels by --label-column.")
     method = method_of(record, read_composite(args.composite_file) if args.composite_file else None)
-    rows = rows_of(record, input_corpus(args).rows() if args.texts else None)
+    corpus = input_corpus(args) if args.texts else None
+    rows = rows_of(record, corpus and corpus.rows())
     args.model = args.model or place_of(record["model"]["name"])
     args.dtype = record["model"]["dtype"]
     if args.dtype == FLOAT64:
@@ -114,6 +115,8 @@ def explained_again(args: argparse.Namespace, record: "Record") -> "Differences"
     with progress_bar(args) as progress, on_devices(args) as devices:
         found = verified(record, introduced(args), rows, method, args.batch_size, devices, progress)
         here = environment(record["question"]["asked"]["split_words"])
+    if corpus:
+        corpus.check_unchanged()
     for line in changes_of_place(record["environment"], here):
         note(args, f"since the record was made: {line}")
     if record["left_out"]:

@@ -42,7 +42,7 @@ def place(header: Sequence[str], column: str, name: str) -> int:
 
 
 def value_of(item: dict[str, Any], column: str | None) -> Any:
-    """What a row that is an object has in a column, None where none is wanted or has to be; else InputError."""
+    """What a row that is an object has in a column; None without a column, or where it may lack it; else InputError."""
     if column is None or (isinstance(column, Optional) and column not in item):
         return None
     if column not in item:

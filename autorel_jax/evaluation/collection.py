@@ -24,7 +24,7 @@ from autorel_jax.report.explanation import FIELDS
 NEEDED = ("id", "text", "target", "prediction", "words", "word_relevance", "word_spans", "word_segments")
 OF_TOKENS = ("tokens", "token_relevance", "token_words", "token_spans")  # one text has all of them or none
 SHOWN = 5  # labels in a message
-SUM = 1e-3  # probabilities of one label each may be as far from 1 together
+NEAR = 1e-3  # of 1, which rounded probabilities of labels that exclude each other add up to
 SPECIAL = (1, 0)  # stands for the span of a special token: no text ends before it begins
 
 
@@ -224,7 +224,7 @@ class Collection:
         if logit is not None:
             self.names.setdefault(logit, prediction["label"])
             self.outputs = len(record["logits"])
-            self.several |= self.outputs > 1 and abs(sum(record["probabilities"]) - 1) > SUM
+            self.several |= self.outputs > 1 and not are_parts_of_one(record["probabilities"])
         kept = {name: value for name, value in record.items() if name not in OURS}
         if record.get(OF_SPAN[0]) is not None:
             kept = {OF_SPAN[0]: record[OF_SPAN[0]], **kept}
@@ -267,7 +267,10 @@ class Collection:
           InputError: no label is one of the model's.
         """
         given = {(type(text.label), text.label): text.label for text in self.texts if text.label is not None}
-        meant = {key: self._meaning(label) for key, label in given.items()}
+        names = {*self.names.values(), *(text.prediction for text in self.texts), *(key[1] for key in self.series)}
+        in_order = [self.names.get(place, f"LABEL_{place}") for place in range(self.outputs or 0)]
+        known = known_labels(in_order)  # of a label that no text was predicted as, a name that says nothing
+        meant = {key: label if label in names else self._named(label, known) for key, label in given.items()}
         unknown = sorted(str(given[key]) for key, name in meant.items() if name is None)
         no_one_label = "has one output" if self.outputs == 1 else "may give several labels" if self.several else ""
         drop = not given or bool(no_one_label) or len(unknown) == len(given)
@@ -278,14 +281,14 @@ class Collection:
             listed = ", ".join(map(reprlib.repr, unknown[:SHOWN]))
             raise InputError(
                 f"None of the labels in the data ({listed}) is a label of the model "
-                f"({', '.join(sorted(self._names()))}); a label is the model's name for it, or its number where no "
+                f"({', '.join(sorted(names))}); a label is the model's name for it, or its number where no "
                 "name tells of a number."
             )
         elif unknown:
             more = f" and {len(unknown) - SHOWN} more" if len(unknown) > SHOWN else ""
             listed = ", ".join(one_line(label, 60) for label in unknown[:SHOWN]) + more
             notes = [f"Labels in the data that are no prediction or target of these results: {listed}."]
-        if not drop and any(meant[key] and ids_assumed(self._in_order(), label) for key, label in given.items()):
+        if not drop and any(meant[key] and ids_assumed(in_order, label) for key, label in given.items()):
             listed = ", ".join(f"{place} is {name!r}" for place, name in sorted(self.names.items())[:SHOWN])
             notes.append(f"Labels that are numbers are read as ids of the model: {listed}.")
         if drop:
@@ -303,20 +306,10 @@ class Collection:
         ]
         return notes
 
-    def _names(self) -> set[str]:
-        """All names of labels that the results show."""
-        return {*self.names.values(), *(text.prediction for text in self.texts), *(key[1] for key in self.series)}
-
-    def _in_order(self) -> list[str]:
-        """The names of all labels; one that says nothing for a label that no text was predicted as."""
-        return [self.names.get(place, f"LABEL_{place}") for place in range(self.outputs or 0)]
-
-    def _meaning(self, label: Any) -> str | None:
+    def _named(self, label: Any, known: Mapping[str, int]) -> str | None:
         """The model's name for a label; None where that is not certain."""
-        if isinstance(label, str) and label in self._names():
-            return label
         with contextlib.suppress(InputError):  # what cannot be a label is an unknown one
-            return self.names.get(label_number(label, known_labels(self._in_order()), "the label"))
+            return self.names.get(label_number(label, known, "the label"))
         return None
 
 
@@ -348,6 +341,11 @@ def numbers_in(value: Any) -> int:
     """How many numbers nested lists and objects hold."""
     items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     return sum(1 if isinstance(item, int | float) else numbers_in(item) for item in items)
+
+
+def are_parts_of_one(probabilities: Sequence[float | None]) -> bool:
+    """Whether probabilities add up to 1, as those of labels that exclude each other do; also where one is not known."""
+    return None in probabilities or abs(sum(probabilities) - 1) < NEAR
 
 
 def number(value: float | None) -> float:

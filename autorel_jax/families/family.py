@@ -37,11 +37,8 @@ ASKED = "asked"  # or one that reads the token that is asked about
 CLASSIFIER_DROPOUT, HIDDEN_DROPOUT = "classifier_dropout", "hidden_dropout_prob"  # fields of a config
 TOKEN, ASKED_TOKEN = 1, 2  # in the mask of a batch: any token; the one that is asked about. 0 is padding
 MAX = "max"  # or, of vectors alone, in each dimension the largest
-VECTOR = {
-    FIRST: "first_alone",
-    MEAN: "mean_alone",
-    MAX: "max_alone",
-}  # or one whose outputs are what it reads, a vector
+# Or one whose outputs are what it reads, a vector.
+VECTOR = {FIRST: "first_alone", MEAN: "mean_alone", MAX: "max_alone"}
 TEXT_LABELS, TOKEN_LABELS, ANSWERS, EMBEDDINGS, MASKED = TASKS = (  # what heads are for
     "sequence_classification",
     "token_classification",

@@ -24,7 +24,7 @@ def refuse_pairs(texts: Sequence[Any], instead: str) -> None:
     for place, text in enumerate(texts):
         if isinstance(text, tuple) and len(text) == 2:
             raise InputError(
-                f"texts[{place}] is a tuple of two strings, as a pair is; {instead}, given words as a list."
+                f"texts[{place}] is a tuple of two strings, as a pair is; {instead}, and given words as a list."
             )
 
 

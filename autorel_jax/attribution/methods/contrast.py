@@ -57,8 +57,8 @@ class ContrastCat(PlainMethod):
         config = settings.config
         if config.on_tokens or config.task == MASKED or config.problem == REGRESSION:
             raise InputError(
-                f"{self.name} chooses references by the probability of a text's label, which this model has not; use "
-                "a composite, or a method of gradients or occlusion."
+                f"{self.name} chooses references by the probability of a text's label, which this model does not have; "
+                "use a composite, or a method of gradients or occlusion."
             )
 
     def scores(self, batch: TargetedBatch, values: Values) -> Scores:
