@@ -9,7 +9,7 @@ from models import VOCAB
 from sign_model import LOGIT, write_sign_model
 
 import autorel_jax as ar
-from autorel_jax.auditing.candidates import Text, candidates, held, templates
+from autorel_jax.auditing.candidates import Found, Text, candidates, held, templates
 from autorel_jax.auditing.forms import (
     BEGINS,
     ENDS,
@@ -17,16 +17,16 @@ from autorel_jax.auditing.forms import (
     PAIR,
     WORD,
     Candidate,
+    alone,
     inserted,
     pieces_of,
     places,
     to_delete,
-    turn,
     without,
 )
 from autorel_jax.auditing.kinds import kinds
-from autorel_jax.auditing.reading import Case
-from autorel_jax.auditing.trials import beyond_twice, faults, log_odds
+from autorel_jax.auditing.reading import Case, Changed
+from autorel_jax.auditing.trials import Trials, beyond_twice, faults, log_odds
 from autorel_jax.auditing.units import units_of, without_shares
 from autorel_jax.cli.main import main
 from autorel_jax.data.row import Row
@@ -34,6 +34,7 @@ from autorel_jax.evaluation.words import Z
 from autorel_jax.text.tokens import load_tokenizer
 
 TOKENIZER = load_tokenizer(VOCAB)
+NUMBERS = [f"{a}{b}" for a in "0123456789" for b in "0123456789"]  # each of one text
 
 
 def units(*texts):
@@ -126,16 +127,19 @@ def test_a_text_with_a_candidate(source, candidate, made):
 @pytest.mark.parametrize(
     ("source", "candidate", "made"),
     [
-        ("a one b c two d", Candidate(PAIR, ("one", "two")), "a two very long street one."),
-        ("x one two y", Candidate(NEXT, ("one", "two")), "a very two one long street."),
-        ("x one two y", Candidate(PAIR, ("one", "two")), "a very two one long street."),
-        ("one, two .", Candidate(PAIR, ("one", ".")), ". a very long street. one"),
+        ("one two x", Candidate(NEXT, ("one", "two")), ["one a very long street.", "a two very long street."]),
+        ("x one two", Candidate(NEXT, ("one", "two")), ["a very long street one.", "a very long street. two"]),
+        ("one a two", Candidate(PAIR, ("one", "two")), ["one a very long street.", "a very long street. two"]),
+        ("one a two b c d", Candidate(PAIR, ("one", "two")), ["one a very long street.", "a very two long street."]),
+        ("one two", Candidate(BEGINS, ("one", "two")), ["one a very long street.", "a two very long street."]),
     ],
 )
-def test_a_text_with_two_words_turned(source, candidate, made):
+def test_each_word_is_inserted_alone_where_it_would_stand(source, candidate, made):
+    """As far from the nearer end as it would be with the other."""
     target, found = "a very long street.", units(source)
-    pieces = turn(places(candidate, found)[0], (source,), found)
-    assert inserted((target,), units(target), pieces) == (made,)
+    (place,) = places(candidate, found)
+    pieces = [alone(word, place, (source,), found) for word in range(2)]
+    assert [inserted((target,), units(target), [piece])[0] for piece in pieces] == made
 
 
 def test_more_than_half_is_of_the_whole():
@@ -149,15 +153,72 @@ def with_low(low):
 
 
 @pytest.mark.parametrize(
-    ("words", "turned", "count"),
-    [(1.0, -1.0, 0), (-1.0, 1.0, 0), (-1.0, 0.0, 1), (None, 1.0, 1), (-1.0, "", 1), (1.0, "", 0)],
+    ("words", "said"), [(1.0, []), (0.0, ["half or more of"]), (None, ["there are too few texts"])]
 )
-def test_several_words_are_listed_for_their_company_or_their_order(words, turned, count):
-    """Of a beginning there is no other order."""
+def test_several_words_are_listed_for_what_they_do_together(words, said):
     insertion = {"beyond_random_words": with_low(1.0)}
     insertion["beyond_twice_its_words"] = {"low": None} if words is None else with_low(words)
-    insertion |= {} if turned == "" else {"beyond_twice_turned": with_low(turned)}
-    assert len(list(faults({"change": with_low(1.0)}, insertion))) == count
+    found = list(faults({"change": with_low(1.0)}, insertion))
+    assert [one.startswith(start) for one, start in zip(found, said, strict=True)] == [True] * len(said)
+
+
+class Predicted(Changed):
+    """What a function of a text's words says of the second label's log odds."""
+
+    def __init__(self, odds):
+        self.odds = odds
+
+    def tokens(self, rows, texts):
+        return TOKENIZER([text for (text,) in texts], max_length=64)
+
+    def logits(self, tokens):
+        words = ([word for word, span in zip(one.words, one.word_spans, strict=True) if span] for one in tokens)
+        return np.array([[0.0, self.odds(some)] for some in words])
+
+
+def at_place(place):
+    """Whether a text has a garden there decides."""
+    return lambda words: 4.0 if words[place:][:1] == ["garden"] else -4.0
+
+
+def in_order(words):
+    """A garden and after it a river decide."""
+    there = [word for word in words if word in ("garden", "river")]
+    return 4.0 if there == ["garden", "river"] else -4.0
+
+
+FIRST, SECOND, LAST = "garden river {}", "river garden {}", "{} river garden"
+
+
+@pytest.mark.parametrize(
+    ("odds", "form", "text", "together"),
+    [
+        (at_place(0), NEXT, FIRST, False),
+        (at_place(0), BEGINS, FIRST, False),
+        (at_place(0), PAIR, "garden {} river", False),
+        (at_place(1), NEXT, SECOND, False),
+        (at_place(1), BEGINS, SECOND, False),
+        (at_place(-1), NEXT, LAST, False),
+        (at_place(-1), ENDS, LAST, False),
+        (at_place(-1), PAIR, "river {} garden", False),
+        (at_place(-2), NEXT, "{} garden river", False),
+        (at_place(-2), ENDS, "{} garden river", False),
+        (in_order, NEXT, FIRST, True),
+        (in_order, PAIR, "garden {} river", True),
+        (in_order, ENDS, "{} garden river", True),
+    ],
+)
+def test_a_word_that_decides_by_its_place_is_no_pair(odds, form, text, together):
+    """Though in the other order the words do nothing; two of which each needs the other are one."""
+    fillers = [f"the {word} of {other}" for word in ("film", "story") for other in NUMBERS[:10]]
+    corpus = corpus_of([(text.format(filler), 1) for filler in fillers] + [(filler, 0) for filler in fillers])
+    words = ("garden", "river") if text.index("garden") < text.index("river") else ("river", "garden")
+    found = Found(Candidate(form, words), np.arange(20), 20, (1.0,) * 3, (1.0,) * 3, 20)
+    others = [(Candidate(WORD, (word,)), np.arange(40)) for word in ("the", "of")]
+    trial = Trials(corpus, Predicted(odds), others, tested=20, seed=0).trial(found, 1)
+    assert trial.insertion["flips"]["mean"] == 1
+    expected = [] if together else ["half or more of what it does may be of its words one by one"]
+    assert trial.faults == expected
 
 
 def test_inserting_into_the_pair():
@@ -225,9 +286,6 @@ def test_log_odds():
     logits = np.log(np.array([[0.2, 0.3, 0.5]]))
     assert log_odds(logits, 2) == pytest.approx([0])
     assert log_odds(logits, 0) == pytest.approx([math.log(0.2 / 0.8)])
-
-
-NUMBERS = [f"{a}{b}" for a in "0123456789" for b in "0123456789"]  # each of one text
 
 
 def labelled():
@@ -331,6 +389,20 @@ def rounded(value):
     if isinstance(value, list):
         return [rounded(one) for one in value]
     return round(value, 4) if isinstance(value, float) else value
+
+
+def test_why_nothing_can_be_tested(models, tmp_path, capsys):
+    """Words that are in enough texts and go with no label are not too rare."""
+    few = list(labelled())[10:60:20]
+    assert find(tmp_path, models[0], rows=few) == (2, None)
+    assert "No word stands in 5 texts or more, so that nothing can be tested" in capsys.readouterr().err
+    no_label = [
+        {"text": f"the street {number}", "label": label}
+        for number in NUMBERS[:9]
+        for label in ar.load(models[0]).config.labels
+    ]
+    assert find(tmp_path, models[0], rows=no_label) == (2, None)
+    assert "words and phrases stand in 5 texts or more, but of none it is certain" in capsys.readouterr().err
 
 
 def test_what_the_command_refuses(models, tmp_path, capsys):

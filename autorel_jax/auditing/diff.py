@@ -95,7 +95,7 @@ class Diff:
         not finite.
       flips: those whose prediction did: the label, or, where labels have a probability each, the set of those above a
         half.
-      flip_rate: their share, with Wilson's interval.
+      flip_rate: their share, with its interval.
       correlation: of the words' scores.
       lowest: the texts with the lowest correlation.
       joined: texts in which words were joined, as the sides split them in different ways.

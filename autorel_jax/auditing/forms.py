@@ -35,6 +35,7 @@ class Piece(NamedTuple):
     where: float  # 0: before the first unit, 1: after the last
     text: str
     glued: bool  # whether no space is before it
+    shift: int = 0  # by so many units later than `where`
 
 
 def places(candidate: Candidate, units: Units) -> list[Place]:
@@ -97,14 +98,8 @@ def pieces_of(place: Place, texts: Sequence[str], units: Units) -> list[Piece]:
     segment = units.segments[place[0]]
     first, text = units.first(segment), texts[segment]
     room = units.count(segment) - len(place)
-    stretches: list[list[int]] = []
-    for number in place:
-        if stretches and number == stretches[-1][-1] + 1:
-            stretches[-1].append(number)
-        else:
-            stretches.append([number])
     pieces, before = [], 0
-    for stretch in stretches:
+    for stretch in stretches(place):
         start, end = units.spans[stretch[0]][0], units.spans[stretch[-1]][1]
         where = (stretch[0] - first - before) / room if room else 0.0
         pieces.append(Piece(segment, where, text[start:end], start > 0 and not text[start - 1].isspace()))
@@ -112,14 +107,24 @@ def pieces_of(place: Place, texts: Sequence[str], units: Units) -> list[Piece]:
     return pieces
 
 
-def turn(place: Place, texts: Sequence[str], units: Units) -> list[Piece]:
-    """The pieces of two words, each in the place of the other."""
-    pieces, text = pieces_of(place, texts, units), texts[units.segments[place[0]]]
-    if len(pieces) == 2:
-        one, two = pieces
-        return [one._replace(text=two.text, glued=two.glued), two._replace(text=one.text, glued=one.glued)]
-    (start, end), (other, stop) = (units.spans[number] for number in place)
-    return [pieces[0]._replace(text=text[other:stop] + text[end:other] + text[start:end])]
+def stretches(place: Place) -> list[list[int]]:
+    """The units of an occurrence, those in a row together."""
+    made: list[list[int]] = []
+    for unit in place:
+        if made and unit == made[-1][-1] + 1:
+            made[-1].append(unit)
+        else:
+            made.append([unit])
+    return made
+
+
+def alone(number: int, place: Place, texts: Sequence[str], units: Units) -> Piece:
+    """One unit of an occurrence, to insert where it would stand with the others: as far from the nearer end."""
+    unit = place[number]
+    (own,) = pieces_of((unit,), texts, units)
+    of_all = zip(stretches(place), pieces_of(place, texts, units), strict=True)
+    where = next(piece.where for stretch, piece in of_all if unit in stretch)
+    return own._replace(where=where, shift=number if where < 0.5 else number + 1 - len(place))
 
 
 def inserted(texts: Sequence[str], units: Units, pieces: Sequence[Piece]) -> tuple[str, ...]:
@@ -128,7 +133,7 @@ def inserted(texts: Sequence[str], units: Units, pieces: Sequence[Piece]) -> tup
     for piece in reversed(pieces):
         segment = piece.segment
         count, first = units.count(segment), units.first(segment)
-        at = round(piece.where * count)
+        at = min(max(round(piece.where * count) + piece.shift, 0), count)
         place = units.spans[first + at - 1][1] if at else 0
         glue = "" if (piece.glued and at) or not at else " "
         after = made[segment][place:]

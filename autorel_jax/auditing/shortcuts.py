@@ -61,9 +61,7 @@ def shortcuts(
     holding = held(corpus, len(labels), config.least)
     found = list(candidates(corpus, holding, len(labels), config.candidates))
     if not any(found):
-        raise InputError(
-            f"No word stands in {config.least} texts or more, so that nothing can be tested; give more texts."
-        )
+        raise InputError(f"{untested(len(holding), config.least)}, so that nothing can be tested; give more texts.")
     tell(f"tests {sum(map(len, found))} candidates")
     words = [(one, texts) for one, texts in holding.items() if one.form == WORD]
     repeated = [one for one in holding if one.form in (BEGINS, ENDS)]
@@ -92,6 +90,16 @@ def shortcuts(
         "listed": [{"rank": rank, **one} for rank, one in enumerate(listed, start=1)],
         "not_listed": [one for one in entries if one["why_not"]],
     }
+
+
+def untested(count: int, least: int) -> str:
+    """Why there is no candidate, though so many words and phrases are in enough texts."""
+    if not count:
+        return f"No word stands in {least} texts or more"
+    return (
+        f"{count} words and phrases stand in {least} texts or more, but of none it is certain that it goes with a "
+        "label and has relevance for it"
+    )
 
 
 def read(

@@ -1,6 +1,6 @@
-"""Intervals: a number for each text -> the mean with a bootstrap interval; a count of texts -> their share with one.
+"""Intervals: a number for each text -> the mean with an interval over texts; a count of texts -> their share with one.
 
-Used by results.py and auditing/. N texts.
+A bootstrap for the many texts of results.py; Student's for the few that auditing/ may decide by. N texts.
 """
 
 from __future__ import annotations
@@ -11,12 +11,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from autorel_jax.evaluation.words import Z
-
 LEVEL = (2.5, 97.5)  # percentiles
 NONE = float("nan")
 BLOCK = 2**22  # weights that are drawn at once
-RESAMPLES, SEED = 1000, 0  # of intervals whose numbers nobody asks for
+RESAMPLES, SEED = 1000, 0  # of bootstraps whose numbers nobody asks for
 
 
 class Mean(NamedTuple):
@@ -41,6 +39,21 @@ def mean_of(values: np.ndarray, resamples: int, seed: int) -> Mean:
     return Mean(len(values), float(values.mean()), float(low), float(high))
 
 
+def mean_by_t(values: np.ndarray) -> Mean:
+    """The mean [N] with Student's interval of 95 %, for what is decided by few texts.
+
+    The percentiles of `mean_of` are too narrow there: of three texts they miss the truth in a quarter of the cases.
+    """
+    from scipy.special import stdtrit
+
+    n = len(values)
+    if n < 2:
+        return Mean(n, float(values[0]) if n else NONE, NONE, NONE)
+    mean, error = float(values.mean()), float(values.std(ddof=1)) / math.sqrt(n)
+    half = float(stdtrit(n - 1, LEVEL[1] / 100)) * error
+    return Mean(n, mean, mean - half, mean + half)
+
+
 def median_of(values: np.ndarray, resamples: int, seed: int) -> Mean:
     """Likewise the median [N], in the place of the mean."""
     if len(values) < 2:
@@ -51,15 +64,22 @@ def median_of(values: np.ndarray, resamples: int, seed: int) -> Mean:
 
 
 def share_of(count: int, n: int) -> Mean:
-    """The share of n texts that `count` of them are, with Wilson's interval of 95 %.
+    """The share of n texts that `count` of them are, with the exact interval of 95 % (Clopper and Pearson 1934).
 
-    A bootstrap would give a share of 0 or 1 an interval without width, however few the texts.
+    Each end is wrong in 2.5 % of the cases at most. Wilson's low end may be in 16 %, where one text in a hundred is, and
+    a bootstrap gives a share of 0 or 1 an interval without width.
     """
+    from scipy.special import betaincinv
+
     if not n:
         return Mean(0, NONE, NONE, NONE)
-    middle, half = count + Z**2 / 2, Z * math.sqrt(count * (n - count) / n + Z**2 / 4)
-    low, high = ((middle + sign * half) / (n + Z**2) for sign in (-1, 1))
-    return Mean(n, count / n, low if count else 0.0, high if count < n else 1.0)
+    low, high = (level / 100 for level in LEVEL)
+    return Mean(
+        n,
+        count / n,
+        float(betaincinv(count, n - count + 1, low)) if count else 0.0,
+        float(betaincinv(count + 1, n - count, high)) if count < n else 1.0,
+    )
 
 
 @functools.lru_cache(maxsize=8)
