@@ -1,9 +1,11 @@
 """Word policies: what a phrase is, what a swap makes of a text, what a policy file says, and `autorel check`."""
 
 import json
+import math
 from pathlib import Path
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 import tomli_w
 from models import refusal
@@ -15,7 +17,7 @@ from autorel_jax.auditing.phrases import Phrases
 from autorel_jax.auditing.policy import FAIL, IN_SHARE, MIN_TEXTS, read_policy
 from autorel_jax.auditing.swaps import swapped
 from autorel_jax.cli.main import main
-from autorel_jax.faithfulness.intervals import share_of
+from autorel_jax.faithfulness.intervals import mean_by_t, share_of
 
 NOWHERE = frozenset()
 
@@ -36,7 +38,12 @@ def found(text, *phrases, case=False, edges=NOWHERE):
         ("do n't don't do n\u2019t", "n't", ["n't", "n\u2019t"]),
         ("STRASSE stra\u00dfe", "Stra\u00dfe", ["STRASSE", "stra\u00dfe"]),
         ("An\u00adna A\u200bnna", "anna", ["An\u00adna", "A\u200bnna"]),  # what cannot be seen does not hide a word
-        ("Jean\u2011Luc Jean\u2010Luc Jean\u2013Luc", "jean-luc", ["Jean\u2011Luc", "Jean\u2010Luc"]),
+        ("Jean\u2011Luc Jean\u2010Luc Jean\u2013Luc", "jean-luc", ["Jean\u2011Luc", "Jean\u2010Luc", "Jean\u2013Luc"]),
+        ("Jean\u2014Luc", "jean-luc", []),  # an em dash parts what is not one word
+        ("O\u2018Brien O\u2019Brien O\u02bcBrien", "O'Brien", ["O\u2018Brien", "O\u2019Brien", "O\u02bcBrien"]),
+        ("O'Brien", "O\u2018Brien", ["O'Brien"]),
+        ("\u201cqueer\u201d", '"queer"', ["\u201cqueer\u201d"]),
+        ("1990\u20132000", "1990-2000", ["1990\u20132000"]),
         ("\u0130stanbul i\u0307stanbul ISTANBUL", "Istanbul", ["\u0130stanbul", "i\u0307stanbul", "ISTANBUL"]),
         ("istanbul", "\u0130stanbul", ["istanbul"]),
         ("C++ C", "c++", ["C++"]),
@@ -76,6 +83,20 @@ HE = {"he": "she", "she": "he", "New York": "Los Angeles", "Paul": "Ahmed", "Ahm
 )
 def test_a_swapped_text(text, new):
     assert swapped(text, Phrases(HE), HE, NOWHERE) == new
+
+
+@pytest.mark.parametrize(
+    ("text", "new"),
+    [
+        ("anna ANNA Anna", "ibrahim \u0130BRAHIM \u0130brahim"),
+        ("\u0130brahim \u0130BRAHIM ibrahim Ibrahim I\u0307brahim i\u0307brahim", "Anna ANNA anna Anna Anna anna"),
+        ("anna-maria anna\u2013maria", "ibrahim-maria ibrahim\u2013maria"),
+    ],
+)
+def test_a_swap_with_a_dotted_capital(text, new):
+    """In small letters it is the i that everyone writes, and no dot is left over."""
+    other = {"Anna": "\u0130brahim", "\u0130brahim": "Anna"}
+    assert swapped(text, Phrases(other), other, NOWHERE) == new
 
 
 def test_the_longest_phrase_is_swapped():
@@ -160,13 +181,42 @@ def test_words_and_pairs_of_files(tmp_path):
 
 
 def test_the_interval_of_a_share():
-    """Wilson's, by hand: for 0 of n it ends at z² / (n + z²)."""
-    square = 1.959963984540054**2
-    assert share_of(0, 10) == (10, 0, 0, pytest.approx(square / (10 + square)))
-    assert share_of(10, 10)[1:] == (1, pytest.approx(10 / (10 + square)), 1)
+    """By hand: of n texts that all are, the low end is the share p with pⁿ = 2.5 %; 5 of 10 is in tables."""
+    assert share_of(0, 10) == (10, 0, 0, pytest.approx(1 - 0.025**0.1))
+    assert share_of(10, 10)[1:] == (1, pytest.approx(0.025**0.1), 1)
     n, mean, low, high = share_of(5, 10)
     assert (n, mean, low + high) == (10, 0.5, pytest.approx(1))
-    assert (low, high) == pytest.approx((0.2366, 0.7634), abs=1e-4)
+    assert (low, high) == pytest.approx((0.1871, 0.8129), abs=1e-4)
+    assert share_of(71, 71).low < 0.95 < share_of(72, 72).low
+
+
+@pytest.mark.parametrize("n", [3, 5, 8, 20, 100])
+def test_an_end_of_a_share_is_wrong_in_2_5_percent_at_most(n):
+    """Exactly, by the chances of each count; the high end of a share is the low one of the rest."""
+    ends = [share_of(count, n).low for count in range(n + 1)]
+    for share in (0.001, 0.01, 0.05, 0.2, 0.5, 0.9):
+        chances = [math.comb(n, count) * share**count * (1 - share) ** (n - count) for count in range(n + 1)]
+        assert sum(chance for chance, low in zip(chances, ends, strict=True) if low > share) <= 0.025
+    assert [1 - share_of(n - count, n).high for count in range(n + 1)] == pytest.approx(ends)
+
+
+def test_the_interval_of_a_mean():
+    """Student's, by hand: of 1, 2, 3 the standard error is 1/√3, and 95 % of t with 2 degrees of freedom is 4.3027."""
+    half = 4.302652729749462 / 3**0.5
+    assert mean_by_t(np.array([1.0, 2.0, 3.0])) == pytest.approx((3, 2, 2 - half, 2 + half))
+    assert mean_by_t(np.full(4, 0.5)) == (4, 0.5, 0.5, 0.5)
+    one = mean_by_t(np.array([2.0]))
+    assert one[:2] == (1, 2)
+    assert np.isnan(one[2:]).all()
+    assert np.isnan(mean_by_t(np.array([]))[1:]).all()
+
+
+@pytest.mark.parametrize("n", [3, 5, 8, 20])
+@pytest.mark.parametrize("draw", ["normal", "laplace"])
+def test_what_has_no_effect_seldom_seems_to_have_one(draw, n):
+    """In 2.5 % of the cases, and with outliers in fewer; 3 % leaves room for 4,000 cases being a sample."""
+    drawn = getattr(np.random.default_rng(n), draw)(size=(4000, n))
+    assert np.mean([mean_by_t(values).low > 0 for values in drawn]) <= 0.03
 
 
 @pytest.mark.parametrize(
@@ -174,7 +224,8 @@ def test_the_interval_of_a_share():
     [
         (0, 29, 0.5, True, NOT_ENOUGH),
         (0, 30, 0.2, True, HOLDS),
-        (0, 30, 0.1, True, NOT_ENOUGH),  # up to 11.4 %
+        (0, 30, 0.1, True, NOT_ENOUGH),  # up to 11.6 %
+        (1, 100, 0.001, True, NOT_ENOUGH),  # which happens in 10 % of the cases
         (30, 30, 0.5, True, BROKEN),
         (30, 30, 0.88, False, HOLDS),
         (30, 30, 0.9, False, NOT_ENOUGH),

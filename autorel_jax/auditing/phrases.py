@@ -17,7 +17,12 @@ from typing import NamedTuple
 
 from autorel_jax.text.unspaced import RANGES
 
-SAME = str.maketrans({"\u2019": "'", "\u02bc": "'", "\u2010": "-", "\u2011": "-"})  # apostrophes and hyphens
+VARIANTS = {  # of a sign: curly ones, hyphens, en dash, minus; an em dash stands for itself
+    "'": "\u2018\u2019\u201b\u02bc\u2032",
+    '"': "\u201c\u201d\u201f\u2033",
+    "-": "\u2010\u2011\u2012\u2013\u2212",
+}
+SAME = str.maketrans({variant: sign for sign, variants in VARIANTS.items() for variant in variants})
 DOTTED = "i\u0307"  # what becomes of Turkish \u0130 in small letters; everyone else writes i
 Shape = tuple[tuple[str, bool], ...]  # of each atom its key, and whether whitespace is before it
 
@@ -53,7 +58,8 @@ def patterns() -> tuple[re.Pattern[str], re.Pattern[str]]:
     hidden = re.escape("".join(of_kind["Cf"]))
     marks = re.escape("".join(of_kind["M"])) + hidden
     unspaced = "".join(RANGES.values())
-    atoms = rf"(?P<unspaced>[{unspaced}][{marks}]*)|(?:(?![{unspaced}_])[\w{marks}])+|\S[{marks}]*"
+    signs = re.escape("".join(map(chr, SAME)))  # one of them is a letter to Unicode
+    atoms = rf"(?P<unspaced>[{unspaced}][{marks}]*)|(?:(?![{unspaced}{signs}_])[\w{marks}])+|\S[{marks}]*"
     return re.compile(atoms), re.compile(f"[{hidden}]")
 
 
@@ -62,6 +68,11 @@ def fold(text: str, case_sensitive: bool = False) -> str:
     if not text.isascii():
         text = unicodedata.normalize("NFC", patterns()[1].sub("", text).translate(SAME))
     return text if case_sensitive else unicodedata.normalize("NFC", text.casefold().replace(DOTTED, "i"))
+
+
+def small(text: str) -> str:
+    """A text in small letters, as it is written: without the dot that Python leaves over the i of \u0130."""
+    return text.lower().replace(DOTTED, "i")
 
 
 @functools.lru_cache(maxsize=8)  # several groups search one text

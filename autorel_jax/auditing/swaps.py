@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from autorel_jax.auditing.phrases import Phrases
+from autorel_jax.auditing.phrases import Phrases, small
 
 
 def swapped(text: str, phrases: Phrases, other: Mapping[str, str], edges: frozenset[int]) -> str:
@@ -34,14 +34,14 @@ def cased(seen: str, spelled: str, other: str) -> str:
     if seen == spelled:
         return other
     if seen == seen.lower():
-        return other.lower()
+        return small(other)
     if seen == seen.upper() and sum(letter.isalpha() for letter in seen) > 1:
         return other.upper()
     words = [word for word in seen.split() if word[0].isalpha()]
     if words and all(is_title(word) for word in words):
         return capitalised(other, all_words=len(words) > 1)
     if words and is_title(words[0]) and all(word == word.lower() for word in words[1:]):
-        return capitalised(other.lower(), all_words=False)
+        return capitalised(small(other), all_words=False)
     return other
 
 
