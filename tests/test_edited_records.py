@@ -110,6 +110,8 @@ def test_what_was_edited_is_read_or_refused(folder, records, classifier, data):
         (("model", "dtype"), "float16", "model.dtype is"),
         (("question", "asked", "split_words"), GONE, "question.asked.split_words is"),
         (("environment",), NESTED, "is damaged or was edited"),
+        (("question", "asked", "method"), "gamma", "question.asked.method is"),
+        (("question", "asked", "method"), GONE, "question.asked.method is"),
         (("approved_by",), "me", "approved_by is"),
         (("model", "note"), "x", "model.note is"),
         (("texts", 0, "note"), "x", "texts[0].note is"),
@@ -162,6 +164,27 @@ def test_what_was_edited_differs(folder, records, capsys):
             assert said in capsys.readouterr().out
     whole = [edited(records[0], ("model", "config", "hidden_dropout_prob"), value) for value in (0, 0.0)]
     assert differences(*whole).is_exact  # of a field of floats
+
+
+def test_a_row_that_was_edited_differs(folder, records, capsys):
+    """From the texts where their columns are named, and from another record: ids only if the texts are in its order."""
+    texts = (str(folder / "texts.csv"), "--label-column", "stars", "--model", str(folder / "model"), "--quiet")
+    for name, value, said in (("label", "neutral", "'neutral', now 'positive'"), ("id", "x", "'x', now 'positive'")):
+        made = edited(records[0], ("texts", 0, name), value)
+        write(folder / "edited.json", made)
+        capsys.readouterr()
+        flags = ("--id-column", "stars") if name == "id" else ()
+        assert main(["verify", str(folder / "edited.json"), *texts, *flags]) == 1
+        line = f"text 1 ('a good film'): its {name} was {said}"
+        assert capsys.readouterr().out.startswith(line)
+        assert against(made, records[0]).texts[0].startswith(line.partition(", now")[0])
+        moved = made | {"texts": made["texts"][::-1]}
+        assert bool(against(moved, records[0])) == (name == "label")
+
+
+def test_of_texts_that_are_there_twice_the_most_like_are_compared(records):
+    twice = records[0] | {"texts": [entry | {"label": label} for entry in records[0]["texts"][:1] for label in "ab"]}
+    assert not differences(twice, twice | {"texts": twice["texts"][::-1]}, ("label",)).texts
 
 
 def test_what_was_asked_and_left_out_differs_between_records(records):

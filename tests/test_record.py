@@ -251,7 +251,7 @@ def test_another_text_and_target_is_a_difference(folder, verify):
         "text 1 ('a good film') is not among those of the texts now",
     ]
     assert lines[2].startswith("text 2 ('bad'): its target was 'negative', now 'positive' (and ")
-    assert lines[-1] == "differs: 1 of the model or the question, 4 of 4 texts"
+    assert lines[-1] == "differs: 1 of the model or the question, 3 of 4 texts, and 1 text not in the record"
 
 
 def test_a_score_beyond_rounding_is_named_with_its_word(folder, verify):
@@ -301,6 +301,10 @@ def test_hashes_are_verified_against_the_texts_in_any_order(folder, verify, tmp_
     (tmp_path / "fewer.csv").write_text("\n".join([head, *rows[:2], *rows[3:]]))
     code, lines, _ = verify("hashed.json", tmp_path / "fewer.csv", *GIVEN[:2])
     assert (code, lines[0]) == (1, "text 3 is not among those of the texts now")  # bad is there once in place of twice
+    (tmp_path / "more.csv").write_text("\n".join([head, *rows, "new,positive", "newer,positive"]))
+    code, lines, _ = verify("hashed.json", tmp_path / "more.csv", *GIVEN[:2])
+    assert code == 1
+    assert lines[-1] == "differs: 0 of the model or the question, 0 of 4 texts, and 2 texts not in the record"
 
 
 def test_hashes_without_their_texts_cannot_be_verified(folder, verify):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from autorel_jax.auditing.record_entries import Entry
@@ -51,12 +51,14 @@ class Differences:
       facts: lines about the model and the question.
       texts: lines about texts, one for each that differs.
       compared: how many texts are in both.
+      more: how many of `texts` are of a text that the record lacks.
       largest: kind of numbers -> the largest distance found, in the units of rounding.py.
     """
 
     facts: list[str]
     texts: list[str] = dataclasses.field(default_factory=list)
     compared: int = 0
+    more: int = 0
     largest: dict[str, float] = dataclasses.field(default_factory=lambda: dict.fromkeys(UNITS, 0.0))
 
     def __bool__(self) -> bool:
@@ -68,8 +70,13 @@ class Differences:
         return not self and not any(self.largest.values())
 
 
-def differences(old: Record, new: Record) -> Differences:
-    """What differs; `old` is what numbers are measured by.
+def differences(old: Record, new: Record, of_rows: Sequence[str] = ()) -> Differences:
+    """What differs.
+
+    Args:
+      old: what numbers are measured by.
+      new: the other.
+      of_rows: what else of a text's row must be the same, `id` or `label`; hashed texts have neither.
 
     Raises:
       InputError: one has words and the other hashes, or both have hashes of different salts.
@@ -84,18 +91,24 @@ def differences(old: Record, new: Record) -> Differences:
     for place, ours, theirs in matched(old, new):
         if ours is None or theirs is None:
             lacks = "the texts now" if theirs is None else "the record"
+            found.more += ours is None
             found.texts.append(f"text {place}{named(ours or theirs)} is not among those of {lacks}")
             continue
         found.compared += 1
-        if lines := list(result_lines(ours, theirs, bounds, found.largest)):
+        if lines := [*result_lines(ours, theirs, bounds, found.largest), *row_lines(ours, theirs, of_rows)]:
             more = f" (and {len(lines) - 1} more differences in this text)" if len(lines) > 1 else ""
             found.texts.append(f"text {place}{named(ours)}: {lines[0]}{more}")
     return found
 
 
 def against(old: Record, new: Record) -> Differences:
-    """What differs between two records that were written, in what they say of their making too."""
-    found = differences(old, new)
+    """What differs between two records that were written, in what they say of their making too.
+
+    Labels count where both have some. Ids are mostly numbers of rows, so they count where the texts are in one order.
+    """
+    orders = [[entry["sha256"] for entry in each["texts"]] for each in (old, new)]
+    labelled = all(any(entry.get("label") is not None for entry in each["texts"]) for each in (old, new))
+    found = differences(old, new, ["label"] * labelled + ["id"] * (orders[0] == orders[1]))
     found.facts += asked_lines(old["question"], new["question"])
     if old["left_out"] != new["left_out"]:
         found.facts.append(f"rows left out: they were {old['left_out']}, now {new['left_out']}")
@@ -197,15 +210,17 @@ def shown(value: Any) -> str:
 def matched(old: Record, new: Record) -> Iterator[tuple[int, Entry | None, Entry | None]]:
     """Pairs of entries of the same text, with their place from 1; None for what one record lacks.
 
-    A text that is there several times is matched as often, with one of the same targets if there is one.
+    A text that is there several times is matched as often, with the one that is most like it.
     """
     ours, theirs = dict(enumerate(old["texts"])), dict(enumerate(new["texts"]))  # those that are not matched yet
     pairs: dict[int, int] = {}
-    for key in (text_and_targets, lambda entry: entry["sha256"]):
+    for marks in (4, 3, 2, 1):  # that are the same
         places: dict[Any, deque[int]] = {}
         for place, entry in theirs.items():
-            places.setdefault(key(entry), deque()).append(place)
-        found = {place: there.popleft() for place, entry in ours.items() if (there := places.get(key(entry)))}
+            places.setdefault(marks_of(entry)[:marks], deque()).append(place)
+        found = {
+            place: there.popleft() for place, entry in ours.items() if (there := places.get(marks_of(entry)[:marks]))
+        }
         pairs |= found
         ours = {place: entry for place, entry in ours.items() if place not in found}
         taken = set(found.values())
@@ -216,9 +231,17 @@ def matched(old: Record, new: Record) -> Iterator[tuple[int, Entry | None, Entry
         yield place + 1, None, entry
 
 
-def text_and_targets(entry: Entry) -> tuple[str, ...]:
-    """What tells apart two entries of one text."""
-    return entry["sha256"], *(result["target"] for result in entry["results"])
+def marks_of(entry: Entry) -> tuple[str, tuple[str, ...], str, str]:
+    """A text and what tells apart two entries of it, the weightiest first."""
+    targets = tuple(result["target"] for result in entry["results"])
+    return entry["sha256"], targets, repr(entry.get("label")), repr(entry.get("id"))
+
+
+def row_lines(old: Entry, new: Entry, of_rows: Sequence[str]) -> Iterator[str]:
+    """What differs in what a text's row says of it."""
+    for name in of_rows:
+        if not same(name, old.get(name), new.get(name)):
+            yield f"its {name} was {shown(old.get(name))}, now {shown(new.get(name))}"
 
 
 def result_lines(old: Entry, new: Entry, bounds: Mapping[str, float], largest: dict[str, float]) -> Iterator[str]:

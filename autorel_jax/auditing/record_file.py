@@ -24,6 +24,7 @@ MARK = "autorel_record"  # under which a record has its schema
 EXPECTED = "expected a .json that autorel record, or --record of autorel explain, wrote"
 TEXT, NUMBERS = (str, [str]), [(NUMBER, None)]  # None: not finite
 ASKED = {  # of the question; what is not here, explaining/config.py checks
+    "method": str,
     "target": (str, int, [(str, int)]),
     "parameters": dict,
     "read_at": (str, None),
@@ -178,9 +179,11 @@ def uneven(record: Record) -> Iterator[str]:
 
 
 def contradiction(record: Record) -> str | None:
-    """The first place that contradicts the rest: a text and its hash, a number and its results."""
+    """The first place that contradicts the rest: the method that was asked for, a text's hash, a number of results."""
     if record["left_out"] < 0:
         return "left_out"
+    if record["question"]["asked"]["method"] != record["question"]["name"]:
+        return "question.asked.method"
     for place, entry in enumerate(record["texts"]):
         if "text" in entry and entry["sha256"] != text_hash(entry["text"], entry["text_pair"], record["salt"]):
             return f"texts[{place}].sha256"

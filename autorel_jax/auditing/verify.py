@@ -7,7 +7,7 @@ from typing import Any
 
 from autorel_jax.attribution.registry import named
 from autorel_jax.auditing.record import Recorder, gather
-from autorel_jax.auditing.record_differences import Differences, differences, model_lines
+from autorel_jax.auditing.record_differences import Differences, counted, differences, model_lines
 from autorel_jax.auditing.record_entries import row_of
 from autorel_jax.auditing.record_facts import asked_config, model_facts
 from autorel_jax.auditing.record_file import Record
@@ -59,8 +59,9 @@ def verified(
     batch_size: int | None = None,
     devices: Sequence[Any] = (),
     progress: Callable[[int], object] = lambda done: None,
+    of_rows: Sequence[str] = (),
 ) -> Differences:
-    """Explains the rows again as the record says, and compares.
+    """Explains the rows again as the record says, and compares; `of_rows` as of `differences`.
 
     Raises:
       InputError: it cannot be done, and the model is not what is to blame.
@@ -74,15 +75,16 @@ def verified(
         if not other_model:
             raise
         return Differences([*other_model, f"the texts cannot be explained again: {error}"])
-    return differences(record, recorder.record())
+    return differences(record, recorder.record(), of_rows)
 
 
 def verdict(found: Differences, record: Record) -> str:
     """The line that says what came out."""
-    texts = f"{found.compared} text{'' if found.compared == 1 else 's'}"
+    texts = counted(found.compared, "text")
     if found:
-        facts, differ = len(found.facts), len(found.texts)
-        return f"differs: {facts} of the model or the question, {differ} of {len(record['texts'])} texts"
+        differ = f"{len(found.texts) - found.more} of {len(record['texts'])} texts"
+        more = f", and {counted(found.more, 'text')} not in the record" if found.more else ""
+        return f"differs: {len(found.facts)} of the model or the question, {differ}{more}"
     said = record["summary"]
     for count, what in (
         (said["without_results"], "without an explanation"),

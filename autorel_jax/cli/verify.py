@@ -108,12 +108,13 @@ def explained_again(args: argparse.Namespace, record: "Record") -> "Differences"
     method = method_of(record, read_composite(args.composite_file) if args.composite_file else None)
     corpus = input_corpus(args) if args.texts else None
     rows = rows_of(record, corpus and corpus.rows())
+    of_rows = [name for name in ("label", "id") if corpus and not record["salt"] and getattr(args, f"{name}_column")]
     args.model = args.model or place_of(record["model"]["name"])
     args.dtype = record["model"]["dtype"]
     if args.dtype == FLOAT64:
         jax.config.update("jax_enable_x64", True)
     with progress_bar(args) as progress, on_devices(args) as devices:
-        found = verified(record, introduced(args), rows, method, args.batch_size, devices, progress)
+        found = verified(record, introduced(args), rows, method, args.batch_size, devices, progress, of_rows)
         here = environment(record["question"]["asked"]["split_words"])
     if corpus:
         corpus.check_unchanged()
