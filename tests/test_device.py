@@ -10,7 +10,7 @@ import jaxlib
 import pytest
 from models import refusal
 
-from autorel_jax.cli.device import limit_threads
+from autorel_jax.cli.device import doubts_of_dtype, limit_threads
 from autorel_jax.cli.main import main as call
 
 SCRIPT = """
@@ -75,6 +75,25 @@ def test_threads_once_jax_computes(monkeypatch):
     assert refusal(limit_threads, 1).startswith("--threads is for a process of the command's own: JAX computes in this")
     assert os.environ["NPROC"] == ""
     limit_threads(None)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "flags", "doubted"),
+    [
+        ("bfloat16", "flags\t\t: fpu avx2 avx512f", True),
+        ("bfloat16", "flags\t\t: fpu avx512f avx512_bf16", False),
+        ("bfloat16", "flags\t\t: fpu amx_bf16 amx_tile", False),
+        ("bfloat16", "Features\t: fp asimd", True),
+        ("bfloat16", "Features\t: fp asimd bf16", False),
+        ("bfloat16", "model name\t: unknown", False),  # nothing is said where nothing is known
+        ("float32", "flags\t\t: fpu avx2", False),
+    ],
+)
+def test_doubts_of_bfloat16(tmp_path, dtype, flags, doubted):
+    (tmp_path / "cpuinfo").write_text(f"processor\t: 0\n{flags}\n")
+    said = doubts_of_dtype(dtype, tmp_path / "cpuinfo")
+    assert ["no instructions for it" in line for line in said] == [True] * doubted
+    assert doubts_of_dtype(dtype, tmp_path / "absent") == []
 
 
 @pytest.mark.parametrize("command", ["explain a", "evaluate {data}", "train --config {config}"])

@@ -1,4 +1,4 @@
-"""Where a command computes: the device by name, threads, and the folder that keeps compiled programs."""
+"""Where a command computes: the device by name, threads, what bfloat16 gains, the folder of compiled programs."""
 
 import os
 from pathlib import Path
@@ -7,6 +7,10 @@ import jax
 import jaxlib
 
 from autorel_jax.errors import InputError, one_line
+from autorel_jax.model.config import BFLOAT16
+
+CPUINFO = Path("/proc/cpuinfo")  # Linux's
+MULTIPLY_BFLOAT16 = {"amx_bf16", "avx512_bf16", "bf16"}  # flags of processors there; the last is ARM's
 
 
 def choose_device(name: str | None) -> jax.Device | None:
@@ -50,6 +54,16 @@ def limit_threads(count: int | None) -> None:
         raise InputError("--threads is for a process of the command's own: JAX computes in this one already.")
     os.environ["NPROC"] = str(count)  # XLA's thread pools are as large, for which it has no option
     os.environ["RAYON_NUM_THREADS"] = str(count)  # the tokenizer's
+
+
+def doubts_of_dtype(dtype: str, told: Path = CPUINFO) -> list[str]:
+    """What to say where JAX computes on a processor that has no instructions for products of the dtype."""
+    if dtype != BFLOAT16 or jax.default_backend() != "cpu" or not told.exists():
+        return []
+    words = set(told.read_text("utf-8", "replace").split())
+    if words & MULTIPLY_BFLOAT16 or not words & {"flags", "Features"}:
+        return []
+    return [f"--dtype {dtype}: this processor has no instructions for it; scores lose digits, and time may not be saved."]
 
 
 def keep_compiled_programs() -> None:

@@ -192,6 +192,7 @@ def add_quiet(parser: _ActionsContainer) -> None:
 def loaded(args: Namespace) -> Classifier:
     """The classifier that `args.model` and those flags name; says on stderr what to beware of."""
     from autorel_jax.classifier import load
+    from autorel_jax.cli.device import doubts_of_dtype
 
     classifier = load(
         args.model,
@@ -205,5 +206,5 @@ def loaded(args: Namespace) -> Classifier:
         drop=args.drop,
         dtype=args.dtype,
     )
-    warn(args.prog, classifier.warnings)
+    warn(args.prog, [*classifier.warnings, *doubts_of_dtype(args.dtype)])
     return classifier

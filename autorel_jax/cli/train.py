@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from autorel_jax.cli.command import run, say, tell
+from autorel_jax.cli.command import run, say, tell, warn
 from autorel_jax.cli.processes import join, leave, others
 from autorel_jax.cli.start import importing
 from autorel_jax.cli.train_flags import IGNORED, PROG, parser
@@ -47,9 +47,10 @@ def train(argv: Sequence[str] | None, prog: str) -> None:
         given |= {"output": given["finish"], "resume": True}
     config = resolve(given)
     with importing():
+        from autorel_jax.cli.device import doubts_of_dtype
         from autorel_jax.training import run as training
     devices = place(given)
-
+    warn(prog, doubts_of_dtype(config.dtype))
     for flag in (word.split("=")[0] for word in words):
         if flag in IGNORED:
             tell(prog, f"{flag} is ignored: {IGNORED[flag][1]}")

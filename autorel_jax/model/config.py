@@ -342,7 +342,7 @@ class BertConfig:
         return ACTIVATIONS[self.hidden_act]
 
 
-COMPUTE_DTYPES = ("float32", "bfloat16")  # of the matrix products
+FLOAT32, BFLOAT16 = COMPUTE_DTYPES = ("float32", "bfloat16")  # of the matrix products
 FLOAT64 = "float64"  # likewise, for checks: parameters too; needs jax_enable_x64
 
 
