@@ -63,7 +63,7 @@ def doubts_of_dtype(dtype: str, told: Path = CPUINFO) -> list[str]:
     words = set(told.read_text("utf-8", "replace").split())
     if words & MULTIPLY_BFLOAT16 or not words & {"flags", "Features"}:
         return []
-    return [f"--dtype {dtype}: this processor has no instructions for it; scores lose digits, and time may not be saved."]
+    return [f"--dtype {dtype}: this processor has no instructions for it; scores lose digits and may save no time."]
 
 
 def keep_compiled_programs() -> None:
