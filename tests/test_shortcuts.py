@@ -395,14 +395,16 @@ def test_why_nothing_can_be_tested(models, tmp_path, capsys):
     """Words that are in enough texts and go with no label are not too rare."""
     few = list(labelled())[10:60:20]
     assert find(tmp_path, models[0], rows=few) == (2, None)
-    assert "No word stands in 5 texts or more, so that nothing can be tested" in capsys.readouterr().err
+    assert "No word stands in 5 texts or more; give more texts, or a smaller --least" in capsys.readouterr().err
     no_label = [
         {"text": f"the street {number}", "label": label}
         for number in NUMBERS[:9]
         for label in ar.load(models[0]).config.labels
     ]
     assert find(tmp_path, models[0], rows=no_label) == (2, None)
-    assert "words and phrases stand in 5 texts or more, but of none it is certain" in capsys.readouterr().err
+    assert (
+        "Of the words and phrases in 5 texts or more (4) none is certain to go with a label" in capsys.readouterr().err
+    )
 
 
 def test_what_the_command_refuses(models, tmp_path, capsys):

@@ -61,7 +61,7 @@ def shortcuts(
     holding = held(corpus, len(labels), config.least)
     found = list(candidates(corpus, holding, len(labels), config.candidates))
     if not any(found):
-        raise InputError(f"{untested(len(holding), config.least)}, so that nothing can be tested; give more texts.")
+        raise untested(len(holding), config.least)
     tell(f"tests {sum(map(len, found))} candidates")
     words = [(one, texts) for one, texts in holding.items() if one.form == WORD]
     repeated = [one for one in holding if one.form in (BEGINS, ENDS)]
@@ -92,13 +92,13 @@ def shortcuts(
     }
 
 
-def untested(count: int, least: int) -> str:
-    """Why there is no candidate, though so many words and phrases are in enough texts."""
+def untested(count: int, least: int) -> InputError:
+    """Why nothing can be tested, though so many words and phrases are in enough texts."""
     if not count:
-        return f"No word stands in {least} texts or more"
-    return (
-        f"{count} words and phrases stand in {least} texts or more, but of none it is certain that it goes with a "
-        "label and has relevance for it"
+        return InputError(f"No word stands in {least} texts or more; give more texts, or a smaller --least.")
+    return InputError(
+        f"Of the words and phrases in {least} texts or more ({count}) none is certain to go with a label and to have "
+        "relevance for it, so that nothing can be tested; give more texts."
     )
 
 
