@@ -19,7 +19,7 @@ from autorel_jax.auditing.diff_decisions import decisions
 from autorel_jax.auditing.diff_limits import Limits, findings
 from autorel_jax.auditing.verdict import HOLDS, Finding
 from autorel_jax.errors import one_line
-from autorel_jax.faithfulness.intervals import RESAMPLES, SEED, Mean, median_of, share_of
+from autorel_jax.faithfulness.intervals import Mean, median_of, share_of
 
 QUANTILES = (0, 5, 25, 50, 75, 95, 100)  # percent
 NO_LABEL = "no label"
@@ -76,7 +76,7 @@ class Ranked(NamedTuple):
 class Correlation(NamedTuple):
     """Of the words' scores in a text, Spearman's, over the texts that have one."""
 
-    median: Mean  # with its bootstrap interval; `n` texts
+    median: Mean  # with its interval, which fewer than six texts do not have
     quantiles: dict[str, float]
     short: int  # texts of fewer than three words, which have none
     constant: int  # texts whose scores do not vary on one side, likewise
@@ -166,7 +166,7 @@ def compared(
         flips=flips,
         flip_rate=share_of(len(flips), len(decided)),
         correlation=Correlation(
-            median_of(values, RESAMPLES, SEED),
+            median_of(values),
             {f"{q} %": float(np.percentile(values, q, method="lower")) for q in QUANTILES} if len(values) else {},
             sum(one.is_short for one in found),
             sum(one.correlation is None and not one.is_short for one in found),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -59,7 +60,7 @@ def correlation_lines(diff: Diff) -> Iterator[str]:
     found = diff.correlation
     median = found.median
     if median.n:
-        interval = f", interval {median.low:.3f} to {median.high:.3f}" if median.n > 1 else ""
+        interval = f", interval {median.low:.3f} to {median.high:.3f}" if not math.isnan(median.low) else ""
         spread = ", ".join(f"{name} {value:.3f}" for name, value in found.quantiles.items())
         yield f"rank correlation of words: median {median.mean:.3f}{interval}, of {median.n} texts ({spread})"
         yield from (f"  {one.line}" for one in diff.lowest[:3])
