@@ -65,6 +65,48 @@ def test_a_text_of_other_words_is_compared_by_its_prediction():
     assert [list(series.rows) for series in collection.series.values()][1] == [0]
 
 
+def test_predictions_are_compared_whatever_was_explained():
+    """Each model's own prediction was explained, so that no series has a text which they predict otherwise."""
+    ours = [explanation("good film", id=1), explanation("bad film", id=2)]
+    theirs = [
+        explanation("good film", id=1, model="large"),
+        explanation("bad film", id=2, model="large", prediction=NEGATIVE, target="negative"),
+    ]
+    collection = collected(*ours)
+    compare.add_other(collection, collected(*theirs))
+    assert collection.other.predictions == {0: "positive", 1: "negative"}
+    assert [list(series.rows) for series in collection.series.values()] == [[0, 1], [0], [1]]
+
+
+def test_models_without_a_common_label_are_refused():
+    renamed = [
+        explanation("good film", id=number, target="LABEL_1", prediction=Prediction("LABEL_1", 0.9, 1.5))
+        for number in (1, 2)
+    ]
+    said = refusal(compare.add_other, collected(explanation("good film", id=1)), collected(*renamed))
+    assert said == (
+        "The results have no label in common: positive; LABEL_1. Labels are compared by their names: rename those of "
+        "one model by autorel convert --labels, or, where each prediction changed, explain one label in both by "
+        "--target."
+    )
+
+
+def test_an_entity_is_the_same_at_the_same_place():
+    def entity(name, start, kind, **changes):
+        span = (start, start + len(name))
+        made = {"span": span, "span_text": name, "prediction": Prediction(kind, 0.9, 1.0), "probabilities": None}
+        return explanation("Paris met Berlin", target=kind, **made | changes)
+
+    ours = collected(entity("Paris", 0, "PER"), entity("Berlin", 10, "LOC"))
+    theirs = collected(entity("Berlin", 10, "LOC", model="large"))
+    assert compare.match(ours.texts, theirs.texts) == [(1, 0)]
+    answers = [
+        collected(explanation("a b", span=(0, 1), span_text=words, prediction=Prediction(words, 0.5, 1.0)))
+        for words in ("a", "b")
+    ]
+    assert compare.match(*(one.texts for one in answers)) == [(0, 0)]  # a text with two answers
+
+
 def test_results_of_other_texts_are_refused():
     said = refusal(compare.add_other, collected(explanation("a")), collected(explanation("b")))
     assert said == "None of the texts is in both results; a text is the same if its id, its text and its pair are."

@@ -474,7 +474,8 @@ def test_two_models_side_by_side(compared, opened):
     both = [number for number in range(1, 61) if number % 5]
     flips = [n for n in both if n % 4 == 0 and (n % 2 if n % 3 else 1 - n % 2)]
     assert hint.startswith(
-        f"{len(both)} texts in A and B. Both predict the same in {100 - 100 * len(flips) / 48:.1f} %."
+        f"{len(both)} texts in A and B. Of all {len(both)} texts that both results have, both models predict the same "
+        f"in {100 - 100 * len(flips) / 48:.1f} %."
     )
     assert page.locator("tbody tr").count() == 10
     press(page, "texts")
@@ -486,6 +487,25 @@ def test_two_models_side_by_side(compared, opened):
     page.keyboard.press("t")
     page.keyboard.press("c")
     assert page.get_by_role("combobox", name="B", exact=True).input_value() == "1"
+
+
+def test_models_of_which_each_explains_what_it_predicts(tmp_path, opened):
+    """No target has the texts that flip; they are counted and listed all the same."""
+    labels = {False: Prediction("positive", 0.9, 1.0), True: Prediction("negative", 0.9, 1.0)}
+    ours = [explanation(id=number, prediction=labels[False]) for number in range(8)]
+    theirs = [
+        explanation(id=number, model="large", prediction=labels[number < 3], target=labels[number < 3].label)
+        for number in range(8)
+    ]
+    ar.save_report(ours, tmp_path / "a.html", compare=theirs)
+    page = opened(tmp_path / "a.html", "view=compare")
+    assert page.locator("main .hint").first.inner_text() == (
+        "5 texts in A and B. Of all 8 texts that both results have, both models predict the same in 62.5 %."
+    )
+    press(page, "texts")
+    assert page.locator(".texts li strong").all_inner_texts() == ["positive → negative"] * 3
+    assert page.locator(".texts li").count() == 8
+    assert page.locator(".texts").inner_text().count("no scores here: explained for another label") == 3
 
 
 def test_there_is_nothing_to_compare(tmp_path, opened):

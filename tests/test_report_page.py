@@ -6,6 +6,7 @@ import hashlib
 import html.parser
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -231,6 +232,30 @@ def test_the_command_refuses_in_one_line(results, capsys, arguments, said):
     assert said in error
     assert error.count("\n") == 1
     assert not results.with_suffix(".html").exists()
+
+
+def test_results_that_stand_in_two_files(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    one, twice = explanation(id=1).to_dict(), explanation(id=2).to_dict()
+    files = {
+        "whole": [one, twice, twice],  # as in the data
+        "shard": [one],
+        "bfloat16": [one | {"target_value": 1.25}],
+        "occlusion": [one | {"method": one["method"] | {"name": "occlusion"}}],
+        "negative": [one | {"target": "negative"}],
+        "another": [one | {"label": "negative"}],  # as a second person labelled it
+        "more": [one | {"id": 3}],
+    }
+    for name, records in files.items():
+        Path(f"{name}.jsonl").write_text("".join(f"{json.dumps(record)}\n" for record in records))
+    for name in ("shard", "bfloat16", "whole"):
+        code, said = run(capsys, "whole.jsonl", f"{name}.jsonl")
+        assert (code, said.count("\n")) == (2, 1)
+        assert f"whole.jsonl and {name}.jsonl both hold text '1' explained for 'positive' by the same model and" in said
+    for name in ("occlusion", "negative", "another", "more"):
+        assert run(capsys, "shard.jsonl", f"{name}.jsonl")[0] == 0
+    assert run(capsys, "whole.jsonl")[0] == 0
+    assert data_of(Path("whole.html").read_text(encoding="utf-8"))["texts"]["id"] == [1, 2, 2]
 
 
 def test_a_corpus_becomes_a_report(tmp_path, capsys):

@@ -17,7 +17,7 @@ from autorel_jax.auditing.diff_alignment import Aligned, aligned, special
 from autorel_jax.auditing.diff_results import is_whole
 from autorel_jax.errors import InputError, one_line
 from autorel_jax.evaluation.collection import Collection
-from autorel_jax.evaluation.compare import add_other, in_both
+from autorel_jax.evaluation.compare import add_other, check_common, in_both
 from autorel_jax.evaluation.ranks import spearman
 from autorel_jax.evaluation.words import keys, least, ngrams, occurrences, summary
 from autorel_jax.report.view import joined
@@ -132,13 +132,7 @@ def matched(old: Iterable[Any], new: Iterable[Any]) -> tuple[list[Both], dict[st
         {name for text in both for one in text[side].values() for name in (one["prediction"]["label"], one["target"])}
         for side in (0, 1)
     ]
-    if not names[0] & names[1]:
-        shown = "; ".join(one_line(", ".join(sorted(side)), 80) for side in names)
-        raise InputError(
-            f"The results have no label in common: {shown}. Labels are compared by their names: rename those of one "
-            "model by autorel convert --labels, or, where each prediction changed, explain one label in both by "
-            "--target."
-        )
+    check_common(*map(sorted, names))
     counts = [sum(map(len, texts.values())) - len(both) for texts in (ours, theirs)]
     return both, dict(zip((OLD_ALONE, NEW_ALONE), counts, strict=True))
 

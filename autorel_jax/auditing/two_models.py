@@ -15,6 +15,7 @@ from autorel_jax.auditing.diff_changes import NEW_ALONE, OLD_ALONE, Both, matche
 from autorel_jax.classifier import Classifier
 from autorel_jax.data.row import Rejected, Row
 from autorel_jax.errors import InputError
+from autorel_jax.evaluation.compare import check_common
 from autorel_jax.explaining.config import ExplainConfig
 from autorel_jax.explaining.explainer import Explainer
 from autorel_jax.explaining.given import columns_of
@@ -105,6 +106,8 @@ def for_old(
         for number, label in wanted.items()
         if label in labels and label != second[number][0]["prediction"]["label"]
     }
+    if not asked:
+        return {}
     config = dataclasses.replace(new.config, target=OF_PREDICTED[new.config.target])
     made = results(Explainer(new.classifier, config, devices), list(asked.values()), lambda done: None)
     return {number: made[place] for place, number in enumerate(asked) if place in made}
@@ -123,11 +126,7 @@ def checked(old: Explainer, new: Explainer) -> Labels:
     for names in labels:
         if len(set(names)) < len(names):
             raise InputError(f"labels share a name ({', '.join(names)}), and are compared by it; rename them.")
-    if not set(labels.old) & set(labels.new):
-        raise InputError(
-            f"the models have no label in common: {', '.join(labels.old)}; {', '.join(labels.new)}. Labels are "
-            "compared by their names; rename those of one by autorel convert --labels."
-        )
+    check_common(*labels, "models")
     return labels
 
 

@@ -1,12 +1,14 @@
 """autorel report: results that exist -> a page that shows them, without the model."""
 
 import argparse
+import hashlib
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from autorel_jax.cli.command import Parser, run, tell
-from autorel_jax.errors import InputError
+from autorel_jax.errors import InputError, one_line
 from autorel_jax.report.saved import read_results
 from autorel_jax.report.view import LEVELS
 
@@ -78,13 +80,47 @@ def report(argv: Sequence[str] | None, prog: str) -> None:
 
 def chosen(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """The records of all files that pass the filters; InputError where there is none."""
-    records = (record for path in args.results for record in read_results(path))
+    from autorel_jax.report.page.save import LABEL
+
+    records = once(args.results, args.label_column or LABEL)
     count = 0
     for record in of_rows(where(records, args.where), args.rows):
         count += 1
         yield record
     if not count and (args.where or args.rows):
         raise InputError("No text passes --rows and --where; give others.")
+
+
+def once(paths: Sequence[Path], label_column: str) -> Iterator[dict[str, Any]]:
+    """The records of all files, one file after the other.
+
+    A text that comes twice in one file is so in the data. Results that stand in two files, as those of shards beside
+    those of the whole or of another --dtype, would count twice.
+
+    Raises:
+      InputError: two files have the same text, explained by the same model and method for the same target.
+    """
+    found: dict[str, int] = {}
+    for number, path in enumerate(paths):
+        for record in read_results(path):
+            first = found.setdefault(key_of(record, label_column), number) if len(paths) > 1 else number
+            if first != number:
+                raise InputError(
+                    f"{paths[first]} and {path} both hold text {one_line(record.get('id'), 40)!r} explained for "
+                    f"{one_line(record.get('target'), 40)!r} by the same model and method: it would count twice. Give "
+                    "each result once; results of another --dtype or --long go to --compare."
+                )
+            yield record
+
+
+def key_of(record: dict[str, Any], label_column: str) -> str:
+    """What two results of one text by one model and method have in common."""
+    from autorel_jax.evaluation.collection import OF_SPAN
+
+    fields = ("file", "id", "text", "text_pair", "target", *OF_SPAN, "model", label_column)
+    method = record.get("method") or {}
+    parts = [*map(record.get, fields), method.get("name"), method.get("parameters")]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def where(records: Iterable[dict[str, Any]], conditions: Sequence[tuple[str, str]]) -> Iterator[dict[str, Any]]:

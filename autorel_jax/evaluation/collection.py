@@ -11,7 +11,7 @@ import json
 import math
 import reprlib
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -40,6 +40,7 @@ class Text(NamedTuple):
     label: Any  # as in the data; after `name_labels` a str, in the words of the model where they are known
     truncated: int
     kept: dict[str, Any]  # columns that passed through
+    span: tuple[str, ...] = ()  # what of it a model with outputs at tokens was asked about; not of an answer it found
 
 
 class Other(NamedTuple):
@@ -240,6 +241,7 @@ class Collection:
                 label,
                 int(record.get("truncated_tokens") or 0),
                 kept,
+                () if about[0] in (None, prediction["label"]) else tuple(map(str, about)),
             )
         )
         return places[-1]
@@ -254,6 +256,11 @@ class Collection:
                 )
             label = record[self.label_column]
         return label_of(label)
+
+    def labels(self, texts: Set[int]) -> list[str]:
+        """The labels that some texts were predicted as, or explained for, sorted."""
+        targets = {series.target for series in self.series.values() if not texts.isdisjoint(series.rows)}
+        return sorted(targets | {self.texts[place].prediction for place in texts})
 
     def name_labels(self, required: bool) -> list[str]:
         """Gives the labels the model's names, by the rule of data/label_ids.py; returns what is to be said of it.

@@ -7,11 +7,12 @@ in the page; a test compares the two. N texts, R texts of both series, K differe
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from autorel_jax.errors import InputError
+from autorel_jax.errors import InputError, one_line
 from autorel_jax.evaluation.collection import Collection, Other, Series, Text, lengths
 from autorel_jax.evaluation.words import Occurrences, Summary, shares, summary
 
@@ -31,13 +32,16 @@ def add_other(collection: Collection, other: Collection) -> None:
     times. A text that is split into other words there takes part with its prediction alone.
 
     Raises:
-      InputError: no text is in both.
+      InputError: no text is in both, or the two have no label in common.
     """
     places = match(collection.texts, other.texts)
     if not len(places):
         raise InputError(
             "None of the texts is in both results; a text is the same if its id, its text and its pair are."
         )
+    if collection.outputs is not None and other.outputs is not None:
+        ours, theirs = (set(side) for side in zip(*places, strict=True))
+        check_common(collection.labels(ours), other.labels(theirs))
     same = {
         theirs: ours
         for ours, theirs in places
@@ -59,16 +63,33 @@ def add_other(collection: Collection, other: Collection) -> None:
         collection.series[first + method, target] = made
 
 
+def check_common(first: Sequence[str], second: Sequence[str], what: str = "results") -> None:
+    """Raises InputError where two models, or their results, have no label in common: they are compared by names."""
+    if set(first) & set(second):
+        return
+    listed = "; ".join(one_line(", ".join(side), 80) for side in (first, second))
+    also = ", or, where each prediction changed, explain one label in both by --target" if what == "results" else ""
+    raise InputError(
+        f"The {what} have no label in common: {listed}. Labels are compared by their names: rename those of one model "
+        f"by autorel convert --labels{also}."
+    )
+
+
 def match(first: list[Text], second: list[Text]) -> list[tuple[int, int]]:
-    """The places of the same texts in both, in the order of the first."""
-    there: dict[tuple[str, str, str | None], list[int]] = {}
+    """The places of the same texts in both, in the order of the first; an entity is the same at the same place."""
+    there: dict[tuple[Any, ...], list[int]] = {}
     for place, text in enumerate(second):
-        there.setdefault((str(text.id), text.text, text.pair), []).append(place)
+        there.setdefault(key_of(text), []).append(place)
     pairs = []
     for place, text in enumerate(first):
-        if same := there.get((str(text.id), text.text, text.pair)):
+        if same := there.get(key_of(text)):
             pairs.append((place, same.pop(0)))
     return pairs
+
+
+def key_of(text: Text) -> tuple[Any, ...]:
+    """What is the same of the same text in other results."""
+    return str(text.id), text.text, text.pair, text.span
 
 
 def word_changes(first: Occurrences, second: Occurrences, count: int) -> Changes:

@@ -23,6 +23,9 @@ function predictedBy(series, text) {
 
 const otherPrediction = data.other && named(data.other.prediction);
 
+/** The texts of which the other model's prediction is known, whatever was explained there. */
+const predictedByBoth = once(() => [...Array(count).keys()].filter((text) => otherPrediction(text) !== null));
+
 /** What words do in both, over the texts that both have. */
 function wordChanges(first, second, n) {
   const name = `${n} ${first.number} ${second.number}`;
@@ -67,8 +70,9 @@ function viewCompare() {
     options = every.map((series) => [series.number, seriesName(series)]);
   const both = [...Array(count).keys()].filter((text) => first.at(text) >= 0 && second.at(text) >= 0);
   const reset = (changes) => change({ ...changes, wpage: 0, tpage: 0 });
-  const flipped = both.filter((text) => predictedBy(first, text) !== predictedBy(second, text));
   const models = data.about.methods[first.method].model !== data.about.methods[second.method].model;
+  const predicted = models ? predictedByBoth() : [];
+  const flipped = predicted.filter((text) => predictionOf(text) !== otherPrediction(text));
   return [
     h(
       "div",
@@ -90,9 +94,11 @@ function viewCompare() {
       "p",
       { class: "hint" },
       `${several(both.length, "text")} in A and B. `,
-      models ? `Both predict the same in ${percent(both.length ? 1 - flipped.length / both.length : NaN)}. ` : "",
+      models
+        ? `Of all ${several(predicted.length, "text")} that both results have, both models predict the same in ${percent(1 - flipped.length / predicted.length)}. `
+        : "",
       data.other && data.other.split
-        ? `${several(data.other.split, "text")} of the other results left out, as they are split into other words there. `
+        ? `${several(data.other.split, "text")} split into other words in the other results: of these, predictions alone are compared. `
         : "",
       data.other && data.other.more ? `${several(data.other.more, "text")} are only in the other results.` : "",
     ),
@@ -156,11 +162,13 @@ function changeTable(first, second) {
   ];
 }
 
-/** The texts of both, those first that are predicted otherwise, then those whose relevance moved most. */
+/** The texts of both: first all that are predicted otherwise, then those whose relevance moved most. */
 function textChanges(first, second, both, flipped) {
   const flips = new Set(flipped),
     far = new Map(both.map((text) => [text, moved(text, first, second)]));
-  const list = [...both].sort((a, b) => flips.has(b) - flips.has(a) || (far.get(b) || 0) - (far.get(a) || 0) || a - b);
+  const list = [...new Set([...both, ...flipped])].sort(
+    (a, b) => flips.has(b) - flips.has(a) || (far.get(b) || 0) - (far.get(a) || 0) || a - b,
+  );
   const pages = Math.ceil(list.length / SHOWN),
     page = Math.min(Math.max(0, state.tpage), Math.max(0, pages - 1));
   const one = (text, series, name) =>
@@ -168,7 +176,9 @@ function textChanges(first, second, both, flipped) {
       "div",
       {},
       h("p", { class: "quiet" }, `${name}: ${seriesName(series)}; predicted `, value(predictedBy(series, text))),
-      coloured(text, series, "word", plainUnit),
+      series.at(text) < 0
+        ? h("p", { class: "quiet" }, "no scores here: explained for another label, or split into other words")
+        : coloured(text, series, "word", plainUnit),
     );
   return [
     h(
@@ -200,7 +210,7 @@ function textChanges(first, second, both, flipped) {
               ? h("strong", {}, value(predictedBy(first, text)), " → ", value(predictedBy(second, text)))
               : null,
             labelOf(text) === null ? null : h("span", {}, "labelled ", value(labelOf(text))),
-            h("span", {}, `moved ${percent(far.get(text)) || "–"}`),
+            far.has(text) ? h("span", {}, `moved ${percent(far.get(text)) || "–"}`) : null,
           ),
           h("div", { class: "pairing" }, one(text, first, "A"), one(text, second, "B")),
         ),
