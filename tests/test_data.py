@@ -155,7 +155,7 @@ def test_tsv_reads_raw_lines(write):
         ("in.csv", 'text,y\n"a\nb",1\nc,d,e\n', "row from line 4: 3 fields"),
         ("in.csv", 'text,y\na,1\n"open,2\nc,3\n', r"row from line 3: not valid CSV \(unexpected end of data"),
         ("in.csv", 'text,y\n"a"b,1\n', "row from line 2: not valid CSV"),
-        ("in.csv", "text,y\na\rb,1\n", "row from line 2: not valid CSV"),
+        ("in.csv", "text,y\na\rb,1\n", "row from line 2: 1 fields, but the header has 2"),
         ("in.tsv", "text\ty\n\na\t1\t2\n", "row from line 3: 3 fields"),
         ("in.tsv", 'text\ty\n"one\nfilm"\t1\n', r"row from line 2: 1 fields.* \.csv \(quoted\) or \.jsonl"),
         (
@@ -271,11 +271,38 @@ def test_an_encoding_that_encodes_nothing(write):
     fails("Unknown encoding 'undefined'", write("in.txt", "x"), "undefined")
 
 
-def test_lines_that_end_in_a_bare_carriage_return(write):
-    fails(
-        "in.csv, line 1: not valid CSV .a bare carriage return; end lines", write("in.csv", "text,n\ra film,1\rno,2\r")
-    )
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("in.txt", "a film\rno\r"),
+        ("in.txt", "a film\rno"),
+        ("in.csv", "text,n\ra film,1\rno,2\r"),
+        ("in.tsv", "text\tn\ra film\t1\rno\t2\r"),
+        ("in.jsonl", '{"text": "a film"}\r{"text": "no"}\r'),
+        ("in.json", '[{"text": "a film"},\r{"text": "no"}]\r'),
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_a_carriage_return_ends_a_line(write, name, content, encoding):
+    """As in Python's text mode; the line numbers count it too."""
+    first, second = read_rows(write(name, content, encoding), encoding=encoding)
+    assert (first.text, second.text) == ("a film", "no")
+    before = 1 if name in ("in.csv", "in.tsv") else 0
+    assert [first.line, second.line] == [1 + before, 2 + before]
+
+
+def test_all_three_ends_of_lines_in_one_file(write):
+    content = "one\rtwo\r\nthree\n\rfive"
+    path = write("in.txt", content)
+    assert texts(path) == path.read_text().split("\n") == ["one", "two", "three", "", "five"]
+    long = [f"text {number}" * 3000 for number in range(9)]  # across the blocks in which a file is read
+    for end in ("\r", "\r\n", "\n"):
+        assert texts(write("in.txt", end.join(long))) == long
+
+
+def test_a_carriage_return_inside_quotes_stays(write):
     assert texts(write("in.csv", 'text,n\n"two\rlines",1\n')) == ["two\rlines"]
+    assert texts(write("in.csv", 'text,n\r"two\rlines",1\r')) == ["two\rlines"]
 
 
 def test_faults_of_the_call_show_at_once():

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from autorel_jax.auditing.phrases import Phrases, Shape, shape
+from autorel_jax.data.lines import split_lines
 from autorel_jax.errors import InputError, one_line
 from autorel_jax.files import read_settings, read_toml, reason
 from autorel_jax.options import check_options, from_table, option
@@ -214,12 +215,12 @@ def lines_of(name: Any, folder: Path) -> list[str]:
         raise InputError(f"file={one_line(repr(name))}: expected the name of a file.")
     path = folder / name
     try:
-        lines = read_settings(path).decode("utf-8-sig").split("\n")
+        lines = split_lines(read_settings(path).decode("utf-8-sig"))
     except UnicodeDecodeError:
         raise InputError(f"{path} is not text in UTF-8; save it so.") from None
     except OSError as error:
         raise InputError(f"{path} cannot be read: {reason(error)}.") from None
-    return [line.rstrip("\r") for line in lines if line.strip()]
+    return [line for line in lines if line.strip()]
 
 
 def check_phrase(word: str) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from autorel_jax.data.fields import tsv_fields
 from autorel_jax.data.kinds import BY_SUFFIX, STDIN, STDIN_NAME, suffix_of
-from autorel_jax.data.lines import Damaged, read_lines, without_end
+from autorel_jax.data.lines import Damaged, read_lines, split_lines, without_end
 from autorel_jax.data.row import Columns
 from autorel_jax.data.streams import opened
 from autorel_jax.errors import InputError, one_line
@@ -116,8 +116,8 @@ def first_of_stdin(encoding: str) -> list[str]:
         text = codecs.getincrementaldecoder(encoding)("replace").decode(chunk)
     except (AttributeError, OSError, ValueError):  # closed, or not decodable: where it is read it is said
         return []
-    *lines, rest = text.split("\n")
-    return [without_end(line) for line in (lines or [rest])[:LOOKED_AT] if line.strip()]
+    *lines, rest = split_lines(text)
+    return [line for line in (lines or [rest])[:LOOKED_AT] if line.strip()]
 
 
 def tabs_in(lines: Sequence[str], name: str) -> str | None:

@@ -51,10 +51,7 @@ def csv_fields(lines: Lines, delimiter: str) -> Fields:
             fields = next(reader, None)
         except csv.Error as error:
             source.hand_back()
-            reason = one_line(error)
-            if "new-line character" in reason and "\r" in without_end(source.taken[0][1]):
-                reason = "a bare carriage return; end lines with a newline, not as old Macs did, or quote the field"
-            reason = f"not valid CSV ({reason})."
+            reason = f"not valid CSV ({one_line(error)})."
         if not source.taken:
             return
         first, line = source.taken[0]
@@ -132,9 +129,6 @@ def word_fields(lines: Lines, delimiter: str | None) -> Iterator[tuple[int, list
             continue
         fields = line.split(delimiter) if delimiter else BLANKS.split(line.strip(" \t"))
         width = width or len(fields)
-        if "\r" in line:
-            yield number, "a bare carriage return; end lines with a newline."
-            return
         if len(fields) != width:
             yield number, f"{len(fields)} columns, but {width} above; where words hold blanks, give delimiter = 'tab'."
             return

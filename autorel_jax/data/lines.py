@@ -1,15 +1,18 @@
 """Lines: a binary stream -> its decoded lines, with their numbers; a line that cannot be decoded comes as Damaged.
 
-Used by rows.py and tables.py.
+A line ends at a newline, at a carriage return and a newline, or at a carriage return alone, as in Python's text mode
+and in pandas. Used by rows.py and tables.py.
 """
 
 import codecs
+import contextlib
+import io
 from collections.abc import Iterable, Iterator
-from typing import BinaryIO
+from typing import BinaryIO, TextIO
 
 from autorel_jax.errors import InputError, one_line
 
-BLOCK = 2**16  # bytes
+SHOWN = 2**16  # bytes of a line that is too long
 LONGEST = 2**27  # bytes of a line; a longer one would take the memory that others are promised
 
 
@@ -63,8 +66,13 @@ def read_lines(stream: BinaryIO, name: str, encoding: str) -> Lines:
 
 
 def without_end(line: str) -> str:
-    """The line without its line end, a newline or a carriage return and a newline."""
+    """The line without its line end."""
     return line.removesuffix("\n").removesuffix("\r")
+
+
+def split_lines(text: str) -> list[str]:
+    """The lines of a text, without their ends; the last is what stands behind the last end."""
+    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
 
 
 def _undecodable(encoding: str, error: UnicodeError) -> str:
@@ -74,31 +82,34 @@ def _undecodable(encoding: str, error: UnicodeError) -> str:
 def _decoded(stream: BinaryIO, encoding: str) -> Iterator[str]:
     if codecs.lookup(encoding).name == "utf-8-sig":
         encoding = "utf-8"  # read_lines drops the mark
-    if "\n".encode(encoding) == b"\n":
-        for line in _whole(stream):
-            try:
-                yield line.decode(encoding) if len(line) < LONGEST else _too_long(line, encoding)
-            except UnicodeError as error:
-                yield Damaged(line.decode(encoding, "replace"), _undecodable(encoding, error))
-        return
-    # UTF-16 and its like are decoded in blocks: a message names the first line that was not delivered.
-    rest = ""
-    for block in codecs.iterdecode(iter(lambda: stream.read(BLOCK), b""), encoding):
-        *lines, rest = (rest + block).split("\n")
-        yield from (f"{line}\n" for line in lines)
-    if rest:
-        yield rest
+    by_line = "\n".encode(encoding) == b"\n"  # else a line cannot be found before it is decoded, as in UTF-16
+    # As Latin-1 each byte is a character, and back; newline="" ends a line in all three ways and keeps its end.
+    text = io.TextIOWrapper(stream, "latin-1" if by_line else encoding, newline="")
+    try:
+        yield from _each_decoded(text, encoding) if by_line else text
+    finally:
+        with contextlib.suppress(ValueError):  # of a stream that is closed already
+            text.detach()  # the stream is the caller's to close
 
 
-def _whole(stream: BinaryIO) -> Iterator[bytes]:
-    """The lines; of one that is too long the first LONGEST bytes."""
-    while line := stream.readline(LONGEST):
+def _each_decoded(text: TextIO, encoding: str) -> Iterator[str]:
+    for line in _whole(text):
+        raw = line.encode("latin-1")
+        try:
+            yield raw.decode(encoding) if len(raw) < LONGEST else _too_long(raw, encoding)
+        except UnicodeError as error:
+            yield Damaged(raw.decode(encoding, "replace"), _undecodable(encoding, error))
+
+
+def _whole(text: TextIO) -> Iterator[str]:
+    """The lines; of one that is too long the first LONGEST characters."""
+    while line := text.readline(LONGEST):
         if len(line) == LONGEST:
             rest = line
-            while len(rest) == LONGEST and not rest.endswith(b"\n"):
-                rest = stream.readline(LONGEST)
+            while len(rest) == LONGEST and not rest.endswith(("\n", "\r")):
+                rest = text.readline(LONGEST)
         yield line
 
 
 def _too_long(line: bytes, encoding: str) -> Damaged:
-    return Damaged(f"{line[:BLOCK].decode(encoding, 'replace')}\n", f"a line of at least {LONGEST} bytes.")
+    return Damaged(f"{line[:SHOWN].decode(encoding, 'replace')}\n", f"a line of at least {LONGEST} bytes.")
