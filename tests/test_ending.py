@@ -6,13 +6,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from explanations import explanation
+from models import write_model
 from test_word_statistics import collected, three
 
 from autorel_jax.cli.ending import words_line
 from autorel_jax.cli.explain import main
 from autorel_jax.data.row import Row
 from autorel_jax.evaluation.strongest import record_of, sample, strongest
-from autorel_jax.explaining.part import mark
+from autorel_jax.explaining.part import Marks, mark, together
 from autorel_jax.report.explanation import Prediction
 
 ROWS = ("good film,positive", "bad,2", "a film,other", "good,", ",negative", "film good bad,negative")
@@ -77,6 +78,9 @@ def test_a_corpus_ends_with_three_lines(run, tmp_path, suffix):
     said = [line.removeprefix("autorel-explain: ") for line in said]
     assert f"6 rows read = 5 explained + 1 left out; {accuracy_of(results)}" in said
     assert any(line.startswith("strongest words: ") for line in said) == (suffix != ".csv")
+    (warning,) = (line for line in said if line.startswith("warning: 1 of 5 rows have a label"))
+    assert "and no part in the accuracy: Unknown label 'other'. The labels of " in warning
+    assert warning.endswith(": negative (id:0), neutral (id:1), positive (id:2)")
     assert said[-1].startswith(f"wrote {output}")
     ends = {
         ".html": "; open it in a browser",
@@ -139,6 +143,19 @@ def test_flags_that_exclude_each_other(run, arguments, said):
     assert said in error[0]
 
 
+def test_marks_of_all_rows():
+    found = together([Marks(1, 1), Marks(unknown=1, example="b"), Marks(1, 0), Marks(unknown=1, example="a"), Marks()])
+    assert found == Marks(2, 1, 2, "b")
+
+
+def test_a_label_that_nothing_is_compared_with_is_said(tmp_path, capsys):
+    write_model(tmp_path / "one", labels=("LABEL_0",))
+    (tmp_path / "in.csv").write_text("text,label\ngood,1\n")
+    assert main([str(tmp_path / "in.csv"), "--model", str(tmp_path / "one"), "--label-column", "label"]) == 0
+    said = "the model has one output, so no prediction is right or wrong: --label-column counts nothing"
+    assert f"autorel-explain: {said}" in capsys.readouterr().err.splitlines()
+
+
 def test_regressions_and_several_labels_have_no_accuracy():
     def marked(problem, labels, label="a", task="sequence_classification", zero_shot=(), multi_label=False):
         config = SimpleNamespace(num_labels=len(labels), problem=problem, labels=labels, task=task)
@@ -147,15 +164,15 @@ def test_regressions_and_several_labels_have_no_accuracy():
         explainer = SimpleNamespace(classifier=classifier, config=asked)
         return mark(explainer, Row(1, "x", None, label), explanation(prediction=Prediction("a", 0.5, 1.0)))
 
-    assert marked("single_label_classification", ["a", "b"]) is True
-    assert marked("single_label_classification", ["a", "b"], "b") is False
-    assert marked("multi_label_classification", ["a", "b"]) is None
-    assert marked("single_label_classification", ["a", "b"], task="token_classification") is None
+    assert marked("single_label_classification", ["a", "b"]) == Marks(1, 1)
+    assert marked("single_label_classification", ["a", "b"], "b") == Marks(1, 0)
+    assert marked("multi_label_classification", ["a", "b"]) == Marks()
+    assert marked("single_label_classification", ["a", "b"], task="token_classification") == Marks()
     nli = "single_label_classification", ["entailment", "contradiction"]
-    assert marked(*nli, zero_shot=("a", "c")) is True
-    assert marked(*nli, "c", zero_shot=("a", "c")) is False
-    assert marked(*nli, "entailment", zero_shot=("a", "c")) is None  # a label of the model, not of the question
-    assert marked(*nli, zero_shot=("a", "c"), multi_label=True) is None
-    assert marked("regression", ["a", "b"]) is None
-    assert marked("single_label_classification", ["a"]) is None
-    assert marked("single_label_classification", ["a", "b"], "") is None
+    assert marked(*nli, zero_shot=("a", "c")) == Marks(1, 1)
+    assert marked(*nli, "c", zero_shot=("a", "c")) == Marks(1, 0)
+    assert marked(*nli, "entailment", zero_shot=("a", "c")).unknown == 1  # a label of the model, not of the question
+    assert marked(*nli, zero_shot=("a", "c"), multi_label=True) == Marks()
+    assert marked("regression", ["a", "b"]) == Marks()
+    assert marked("single_label_classification", ["a"]) == Marks()
+    assert marked("single_label_classification", ["a", "b"], "") == Marks()

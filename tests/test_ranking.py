@@ -166,3 +166,15 @@ def test_files_and_pages_know_scores_from_labels(folder, ranked):
         assert [series.is_score for series in collection.series.values()] == [expected]
         assert ("speaks for" in html.fragment(made)) is not expected
         assert ("less relevant" in html.fragment(made)) is expected
+
+
+def test_one_output_has_no_given_label(folder, reranker):
+    """0 and 1 would be explained by the same logit."""
+    write_model(folder / "sigmoid", labels=("toxic",), problem_type="multi_label_classification")
+    for model in (reranker, ar.load(folder / "sigmoid")):
+        for target in ("given", "log_probability:given"):
+            said = refusal(ar.explain, model, ["a film"], labels=[0], target=target)
+            assert said.startswith(f"target={target!r} needs a model of several labels; ")
+            assert said.endswith(
+                "has one output, whose logit is explained whatever a text's label is: use target='predicted'."
+            )

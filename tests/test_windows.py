@@ -87,6 +87,13 @@ def test_a_long_text_is_the_weighted_mean_of_its_windows(classifier, long_text):
         np.testing.assert_allclose(made.token_relevance, other.token_relevance, rtol=0, atol=BATCH)
 
 
+def test_a_pair_is_cut_off_and_says_so(classifier, long_text):
+    told = "long='windows' is for single texts: this pair is cut off, as without it"
+    for pair, said in ((long_text, True), ("bad", False)):
+        (found,) = ar.explain(classifier, ["a good film"], [pair], long="windows")
+        assert (told in found.warnings, found.windows, found.truncated_tokens > 0) == (said, (), said)
+
+
 @pytest.mark.parametrize(
     ("method", "parameters"),
     [

@@ -29,6 +29,12 @@ def rows_line(read: int, explained: int, left_out: int, labelled: int, right: in
     return f"{line}; accuracy {percent(right / labelled)} ({right} of {labelled} with a label)" if labelled else line
 
 
+def doubt_of_labels(unknown: int, explained: int, example: str) -> list[str]:
+    """What to say of labels that are none of the model's, why the first is none; nothing where there are none."""
+    said = f"{unknown} of {explained} rows have a label that the model does not know, and no part in the accuracy"
+    return [f"{said}: {example}"] if unknown else []
+
+
 def words_line(gather: Callable[[], Collection]) -> Iterator[str]:
     """The strongest words of each target; nothing where there are none."""
     from autorel_jax.evaluation.strongest import SAMPLE, strongest

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autorel_jax.cli.command import note, tell, warn
-from autorel_jax.cli.ending import how_to_see, rows_line, words_of_output
+from autorel_jax.cli.ending import doubt_of_labels, how_to_see, rows_line, words_of_output
 from autorel_jax.cli.flags import given_fields
 from autorel_jax.corpus.config import LOCAL, RAY, JobConfig
 from autorel_jax.data.by_products import partial_of, rejected_of
@@ -92,6 +92,7 @@ def write_job(
             warn(args.prog, [left_out])
     if summary.remade:
         warn(args.prog, [f"parts in {folder.name} vanished or were damaged during the run, and were made again"])
+    warn(args.prog, doubt_of_labels(summary.unknown, summary.rows, summary.example))
     if not args.quiet:
         total = rows_line(summary.read, summary.rows, summary.rejected, summary.labelled, summary.right)
         for line in (total, *words_of_output(args), said + how_to_see(args)):

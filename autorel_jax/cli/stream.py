@@ -10,13 +10,12 @@ import contextlib
 import dataclasses
 import itertools
 import sys
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from autorel_jax.cli.command import note, tell
-from autorel_jax.cli.ending import how_to_see, rows_line, words_line
+from autorel_jax.cli.command import note, tell, warn
+from autorel_jax.cli.ending import doubt_of_labels, how_to_see, rows_line, words_line
 from autorel_jax.cli.flags import given_fields
 from autorel_jax.corpus.config import JobConfig
 from autorel_jax.data.label_ids import is_class
@@ -49,11 +48,11 @@ def stream(
 
     Returns the exit code.
     """
-    from autorel_jax.explaining.part import explained, mark, prepared
+    from autorel_jax.explaining.part import Marks, explained, mark, prepared, together
     from autorel_jax.explaining.usable import none_usable
 
     left_out: list[Rejected] = []
-    marks: Counter[bool | None] = Counter()
+    marks = Marks()
     remember, words = sampled() if ends_with_words(args) else (lambda explanation: None, lambda: [])
     read = rows = 0
 
@@ -74,7 +73,7 @@ def stream(
                 for row, explanation in of_row:
                     write(dataclasses.replace(row, label=label_of(row, explainer)), explanation)
                     remember(explanation)
-                marks[mark(explainer, row, explanation)] += 1
+                marks = together([marks, mark(explainer, row, explanation)])
                 rows += 1
             except InputError:
                 raise  # of the output
@@ -85,7 +84,8 @@ def stream(
     corpus.check_unchanged()
     if left_out and not rows:
         raise none_usable(len(left_out), str(left_out[0]))
-    total = rows_line(read, rows, len(left_out), marks[True] + marks[False], marks[True])
+    total = rows_line(read, rows, len(left_out), marks.labelled, marks.right)
+    warn(args.prog, doubt_of_labels(marks.unknown, rows, marks.example))
     if args.output:
         write_left_out(args, left_out)
     if args.output or ends_with_words(args):

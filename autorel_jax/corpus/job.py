@@ -28,6 +28,7 @@ from autorel_jax.data.row import Row
 from autorel_jax.data.sources import Corpus
 from autorel_jax.errors import InputError
 from autorel_jax.explaining.explainer import Explainer
+from autorel_jax.explaining.part import Marks, together
 from autorel_jax.explaining.usable import none_usable
 from autorel_jax.report.explanation import SCHEMA
 from autorel_jax.text.unspaced import splitter, tell_of, word_source
@@ -46,6 +47,8 @@ class Summary:
     remade: int = 0  # parts that vanished or were damaged during the run, and were made again
     labelled: int = 0  # rows explained whose label is one of the model's
     right: int = 0  # of these, that are predicted so
+    unknown: int = 0  # rows explained whose label is none of the model's
+    example: str = ""  # why the first of these is none
 
     @property
     def read(self) -> int:
@@ -208,9 +211,9 @@ def finish(
     if rejected and not rows and config.shard[1] == 1:
         partial.discard()
         raise none_usable(rejected, first)
-    labelled, right = (partial.total(done, name) for name in ("labelled", "right"))
+    marks = together(Marks(**partial.told(number, Marks()._asdict())) for number in done)
     partial.finish(list(done), made.merge)
-    return Summary(rows, rejected, resumed, first, remade, labelled, right)
+    return Summary(rows, rejected, resumed, first, remade, *marks)
 
 
 def shown(record: Mapping[str, Any]) -> str:

@@ -155,9 +155,10 @@ class Partial:
         """The rows of a finished part that were left out."""
         return read_json(self.record(number))["rejected"]
 
-    def total(self, numbers: Iterable[int], name: str) -> int:
-        """The sum of a number that the records of finished parts hold; 0 stands for one that a record lacks."""
-        return sum(read_json(self.record(number)).get(name, 0) for number in numbers)
+    def told(self, number: int, defaults: Mapping[str, Any]) -> dict[str, Any]:
+        """What the record of a finished part holds under those names, else the default."""
+        record = read_json(self.record(number))
+        return {name: record.get(name, default) for name, default in defaults.items()}
 
     def data(self, number: int) -> Path:
         """The file of a part."""

@@ -117,6 +117,11 @@ def label_number(value: Any, known: dict[str, int], where: str) -> int | None:
     return number
 
 
+def is_missing(label: Any) -> bool:
+    """Whether a row has no label: null, NaN or an empty cell."""
+    return label is None or (isinstance(label, str) and not label.strip()) or label != label
+
+
 def is_class(label: Any) -> bool:
     """Whether it is a class of a data set: its name, and its id there."""
     return isinstance(label, tuple) and len(label) == 2 and ID.fullmatch(str(label[1])) is not None

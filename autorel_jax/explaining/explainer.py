@@ -26,9 +26,11 @@ from autorel_jax.explaining.config import WINDOWS, ExplainConfig
 from autorel_jax.explaining.describe import about, describe
 from autorel_jax.explaining.given import columns_of, target_of
 from autorel_jax.explaining.on_tokens import NothingFound
-from autorel_jax.families.family import ANSWERS, EMBEDDINGS, MASKED
+from autorel_jax.families.family import ANSWERS, EMBEDDINGS, MASKED, TEXT_LABELS
 from autorel_jax.report.explanation import Explanation, Explanations
 from autorel_jax.text.tokens import Text, Tokens
+
+CUT = f"long={WINDOWS!r} is for single texts: this pair is cut off, as without it"
 
 
 def explain(
@@ -75,6 +77,15 @@ def explain(
     return Explanations(Explainer(classifier, ExplainConfig(**options)).explain(rows))
 
 
+def refuse_given(classifier: Classifier, config: ExplainConfig) -> None:
+    """Raises InputError for each text's own label where the model has one output: 0 and 1 would be the same logit."""
+    if targets.reads_given(config.target):
+        raise InputError(
+            f"target={config.target!r} needs a model of several labels; {classifier.name} has one output, whose logit "
+            f"is explained whatever a text's label is: use target={targets.PREDICTED!r}."
+        )
+
+
 class Explainer:
     """Explains rows of text with one classifier, method and target; compiled programs are shared between calls.
 
@@ -99,6 +110,8 @@ class Explainer:
         (masked if classifier.config.task == MASKED else on_tokens).check(classifier, config)
         config = zero_shot.configured(classifier, config)
         classifier.tokens([], max_length=config.max_length)  # refuses a length that cannot be
+        if classifier.config.task == TEXT_LABELS and classifier.config.num_labels == 1:
+            refuse_given(classifier, config)
         if config.long == WINDOWS and targets.is_function(config.target) and classifier.config.task != MASKED:
             raise InputError(
                 f"The target {config.target!r} is a function of the logits, which is not read in windows; use "
@@ -239,7 +252,10 @@ class Explainer:
                 check_segments(whole, self.classifier.config.type_vocab_size)
                 return whole
             pairs = None if alone else pairs
-            return self.classifier.tokens(texts, pairs, max_length=config.max_length, cut=self.cut, **words)
+            made = self.classifier.tokens(texts, pairs, max_length=config.max_length, cut=self.cut, **words)
+            if config.long != WINDOWS:
+                return made
+            return [dataclasses.replace(row, warnings=(*row.warnings, CUT)) if row.truncated else row for row in made]
         except InputError as error:
             if len(rows) == 1:
                 raise InputError(f"Text {rows[0].id}: {error}") from None

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from autorel_jax.data.label_ids import is_missing
 from autorel_jax.data.row import ROW_FAULTS, Rejected, Row, reason_of, reject
-from autorel_jax.errors import InputError
+from autorel_jax.errors import InputError, one_line
 from autorel_jax.explaining.explainer import Explainer
 from autorel_jax.explaining.usable import usable
 from autorel_jax.families.family import TEXT_LABELS
@@ -93,32 +94,57 @@ def written(made: Any, explainer: Explainer, path: Path, part: Part, pairs: Pair
 
     _, faults = tried(write, part.places, "written")
     part = without(part, faults)
-    marks = [mark(explainer, *groups[place][0]) for place in part.places]
+    marks = together(mark(explainer, *groups[place][0]) for place in part.places)
     return {
         "rows": len(part.places),
         "rejected": [item.record for item in part.rejected],
-        "labelled": sum(right is not None for right in marks),
-        "right": sum(right is True for right in marks),
+        **marks._asdict(),
     }
 
 
-def mark(explainer: Explainer, row: Row, explanation: Explanation) -> bool | None:
-    """Whether the prediction is the row's label; None if that is no label of the model, or the model has no one label.
+class Marks(NamedTuple):
+    """How the labels of rows go with what was predicted."""
 
-    Of a model of several labels at once, of a regression, or of one that labels tokens, a prediction is not right or
-    wrong.
-    """
-    model, zero_shot = explainer.classifier.config, explainer.config.zero_shot
-    if row.label in (None, "") or model.task != TEXT_LABELS or model.num_labels < 2 or model.problem != SINGLE:
-        return None
-    if zero_shot:  # its labels are words, whatever the model's own are
-        known = row.label in zero_shot and not explainer.config.multi_label
-        return row.label == explanation.prediction.label if known else None
+    labelled: int = 0  # rows whose label is one of the model's
+    right: int = 0  # of these, that are predicted so
+    unknown: int = 0  # rows whose label is none of the model's
+    example: str = ""  # why the first of these is none
+
+
+def together(marks: Iterable[Marks]) -> Marks:
+    """The marks of all rows."""
+    every = list(marks)
+    counts = (sum(one[place] for one in every) for place in range(3))
+    return Marks(*counts, next((one.example for one in every if one.example), ""))
+
+
+def mark(explainer: Explainer, row: Row, explanation: Explanation) -> Marks:
+    """How the label of a row goes with its prediction; no mark where it has none, or `no_mark` says why."""
+    zero_shot = explainer.config.zero_shot
+    if is_missing(row.label) or no_mark(explainer):
+        return Marks()
     try:
-        label = explainer.classifier.row_label(row.label)
-    except InputError:
-        return None
-    return model.labels[label] == explanation.prediction.label
+        if not zero_shot:
+            name = explainer.classifier.config.labels[explainer.classifier.row_label(row.label)]
+        elif row.label in zero_shot:  # its labels are words, whatever the model's own are
+            name = row.label
+        else:
+            raise InputError(f"Unknown label {one_line(repr(row.label))}. The labels are {', '.join(zero_shot)}.")
+    except InputError as error:
+        return Marks(unknown=1, example=str(error))
+    return Marks(labelled=1, right=int(name == explanation.prediction.label))
+
+
+def no_mark(explainer: Explainer) -> str:
+    """Why no prediction is right or wrong, of whatever label; empty where it is one or the other."""
+    model, config = explainer.classifier.config, explainer.config
+    if model.task != TEXT_LABELS:
+        return f"is for {model.task.replace('_', ' ')}"
+    if config.zero_shot:
+        return "may give several labels" if config.multi_label else ""
+    if model.num_labels < 2:
+        return "has one output"
+    return "" if model.problem == SINGLE else "may give several labels"
 
 
 def tried(call: Callable[[Sequence[int]], Any], places: Sequence[int], stage: str) -> tuple[Any, dict[int, str]]:
