@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from models import FAMILIES, VOCAB, bert_tensors, refusal, save, tiny_config
+from models import FAMILIES, VOCAB, bert_tensors, random_params, refusal, save, tiny_config
 from safetensors.numpy import save_file
 from test_similarity import with_modules
 from tolerances import PARITY_FLOAT32
@@ -62,6 +62,21 @@ def test_what_is_no_part_of_the_model_is_dropped(tmp_path):
     said = refusal(read, folder)
     assert said.endswith("What is no part of the model may go: --drop 'loss_fct.weight' (drop= in Python).")
     assert same(read(folder, changes=Changes(drop=["loss_fct.*"])))
+
+
+@pytest.mark.parametrize("model_type", ["deberta-v2", "roberta"])
+def test_a_map_of_the_models_own_head_is_no_output(tmp_path, model_type):
+    """Left over when the output is dropped, or has a name of its own."""
+    config = FAMILIES[model_type]
+    tensors = to_tensors(random_params(config), config)
+    output = config.head_facts.output.removesuffix(".weight")
+    folder = save(tmp_path / "own", tensors, config)
+    said = refusal(read, folder, changes=Changes(drop=[f"{output}.*"]))
+    assert "--rename" not in said
+    assert said.endswith(f" The rest of that head is missing: {output}.weight.")
+    named = {name.replace(f"{output}.", "out."): values for name, values in tensors.items()}
+    said = refusal(read, save(tmp_path / "named", named, config))
+    assert f"give --rename 'out.={output}.'" in said
 
 
 def test_nothing_is_suggested_that_would_be_wrong(tmp_path):

@@ -4,7 +4,7 @@ Also what to suggest where a head has a name of its own. Used by checkpoint.py a
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 
 from autorel_jax.errors import InputError
@@ -65,10 +65,15 @@ def shown(names: Iterable[str]) -> str:
     return ("…, " if len(names) > 4 else "") + ", ".join(names[-4:])
 
 
-def advice(unknown: Sequence[str], tensors: Tensors, config: BertConfig, has_head: bool) -> str:
-    """What to say where tensors are left over: which --rename or --drop may be meant. Empty or sentences."""
+def advice(unknown: Mapping[str, str], tensors: Tensors, config: BertConfig, has_head: bool) -> str:
+    """What to say where tensors are left over: which --rename or --drop may be meant. Empty or sentences.
+
+    `unknown` has the name in the file of each, by PyTorch's.
+    """
     said = ""
-    left = [raw for raw in unknown if not bare(raw).startswith(LOSS) and tensors[raw].ndim]
+    own = {leaf.tensor for leaf in config.head_facts.leaves}
+    losses = [raw for raw in unknown.values() if bare(raw).startswith(LOSS) or not tensors[raw].ndim]
+    left = [raw for name, raw in unknown.items() if name not in own and raw not in losses]
     maps = [raw for raw in left if is_map(tensors[raw], config) and not raw.endswith("bias")]
     if len(maps) == 1 and not has_head and config.head_facts.leaves:
         old, new = maps[0].rpartition(".")[0], config.head_facts.output.rpartition(".")[0]
@@ -77,9 +82,10 @@ def advice(unknown: Sequence[str], tensors: Tensors, config: BertConfig, has_hea
                 f" If {old} is the map to the logits behind the same head as {config.family.classifiers[0]}'s, give "
                 f"--rename '{bare(old)}.={new}.' (rename= in Python)."
             )
-    if any(".lora_" in raw for raw in unknown):
+    if not own.isdisjoint(unknown) and not has_head and not said:
+        said += f" The rest of that head is missing: {config.head_facts.output}."
+    if any(".lora_" in raw for raw in unknown.values()):
         said += " It holds a LoRA adapter that is not merged: model.merge_and_unload() of PEFT merges it."
-    losses = [raw for raw in unknown if raw not in left]
     if losses:
         said += f" What is no part of the model may go: --drop '{bare(losses[0])}' (drop= in Python)."
     return said

@@ -164,10 +164,11 @@ def check_names(
         raise InputError(f"{source} holds {len(found)} {what} but {key}={count} in the config.")
     if not found:  # one layer stands for all that are missing
         wanted = slots(dataclasses.replace(config, num_hidden_layers=1))
-    unknown = [raw for name, raw in names.items() if name not in wanted]
+    unknown = {name: raw for name, raw in names.items() if name not in wanted}
     if unknown:
         said = advice(unknown, tensors, config, bool(config.labels) or config.task == EMBEDDINGS)
-        raise InputError(f"{source}: tensors that {family.name}'s classifier does not have: {listing(unknown)}.{said}")
+        listed = listing(unknown.values())
+        raise InputError(f"{source}: tensors that {family.name}'s classifier does not have: {listed}.{said}")
     missing = [name for name in wanted if name not in names]
     drawn = {name for name, slot in wanted.items() if encoder and slot.path.split("/")[0] in family.drawn}
     if missing and set(missing) != drawn:
