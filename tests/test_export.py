@@ -81,6 +81,16 @@ def test_the_predicted_label_and_any_shape(classifier, tmp_path):
             np.testing.assert_allclose(logits[row], made.logits, rtol=0, atol=BATCH)
 
 
+def test_a_text_without_words_is_warned_of(file):
+    program = load_program(file)
+    with pytest.warns(ar.InputWarning, match=r"texts\[1\]: The text is empty\.") as told:
+        found = program.explain(["a film", " "])
+    assert len(told) == 1
+    assert [len(tokens.words) for tokens, _, _ in found] == [4, 2]
+    with pytest.warns(ar.InputWarning, match=r"texts\[0\]: \d+ word pieces of it were cut off and not read\."):
+        program.explain(["film " * 200])
+
+
 def test_a_tuple_of_two_texts_is_refused(file, classifier):
     """Elsewhere it is a pair, and would be read as given words."""
     for call in (load_program(file).explain, classifier.batch, classifier.tokens):

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import warnings
+from types import SimpleNamespace
 
 import pytest
 from family_models import SENTENCES, save_tokenizer, tokenizer_of, write_family
@@ -9,6 +11,7 @@ from models import VOCAB, refusal
 from tokenizers import Tokenizer
 
 from autorel_jax.classifier import load
+from autorel_jax.faithfulness.run import tell_of_pad
 from autorel_jax.families import family_of
 from autorel_jax.text.characters import apart, joined, other_words
 from autorel_jax.text.tokens import load_tokenizer
@@ -214,6 +217,26 @@ def test_a_pad_token_in_a_text_is_told(tokenizers, model_type):
     assert cut.warnings == ()
     (row,) = tokenizer(["a film"], max_length=50)
     assert row.warnings == ()
+
+
+@pytest.mark.parametrize("model_type", [*TYPES, "mpnet", "bert"])
+def test_padding_in_place_of_words_is_told(tmp_path, model_type):
+    """In an evaluation; BERT numbers positions along the text, as transformers does."""
+    classifier = SimpleNamespace(tokenizer=tokenizer_of(tmp_path, model_type))
+
+    def told(perturbations, protocol="curves"):
+        with warnings.catch_warnings(record=True) as said:
+            tell_of_pad(
+                SimpleNamespace(classifier=classifier, tokens=dict.fromkeys(perturbations), protocols=[protocol])
+            )
+        return [str(one.message) for one in said]
+
+    assert told(["mask", "unknown"]) == told(["pad"], "people") == []
+    if model_type == "bert":
+        assert told(["pad"]) == []
+    else:
+        (said,) = told(["mask", "pad"])
+        assert said.startswith("perturb=pad: transformers skips <pad> when it numbers this model's positions")
 
 
 def test_only_where_transformers_skips_it(tmp_path):

@@ -7,6 +7,7 @@ JAX, NumPy and safetensors: neither Flax nor transformers. Layout: docs/output.m
 import functools
 import json
 import tempfile
+import warnings
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from autorel_jax.errors import InputError, one_line
+from autorel_jax.errors import InputError, InputWarning, one_line
 from autorel_jax.families import family_of
 from autorel_jax.model.inputs import check_ids
 from autorel_jax.model.parameters import nested
@@ -107,7 +108,8 @@ class Program:
         """Of each text its tokens, logits [C] and relevance [N, T], computed as one batch.
 
         Of a model that labels tokens the logits are [T, C], and `at` holds for each text the places of the tokens that
-        are asked about, among its tokens, where [CLS] is 0. Pairs of texts are for the program itself, as ids.
+        are asked about, among its tokens, where [CLS] is 0. Pairs of texts are for the program itself, as ids. An
+        InputWarning says which text is empty or cut off.
 
         Raises:
           InputError: a text is a tuple of two strings; `at` is of another length.
@@ -121,6 +123,10 @@ class Program:
             split_words=self.about.get("split_words", WHITESPACE),
             split_punctuation=self.about.get("split_punctuation", False),
         )
+        for place, row in enumerate(tokens):
+            if row.warnings or row.truncated:
+                cut = [f"{row.truncated} word pieces of it were cut off and not read."] if row.truncated else []
+                warnings.warn(f"texts[{place}]: {' '.join([*row.warnings, *cut])}", InputWarning, stacklevel=2)
         if not tokens:
             return []
         batch = pad(tokens, max(len(row.ids) for row in tokens), len(tokens), self.tokenizer.pad_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from autorel_jax.classifier import Classifier
 from autorel_jax.data.row import Rejected, Row
-from autorel_jax.errors import InputError
+from autorel_jax.errors import InputError, InputWarning
 from autorel_jax.evaluation.ranks import spearman
 from autorel_jax.faithfulness import naopc, sanity
 from autorel_jax.faithfulness.cases import Case, cases, changed_case, sampled
@@ -18,9 +19,9 @@ from autorel_jax.faithfulness.evaluator import Evaluator, same_texts
 from autorel_jax.faithfulness.intervals import mean_of
 from autorel_jax.faithfulness.parts import Parts
 from autorel_jax.faithfulness.predict import Predictor
-from autorel_jax.faithfulness.protocols import NONE
+from autorel_jax.faithfulness.protocols import NONE, PROTOCOLS
 from autorel_jax.faithfulness.results import Evaluation, Run, as_json, evaluation_of
-from autorel_jax.faithfulness.units import Reading
+from autorel_jax.faithfulness.units import MASK, PAD, UNKNOWN, Reading
 
 CHUNK = 32  # texts, after which progress is told: a batch of a CPU
 COUNTERFACTUAL = "counterfactual"
@@ -60,6 +61,7 @@ def run(
         raise InputError("other_model is compared where sanity is checked; set sanity too.")
     if other_model is not None:
         same_texts(evaluator.classifier, other_model)
+    tell_of_pad(evaluator)
     drawn, left_out, read = sampled(rows, config.limit, config.seed)
     made, more = cases(drawn, evaluator.any_explainer, config, evaluator.kept, evaluator.reads_labels)
     left_out = [*left_out, *more]
@@ -73,6 +75,20 @@ def run(
     if config.sanity:
         of_all.sanity = list(checked(evaluator, chunks, found, other_model))
     return evaluation_of(evaluator.about(made), of_all, config)
+
+
+def tell_of_pad(evaluator: Evaluator) -> None:
+    """Warns where the padding that stands in place of words is not to transformers what it is here."""
+    tokenizer = evaluator.classifier.tokenizer
+    perturbs = any(PROTOCOLS[name].perturbs for name in evaluator.protocols)
+    if perturbs and PAD in evaluator.tokens and tokenizer.facts.numbered:
+        warnings.warn(
+            f"perturb={PAD}: transformers skips {tokenizer.pieces[tokenizer.pad_id]} when it numbers this model's "
+            "positions, so that words behind one move; here they stay in place. These numbers are not those of "
+            f"transformers; those of {MASK} and {UNKNOWN} are.",
+            InputWarning,
+            stacklevel=2,
+        )
 
 
 def measured(
