@@ -151,6 +151,7 @@ def of_files(args: argparse.Namespace) -> tuple["Diff", tuple[list, list]]:
 
 def of_models(args: argparse.Namespace) -> tuple["Diff", tuple[list, list]]:
     """What changed between two models on the texts, and the records of both."""
+    from autorel_jax.attribution.targets import reads_given
     from autorel_jax.auditing.diff import compared
     from autorel_jax.auditing.two_models import explained_by_both
     from autorel_jax.explaining.explainer import Explainer
@@ -158,6 +159,8 @@ def of_models(args: argparse.Namespace) -> tuple["Diff", tuple[list, list]]:
     if args.keep_columns:
         raise InputError("--keep-columns has no meaning here: no rows are written.")
     config = explain_config(args)
+    if args.label_column and not reads_given(config.target):
+        raise InputError("--label-column is for --target given; predictions are compared with each other.")
     configs = config, new_config(args, config)
     corpus = input_corpus(args)
     changes = {"model": args.new, "dtype": args.new_dtype or args.dtype, "revision": args.new_revision or args.revision}

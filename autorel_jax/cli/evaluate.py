@@ -9,7 +9,7 @@ from pathlib import Path
 
 from autorel_jax.builtin import BUILTIN
 from autorel_jax.cli.command import Parser, note, run, say, tell, warn
-from autorel_jax.cli.explain import input_corpus, introduced
+from autorel_jax.cli.explain import OF_SOURCES, input_corpus, introduced
 from autorel_jax.cli.explain_flags import add_column_flags, names
 from autorel_jax.cli.flags import (
     add_compute_dtype,
@@ -186,8 +186,12 @@ def marked_corpus(args: argparse.Namespace) -> Corpus:
     if args.format != ERASER:
         args.keep_columns = tuple(filter(None, (args.marks_column, args.changed_column)))
         return input_corpus(args)
-    if len(args.texts) > 1 or args.marks_column or args.changed_column or args.text_column or args.label_column:
-        raise InputError(f"--format {ERASER}: give one file, without names of columns; the layout says what is where.")
+    given = [name for name in OF_SOURCES if name not in ("format", "pair_column") and getattr(args, name)]
+    if len(args.texts) > 1 or args.marks_column or args.changed_column or given:
+        raise InputError(
+            f"--format {ERASER}: give one file, and of the flags of input files --pair-column alone; the layout says "
+            "what is where."
+        )
     path = Path(args.texts[0])
     source = Source(str(path), lambda: eraser_rows(path, args.pair_column), None, path)
     next(source.rows(), None)  # refuses now what is of another layout

@@ -15,6 +15,7 @@ from autorel_jax.cli.recording import check_explain_record, record_output, write
 from autorel_jax.cli.start import importing
 from autorel_jax.cli.stream import opened, progress_bar, stream
 from autorel_jax.corpus.config import LOCAL
+from autorel_jax.data.kinds import HF, TFDS, suffix_of
 from autorel_jax.data.row import Columns, Row
 from autorel_jax.data.sources import Corpus, is_source, of_texts, open_corpus
 from autorel_jax.errors import InputError, one_line
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from autorel_jax.explaining.explainer import Explainer
     from autorel_jax.model.config import BertConfig
 
+OF_FILES = ("format", "delimiter", "input_columns", "encoding")  # flags that say how files are written
 NAMED = 5  # files in a warning
 OF_SOURCES = (  # flags without a meaning for texts of the command line
     "text_column",
@@ -66,6 +68,7 @@ def explain(argv: Sequence[str] | None, prog: str) -> int:
         with importing():
             import autorel_jax.corpus.job
         with progress_bar(args) as progress, explainer_of(args, config, local=job.engine == LOCAL) as explainer:
+            tell_of_labels(args, explainer)
             recorder = recorder_of(args, explainer)
             code = write_job(args, explainer, corpus, job, progress)
         if recorder:
@@ -78,6 +81,7 @@ def explain(argv: Sequence[str] | None, prog: str) -> int:
         progress_bar(args) as progress,
         explainer_of(args, config) as explainer,
     ):
+        tell_of_labels(args, explainer)
         recorder = recorder_of(args, explainer)
         code = stream(args, explainer, corpus, write, progress, recorder)
     if recorder:
@@ -105,6 +109,16 @@ def recorder_of(args: argparse.Namespace, explainer: "Explainer") -> "Recorder |
     from autorel_jax.auditing.record import Recorder
 
     return Recorder(explainer)
+
+
+def tell_of_labels(args: argparse.Namespace, explainer: "Explainer") -> None:
+    """Says where labels are read that nothing is compared with."""
+    from autorel_jax.attribution.targets import reads_given
+    from autorel_jax.explaining.part import no_mark
+
+    reason = no_mark(explainer)
+    if args.label_column and reason and not reads_given(explainer.config.target):
+        note(args, f"the model {reason}, so no prediction is right or wrong: --label-column counts nothing")
 
 
 @contextlib.contextmanager
@@ -147,6 +161,7 @@ def input_corpus(args: argparse.Namespace) -> Corpus:
         return of_texts(text_rows(args.texts, args.pair))
     if len(sources) < len(args.texts) or args.pair:
         raise InputError(f"{sources[0]} is a source of its own; give it alone, without other texts and --pair.")
+    check_layout(args, sources)
     columns = Columns(
         args.text_column or Columns.text,
         args.pair_column,
@@ -176,6 +191,23 @@ def input_corpus(args: argparse.Namespace) -> Corpus:
         if not any(filled):
             next(corpus.rows())
     return corpus
+
+
+def check_layout(args: argparse.Namespace, sources: Sequence[str]) -> None:
+    """Raises InputError for flags that say how files are written, where no file is read that it could be of."""
+    if getattr(args, "references", None):  # which are read so too
+        return
+    if all(source.startswith((TFDS, HF)) for source in sources):
+        kind, flags = "a data set", OF_FILES
+    elif all(suffix_of(source) == ".parquet" for source in sources) and not args.format:
+        kind, flags = ".parquet", ("encoding",)
+    else:
+        return
+    given = next((name for name in flags if getattr(args, name)), None)
+    if given:
+        raise InputError(
+            f"--{given.replace('_', '-')} says how text is written; {kind} says that itself. Leave it out."
+        )
 
 
 def text_rows(texts: Sequence[str], pairs: Sequence[str] | None) -> list[Row]:

@@ -123,8 +123,11 @@ def check(args: argparse.Namespace) -> None:
         raise InputError(f"--top {args.most}: expected a whole number of at least 1.")
     if args.compare and (min(args.compare) < 1 or args.compare[0] == args.compare[1]):
         raise InputError(f"--compare {args.compare[0]} {args.compare[1]}: expected two places of the ranking, from 1.")
-    if args.pair_column or args.keep_columns:
-        raise InputError("--pair-column and --keep-columns are for autorel explain; a passage's pair is the query.")
+    if args.pair_column or args.label_column or args.keep_columns:
+        raise InputError(
+            "--pair-column, --label-column and --keep-columns are for autorel explain; a passage's pair is the query, "
+            "and no label of it is read."
+        )
     if os.path.isfile(args.query):
         raise InputError(f"{one_line(args.query, 60)!r} is a file; QUERY is one text, and files are of passages.")
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from autorel_jax.cli.command import Parser, note, run, say, tell
-from autorel_jax.cli.explain import input_corpus
+from autorel_jax.cli.explain import OF_SOURCES, input_corpus
 from autorel_jax.cli.explain_flags import add_column_flags
 from autorel_jax.cli.flags import add_compute_dtype, add_fields, add_model_flags, add_quiet, given_fields, loaded
 from autorel_jax.cli.method_flags import add_method_flags, method_options
@@ -51,7 +51,7 @@ def parser(prog: str = PROG) -> Parser:
     add_fields(explanation, ExplainConfig, split_words={}, split_punctuation={}, max_length={})
     output = made.add_argument_group("output")
     output.add_argument(
-        "--top", dest="most", type=int, default=SHOWN, metavar="N", help="pairs of words (default: %(default)s)"
+        "--top", dest="most", type=int, metavar="N", help=f"pairs of words, of two texts (default: {SHOWN})"
     )
     output.add_argument("--level", choices=LEVELS, default=LEVELS[0], help="what is shown (default: %(default)s)")
     output.add_argument(
@@ -71,6 +71,8 @@ def similar(argv: Sequence[str] | None, prog: str) -> None:
     """Parses, loads, explains, shows."""
     args = parser(prog).parse_args(argv)
     options = given_fields(args, ExplainConfig) | method_options(args)
+    if args.most is not None and args.most < 1:
+        raise InputError(f"--top {args.most}: expected a whole number of at least 1.")
     if args.second is not None:
         check_texts(args)
     with importing():
@@ -89,7 +91,7 @@ def similar(argv: Sequence[str] | None, prog: str) -> None:
         note(args, f"wrote {args.output}: {len(rows)} pairs, two results each")
         return
     found = similarity(loaded(args), args.first, args.second, measure=args.measure, **options)
-    for line in found.lines(max(args.most, 1)):
+    for line in found.lines(SHOWN if args.most is None else args.most):
         say(line)
     say("")
     for one in (found.a, found.b):
@@ -101,8 +103,11 @@ def similar(argv: Sequence[str] | None, prog: str) -> None:
 
 def check_texts(args: argparse.Namespace) -> None:
     """Raises InputError unless both arguments are texts."""
-    if args.pair_column or args.text_column:
-        raise InputError("--text-column and --pair-column are of a file of pairs; give the file alone, without a TEXT.")
+    given = next((name for name in OF_SOURCES if getattr(args, name)), None)
+    if given:
+        raise InputError(
+            f"--{given.replace('_', '-')} is of a file of pairs; give the file alone, without a second TEXT."
+        )
     source = next(filter(is_source, (args.first, args.second)), None)
     if source is not None:
         raise InputError(
@@ -119,6 +124,8 @@ def pairs_of(args: argparse.Namespace, prog: str) -> Iterator[Row]:
         )
     if not args.pair_column or args.output is None:
         raise InputError("A file of pairs needs --pair-column, the column of the second texts, and --output.")
+    if args.most is not None:
+        raise InputError("--top is of two texts; of a file all words are written.")
     if args.keep_columns or args.label_column:
         raise InputError("--keep-columns and --label-column are for autorel explain; leave them out.")
     args.texts, args.prog = [args.first], prog

@@ -151,6 +151,7 @@ def open_corpus(
     names = [str(name) for name in ([names] if isinstance(names, str | Path) else names)]
     if STDIN in names and len(names) > 1:
         raise InputError(f"{STDIN} is a source of its own; give it alone.")
+    check_sets(names, split, data_dir)
     sources, left_out = [], []
     for name in names:
         if name.startswith((TFDS, HF)):
@@ -163,6 +164,14 @@ def open_corpus(
             sources += [file(path, columns, encoding) for path in taken]
             left_out += left
     return Corpus(tuple(sources), columns, all(source.again for source in sources), tuple(left_out))
+
+
+def check_sets(names: Sequence[str], split: str | None, data_dir: Path | None) -> None:
+    """Raises InputError for what says which data set is read where none is."""
+    if split is not None and not any(name.startswith((TFDS, HF)) for name in names):
+        raise InputError(f"--split {split} is of a data set, {TFDS}NAME or {HF}NAME; leave it out.")
+    if data_dir is not None and not any(name.startswith(TFDS) for name in names):
+        raise InputError(f"--data-dir {data_dir} is of prepared data sets, {TFDS}NAME; leave it out.")
 
 
 def of_texts(rows: Sequence[Row]) -> Corpus:

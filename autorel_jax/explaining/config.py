@@ -79,6 +79,8 @@ class ExplainConfig:
             raise InputError(f"stride={self.stride} is of windows; give long={WINDOWS!r} with it.")
         if isinstance(self.readouts, str) or not isinstance(self.readouts, Sequence):
             raise InputError(f"readouts={self.readouts!r}: expected a list of names of read-outs.")
+        if self.neurons != type(self).neurons and "neurons" not in self.readouts:
+            raise InputError(f"neurons={self.neurons} is of the read-out neurons; ask for it too, or leave this out.")
         if self.long == WINDOWS and (self.audit or self.readouts):
             raise InputError(
                 f"long={WINDOWS!r} has no audit and no read-outs: they are of one window; use {TRUNCATE!r}."

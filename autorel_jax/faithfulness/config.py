@@ -88,7 +88,22 @@ class EvaluateConfig:
         found = tuple(name for name in PROTOCOLS if name in asked and not why_not(name))
         if not found:
             raise InputError(f"long={WINDOWS!r} leaves no protocol but those that need marks, and there are none.")
+        if self.protocols and ALL not in self.protocols:
+            self._check_read(found, labelled, marked, changed)
         return found
+
+    def _check_read(self, found: Sequence[str], labelled: bool, marked: bool, changed: bool) -> None:
+        """Raises InputError for what none of the protocols reads that were asked for by their names."""
+        plain, protocols = type(self), [PROTOCOLS[name] for name in found]
+        for what, given, read in (
+            ("labels", labelled, any(one.needs_labels for one in protocols)),
+            ("marks", marked, any(one.needs_marks for one in protocols)),
+            ("changed", changed, any(one.needs_changed for one in protocols)),
+            ("perturb", self.perturb != plain.perturb, any(one.perturbs for one in protocols)),
+            ("naopc_texts", self.naopc_texts != plain.naopc_texts, "naopc" in found),
+        ):
+            if given and not read:
+                raise InputError(f"{what}: none of the protocols {', '.join(found)} reads it; leave it out.")
 
 
 def check_names(name: str, given: Any, known: Sequence[str]) -> None:
