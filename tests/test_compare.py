@@ -91,6 +91,18 @@ def test_models_without_a_common_label_are_refused():
     )
 
 
+def test_a_common_label_that_nothing_was_predicted_as_is_one():
+    """As where each prediction changed."""
+    labels = {"labels": ("negative", "positive")}
+    other = explanation(target="negative", prediction=NEGATIVE, model="large", **labels)
+    collection = collected(explanation(**labels))
+    compare.add_other(collection, collected(other))
+    assert collection.other.predictions == {0: "negative"}
+    assert "no label in common" in refusal(
+        compare.add_other, collected(explanation()), collected(explanation(target="negative", prediction=NEGATIVE))
+    )
+
+
 def test_an_entity_is_the_same_at_the_same_place():
     def entity(name, start, kind, **changes):
         span = (start, start + len(name))

@@ -160,13 +160,17 @@ def test_to_dict_is_json_and_whole(classifier):
     found = json.loads(json.dumps(explanation.to_dict(), allow_nan=False))
     assert found["schema"] == 2
     assert found["version"] == ar.__version__
-    assert found["model"] == {"name": classifier.name, "weights_sha256": classifier.fingerprint}
+    labels = ["negative", "neutral", "positive"]
+    assert found["model"] == {"name": classifier.name, "weights_sha256": classifier.fingerprint, "labels": labels}
     assert found["method"] == {
         "name": "bert_lrp",
         "parameters": {"read_at": "embeddings", "stabilizer": 1e-7},
         "rules": ar.COMPOSITES["bert_lrp"].rules,
     }
-    elsewhere, in_no_file = {"parameters", "rules", "weights_sha256"}, {"is_zero_shot", "token_ids", "token_types"}
+    elsewhere, in_no_file = (
+        {"parameters", "rules", "weights_sha256", "labels"},
+        {"is_zero_shot", "token_ids", "token_types"},
+    )
     own = {field.name for field in dataclasses.fields(explanation)} - elsewhere - in_no_file
     assert found.keys() == own | {"schema", "version"}
     assert found["word_spans"] == [None, [0, 1], [2, 6], [7, 11], None]

@@ -52,7 +52,7 @@ def test_jsonl(tmp_path):
     first, second = map(json.loads, lines)
     assert list(first) == KEYS
     assert first["schema"] == 2
-    assert first["model"] == {"name": "tiny", "weights_sha256": "0123456789abcdef" * 4}
+    assert first["model"] == {"name": "tiny", "weights_sha256": "0123456789abcdef" * 4, "labels": []}
     assert first["prediction"] == {"label": "positive", "probability": 0.9876, "logit": 1.5}
     assert first["method"] == {
         "name": "attnlrp",

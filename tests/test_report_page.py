@@ -234,6 +234,21 @@ def test_the_command_refuses_in_one_line(results, capsys, arguments, said):
     assert not results.with_suffix(".html").exists()
 
 
+def test_a_label_that_no_text_was_predicted_as(tmp_path):
+    """Results list the model's labels, so that it has a name; older results do not."""
+    labels = ("negative", "neutral", "positive")
+    logits = {"logits": np.array([-1.0, 0.5, 1.5], np.float32), "probabilities": np.array([0.1, 0.2, 0.7])}
+    made = [explanation(id=number, labels=labels, **logits).to_dict() | {"label": number} for number in range(3)]
+    with pytest.warns(ar.InputWarning, match="read as ids of the model: 0 is 'negative', 1 is 'neutral', 2 is"):
+        ar.save_report(made, tmp_path / "a.html")
+    data = data_of((tmp_path / "a.html").read_text(encoding="utf-8"))
+    assert data["texts"]["label"]["names"] == ["negative", "neutral", "positive"]
+    older = [one | {"model": {name: one["model"][name] for name in ("name", "weights_sha256")}} for one in made]
+    with pytest.warns(ar.InputWarning, match="no prediction or target of these results: 0, 1"):
+        ar.save_report(older, tmp_path / "b.html")
+    ar.save_report([made[0], older[1]], tmp_path / "c.html", label_column="id")  # both are of one model
+
+
 def test_results_that_stand_in_two_files(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     one, twice = explanation(id=1).to_dict(), explanation(id=2).to_dict()

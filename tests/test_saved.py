@@ -18,11 +18,12 @@ from autorel_jax.lrp.taps import READOUTS
 from autorel_jax.report.explanation import Prediction
 from autorel_jax.text.windows import Window
 
+LABELS = ("negative", "positive")
 ABOUT = {
     "schema": 2,
     "version": ar.__version__,
     "model": {"name": "tiny", "weights_sha256": "0123456789abcdef" * 4},
-    "labels": ["negative", "positive"],
+    "labels": list(LABELS),
     "method": {"name": "attnlrp", "parameters": {"read_at": "word_embeddings"}},
 }
 
@@ -37,6 +38,7 @@ def with_everything():
             "diagnostics": {"steps": 50.0},
             "windows": (window,),
             "warnings": ("beware",),
+            "labels": LABELS,
         }
         pairs.append((row, dataclasses.replace(made, **more)))
     return pairs
@@ -46,7 +48,8 @@ def with_nothing():
     """Explanations without what is optional, and with numbers that are not finite."""
     regression = explanation("so so", pair="b", probabilities=None, prediction=Prediction("positive", None, 1.5))
     broken = explanation("bad", (float("nan"), 1.0), id=2, target_value=float("inf"))
-    return [(Row(made.id, made.text, None, None), made) for made in (regression, broken)]
+    both = [dataclasses.replace(made, labels=LABELS) for made in (regression, broken)]
+    return [(Row(made.id, made.text, None, None), made) for made in both]
 
 
 each_kind = pytest.mark.parametrize("pairs", [with_everything(), with_nothing()], ids=["everything", "nothing"])
@@ -137,7 +140,7 @@ def test_chosen_columns_and_those_that_pass_through(tmp_path, suffix):
     assert (record["url"], record["words"], record["schema"]) == ("u", "w", 2)
     if suffix == ".parquet":
         assert record["day"] == "2020-01-02"
-        assert record["model"] == ABOUT["model"]
+        assert record["model"] == ABOUT["model"] | {"labels": list(LABELS)}
 
 
 def test_no_results(tmp_path):

@@ -19,6 +19,7 @@ from autorel_jax.auditing.diff_decisions import decisions
 from autorel_jax.auditing.diff_limits import Limits, findings
 from autorel_jax.auditing.verdict import HOLDS, Finding
 from autorel_jax.errors import one_line
+from autorel_jax.evaluation.collection import model_of
 from autorel_jax.faithfulness.intervals import Mean, median_of, share_of
 
 QUANTILES = (0, 5, 25, 50, 75, 95, 100)  # percent
@@ -184,7 +185,7 @@ def compared(
 
 def about(record: Mapping[str, Any]) -> dict[str, Any]:
     """Model and method of a side."""
-    return {"model": record.get("model"), "method": record.get("method")}
+    return {"model": model_of(record), "method": record.get("method")}
 
 
 def known(text: Both) -> tuple[str | int, str]:

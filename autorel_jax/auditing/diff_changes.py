@@ -16,7 +16,7 @@ from autorel_jax.attribution.targets import LOG_PROBABILITY
 from autorel_jax.auditing.diff_alignment import Aligned, aligned, special
 from autorel_jax.auditing.diff_results import is_whole
 from autorel_jax.errors import InputError, one_line
-from autorel_jax.evaluation.collection import Collection
+from autorel_jax.evaluation.collection import Collection, labels_of, model_of
 from autorel_jax.evaluation.compare import add_other, check_common, in_both
 from autorel_jax.evaluation.ranks import spearman
 from autorel_jax.evaluation.words import keys, least, ngrams, occurrences, summary
@@ -97,7 +97,7 @@ def by_text(results: Iterable[Any], where: str) -> dict[tuple[Any, ...], list[Ta
             )
         if record["target"] == "margin":
             raise InputError(f"{where}: the target is margin, whose runner-up may be another label; give a contrast.")
-        this = [record.get("model"), (record.get("method") or {}).get("name"), parameters(record)]
+        this = [model_of(record), (record.get("method") or {}).get("name"), parameters(record)]
         about = about or this
         if this != about:
             raise InputError(f"{where}: results of several models or methods; give those of one.")
@@ -129,7 +129,12 @@ def matched(old: Iterable[Any], new: Iterable[Any]) -> tuple[list[Both], dict[st
     if not both:
         raise InputError("None of the texts is in both results; a text is the same if id, text and pair are.")
     names = [
-        {name for text in both for one in text[side].values() for name in (one["prediction"]["label"], one["target"])}
+        {
+            name
+            for text in both
+            for one in text[side].values()
+            for name in (one["prediction"]["label"], one["target"], *labels_of(one))
+        }
         for side in (0, 1)
     ]
     check_common(*map(sorted, names))

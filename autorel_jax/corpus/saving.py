@@ -76,6 +76,7 @@ def contents_of(explanations: Sequence[Explanation], level: str) -> Contents:
             "schema": SCHEMA,
             "version": __version__,
             "model": {"name": first.model, "weights_sha256": first.weights_sha256},
+            "labels": first.labels,
             "method": method,
         },
         audit=any(one.ledger is not None for one in explanations),

@@ -114,7 +114,7 @@ class Collection:
       series: (method, target) -> Series, in the order in which they came.
       model, version: of all records, which must agree in the model.
       other: what another model made of the texts, if it is compared (compare.py).
-      names: the place of a logit -> the label, as far as a prediction shows it.
+      names: the place of a logit -> the label, as far as the results list them, or a prediction shows it.
       several: whether a text may have several labels at once: probabilities are no parts of one.
       outputs: the logits of a text; None where they are not of labels of the whole text.
     """
@@ -187,7 +187,7 @@ class Collection:
         series.is_score = series.is_score and is_score(record)
 
     def _check_model(self, record: Mapping[str, Any], where: str) -> None:
-        model = record.get("model")
+        model = model_of(record)
         if not self.texts:
             self.model, self.version = model, str(record.get("version", ""))
         elif model != self.model:
@@ -225,6 +225,8 @@ class Collection:
         if logit is not None:
             self.names.setdefault(logit, prediction["label"])
             self.outputs = len(record["logits"])
+            if len(labels := labels_of(record)) == self.outputs:
+                self.names = dict(enumerate(labels))
             self.several |= self.outputs > 1 and not are_parts_of_one(record["probabilities"])
         kept = {name: value for name, value in record.items() if name not in OURS}
         if record.get(OF_SPAN[0]) is not None:
@@ -258,9 +260,9 @@ class Collection:
         return label_of(label)
 
     def labels(self, texts: Set[int]) -> list[str]:
-        """The labels that some texts were predicted as, or explained for, sorted."""
+        """The labels of the model as far as they are known, and what some texts were explained for, sorted."""
         targets = {series.target for series in self.series.values() if not texts.isdisjoint(series.rows)}
-        return sorted(targets | {self.texts[place].prediction for place in texts})
+        return sorted({*targets, *self.names.values(), *(self.texts[place].prediction for place in texts)})
 
     def name_labels(self, required: bool) -> list[str]:
         """Gives the labels the model's names, by the rule of data/label_ids.py; returns what is to be said of it.
@@ -336,6 +338,19 @@ def predicted_logit(record: Mapping[str, Any]) -> int | None:
     if record.get(OF_SPAN[0]) is not None or not one_label or None in (logit, *logits):
         return None
     return min(range(len(logits)), key=lambda place: abs(logits[place] - logit), default=None)
+
+
+def model_of(record: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Which model made a record; its labels, which older results do not list, are apart."""
+    model = record.get("model")
+    return {name: value for name, value in model.items() if name != "labels"} if isinstance(model, dict) else None
+
+
+def labels_of(record: Mapping[str, Any]) -> list[str]:
+    """The labels of a record's model, in the order of its logits; none where they are not listed."""
+    model = record.get("model")
+    labels = model.get("labels") if isinstance(model, dict) else None
+    return labels if isinstance(labels, list) and all(isinstance(label, str) for label in labels) else []
 
 
 def is_score(record: Mapping[str, Any]) -> bool:

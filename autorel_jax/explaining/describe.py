@@ -41,6 +41,7 @@ def about(computer: Computer) -> About:
         "parameters": {"read_at": computer.settings.read_at, **method.record(), **computer.about_references},
         "model": classifier.name,
         "weights_sha256": classifier.fingerprint,
+        "labels": labels,
     }
     return About(labels, np.eye(len(labels)), method, dict(method.rules), shared)
 

@@ -66,10 +66,9 @@ def of_labels(made: Sequence[Explanation], config: ExplainConfig) -> list[Explan
     probabilities = likely(logits, config.target, config.multi_label)
     best = int(probabilities.argmax())
     prediction = Prediction(config.zero_shot[best], float(probabilities[best]), float(values[best]))
+    shared = {"labels": config.zero_shot, "prediction": prediction, "logits": values, "probabilities": probabilities}
     return [
-        dataclasses.replace(
-            one, target=label, prediction=prediction, logits=values, probabilities=probabilities, is_zero_shot=True
-        )
+        dataclasses.replace(one, target=label, is_zero_shot=True, **shared)
         for one, label in zip(made, config.zero_shot, strict=True)
     ]
 

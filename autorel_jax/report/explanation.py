@@ -76,6 +76,13 @@ class Explanation(Results):
         path="model.weights_sha256",
         column=None,
     )
+    labels: tuple[str, ...] = declared(
+        kinds.TEXTS,
+        "of the model, or of zero-shot, in the order of `logits`; empty for masked words",
+        path="model.labels",
+        column=None,
+        default=(),
+    )
     id: str | int = declared(kinds.ID, "from the id column; else the number of the line or row, from 1")
     text: Text = declared(kinds.TEXT, "as it was given", numpy=False)
     text_pair: Text | None = declared(kinds.TEXT, "the second text of a pair", optional=True, numpy=False)

@@ -136,6 +136,8 @@ def record_of_row(row: Mapping[str, Any], about: Mapping[str, Any]) -> Record:
     """A row of a table as a record; `about` is the file's metadata, the same for all rows."""
     columns = dict(row)
     record: Record = {name: about[name] for name in ("schema", "version", "model") if name in about}
+    if "labels" in about and isinstance(about.get("model"), dict):
+        record["model"] = about["model"] | {"labels": list(about["labels"])}
     for field in IN_FILES:
         name = name_in(columns, field.column)
         if name is not None:
