@@ -76,10 +76,9 @@ class Evaluator:
         judged = labelled and classifier.config.num_labels > 1 and classifier.config.problem != MULTI
         self.classifier, self.config, self.labelled = classifier, config, labelled
         self.protocols, self.kept = config.chosen(judged, MARKS in kept, CHANGED in kept), tuple(kept)
-        if masked_model is not None and not any(PROTOCOLS[name].perturbs for name in self.protocols):
-            raise InputError(
-                f"masked_model: the protocols {', '.join(self.protocols)} take no words away; leave it out."
-            )
+        reads_others = (one.perturbs or one.needs_changed for one in map(PROTOCOLS.get, self.protocols))
+        if masked_model is not None and not any(reads_others):
+            raise InputError(f"masked_model: {', '.join(self.protocols)} take no words away; leave it out.")
         self.judge = classifier if masked_model is None else same_texts(classifier, masked_model)
         self.tokens = {name: token_in_place(name, classifier.tokenizer) for name in dict.fromkeys(config.perturb)}
         self.explainers = explainers(classifier, config)
