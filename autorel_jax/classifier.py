@@ -213,7 +213,7 @@ class Classifier:
             if number is not None:
                 return number
         names = ", ".join(f"{name} (id:{index})" for index, name in enumerate(labels))
-        shown = f"{label[0]!r} ({label[1]} of the data set)" if of_data_set else repr(label)
+        shown = f"{label[0]!r} ({label[1]} of the data set)" if of_data_set else one_line(repr(label), 80)
         hint = ""
         if str(label).strip() in map(str, range(len(labels))):
             hint = f" Beside these names a bare {label} may mean another label: write id:{label} for that id."

@@ -362,6 +362,7 @@ def test_a_file_that_is_no_whole_record_is_refused_in_one_line(folder, verify, n
         (("verify", "plain.json", "--against", "plain.json", "--model", "model"), "leave out model"),
         (("record", "good", "-o", "record.txt"), "it is a .json file"),
         (("verify", "hashed.json", "texts.csv"), "name the column of the labels"),
+        (("verify", "plain.json", "texts.csv", "--keep-columns", "text"), "no rows are written"),
         (("explain", "texts.csv", "--output", "o", "--record", "a.json"), "a .jsonl or .parquet with all columns"),
         (("explain", "texts.csv", "--output", "o.csv", "--record", "a.json"), "a .jsonl or .parquet with all columns"),
     ],
