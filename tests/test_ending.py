@@ -80,7 +80,7 @@ def test_a_corpus_ends_with_three_lines(run, tmp_path, suffix):
     assert any(line.startswith("strongest words: ") for line in said) == (suffix != ".csv")
     (warning,) = (line for line in said if line.startswith("warning: 1 of 5 rows have a label"))
     assert "and no part in the accuracy: Unknown label 'other'. The labels of " in warning
-    assert warning.endswith(": negative (id:0), neutral (id:1), positive (id:2)")
+    assert warning.endswith(": negative (id:0), neutral (id:1), positive (id:2).")
     assert said[-1].startswith(f"wrote {output}")
     ends = {
         ".html": "; open it in a browser",

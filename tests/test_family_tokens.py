@@ -226,6 +226,7 @@ def test_padding_in_place_of_words_is_told(tmp_path, model_type):
 
     def told(perturbations, protocol="curves"):
         with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
             tell_of_pad(
                 SimpleNamespace(classifier=classifier, tokens=dict.fromkeys(perturbations), protocols=[protocol])
             )
