@@ -103,10 +103,10 @@ def explained_again(args: argparse.Namespace, record: "Record") -> "Differences"
 
     if not args.texts and (given := [name for name in given_flags(args, parser(args.prog)) if is_of_texts(name)]):
         raise InputError(f"{', '.join(given)}: of texts, but none are given; the record's own are explained again.")
-    if args.texts and reads_given(record["question"]["asked"]["target"]) and not args.label_column:
-        raise InputError("The record explains each text's own label; name the column of the labels by --label-column.")
     if args.keep_columns:
         raise InputError("--keep-columns has no meaning here: no rows are written.")
+    if args.texts and reads_given(record["question"]["asked"]["target"]) and not args.label_column:
+        raise InputError("The record explains each text's own label; name the column of the labels by --label-column.")
     method = method_of(record, read_composite(args.composite_file) if args.composite_file else None)
     corpus = input_corpus(args) if args.texts else None
     rows = rows_of(record, corpus and corpus.rows())
