@@ -7,6 +7,7 @@ from autorel_jax.cli.main import main
 MODEL = ("--model", "no/model")
 CASES = [
     ("explain in.csv --split validation", "--split validation is of a data set, tfds:NAME or hf:NAME"),
+    ("explain in.csv ./in.csv", "./in.csv is named twice, so that its texts would count twice; give it once"),
     ("explain in.csv --data-dir sets", "--data-dir sets is of prepared data sets, tfds:NAME"),
     ("explain hf:imdb --split test --data-dir sets", "--data-dir sets is of prepared data sets"),
     ("explain hf:imdb --split test --format csv", "--format says how text is written; a data set says that itself"),
@@ -36,6 +37,7 @@ CASES = [
     ("similar in.csv --pair-column y --output out.jsonl --top 3", "--top is of two texts"),
     ("similar film movie --top 0", "--top 0: expected a whole number of at least 1"),
     ("diff old new in.csv --label-column y", "--label-column is for --target given"),
+    ("check in.csv --policy none.toml --label-column y", "--label-column has no meaning here"),
     ("diff old new in.csv --split validation", "--split validation is of a data set"),
 ]
 

@@ -62,6 +62,8 @@ def parser(prog: str = PROG) -> Parser:
 def check(argv: Sequence[str] | None, prog: str) -> int:
     """Reads the policy, explains, exchanges words, tells. Whatever can be checked early is checked before."""
     args = parser(prog).parse_args(argv)
+    if args.label_column:
+        raise InputError("--label-column has no meaning here: what is checked is why a label is predicted.")
     policy = read_policy(args.policy)
     check_outputs(args, {"output": ".json", "report": ".html", "junit": ".xml"})
     config = audit_config(args, split_punctuation=True)  # so that no word comes with its comma

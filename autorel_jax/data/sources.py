@@ -142,7 +142,7 @@ def open_corpus(
       data_dir: the folder of prepared TensorFlow data sets.
 
     Raises:
-      InputError: there is no such source.
+      InputError: there is no such source, or it is there twice.
     """
     from autorel_jax.data.lines import check_encoding
 
@@ -163,7 +163,18 @@ def open_corpus(
             taken, left = without_outputs(name)
             sources += [file(path, columns, encoding) for path in taken]
             left_out += left
+    check_once(sources)
     return Corpus(tuple(sources), columns, all(source.again for source in sources), tuple(left_out))
+
+
+def check_once(sources: Sequence[Source]) -> None:
+    """Raises InputError for a source that is named twice, also by a folder or a pattern."""
+    seen: set[str] = set()
+    for source in sources:
+        place = source.name if source.path is None else os.path.abspath(source.path)
+        if place in seen:
+            raise InputError(f"{source.name} is named twice, so that its texts would count twice; give it once.")
+        seen.add(place)
 
 
 def check_sets(names: Sequence[str], split: str | None, data_dir: Path | None) -> None:
