@@ -1,5 +1,6 @@
 """What works for a BERT directory works for every family's: explanations, ledger, methods, files, training."""
 
+import contextlib
 import json
 
 import jax
@@ -146,7 +147,9 @@ def test_methods(classifiers, model_type, method):
 def test_occlusion_takes_the_familys_own_tokens(classifiers, model_type, baseline):
     """By hand: the word's ids replaced by those of the token that stands in place of it."""
     classifier = classifiers[model_type]
-    found = explained(classifier, "a good", method="occlusion", target=0, parameters={"baseline": baseline})
+    is_told = baseline == "pad" and classifier.tokenizer.facts.numbered  # that transformers would skip it
+    with pytest.warns(ar.InputWarning, match="^baseline=pad: ") if is_told else contextlib.nullcontext():
+        found = explained(classifier, "a good", method="occlusion", target=0, parameters={"baseline": baseline})
     batch = classifier.batch(["a good"])
     whole = classifier.logits(batch)[0, 0]
     absent = classifier.tokenizer.pad_id if baseline == "pad" else classifier.tokenizer.mask_id

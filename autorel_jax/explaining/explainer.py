@@ -121,6 +121,9 @@ class Explainer:
         self.max_length = config.max_length or classifier.longest_text
         self.computer = Computer(classifier, config, devices)
         self.about = about(self.computer)
+        if self.parameters.get("baseline") == "pad":
+            for doubt in classifier.tokenizer.doubt_of_pad("baseline=pad"):
+                warnings.warn(doubt, InputWarning, stacklevel=2)
 
     @property
     def cut(self) -> int | None:

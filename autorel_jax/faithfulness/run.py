@@ -21,7 +21,7 @@ from autorel_jax.faithfulness.parts import Parts
 from autorel_jax.faithfulness.predict import Predictor
 from autorel_jax.faithfulness.protocols import NONE, PROTOCOLS
 from autorel_jax.faithfulness.results import Evaluation, Run, as_json, evaluation_of
-from autorel_jax.faithfulness.units import MASK, PAD, UNKNOWN, Reading
+from autorel_jax.faithfulness.units import PAD, Reading
 
 CHUNK = 32  # texts, after which progress is told: a batch of a CPU
 COUNTERFACTUAL = "counterfactual"
@@ -79,16 +79,9 @@ def run(
 
 def tell_of_pad(evaluator: Evaluator) -> None:
     """Warns where the padding that stands in place of words is not to transformers what it is here."""
-    tokenizer = evaluator.classifier.tokenizer
-    perturbs = any(PROTOCOLS[name].perturbs for name in evaluator.protocols)
-    if perturbs and PAD in evaluator.tokens and tokenizer.facts.numbered:
-        warnings.warn(
-            f"perturb={PAD}: transformers skips {tokenizer.pieces[tokenizer.pad_id]} when it numbers this model's "
-            "positions, so that words behind one move; here they stay in place. These numbers are not those of "
-            f"transformers; those of {MASK} and {UNKNOWN} are.",
-            InputWarning,
-            stacklevel=2,
-        )
+    if PAD in evaluator.tokens and any(PROTOCOLS[name].perturbs for name in evaluator.protocols):
+        for doubt in evaluator.classifier.tokenizer.doubt_of_pad(f"perturb={PAD}"):
+            warnings.warn(doubt, InputWarning, stacklevel=2)
 
 
 def measured(
