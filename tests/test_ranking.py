@@ -171,7 +171,13 @@ def test_files_and_pages_know_scores_from_labels(folder, ranked):
 def test_one_output_has_no_given_label(folder, reranker):
     """0 and 1 would be explained by the same logit."""
     write_model(folder / "sigmoid", labels=("toxic",), problem_type="multi_label_classification")
-    for model in (reranker, ar.load(folder / "sigmoid")):
+    sigmoid = ar.load(folder / "sigmoid")
+    for target in (0, "0", 1, "log_probability:0"):
+        said = refusal(ar.explain, sigmoid, "a film", target=target)
+        assert "has one output, and 0 and 1 are its two classes. Its logit speaks for 1, and with the other" in said
+    (named,) = ar.explain(sigmoid, "a film", target="id:0")
+    assert (named.target, named.target_value) == ("toxic", named.logits[0])
+    for model in (reranker, sigmoid):
         for target in ("given", "log_probability:given"):
             said = refusal(ar.explain, model, ["a film"], labels=[0], target=target)
             assert said.startswith(f"target={target!r} needs a model of several labels; ")

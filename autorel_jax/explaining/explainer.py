@@ -77,12 +77,18 @@ def explain(
     return Explanations(Explainer(classifier, ExplainConfig(**options)).explain(rows))
 
 
-def refuse_given(classifier: Classifier, config: ExplainConfig) -> None:
-    """Raises InputError for each text's own label where the model has one output: 0 and 1 would be the same logit."""
-    if targets.reads_given(config.target):
+def check_one_output(classifier: Classifier, config: ExplainConfig) -> None:
+    """Raises InputError for a class of a model with one output, which has one logit for both, 0 and 1."""
+    target = config.target
+    if targets.reads_given(target):
         raise InputError(
-            f"target={config.target!r} needs a model of several labels; {classifier.name} has one output, whose logit "
-            f"is explained whatever a text's label is: use target={targets.PREDICTED!r}."
+            f"target={target!r} needs a model of several labels; {classifier.name} has one output, whose logit is "
+            f"explained whatever a text's label is: use target={targets.PREDICTED!r}."
+        )
+    if classifier.config.is_sigmoid and str(targets.without_log(target)) in {"0", "1"} - set(classifier.config.labels):
+        raise InputError(
+            f"target={target!r}: {classifier.name} has one output, and 0 and 1 are its two classes. Its logit speaks "
+            f"for 1, and with the other sign for 0: use target={targets.PREDICTED!r}, or id:0 for the output."
         )
 
 
@@ -111,7 +117,7 @@ class Explainer:
         config = zero_shot.configured(classifier, config)
         classifier.tokens([], max_length=config.max_length)  # refuses a length that cannot be
         if classifier.config.task == TEXT_LABELS and classifier.config.num_labels == 1:
-            refuse_given(classifier, config)
+            check_one_output(classifier, config)
         if config.long == WINDOWS and targets.is_function(config.target) and classifier.config.task != MASKED:
             raise InputError(
                 f"The target {config.target!r} is a function of the logits, which is not read in windows; use "
