@@ -25,6 +25,7 @@ CASES = [
     ("evaluate in.csv --protocols eraser,curves --changed-column y", "changed: none of the protocols curves, eraser"),
     ("evaluate in.csv --protocols people --marks-column y --perturb pad", "perturb: none of the protocols people"),
     ("evaluate in.csv --protocols curves --naopc-texts 5", "naopc_texts: none of the protocols curves reads it"),
+    ("evaluate in.csv --naopc-texts 5", "naopc_texts: none of the protocols curves, au_mse, eraser"),
     ("evaluate in.csv --references in.csv", "references are of contrast_cat, which is not among the methods"),
     ("evaluate in.csv --other-model x", "--other-model is compared by --sanity"),
     ("evaluate in.csv --format eraser --encoding latin-1", "of the flags of input files --pair-column alone"),

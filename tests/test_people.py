@@ -125,6 +125,9 @@ def test_a_folder_of_erasers_layout(model_folder, tmp_path, capsys):
     broken = record | {"evidences": [[{"docid": "one", "start_token": 6, "end_token": 9}]]}
     (tmp_path / "val.jsonl").write_text("\n".join(map(json.dumps, [record, broken, {}])))
     command = ["evaluate", str(tmp_path / "val.jsonl"), "--format", "eraser", "--model", str(model_folder)]
+    assert (
+        main([*command, "--protocols", "au_mse", "--methods", "random"]) == 0
+    )  # the layout brings marks; none are read
     command += ["--methods", "random", "--protocols", "people", "-o", str(tmp_path / "out.json")]
     assert main(command) == 0
     captured = capsys.readouterr()

@@ -132,6 +132,8 @@ def evaluate(argv: Sequence[str] | None, prog: str) -> None:
     columns = {MARKS: args.marks_column or (args.format == ERASER and MARKS), CHANGED: args.changed_column}
     kept = tuple(name for name, column in columns.items() if column)
     config.chosen(labelled=args.label_column is not None, marked=MARKS in kept, changed=CHANGED in kept)
+    if args.marks_column:
+        config.check_marks()
     if args.other_model and not config.sanity:
         raise InputError("--other-model is compared by --sanity; give that too.")
     if args.keep_columns:

@@ -68,6 +68,9 @@ def evaluate(
         if len(values) != count:
             raise InputError(f"{count} texts but {len(values)} {name}; give one for each text.")
     rows = [Row(number, *row, kept=tuple(of[number - 1] for of in kept.values())) for number, row in numbered]
-    evaluator = Evaluator(classifier, EvaluateConfig(**options), masked_model, labels is not None, tuple(kept))
+    config = EvaluateConfig(**options)
+    if marks is not None:
+        config.check_marks()
+    evaluator = Evaluator(classifier, config, masked_model, labels is not None, tuple(kept))
     with parts.opened(None if done is None else Path(done)) as found:
         return run(evaluator, rows, found, progress, other_model)
