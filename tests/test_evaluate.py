@@ -236,8 +236,10 @@ def test_the_command(model_folder, tmp_path, capsys):
     assert (record["texts"], record["left_out"]["rows"]) == (6, 1)
     assert "rows left out: 1; the first, line 8: Unknown label 'unheard'" in err
     assert "curves, deletion, 6 texts" in out
-    assert main(["curves" if word == "curves,word_deletion" else word for word in command]) == 2
-    assert "labels: none of the protocols curves reads it; leave it out." in capsys.readouterr().err
+    assert main(["curves" if word == "curves,word_deletion" else word for word in command]) == 0
+    err = capsys.readouterr().err
+    assert "left out" not in err  # where labels are not read, none is wrong
+    assert "--label-column label: none of the protocols curves reads labels" in err
     assert main([*command, "--limit", "3"]) == 0
     assert "goes on from" in capsys.readouterr().err
     assert json.loads(output.read_text())["texts"] == 3

@@ -20,7 +20,6 @@ CASES = [
     ("explain film --stride 3", "stride=3 is of windows"),
     ("explain film --multi-label", "hypothesis and multi_label are of zero_shot"),
     ("explain film --label-column y", "--label-column is for files"),
-    ("evaluate in.csv --protocols curves --label-column y", "labels: none of the protocols curves reads it"),
     ("evaluate in.csv --protocols curves --marks-column y", "marks: none of the protocols curves reads it"),
     ("evaluate in.csv --protocols eraser,curves --changed-column y", "changed: none of the protocols curves, eraser"),
     ("evaluate in.csv --protocols people --marks-column y --perturb pad", "perturb: none of the protocols people"),

@@ -131,7 +131,9 @@ def evaluate(argv: Sequence[str] | None, prog: str) -> None:
     config = EvaluateConfig(**given_fields(args, EvaluateConfig) | references)
     columns = {MARKS: args.marks_column or (args.format == ERASER and MARKS), CHANGED: args.changed_column}
     kept = tuple(name for name, column in columns.items() if column)
-    config.chosen(labelled=args.label_column is not None, marked=MARKS in kept, changed=CHANGED in kept)
+    chosen = config.chosen(labelled=args.label_column is not None, marked=MARKS in kept, changed=CHANGED in kept)
+    if args.label_column and not any(PROTOCOLS[name].needs_labels for name in chosen):
+        note(args, f"--label-column {args.label_column}: none of the protocols {', '.join(chosen)} reads labels")
     if args.marks_column:
         config.check_marks()
     if args.other_model and not config.sanity:

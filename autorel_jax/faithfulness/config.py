@@ -88,8 +88,7 @@ class EvaluateConfig:
         found = tuple(name for name in PROTOCOLS if name in asked and not why_not(name))
         if not found:
             raise InputError(f"long={WINDOWS!r} leaves no protocol but those that need marks, and there are none.")
-        are_named = bool(self.protocols) and ALL not in self.protocols
-        self._check_read(found, labelled and are_named, changed and are_named)
+        self._check_read(found, changed and bool(self.protocols) and ALL not in self.protocols)
         return found
 
     def check_marks(self) -> None:
@@ -98,11 +97,10 @@ class EvaluateConfig:
         if named and ALL not in self.protocols and not any(PROTOCOLS[name].needs_marks for name in named):
             raise InputError(f"marks: none of the protocols {', '.join(named)} reads it; leave it out.")
 
-    def _check_read(self, found: Sequence[str], labelled: bool, changed: bool) -> None:
-        """Raises InputError for what none of the protocols reads; of the texts only where those were named."""
+    def _check_read(self, found: Sequence[str], changed: bool) -> None:
+        """Raises InputError for what none of the protocols reads; `changed`: whether copies were given to named ones."""
         plain, protocols = type(self), [PROTOCOLS[name] for name in found]
         for what, given, read in (
-            ("labels", labelled, any(one.needs_labels for one in protocols)),
             ("changed", changed, any(one.needs_changed for one in protocols)),
             ("perturb", self.perturb != plain.perturb, any(one.perturbs for one in protocols)),
             ("naopc_texts", self.naopc_texts != plain.naopc_texts, "naopc" in found),
