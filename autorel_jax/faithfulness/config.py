@@ -98,7 +98,7 @@ class EvaluateConfig:
             raise InputError(f"marks: none of the protocols {', '.join(named)} reads it; leave it out.")
 
     def _check_read(self, found: Sequence[str], changed: bool) -> None:
-        """Raises InputError for what none of the protocols reads; `changed`: whether copies were given to named ones."""
+        """Raises InputError for what none of the protocols reads; `changed`: whether named ones got copies."""
         plain, protocols = type(self), [PROTOCOLS[name] for name in found]
         for what, given, read in (
             ("changed", changed, any(one.needs_changed for one in protocols)),
