@@ -388,6 +388,62 @@ def test_a_model_of_transformers_in_memory(model_type):
 
 
 @pytest.mark.parity
+def test_settings_put_on_a_tokenizer_in_memory():
+    """transformers saves them as they were read; what counts is what they are."""
+    transformers = pytest.importorskip("transformers")
+    tokenizer = transformers.BertTokenizerFast(str(VOCAB))
+    config = tiny_config(vocab_size=len(tokenizer))
+    tokenizer.truncation_side, tokenizer.model_max_length = "left", 6
+    tokenizer.model_input_names = ["input_ids", "attention_mask"]
+    classifier = ar.load(bert_tensors(config), config=config_json(config), tokenizer=tokenizer)
+    first, second = "a good film , not a bad one", "so it is"
+    (cut,) = classifier.tokens([first])
+    assert list(cut.ids) == tokenizer(first, truncation=True)["input_ids"]
+    tokenizer.model_max_length = 64
+    classifier = ar.load(bert_tensors(config), config=config_json(config), tokenizer=tokenizer)
+    (pair,) = classifier.tokens([first], [second])
+    assert list(pair.ids) == tokenizer(first, second)["input_ids"]
+    assert not any(pair.types)
+
+
+@pytest.mark.parity
+def test_models_in_memory_that_compute_something_else():
+    """A forward of their own is said, modules that the config would not make are refused."""
+    torch, transformers = pytest.importorskip("torch"), pytest.importorskip("transformers")
+    sizes = dict(vocab_size=50, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32)
+    config = transformers.BertConfig(**sizes, num_labels=2)
+
+    class Mean(transformers.BertForSequenceClassification):
+        def forward(self, input_ids, **others):
+            return self.classifier(self.bert(input_ids, **others).last_hidden_state.mean(dim=1))
+
+    class Named(transformers.BertForSequenceClassification):
+        pass
+
+    with_names = config.to_dict() | {"architectures": ["BertForSequenceClassification"]}
+    assert any(
+        "a forward of its own, which is not read" in line for line in read(Mean(config), config=with_names).warnings
+    )
+    model = Named(config)
+    assert not any("forward" in line for line in read(model, config=with_names).warnings)
+    model.forward = lambda input_ids: None
+    assert any("a forward of its own" in line for line in read(model, config=with_names).warnings)
+    model = transformers.BertForSequenceClassification(config)
+    model.resize_token_embeddings(60, mean_resizing=False)
+    with_names["vocab_size"] = 60
+    model.classifier.loss = torch.nn.CrossEntropyLoss()
+    assert not any("forward" in line for line in read(torch.nn.DataParallel(model), config=with_names).warnings)
+    model.bert.pooler.activation = torch.nn.ReLU()
+    said = refusal(read, torch.nn.DataParallel(model), config=with_names)
+    assert said.startswith(
+        "bert.pooler.activation of the BertForSequenceClassification is ReLU(), but its config makes Tanh()"
+    )
+    model.bert.pooler.activation = torch.nn.Tanh()
+    model.bert.embeddings.LayerNorm.eps = 0.1
+    assert refusal(read, model).startswith("bert.embeddings.LayerNorm of the")
+
+
+@pytest.mark.parity
 def test_a_lightning_checkpoint(tmp_path):
     torch = pytest.importorskip("torch")
     save(tmp_path, {}, file="none")

@@ -122,7 +122,7 @@ def of_memory(value: Any, config: Any, encoder: bool, pretrained_heads: bool, ch
         raw = memory.named(dict(memory.config_of(value, config)), value)
         parsed = parse_config(raw)
         said = tuple(f"{label}: {doubt}" for doubt in doubts(raw, parsed))
-    tensors = memory.tensors_of(value)
+    tensors, said = memory.tensors_of(value), (*said, *memory.computed_otherwise(value))
     return finished(tensors, with_task(parsed, tensors, None, pretrained_heads), said, label, None, encoder, changes)
 
 

@@ -3,6 +3,7 @@
 Nothing of torch is imported: a tensor knows how to become an array. Used by checkpoint.py.
 """
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +12,9 @@ import numpy as np
 from autorel_jax.errors import InputError, one_line
 from autorel_jax.families import FAMILIES
 from autorel_jax.weights.disk import Tensors
+
+WRAPPERS = {"OptimizedModule": "_orig_mod", "DataParallel": "module", "DistributedDataParallel": "module"}  # of PyTorch
+SIZED = ("Linear", "Embedding", "Dropout")  # modules whose settings are sizes, which tensors show, or of training
 
 
 def is_model(value: Any) -> bool:
@@ -37,6 +41,41 @@ def array_of(tensor: Any, name: str) -> np.ndarray:
         return np.asarray((tensor.float() if "bfloat16" in str(tensor.dtype) else tensor).numpy())
     except Exception as error:  # of whatever library it is
         raise InputError(f"{name} is a {type(tensor).__name__}, not a tensor ({one_line(error)}).") from None
+
+
+def computed_otherwise(value: Any) -> tuple[str, ...]:
+    """What to say of a model whose forward is not one of transformers: it is not read, whatever it computes.
+
+    Raises:
+      InputError: a module that the model's config would not make, such as another activation.
+    """
+    if isinstance(value, Mapping):
+        return ()
+    while type(value).__name__ in WRAPPERS:
+        value = getattr(value, WRAPPERS[type(value).__name__])
+    owner = next((kind for kind in type(value).__mro__ if "forward" in vars(kind)), type(value))
+    if "forward" in vars(value) or not owner.__module__.startswith("transformers."):
+        return (f"the {type(value).__name__} has a forward of its own, which is not read: its config and tensors are",)
+    with sys.modules["torch"].device("meta"):  # shapes alone
+        expected = modules_of(owner(value.config))
+    found = modules_of(value)
+    for name, kind in expected.items():
+        if found.get(name) != kind:
+            raise InputError(
+                f"{name} of the {type(value).__name__} is {found.get(name)}, but its config makes {kind}, and that is "
+                "what would be computed: of a model, config and tensors are read, not modules that were put in later."
+            )
+    return ()
+
+
+def modules_of(model: Any) -> dict[str, str]:
+    """The modules of a PyTorch model: name -> kind, with settings such as an epsilon."""
+    kinds = {name: (type(module).__name__, module) for name, module in model.named_modules()}
+    return {
+        name: kind if kind in SIZED else f"{kind}({module.extra_repr()})"
+        for name, (kind, module) in kinds.items()
+        if name
+    }
 
 
 def named(raw: dict[str, Any], value: Any) -> dict[str, Any]:
