@@ -31,10 +31,12 @@ def out_of_memory(error: Exception) -> bool:
 
 
 def one_line(value: object, limit: int = 200) -> str:
-    """An error's or a value's text for use in a message: its first line, no final full stop, cut at `limit`."""
+    """An error's or a value's text for use in a message: its first line, an error's without full stop, cut at `limit`."""
     lines = str(value).strip().splitlines() or [type(value).__name__]
     text = " ".join(lines[0].split())
-    return text.rstrip(".") if len(text) <= limit else f"{text[:limit]}…"
+    if len(text) > limit:
+        return f"{text[:limit]}…"
+    return text.rstrip(".") if isinstance(value, Exception) else text
 
 
 def check_count(name: str, value: Any) -> None:

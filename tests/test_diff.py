@@ -498,6 +498,7 @@ def test_limits_of_a_file(tmp_path):
         ("same_labels = 1\n", "true"),
         ("", "has no limit; give some"),
         ("[diff]\n", "has no limit; give some"),
+        ("[diff]\nmax_flips = 0\n[other]\nx = 1\n", "other beside the table [diff]; nothing else is read"),
         ("same_labels = false\n", "has no limit; give some"),
     ):
         path.write_text(text)

@@ -12,6 +12,7 @@ from models import write_model
 from test_imports import PACKAGE
 
 from autorel_jax.cli.main import main
+from autorel_jax.errors import one_line
 from autorel_jax.errors import InputError
 from autorel_jax.foreign import DEEPEST, PICTURES, fault_in, visible
 
@@ -182,3 +183,9 @@ def test_fault_in_a_value():
     assert fault_in(nested(DEEPEST)) is None
     assert fault_in(nested(DEEPEST + 1)) == f"lists or objects nested deeper than {DEEPEST}"
     assert fault_in(nested(100_000)) == f"lists or objects nested deeper than {DEEPEST}"
+
+
+def test_a_full_stop_is_a_text_of_its_own():
+    """An error's last one is left out, as more follows it in a message; that of a text, or a word, is not."""
+    assert one_line(ValueError("It failed.\nBadly.")) == "It failed"
+    assert (one_line("."), one_line("It ended. "), one_line("...")) == (".", "It ended.", "...")

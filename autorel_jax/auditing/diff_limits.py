@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autorel_jax.auditing.verdict import BROKEN, HOLDS, UNKNOWN, Finding, at_least, at_most
-from autorel_jax.errors import InputError
+from autorel_jax.errors import InputError, one_line
 from autorel_jax.files import read_toml
 from autorel_jax.options import check_options, from_table, option
 
@@ -56,7 +56,12 @@ def read_limits(path: Path | None, given: Mapping[str, Any]) -> Limits:
     table: Mapping[str, Any] = {}
     if path is not None:
         table = read_toml(path, "give a TOML file of limits")
-        table = table["diff"] if isinstance(table.get("diff"), dict) and len(table) == 1 else table
+        if isinstance(table.get("diff"), dict):
+            if beside := sorted(table.keys() - {"diff"}):
+                raise InputError(
+                    f"{path}: {one_line(', '.join(beside))} beside the table [diff]; nothing else is read."
+                )
+            table = table["diff"]
     try:
         in_file, limits = from_table(Limits, table), from_table(Limits, {**table, **given})
     except InputError as error:

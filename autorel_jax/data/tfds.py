@@ -164,7 +164,7 @@ def _complaint(tfds: Any, name: str, error: Exception) -> str:
     config = name.split(":")[0].partition("/")[2]
     if config and config not in configs:
         return f"{base} has no {config!r}; there are: {', '.join(configs) or 'none'}."
-    return f"{one_line(str(error).split(': ', 1)[-1])}."
+    return f"{one_line(str(error).split(': ', 1)[-1]).rstrip('.')}."
 
 
 def _examples(builder: Any, name: str, split: str) -> Iterable[dict[str, Any]]:
