@@ -31,7 +31,7 @@ def out_of_memory(error: Exception) -> bool:
 
 
 def one_line(value: object, limit: int = 200) -> str:
-    """An error's or a value's text for use in a message: its first line, an error's without full stop, cut at `limit`."""
+    """A value's text for use in a message: its first line, cut at `limit`; of an error without the full stop."""
     lines = str(value).strip().splitlines() or [type(value).__name__]
     text = " ".join(lines[0].split())
     if len(text) > limit:

@@ -12,8 +12,7 @@ from models import write_model
 from test_imports import PACKAGE
 
 from autorel_jax.cli.main import main
-from autorel_jax.errors import one_line
-from autorel_jax.errors import InputError
+from autorel_jax.errors import InputError, one_line
 from autorel_jax.foreign import DEEPEST, PICTURES, fault_in, visible
 
 # A title, a clear screen, a link, bold; C1's own CSI; a bell, a line that is drawn over, the order of letters reversed.
