@@ -93,6 +93,56 @@ def test_a_text_that_comes_twice_is_two_texts():
     assert ar.diff(old, old[:1]).uncompared["that the old results have alone"] == 1
 
 
+def test_rows_of_one_text_are_told_from_the_targets_of_one_row():
+    """All texts have the same targets, as by `--target all`; or a text has two labels, as by `--target given`."""
+    flipped = {"predicted": "negative", "logits": (1.0, 0.0)}
+    old = [result([1, 2, 3], target=target) for target in ("positive", "negative")]
+    new = [result([1, 2, 3], target=target, **flipped) for target in ("positive", "negative")]
+    more = [one | {"id": 2} for one in old]
+    found = ar.diff([*old, *more], [*new, *more])
+    assert (len(found.flips), found.compared_predictions) == (1, 2)
+    found = ar.diff([*old, *old, *more], [*new, *new, *more])
+    assert (len(found.flips), found.compared_predictions) == (2, 3)
+    said = refusal(ar.diff, [*old, more[0]], [*new, more[0]])
+    assert said.startswith(
+        "the old results: text 1 has results for positive, negative; text 2 has results for positive"
+    )
+    assert "give each row an id of its own" in said
+    apart = [one | {"id": f"{one['id']} {one['target']}"} for one in (*old, more[0])]
+    found = ar.diff(apart, [one | {"id": f"{one['id']} {one['target']}"} for one in (*new, more[0])])
+    assert (len(found.flips), found.compared_predictions) == (2, 3)
+
+
+def test_the_labels_of_results():
+    """Those that `model.labels` lists, one for each logit; older results have none."""
+
+    def listed(*labels):
+        made = result([1, 2, 3], logits=(0.0,) * len(labels))
+        return [made | {"model": {"name": "m", "weights_sha256": "0", "labels": list(labels)}}]
+
+    names = ("negative", "positive")
+    for new, answer, said in (
+        (names, "holds", "they are the same"),
+        (names[::-1], "broken", "in another order: negative, positive; now positive, negative"),
+        (("sad", "positive", "so-so"), "broken", "lost: negative; gained: sad, so-so"),
+    ):
+        (finding,) = ar.diff(listed(*names), listed(*new)).findings(same_labels=True)
+        assert (finding.answer, finding.said) == (answer, said)
+    old = result([1, 2, 3], number=2) | {"model": {"name": "m", "weights_sha256": "0"}}
+    assert ar.diff(listed(*names), [*listed(*names), old]).labels is None
+    assert "labels share a name" in refusal(ar.diff, listed(*names), listed("positive", "positive"))
+    assert "of several models" in refusal(ar.diff, listed(*names), [*listed(*names), *listed(*names[::-1])])
+
+
+def test_results_that_list_their_labels_tell_which_flip():
+    old, new = (
+        [one | {"model": {"labels": ["a", "b", "c"]}} for one in several(chances, ["a"])]
+        for chances in ([0.9, 0.6, 0.1], [0.9, 0.4, 0.1])
+    )
+    (flip,) = ar.diff(old, new).flips
+    assert (flip.old, flip.new) == ("a, b", "a")
+
+
 def test_flips_have_their_words():
     old = result([1, 2, -3])
     new = result([1, -2, 3], target="negative", predicted="negative", logits=(1.0, 0.0))
@@ -444,8 +494,7 @@ def test_two_methods_two_dtypes_and_their_results(folder, capsys, tmp_path):
         files = (folder / "texts.csv", "--model", folder / "old", "--output", tmp_path / name, "--quiet")
         assert main(["explain", *map(str, files), *flags]) == 0
     code, lines, _ = call(capsys, tmp_path / "a.jsonl", tmp_path / "b.parquet", "--max-flips", 0, "--same-labels")
-    assert code == 2  # results do not list the labels
-    assert lines[-1] == "unknown: same_labels: the results do not list them"
+    assert (code, lines[-1]) == (0, "holds: same_labels: they are the same")
     direct = call(capsys, folder / "old", folder / "old", folder / "texts.csv", "--new-dtype", "bfloat16")[1]
     assert [line for line in direct if "median" in line] == [line for line in lines if "median" in line]
 

@@ -16,6 +16,7 @@ import numpy as np
 from autorel_jax.auditing import diff_changes
 from autorel_jax.auditing.diff_changes import Both, WordChange
 from autorel_jax.auditing.diff_decisions import decisions
+from autorel_jax.auditing.diff_labels import Labels
 from autorel_jax.auditing.diff_limits import Limits, findings
 from autorel_jax.auditing.verdict import HOLDS, Finding
 from autorel_jax.errors import one_line
@@ -25,23 +26,6 @@ from autorel_jax.faithfulness.intervals import Mean, median_of, share_of
 QUANTILES = (0, 5, 25, 50, 75, 95, 100)  # percent
 NO_LABEL = "no label"
 SHOWN = 10  # texts and words in a list
-
-
-class Labels(NamedTuple):
-    """The labels of two models."""
-
-    old: tuple[str, ...]
-    new: tuple[str, ...]
-
-    @property
-    def lines(self) -> list[str]:
-        """What differs."""
-        lost = [name for name in self.old if name not in self.new]
-        gained = [name for name in self.new if name not in self.old]
-        found = [f"{what}: {', '.join(names)}" for what, names in (("lost", lost), ("gained", gained)) if names]
-        if not found and self.old != self.new:
-            found = [f"in another order: {', '.join(self.old)}; now {', '.join(self.new)}"]
-        return found
 
 
 class Flip(NamedTuple):

@@ -14,6 +14,7 @@ import numpy as np
 
 from autorel_jax.attribution.targets import LOG_PROBABILITY
 from autorel_jax.auditing.diff_alignment import Aligned, aligned, special
+from autorel_jax.auditing.diff_labels import Labels, listed_labels
 from autorel_jax.auditing.diff_results import is_whole
 from autorel_jax.errors import InputError, one_line
 from autorel_jax.evaluation.collection import Collection, labels_of, model_of
@@ -38,6 +39,7 @@ NEEDED = (
 )
 FEWEST = 3  # words that have a rank correlation
 STRONGEST = 3  # words that are named with a flip
+OLD, NEW = "the old results", "the new results"
 OLD_ALONE, NEW_ALONE = "that the old results have alone", "that the new results have alone"
 NO_TARGET, NO_WORDS = "without a target that both have", "in which a word of one is no part of the other"
 NOT_FINITE = "with scores that are not finite"
@@ -81,7 +83,8 @@ def by_text(results: Iterable[Any], where: str) -> dict[tuple[Any, ...], list[Ta
     """Results by their text; of a text that comes several times each is apart.
 
     Raises:
-      InputError: they lack what is needed, are of several models or methods, or of no classifier of whole texts.
+      InputError: they lack what is needed, are of several models or methods, or of no classifier of whole texts, or
+        rows cannot be told apart.
     """
     texts: dict[tuple[Any, ...], list[Targets]] = {}
     about = None
@@ -110,7 +113,26 @@ def by_text(results: Iterable[Any], where: str) -> dict[tuple[Any, ...], list[Ta
         entry[record["target"]] = record
     if not texts:
         raise InputError(f"{where}: there are no results.")
+    check_rows([entry for there in texts.values() for entry in there], where)
     return texts
+
+
+def check_rows(entries: Sequence[Targets], where: str) -> None:
+    """Raises InputError where results of one text may be of one row or of several.
+
+    A run explains all rows for the same targets, or each for one of its own.
+    """
+    most, fewest = max(entries, key=len), min(entries, key=len)
+    if len(most) == 1 or len(fewest) == len(set().union(*entries)):
+        return
+    several, few = (
+        f"text {one_line(next(iter(one.values()))['id'], 40)} has results for {one_line(', '.join(one), 60)}"
+        for one in (most, fewest)
+    )
+    raise InputError(
+        f"{where}: {several}; {few} alone. Whether the former are of one row, explained for several targets, or of "
+        "several rows with one id cannot be told: give each row an id of its own, or compare the models on the texts."
+    )
 
 
 def parameters(record: Record) -> Any:
@@ -118,13 +140,13 @@ def parameters(record: Record) -> Any:
     return (record.get("method") or {}).get("parameters")
 
 
-def matched(old: Iterable[Any], new: Iterable[Any]) -> tuple[list[Both], dict[str, int]]:
-    """The texts that both have, and how many each has alone.
+def matched(old: Iterable[Any], new: Iterable[Any]) -> tuple[list[Both], dict[str, int], Labels | None]:
+    """The texts that both have, how many each has alone, and the labels where both list them.
 
     Raises:
       InputError: there is no such text, or one of the results cannot be compared.
     """
-    ours, theirs = by_text(old, "the old results"), by_text(new, "the new results")
+    ours, theirs = by_text(old, OLD), by_text(new, NEW)
     both = [Both(*pair) for key, one in ours.items() for pair in zip(one, theirs.get(key, []), strict=False)]
     if not both:
         raise InputError("None of the texts is in both results; a text is the same if id, text and pair are.")
@@ -139,7 +161,12 @@ def matched(old: Iterable[Any], new: Iterable[Any]) -> tuple[list[Both], dict[st
     ]
     check_common(*map(sorted, names))
     counts = [sum(map(len, texts.values())) - len(both) for texts in (ours, theirs)]
-    return both, dict(zip((OLD_ALONE, NEW_ALONE), counts, strict=True))
+    listed = [
+        listed_labels((record for entries in texts.values() for entry in entries for record in entry.values()), where)
+        for texts, where in ((ours, OLD), (theirs, NEW))
+    ]
+    labels = None if None in listed else Labels(*listed)
+    return both, dict(zip((OLD_ALONE, NEW_ALONE), counts, strict=True)), labels
 
 
 def words_of(texts: Sequence[Both]) -> tuple[list[Compared], Counter[str]]:

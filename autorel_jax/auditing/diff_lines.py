@@ -42,8 +42,8 @@ def flip_lines(diff: Diff) -> Iterator[str]:
     """The predictions that changed."""
     if not diff.compared_predictions:
         yield (
-            "flips: none can be told: no text has finite logits and labels that are known on both sides (of results of "
-            "a model that gives several labels at once, all labels have to be explained: --target all)"
+            "flips: none can be told: no text has finite logits and labels that are known on both sides (of a model "
+            "that gives several labels at once, results that do not list them need all of them explained: --target all)"
         )
         return
     rate = diff.flip_rate

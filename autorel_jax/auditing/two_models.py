@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from autorel_jax.attribution.targets import GIVEN, LOG_PROBABILITY, MARGIN, PREDICTED
-from autorel_jax.auditing.diff import Diff, Labels, compared
+from autorel_jax.auditing.diff import Diff, compared
 from autorel_jax.auditing.diff_changes import NEW_ALONE, OLD_ALONE, Both, matched
+from autorel_jax.auditing.diff_labels import Labels, check_different
 from autorel_jax.classifier import Classifier
 from autorel_jax.data.row import Rejected, Row
 from autorel_jax.errors import InputError
@@ -124,8 +125,7 @@ def checked(old: Explainer, new: Explainer) -> Labels:
         raise InputError(f"the targets are {old.config.target!r} and {new.config.target!r}; give both the same.")
     labels = Labels(*(one.config.zero_shot or one.classifier.config.labels for one in (old, new)))
     for names in labels:
-        if len(set(names)) < len(names):
-            raise InputError(f"labels share a name ({', '.join(names)}), and are compared by it; rename them.")
+        check_different(names)
     check_common(*labels, "models")
     return labels
 
