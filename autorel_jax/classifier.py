@@ -7,7 +7,7 @@ import json
 import os
 import tempfile
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -222,23 +222,26 @@ class Classifier:
             hint = f" Beside these names a bare {label} may mean another label: write id:{label} for that id."
         raise InputError(f"Unknown label {shown}. The labels of {self.name}: {names}.{hint}")
 
-    def row_label(self, label: Any) -> int:
-        """As `label_id`, of a label that came with a text: warns where a bare number is taken for an id.
+    def row_labels(self) -> Callable[[Any], int]:
+        """A function as `label_id`, for the labels of many texts: it warns once where numbers are taken for ids."""
+        told = False
 
-        Raises:
-          InputError: there is no such label.
-        """
-        number = self.label_id(label)
-        if label_ids.ids_assumed(self.config.labels, label):
-            listed = ", ".join(f"{i} is {one_line(name)!r}" for i, name in enumerate(self.config.labels[:SHOWN]))
-            more = ", …" if len(self.config.labels) > SHOWN else ""
-            warnings.warn(
-                f"labels that are numbers are read as ids of {self.name}: {listed}{more}. If the texts number them "
-                "otherwise, write names.",
-                InputWarning,
-                stacklevel=1,  # one place, so that it is said once
-            )
-        return number
+        def row_label(label: Any) -> int:
+            nonlocal told
+            number = self.label_id(label)
+            if not told and label_ids.ids_assumed(self.config.labels, label):
+                told = True
+                listed = ", ".join(f"{i} is {one_line(name)!r}" for i, name in enumerate(self.config.labels[:SHOWN]))
+                more = ", …" if len(self.config.labels) > SHOWN else ""
+                warnings.warn(
+                    f"labels that are numbers are read as ids of {self.name}: {listed}{more}. If the texts number them "
+                    "otherwise, write names.",
+                    InputWarning,
+                    stacklevel=1,  # one place, so that Python says it once for many calls, too
+                )
+            return number
+
+        return row_label
 
 
 _PROCESS = {"loaded": False, "forked": False}  # whether JAX has computed here, and whether that was before a fork

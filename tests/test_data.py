@@ -11,7 +11,7 @@ import pytest
 from autorel_jax.data.row import Columns, Rejected, Row
 from autorel_jax.data.rows import read_rows as read
 from autorel_jax.data.sources import open_corpus
-from autorel_jax.errors import InputError
+from autorel_jax.errors import InputError, InputWarning
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 
@@ -54,6 +54,16 @@ def is_empty(source):
 
 def texts(*args, **options):
     return [row.text for row in read_rows(*args, **options)]
+
+
+def test_labels_that_an_annotator_refused(write):
+    """Prodigy's rows: those that were rejected or ignored are there, with the label that was proposed."""
+    rows = [{"text": "a", "label": "x", "answer": answer} for answer in ("accept", "reject", "ignore", ["reject"])]
+    path = write("in.jsonl", "\n".join(map(json.dumps, rows)))
+    with pytest.warns(InputWarning, match="'answer' is 'reject' or 'ignore' in 2 rows, whose label is read nev"):
+        assert len(list(read_rows(path, label_column="label"))) == 4
+    for columns in ({}, {"label_column": "answer"}):  # a warning would fail
+        assert len(list(read_rows(path, text_column="text", **columns))) == 4
 
 
 # --- plain text and standard input

@@ -160,8 +160,7 @@ def test_regressions_and_several_labels_have_no_accuracy():
     def marked(problem, labels, label="a", task="sequence_classification", zero_shot=(), multi_label=False):
         config = SimpleNamespace(num_labels=len(labels), problem=problem, labels=labels, task=task)
         asked = SimpleNamespace(zero_shot=zero_shot, multi_label=multi_label)
-        classifier = SimpleNamespace(config=config, row_label=labels.index)
-        explainer = SimpleNamespace(classifier=classifier, config=asked)
+        explainer = SimpleNamespace(classifier=SimpleNamespace(config=config), config=asked, row_label=labels.index)
         return mark(explainer, Row(1, "x", None, label), explanation(prediction=Prediction("a", 0.5, 1.0)))
 
     assert marked("single_label_classification", ["a", "b"]) == Marks(1, 1)

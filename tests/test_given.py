@@ -73,6 +73,15 @@ def test_a_list_of_targets(classifier):
     assert "A contrast needs two labels, got 3" in refusal(ar.explain, classifier, "a", contrast=["a", "b", "c"])
 
 
+def test_a_series_of_pandas_is_read_in_its_order(classifier):
+    pandas = pytest.importorskip("pandas")
+    labels = pandas.Series(["positive", "negative"], index=[1, 0])
+    assert "may be a contrast or a label" in refusal(ar.explain, classifier, ["good", "bad"], target=labels)
+    assert ar.explain(classifier, ["good"], target=labels)[0].target == "positive - negative"
+    found = ar.explain(classifier, pandas.Series(["good", "bad"], index=[1, 0]), labels=labels, target="given")
+    assert [(one.text, one.target) for one in found] == [("good", "positive"), ("bad", "negative")]
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -155,13 +155,15 @@ def test_training_has_the_same(names, label, number):
 
 def said(classifier, labels):
     with warnings.catch_warnings(record=True) as found:
-        warnings.simplefilter("default")
+        warnings.simplefilter("always")
         ar.explain(classifier, ["a film"] * len(labels), labels=labels, target="given")
     return [str(one.message) for one in found]
 
 
 def test_what_is_assumed_of_numbers_is_said_once(classifier, stars):
-    (line,) = said(classifier, [1, "0"])
+    """In each call, and whatever filter of warnings there is."""
+    (line,) = said(classifier, [1, "0", 1])
+    assert said(classifier, [0]) == [line]
     assert line.startswith("labels that are numbers are read as ids of ")
     assert ": 0 is 'negative', 1 is 'neutral', 2 is 'positive'. " in line
     assert not said(classifier, ["negative", "id:1", ("Neutral", "id:0")])

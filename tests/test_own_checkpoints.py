@@ -367,6 +367,11 @@ def test_a_state_dict_in_memory():
     assert said == "tokenizer is a int; expected one of transformers, or a path."
     said = refusal(ar.load, state | {"x": "y"}, config=config_json(config), tokenizer=VOCAB)
     assert said.startswith("x is a str, not a tensor")
+    said = refusal(ar.load, {"x._packed_params.dtype": "qint8"} | state, config=config_json(config), tokenizer=VOCAB)
+    assert said == (
+        "x._packed_params.dtype is of a quantized model, which is not read; give the model of floats that it was made "
+        "from."
+    )
 
 
 @pytest.mark.parity

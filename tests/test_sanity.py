@@ -17,6 +17,13 @@ from autorel_jax.faithfulness.sanity import blocks, disordered, flattened
 TEXTS = ["a good film", "not a good film, and not a bad one", "the actors are good", "bad"]
 
 
+class Labelled(list):
+    """Values that are numbered from behind, as a Series of pandas may be: [0] is the last."""
+
+    def __getitem__(self, number):
+        return super().__getitem__(-1 - number)
+
+
 @pytest.mark.parametrize("name", FAMILIES)
 def test_the_blocks_are_the_whole_model(name):
     """Each parameter, and each layer's row of a stack, is in one block."""
@@ -126,6 +133,33 @@ def test_pairs_of_texts_against_a_slow_reference(classifier):
         3,
         pytest.approx(np.corrcoef(told, real)[0, 1], abs=1e-4),
     )
+    nan, words = float("nan"), [copies[0].split(), copies[2].split()]
+    for given in (Labelled(copies), iter(copies), [tuple(words[0]), nan, tuple(words[1]), copies[3]]):
+        again = ar.evaluate(classifier, TEXTS, changed=given, methods=["attnlrp"], protocols=["counterfactual"])
+        assert again.record["results"] == made.record["results"]
+
+
+def test_marks_come_in_the_order_of_texts(classifier):
+    marks = [[0, 1, 0], [1], None, [1, 0, 0, 0]]
+    asked = {"methods": ["attnlrp"], "protocols": ["people"], "resamples": 10}
+    texts = ["a good film", "bad", "good", "bad and so cold"]
+    expected = ar.evaluate(classifier, texts, marks=marks, **asked).record["results"]
+    assert expected != ar.evaluate(classifier, texts, marks=[[1, 0, 0], *marks[1:]], **asked).record["results"]
+    for given in (Labelled(marks), iter(marks)):
+        assert ar.evaluate(classifier, texts, marks=given, **asked).record["results"] == expected
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        (["bad", 5, "bad", "bad"], "changed[1] is 5 (int); a text is a string or a list of words."),
+        ([("a film", "it is bad"), *[None] * 3], "changed[0] looks like a pair of texts; expected single texts"),
+        (["bad"], "4 texts but 1 changed; give one for each text."),
+        ({0: "bad"}, "changed is a dict; expected a string or a list with one for each text."),
+    ],
+)
+def test_what_is_no_changed_copy(classifier, changed, said):
+    assert said in refusal(ar.evaluate, classifier, TEXTS, changed=changed)
 
 
 def test_the_correlation_of_pairs_against_a_slow_bootstrap():

@@ -124,7 +124,7 @@ def read(
 
 def with_labels(classifier: Classifier, rows: Iterable[Row | Rejected]) -> tuple[list[Row], list[Rejected]]:
     """The rows whose label is one of the model's, and the others."""
-    kept, left_out = [], []
+    kept, left_out, row_label = [], [], classifier.row_labels()
     for row in rows:
         if isinstance(row, Rejected):
             left_out.append(row)
@@ -132,7 +132,7 @@ def with_labels(classifier: Classifier, rows: Iterable[Row | Rejected]) -> tuple
             left_out.append(reject(row, "it has no label."))
         else:
             try:
-                classifier.row_label(row.label)
+                row_label(row.label)
                 kept.append(row)
             except InputError as error:
                 left_out.append(reject(row, str(error)))

@@ -200,4 +200,5 @@ def share_of(classifier: Any, texts: Sequence[list[str]], labels: Sequence[str])
 
     tokens = classifier.tokens(texts)
     found = predict(classifier, [row.ids for row in tokens], [row.types for row in tokens]).logits.argmax(axis=1)
-    return sum(best == classifier.row_label(label) for best, label in zip(found, labels, strict=True)) / len(texts)
+    row_label = classifier.row_labels()
+    return sum(best == row_label(label) for best, label in zip(found, labels, strict=True)) / len(texts)

@@ -8,6 +8,7 @@ without a header, the names of all columns. Used by rows.py and splits.py.
 import functools
 import itertools
 import json
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,11 +20,13 @@ from autorel_jax.data.lines import Damaged, Lines, read_lines
 from autorel_jax.data.moments import are_moments, moments
 from autorel_jax.data.records import COLUMNS, Fault, Optional, Record, Wanted, place, single, value_of
 from autorel_jax.data.streams import opened
-from autorel_jax.errors import InputError, one_line
+from autorel_jax.errors import InputError, InputWarning, one_line
 from autorel_jax.files import version_of
 
 if TYPE_CHECKING:
     import pyarrow
+
+ANSWER, REFUSED = "answer", ("reject", "ignore")  # of Prodigy's rows, beside the label that was proposed
 
 
 def csv_table(
@@ -56,16 +59,28 @@ def labelled(lines: Lines, name: str, wanted: Wanted, header: Sequence[str] = ()
 
 
 def jsonl(lines: Lines, name: str, wanted: Wanted, header: Sequence[str] = ()) -> Iterator[Record | Fault]:
-    """A JSON object a line; blank lines are skipped."""
+    """A JSON object a line; blank lines are skipped.
+
+    An InputWarning says how many labels an annotator has refused, in the way of Prodigy, which keeps them in the file.
+    """
     _no_header(name, header)
+    refused = 0
     for number, line in lines:
         if line.strip() or isinstance(line, Damaged):
             where = f"{name}, line {number}"
             try:
                 item = _object(line)
+                refused += item.get(ANSWER) in REFUSED
                 yield Record(where, number, tuple(value_of(item, column) for column in wanted), number)
             except InputError as error:
                 yield Fault(where, str(error), number)
+    if refused and set(wanted[2:3]) - {None, ANSWER}:
+        warnings.warn(
+            f"{name}: {ANSWER!r} is {' or '.join(map(repr, REFUSED))} in {refused} rows, whose label is read "
+            "nevertheless; take these rows out of the file if their labels are wrong.",
+            InputWarning,
+            stacklevel=1,
+        )
 
 
 def json_table(lines: Lines, name: str, wanted: Wanted, header: Sequence[str] = ()) -> Iterator[Record | Fault]:

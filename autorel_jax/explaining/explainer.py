@@ -101,6 +101,7 @@ class Explainer:
       classifier: from `load`.
       config: what is asked.
       computer: what computes, with the method and its parameters.
+      row_label: a label that came with a text -> its number, from Classifier.row_labels.
     """
 
     def __init__(self, classifier: Classifier, config: ExplainConfig, devices: Sequence[jax.Device] = ()):
@@ -123,7 +124,7 @@ class Explainer:
                 f"The target {config.target!r} is a function of the logits, which is not read in windows; use "
                 "long='truncate'."
             )
-        self.classifier, self.config = classifier, config
+        self.classifier, self.config, self.row_label = classifier, config, classifier.row_labels()
         self.max_length = config.max_length or classifier.longest_text
         self.computer = Computer(classifier, config, devices)
         self.about = about(self.computer)
@@ -231,7 +232,7 @@ class Explainer:
     def goal_of(self, rows: Sequence[Row]) -> Targets:
         """What is explained of each row."""
         model, given = self.classifier.config, [(row.id, row.label) for row in rows]
-        label_id = self.classifier.row_label if targets.reads_given(self.config.target) else self.classifier.label_id
+        label_id = self.row_label if targets.reads_given(self.config.target) else self.classifier.label_id
         return targets.resolve(self.config.target, model.labels, label_id, given, model.problem)
 
     def answers(self, tokens: Sequence[Tokens], goal: Targets) -> Iterator[dict[int, Answer]]:

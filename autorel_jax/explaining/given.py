@@ -29,30 +29,40 @@ def columns_of(texts: Any, pairs: Any, labels: Any) -> Columns:
     """
     if texts is None:
         raise InputError("texts is None; expected a string or a list of texts.")
-    given = {"texts": texts, "pairs": pairs, "labels": labels}
-    columns = {name: column_of(values, name) for name, values in given.items()}
+    columns: Columns = {"texts": column_of(texts, "texts")}
     count = len(columns["texts"])
-    for name, column in columns.items():
-        if column is not None and len(column) != count:
-            raise InputError(f"{count} texts but {len(column)} {name}; give one for each text.")
+    columns |= {name: beside(values, name, count) for name, values in (("pairs", pairs), ("labels", labels))}
     for name in ("texts", "pairs"):
         for place, text in enumerate(columns[name] or []):
             check_text(text, f"{name}[{place}]", optional=name == "pairs")
     return paired(columns)
 
 
-def texts_of(values: Iterable[Any] | str | None, name: str) -> tuple[Any, ...]:
-    """Single texts as a tuple, none for None; an InputError for what is none."""
+def beside(values: Iterable[Any] | str | None, name: str, count: int) -> list[Any] | None:
+    """What goes with `count` texts, as a list in their order; an InputError for another number of them."""
+    column = column_of(values, name)
+    if column is not None and len(column) != count:
+        raise InputError(f"{count} texts but {len(column)} {name}; give one for each text.")
+    return column
+
+
+def texts_of(values: Iterable[Any] | str | None, name: str, optional: bool = False) -> tuple[Any, ...]:
+    """Single texts as a tuple, none for None; an InputError for what is none.
+
+    `optional`: None and NaN, which is how pandas writes it, are accepted in place of a text; both become None.
+    """
     texts = tuple(column_of(values, name) or ())
+    if optional:
+        texts = tuple(None if isinstance(text, float) and text != text else text for text in texts)
     for place, text in enumerate(texts):
-        check_text(text, f"{name}[{place}]", optional=False)
+        check_text(text, f"{name}[{place}]", optional)
         if looks_paired(text):
             raise InputError(f"{name}[{place}] looks like a pair of texts; expected single texts, or lists of words.")
     return texts
 
 
 def column_of(values: Iterable[Any] | str | None, name: str) -> list[Any] | None:
-    """Texts, pairs or labels as a list; one string is a list of one."""
+    """Texts, or what goes with them, as a list in their order, never by an index; one string is a list of one."""
     if isinstance(values, np.ndarray) and not values.ndim:
         values = values.item()
     if isinstance(values, set | frozenset):
@@ -117,9 +127,11 @@ def target_of(target: Any, contrast: Sequence[Any] | None, texts: int) -> Any:
         if isinstance(contrast, str) or not isinstance(contrast, Sequence):
             raise InputError(f"contrast={contrast!r}: expected two labels, such as ('positive', 'negative').")
         return tuple(contrast)
-    if isinstance(target, list | np.ndarray) and len(target) == texts > 1:
+    if hasattr(target, "tolist") and np.ndim(target):  # NumPy's and pandas' lists
+        target = list(target)
+    if isinstance(target, list) and len(target) == texts > 1:
         raise InputError(
-            f"target={list(target)!r} with {texts} texts may be a contrast or a label for each text; give "
+            f"target={target!r} with {texts} texts may be a contrast or a label for each text; give "
             "contrast=(a, b), or labels=[…] with target='given'."
         )
     return target

@@ -125,7 +125,7 @@ def mark(explainer: Explainer, row: Row, explanation: Explanation) -> Marks:
         return Marks()
     try:
         if not zero_shot:
-            name = explainer.classifier.config.labels[explainer.classifier.row_label(row.label)]
+            name = explainer.classifier.config.labels[explainer.row_label(row.label)]
         elif row.label in zero_shot:  # its labels are words, whatever the model's own are
             name = row.label
         else:

@@ -15,7 +15,7 @@ def usable(row: Row, explainer: Explainer) -> Row | Rejected:
     # A word in place of a mask is no label of the model; whether it can be one is seen with the text.
     if targets.reads_given(explainer.config.target) and explainer.classifier.config.task != MASKED:
         try:
-            targets.given_id(row.id, row.label, explainer.classifier.row_label)
+            targets.given_id(row.id, row.label, explainer.row_label)
         except ROW_FAULTS as error:
             return reject(row, reason_of(error, "matched with a label"))
     return row

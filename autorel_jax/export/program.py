@@ -51,12 +51,15 @@ class Program:
 
         Args:
           ids: [B, T], with the model's special tokens.
-          mask: [B, T], 1 for tokens and 0 for padding; None: all are tokens.
+          mask: [B, T], 1 for tokens and 0 for padding; None: all are tokens. RoBERTa, XLM-RoBERTa, CamemBERT and MPNet
+            take padding behind the tokens alone: transformers numbers their positions from the first token, this
+            program from the start of the row.
           types: [B, T], segment ids; None: 0.
           at: [B, T], 1 for the tokens that are asked about and 0 for others, of a model that labels tokens alone.
 
         Raises:
-          InputError: the shapes do not fit, or an id lies beyond its table.
+          InputError: the shapes do not fit, an id lies beyond its table, the mask holds other values, or padding stands
+            before tokens where it must not.
         """
         ids = np.asarray(ids)
         mask = np.ones_like(ids) if mask is None else np.asarray(mask)
@@ -74,12 +77,24 @@ class Program:
                 f"ids, mask and types have the shapes {ids.shape}, {mask.shape}, {types.shape}; expected [B, T] "
                 f"of 1 to {longest} tokens for all."
             )
+        self.check_mask(mask)
         tables = self._params["embeddings"]
         check_ids(ids, len(tables["word"]), "token ids")
         if "type" in tables:
             check_ids(types, len(tables["type"]), "segment ids")
         rows = [array.astype(np.int32) for array in (ids, mask, types)]
         return self._call(self._params, *rows, *([self.asked(at, mask)] if on_tokens else []))
+
+    def check_mask(self, mask: np.ndarray) -> None:
+        """Raises InputError for values other than 0 and 1, or for padding that would move positions."""
+        if not (known := np.isin(mask, (0, 1))).all():
+            raise InputError(f"mask holds {one_line(mask[~known][0])}; expected 1 for tokens and 0 for padding.")
+        family = family_of(self.about.get("model_type", "bert"))
+        if family.tokens.numbered and (np.diff(mask.astype(np.int8), axis=1) > 0).any():
+            raise InputError(
+                f"mask has padding before tokens; {family.name} numbers positions from the first token, so pad behind "
+                "them (padding_side='right')."
+            )
 
     @staticmethod
     def asked(at: Any, mask: np.ndarray) -> np.ndarray:

@@ -97,14 +97,14 @@ def case(
     read = tokens.ids.tobytes() + tokens.types.tobytes()
     draws = np.random.default_rng([config.seed, zlib.crc32(read)]).random(count)
     key = hashlib.sha256(read + units.tobytes() + draws.tobytes()).hexdigest()
-    label = None if not labelled or row.label in (None, "") else explainer.classifier.row_label(row.label)
+    label = None if not labelled or row.label in (None, "") else explainer.row_label(row.label)
     return Case(row, tokens, units, count, draws, key, label, marks_of(kept.get(MARKS), tokens, units))
 
 
 def changed_case(of: Case, explainer: Explainer, config: EvaluateConfig, kept: Sequence[str]) -> Case | None:
     """The copy of a text with few other words; None where it has none that can be measured."""
     text = dict(zip(kept, of.row.kept, strict=True)).get(CHANGED)
-    if not isinstance(text, str | list) or not text:
+    if not isinstance(text, str | list | tuple) or not text:
         return None
     row = dataclasses.replace(of.row, text=text, label=None, kept=())
     made, _ = cases([row], explainer, config)

@@ -7,14 +7,14 @@ Public as `ar.evaluate`.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from autorel_jax.classifier import Classifier, refuse_strange_process
 from autorel_jax.data.row import Row
 from autorel_jax.errors import InputError
-from autorel_jax.explaining.given import columns_of
+from autorel_jax.explaining.given import beside, columns_of, texts_of
 from autorel_jax.faithfulness import parts
 from autorel_jax.faithfulness.config import CHANGED, MARKS, EvaluateConfig
 from autorel_jax.faithfulness.evaluator import Evaluator
@@ -29,8 +29,8 @@ def evaluate(
     pairs: Iterable[Text] | str | None = None,
     *,
     labels: Iterable[str | int] | None = None,
-    marks: Sequence[Any] | None = None,
-    changed: Sequence[Any] | None = None,
+    marks: Iterable[Any] | None = None,
+    changed: Iterable[Text | None] | None = None,
     masked_model: Classifier | None = None,
     other_model: Classifier | None = None,
     done: Path | str | None = None,
@@ -46,7 +46,8 @@ def evaluate(
       labels: N true labels, for the protocol word_deletion.
       marks: what people marked in each text, for the protocol people: 0 or 1 for each of its words, or such a list of
         each of several people.
-      changed: a copy of each text with few other words, for the protocol counterfactual; None for a text without.
+      changed: a copy of each text with few other words, for the protocol counterfactual; None or NaN for a text without
+        one. Its results' `n` counts the others.
       masked_model: a copy of the classifier that was fine-tuned with masked words; the target is measured on it.
       other_model: of the same task, such as one of another seed, whose scores are compared where sanity is set.
       done: a file that keeps what was found; a later call with the same file goes on from there.
@@ -54,7 +55,8 @@ def evaluate(
       **options: fields of EvaluateConfig.
 
     Raises:
-      InputError: an unknown option, method or protocol; a model that does not predict classes.
+      InputError: an unknown option, method or protocol; a model that does not predict classes; a copy that is no text,
+        with its place; lists of different lengths.
     """
     refuse_strange_process()
     fields = [field.name for field in dataclasses.fields(EvaluateConfig)]
@@ -63,10 +65,10 @@ def evaluate(
     columns = columns_of(texts, pairs, labels)
     count = len(columns["texts"])
     numbered = enumerate(zip(*(column or [None] * count for column in columns.values()), strict=True), start=1)
-    kept = {name: values for name, values in ((MARKS, marks), (CHANGED, changed)) if values is not None}
-    for name, values in kept.items():
-        if len(values) != count:
-            raise InputError(f"{count} texts but {len(values)} {name}; give one for each text.")
+    given = {MARKS: beside(marks, MARKS, count), CHANGED: beside(changed, CHANGED, count)}
+    kept = {name: values for name, values in given.items() if values is not None}
+    if CHANGED in kept:
+        kept[CHANGED] = texts_of(kept[CHANGED], CHANGED, optional=True)
     rows = [Row(number, *row, kept=tuple(of[number - 1] for of in kept.values())) for number, row in numbered]
     config = EvaluateConfig(**options)
     if marks is not None:

@@ -15,6 +15,7 @@ from autorel_jax.weights.disk import Tensors
 
 WRAPPERS = {"OptimizedModule": "_orig_mod", "DataParallel": "module", "DistributedDataParallel": "module"}  # of PyTorch
 SIZED = ("Linear", "Embedding", "Dropout")  # modules whose settings are sizes, which tensors show, or of training
+PACKED = "_packed_params"  # what a quantized layer of PyTorch has in place of weight and bias
 
 
 def is_model(value: Any) -> bool:
@@ -26,9 +27,14 @@ def tensors_of(value: Any) -> Tensors:
     """The tensors of a model or a state dict, as float arrays on the host.
 
     Raises:
-      InputError: a value that is no tensor.
+      InputError: a value that is no tensor, or is quantized.
     """
     state = value if isinstance(value, Mapping) else value.state_dict()
+    for name, tensor in state.items():
+        if PACKED in str(name) or getattr(tensor, "is_quantized", False) is True:
+            raise InputError(
+                f"{name} is of a quantized model, which is not read; give the model of floats that it was made from."
+            )
     return {str(name): array_of(tensor, str(name)) for name, tensor in state.items()}
 
 
