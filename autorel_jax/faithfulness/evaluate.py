@@ -47,7 +47,7 @@ def evaluate(
       marks: what people marked in each text, for the protocol people: 0 or 1 for each of its words, or such a list of
         each of several people.
       changed: a copy of each text with few other words, for the protocol counterfactual; None or NaN for a text without
-        one. Its results' `n` counts the others.
+        one, which is not in its results' `n`.
       masked_model: a copy of the classifier that was fine-tuned with masked words; the target is measured on it.
       other_model: of the same task, such as one of another seed, whose scores are compared where sanity is set.
       done: a file that keeps what was found; a later call with the same file goes on from there.
