@@ -182,6 +182,46 @@ def test_a_row_that_was_edited_differs(folder, records, capsys):
         assert bool(against(moved, records[0])) == (name == "label")
 
 
+def test_labels_that_mean_the_same_are_the_same(records):
+    """A name, its id and the class of a data set; a text without a label differs from one with any."""
+    labels = ("positive", "id:2", 2, "2.0", ["positive", "id:0"], "id:1", "", None)
+    made = [edited(records[0], ("texts", 0, "label"), label) for label in labels]
+    found = [differences(records[0], one, ("label",)).texts for one in made]
+    assert [len(lines) for lines in found] == [0, 0, 0, 0, 0, 1, 1, 1]
+    assert found[5] == ["text 1 ('a good film'): its label was 'positive', now 'neutral'"]
+
+
+def test_a_record_without_labels_compares_none(folder, records, capsys):
+    made = records[0] | {"texts": [entry | {"label": None} for entry in records[0]["texts"]]}
+    write(folder / "edited.json", made | {"sha256": seal(made)})
+    texts = (str(folder / "edited.json"), str(folder / "texts.csv"), "--model", str(folder / "model"))
+    capsys.readouterr()
+    assert main(["verify", *texts, "--label-column", "stars"]) == 0
+    assert "the record was made without labels, so that none are compared" in capsys.readouterr().err
+
+
+def test_columns_that_hashes_keep_nothing_of_are_refused(folder, capsys):
+    texts = (str(folder / "hashed.json"), str(folder / "texts.csv"), "--model", str(folder / "model"), "--quiet")
+    for flag in ("--label-column", "--id-column"):
+        capsys.readouterr()
+        assert main(["verify", *texts, flag, "stars"]) == 2
+        out, err = capsys.readouterr()
+        assert (out, err.count("\n")) == ("", 1)
+        assert f"{flag}: a record with hashes in place of texts keeps neither labels nor ids" in err
+
+
+def test_rows_of_a_file_that_are_left_out_are_counted(folder, records, capsys):
+    (folder / "more.jsonl").write_text('{"text": "a good film"}\n{"text": "bad"}\n{"text": null}\n')
+    for left_out, code in ((1, 0), (0, 1)):
+        write(folder / "edited.json", edited(records[0], ("left_out",), left_out))
+        capsys.readouterr()
+        files = (folder / "edited.json", folder / "more.jsonl", "--model", folder / "model")
+        assert main(["verify", *map(str, files)]) == code
+        out, err = capsys.readouterr()
+        assert out.startswith("rows left out: they were 0, now 1\n" if code else "equal, bit for bit: 2 texts")
+        assert "rows left out of the texts now: 1" in err
+
+
 def test_of_texts_that_are_there_twice_the_most_like_are_compared(records):
     twice = records[0] | {"texts": [entry | {"label": label} for entry in records[0]["texts"][:1] for label in "ab"]}
     assert not differences(twice, twice | {"texts": twice["texts"][::-1]}, ("label",)).texts

@@ -6,6 +6,7 @@ rounding.py. Texts are found by their hash, so their order is free. Used by veri
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 from collections import deque
@@ -14,6 +15,7 @@ from typing import Any
 
 from autorel_jax.auditing.record_entries import Entry
 from autorel_jax.auditing.rounding import UNITS, bounds_of, distance
+from autorel_jax.data.label_ids import class_number, is_class, is_missing, known_labels, label_number
 from autorel_jax.errors import InputError, one_line
 from autorel_jax.explaining.config import ExplainConfig
 from autorel_jax.model.config import BertConfig
@@ -53,6 +55,7 @@ class Differences:
       compared: how many texts are in both.
       more: how many of `texts` are of a text that the record lacks.
       largest: kind of numbers -> the largest distance found, in the units of rounding.py.
+      left_out: how many rows of a file could not be read now.
     """
 
     facts: list[str]
@@ -60,6 +63,7 @@ class Differences:
     compared: int = 0
     more: int = 0
     largest: dict[str, float] = dataclasses.field(default_factory=lambda: dict.fromkeys(UNITS, 0.0))
+    left_out: int = 0
 
     def __bool__(self) -> bool:
         return bool(self.facts or self.texts)
@@ -86,6 +90,8 @@ def differences(old: Record, new: Record, of_rows: Sequence[str] = ()) -> Differ
             "The records cannot be compared: one has words and the other hashes, or their hashes have different salts. "
             "Verify each with the model and the texts."
         )
+    if "label" in of_rows:
+        old, new = map(with_names, (old, new))
     found = Differences([*model_lines(old["model"], new["model"]), *question_lines(old["question"], new["question"])])
     bounds = bounds_of(old["model"]["dtype"], old["question"]["name"])
     for place, ours, theirs in matched(old, new):
@@ -107,12 +113,39 @@ def against(old: Record, new: Record) -> Differences:
     Labels count where both have some. Ids are mostly numbers of rows, so they count where the texts are in one order.
     """
     orders = [[entry["sha256"] for entry in each["texts"]] for each in (old, new)]
-    labelled = all(any(entry.get("label") is not None for entry in each["texts"]) for each in (old, new))
+    labelled = has_labels(old) and has_labels(new)
     found = differences(old, new, ["label"] * labelled + ["id"] * (orders[0] == orders[1]))
     found.facts += asked_lines(old["question"], new["question"])
-    if old["left_out"] != new["left_out"]:
-        found.facts.append(f"rows left out: they were {old['left_out']}, now {new['left_out']}")
+    found.facts += left_out_lines(old["left_out"], new["left_out"])
     return found
+
+
+def left_out_lines(old: int, new: int) -> Iterator[str]:
+    """What differs in how many rows could not be read."""
+    if old != new:
+        yield f"rows left out: they were {old}, now {new}"
+
+
+def has_labels(record: Record) -> bool:
+    """Whether a text of the record has a label of its own."""
+    return not all(is_missing(entry.get("label")) for entry in record["texts"])
+
+
+def with_names(record: Record) -> Record:
+    """A record whose texts' labels are named as the model names them; what is none of its labels stays as it is."""
+    names = record["question"]["asked"].get("zero_shot") or record["model"]["labels"]
+    known = known_labels(names)
+    texts = [entry | {"label": name_of(entry.get("label"), names, known)} for entry in record["texts"]]
+    return {**record, "texts": texts}
+
+
+def name_of(label: Any, names: Sequence[str], known: dict[str, int]) -> Any:
+    """The model's name of a text's label, by the rule of data/label_ids.py."""
+    of_data_set = tuple(label) if isinstance(label, list) else label  # as it was before it was JSON
+    number = None
+    with contextlib.suppress(InputError):  # what cannot be a label
+        number = class_number(of_data_set, names) if is_class(of_data_set) else label_number(label, known, "the label")
+    return None if is_missing(label) else label if number is None else names[number]
 
 
 def asked_lines(old: Record, new: Record) -> Iterator[str]:

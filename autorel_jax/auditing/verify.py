@@ -7,7 +7,7 @@ from typing import Any
 
 from autorel_jax.attribution.registry import named
 from autorel_jax.auditing.record import Recorder, gather
-from autorel_jax.auditing.record_differences import Differences, counted, differences, model_lines
+from autorel_jax.auditing.record_differences import Differences, counted, differences, left_out_lines, model_lines
 from autorel_jax.auditing.record_entries import row_of
 from autorel_jax.auditing.record_facts import asked_config, model_facts
 from autorel_jax.auditing.record_file import Record
@@ -60,8 +60,11 @@ def verified(
     devices: Sequence[Any] = (),
     progress: Callable[[int], object] = lambda done: None,
     of_rows: Sequence[str] = (),
+    of_file: bool = False,
 ) -> Differences:
     """Explains the rows again as the record says, and compares; `of_rows` as of `differences`.
+
+    Where the rows are those of a file again, and not the record's own, as many of them must be left out.
 
     Raises:
       InputError: it cannot be done, and the model is not what is to blame.
@@ -75,7 +78,11 @@ def verified(
         if not other_model:
             raise
         return Differences([*other_model, f"the texts cannot be explained again: {error}"])
-    return differences(record, recorder.record(), of_rows)
+    found = differences(record, recorder.record(), of_rows)
+    if of_file:
+        found.left_out = recorder.left_out
+        found.facts += left_out_lines(record["left_out"], found.left_out)
+    return found
 
 
 def verdict(found: Differences, record: Record) -> str:

@@ -91,11 +91,18 @@ def is_of_texts(name: str) -> bool:
     return "column" in name or name in ("pair", "format", "delimiter", "encoding", "split", "data_dir")
 
 
+def hidden_columns(args: argparse.Namespace, reads_label: bool) -> list[str]:
+    """The flags that name a column of which hashed texts keep nothing, and which is not explained either."""
+    columns = {"--label-column": args.label_column and not reads_label, "--id-column": args.id_column}
+    return [flag for flag, given in columns.items() if given]
+
+
 def explained_again(args: argparse.Namespace, record: "Record") -> "Differences":
     """What differs where the texts of the record are explained again."""
     import jax
 
     from autorel_jax.attribution.targets import reads_given
+    from autorel_jax.auditing.record_differences import has_labels
     from autorel_jax.auditing.record_facts import environment
     from autorel_jax.auditing.verify import changes_of_place, method_of, rows_of, verified
     from autorel_jax.lrp.composite_file import read_composite
@@ -107,16 +114,26 @@ def explained_again(args: argparse.Namespace, record: "Record") -> "Differences"
         raise InputError("--keep-columns has no meaning here: no rows are written.")
     if args.texts and reads_given(record["question"]["asked"]["target"]) and not args.label_column:
         raise InputError("The record explains each text's own label; name the column of the labels by --label-column.")
+    if record["salt"] and (needless := hidden_columns(args, reads_given(record["question"]["asked"]["target"]))):
+        raise InputError(
+            f"{', '.join(needless)}: a record with hashes in place of texts keeps neither labels nor ids to compare; "
+            "leave it out."
+        )
     method = method_of(record, read_composite(args.composite_file) if args.composite_file else None)
     corpus = input_corpus(args) if args.texts else None
     rows = rows_of(record, corpus and corpus.rows())
     of_rows = [name for name in ("label", "id") if corpus and not record["salt"] and getattr(args, f"{name}_column")]
+    if "label" in of_rows and not has_labels(record):
+        note(args, "the record was made without labels, so that none are compared")
+        of_rows.remove("label")
     args.model = args.model or place_of(record["model"]["name"])
     args.dtype = record["model"]["dtype"]
     if args.dtype == FLOAT64:
         jax.config.update("jax_enable_x64", True)
     with progress_bar(args) as progress, on_devices(args) as devices:
-        found = verified(record, introduced(args), rows, method, args.batch_size, devices, progress, of_rows)
+        found = verified(
+            record, introduced(args), rows, method, args.batch_size, devices, progress, of_rows, bool(corpus)
+        )
         here = environment(record["question"]["asked"]["split_words"])
     if corpus:
         corpus.check_unchanged()
@@ -124,6 +141,8 @@ def explained_again(args: argparse.Namespace, record: "Record") -> "Differences"
         note(args, f"since the record was made: {line}")
     if record["left_out"]:
         note(args, f"rows left out when the record was made: {record['left_out']}")
+    if found.left_out:
+        note(args, f"rows left out of the texts now: {found.left_out}")
     return found
 
 
