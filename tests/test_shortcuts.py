@@ -26,6 +26,7 @@ from autorel_jax.auditing.forms import (
 )
 from autorel_jax.auditing.kinds import kinds
 from autorel_jax.auditing.reading import Case, Changed
+from autorel_jax.auditing.terminal import of_shortcuts
 from autorel_jax.auditing.trials import Trials, beyond_twice, faults, log_odds
 from autorel_jax.auditing.units import units_of, without_shares
 from autorel_jax.cli.main import main
@@ -158,8 +159,19 @@ def with_low(low):
 def test_several_words_are_listed_for_what_they_do_together(words, said):
     insertion = {"beyond_random_words": with_low(1.0)}
     insertion["beyond_twice_its_words"] = {"low": None} if words is None else with_low(words)
-    found = list(faults({"change": with_low(1.0)}, insertion))
+    found = faults({"change": with_low(1.0)}, insertion)
     assert [one.startswith(start) for one, start in zip(found, said, strict=True)] == [True] * len(said)
+
+
+def test_candidates_that_cannot_be_tested_are_counted_apart():
+    insertion = dict.fromkeys(("beyond_random_words", "beyond_twice_its_words"), {"low": None})
+    few = faults({"change": with_low(1.0)}, insertion)
+    assert few == ["there are too few texts to test it"]
+    record = {"model": {"name": "m"}, "accuracy": 1.0, "special_tokens": {}, "other_texts": None, "listed": []}
+    record["texts"] = dict.fromkeys(("rows", "texts", "left_out", "same_as_an_earlier_row", "cut_off"), 0)
+    record["not_listed"] = [{"why_not": few}, {"why_not": few}, {"why_not": ["it does nothing"]}]
+    *_, line = of_shortcuts(record, 20)
+    assert line == "nothing is listed; 1 candidates were tested; 2 more could not be, for lack of texts"
 
 
 class Predicted(Changed):

@@ -6,7 +6,16 @@ from pathlib import Path
 
 from autorel_jax.auditing.check import Checked
 from autorel_jax.auditing.page import Section, save_page
-from autorel_jax.auditing.terminal import Record, example_line, measured, quoted, ranged, rows_line, shortcut_rows
+from autorel_jax.auditing.terminal import (
+    Record,
+    example_line,
+    measured,
+    quoted,
+    ranged,
+    rows_line,
+    shortcut_rows,
+    too_few,
+)
 from autorel_jax.report.view import percent
 
 
@@ -29,7 +38,10 @@ def of_check(path: Path, found: Checked) -> None:
 
 def of_shortcuts(path: Path, record: Record) -> None:
     """Writes the list, with the evidence and the counter-examples of each."""
-    lines = [rows_line(record["texts"]), f"{len(record['not_listed'])} more candidates were tested and are not listed."]
+    few = too_few(record)
+    also = f"; {few} more could not be tested, for lack of texts" if few else ""
+    tested = f"{len(record['not_listed']) - few} more candidates were tested and are not listed{also}."
+    lines = [rows_line(record["texts"]), tested]
     sections = [Section("", lines, shortcut_rows(record["listed"]) if record["listed"] else ())]
     sections += [Section(f"{one['rank']}. {one['shown']} ({one['label']})", evidence(one)) for one in record["listed"]]
     dropped = [["candidate", "label", "why it is not listed"]]

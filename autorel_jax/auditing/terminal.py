@@ -7,6 +7,7 @@ from typing import Any
 
 from autorel_jax.auditing.check import NOT_ENOUGH
 from autorel_jax.auditing.policy import PASS
+from autorel_jax.auditing.trials import TOO_FEW
 from autorel_jax.auditing.verdict import HOLDS, UNKNOWN, Finding
 from autorel_jax.errors import one_line
 from autorel_jax.faithfulness.tables import aligned
@@ -60,17 +61,24 @@ def of_shortcuts(record: Record, shown: int) -> Iterator[str]:
     yield f"special tokens have {special} of the relevance"
     if other := record["other_texts"]:
         yield f"other texts: {other['texts']}, {other['left_out']} rows left out"
-    tested = len(record["listed"]) + len(record["not_listed"])
+    few = too_few(record)
+    tested = len(record["listed"]) + len(record["not_listed"]) - few
+    also = f"; {few} more could not be, for lack of texts" if few else ""
     if not record["listed"]:
-        yield f"nothing is listed; {tested} candidates were tested"
+        yield f"nothing is listed; {tested} candidates were tested{also}"
         return
     yield from aligned(shortcut_rows(record["listed"][:shown]))
-    yield f"{len(record['listed'])} are listed, of {tested} candidates that were tested"
+    yield f"{len(record['listed'])} are listed, of {tested} candidates that were tested{also}"
     for one in record["listed"][:shown]:
         against = one["counter_examples"]
         for each in against["first"][:1]:
             yield f"but {one['shown']} is in {against['texts']} texts that are not {one_line(one['label'], 40)}"
             yield f"  {each['id']}: {one_line(each['label'], 40)}: {quoted(each['texts'])}"
+
+
+def too_few(record: Record) -> int:
+    """How many candidates could not be tested in full."""
+    return sum(TOO_FEW in one["why_not"] for one in record["not_listed"])
 
 
 SHORTCUT_HEAD = (

@@ -7,7 +7,7 @@ shortcuts.py. N texts.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,6 +31,7 @@ from autorel_jax.data.row import Row
 from autorel_jax.faithfulness.intervals import mean_by_t, share_of
 from autorel_jax.faithfulness.results import as_json
 
+TOO_FEW = "there are too few texts to test it"
 Texts = tuple[str, ...]
 Words = Sequence[tuple[Candidate, np.ndarray]]  # each with the texts that hold it
 
@@ -92,7 +93,7 @@ class Trials:
         insertion["random_words"] = told(
             len(by_chance), at_random.becomes == label, {"change": list(by_chance.values())}
         )
-        return Trial(deletion, insertion, deleted, list(faults(deletion, insertion)))
+        return Trial(deletion, insertion, deleted, faults(deletion, insertion))
 
     def lacks(self, place: int, words: Sequence[str]) -> bool:
         """Whether a text has none of the words."""
@@ -186,8 +187,9 @@ def beyond_twice(gain: Mapping[int, float], *parts: Mapping[int, float]) -> list
     ]
 
 
-def faults(deletion: Mapping[str, Any], insertion: Mapping[str, Any]) -> Iterator[str]:
+def faults(deletion: Mapping[str, Any], insertion: Mapping[str, Any]) -> list[str]:
     """Why a candidate is no shortcut."""
+    found = []
     for tested, name, why in (
         (deletion, "change", "deleting it takes nothing from the label for certain"),
         (insertion, "beyond_random_words", "inserting it does no more than random words for certain"),
@@ -195,6 +197,7 @@ def faults(deletion: Mapping[str, Any], insertion: Mapping[str, Any]) -> Iterato
     ):
         low = tested[name]["low"] if name in tested else math.inf
         if low is None:
-            yield "there are too few texts to test it"
+            found.append(TOO_FEW)
         elif low <= 0:
-            yield why
+            found.append(why)
+    return list(dict.fromkeys(found))
