@@ -164,7 +164,7 @@ def test_several_words_are_listed_for_what_they_do_together(words, said):
 
 
 def test_candidates_that_cannot_be_tested_are_counted_apart():
-    insertion = dict.fromkeys(("beyond_random_words", "beyond_twice_its_words"), {"low": None})
+    insertion = {name: {"low": None} for name in ("beyond_random_words", "beyond_twice_its_words")}
     few = faults({"change": with_low(1.0)}, insertion)
     assert few == ["there are too few texts to test it"]
     record = {"model": {"name": "m"}, "accuracy": 1.0, "special_tokens": {}, "other_texts": None, "listed": []}
