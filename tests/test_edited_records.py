@@ -222,6 +222,21 @@ def test_rows_of_a_file_that_are_left_out_are_counted(folder, records, capsys):
         assert "rows left out of the texts now: 1" in err
 
 
+def test_rows_that_an_output_left_out_are_left_out_again(folder, capsys):
+    """A record beside an output has no text that could not be explained; one more is a difference."""
+    texts, flags = folder / "some.csv", ("--label-column", "stars", "--model", folder / "model")
+    texts.write_text("text,stars\na good film,positive\nbad,nothing\n")
+    outputs = ("--output", folder / "some.jsonl", "--record", folder / "some.json")
+    assert main([*map(str, ("explain", texts, "--target", "given", *flags, *outputs, "--quiet"))]) == 0
+    for more, code in (("", 0), ("witty,nothing\n", 1)):
+        texts.write_text(f"{texts.read_text()}{more}")
+        capsys.readouterr()
+        assert main([*map(str, ("verify", folder / "some.json", texts, *flags))]) == code
+        out, err = capsys.readouterr()
+        assert "rows left out of the texts now: 1" in err
+        assert out.startswith("text 2 ('witty') is not among" if code else "equal, bit for bit: 1 text")
+
+
 def test_of_texts_that_are_there_twice_the_most_like_are_compared(records):
     twice = records[0] | {"texts": [entry | {"label": label} for entry in records[0]["texts"][:1] for label in "ab"]}
     assert not differences(twice, twice | {"texts": twice["texts"][::-1]}, ("label",)).texts

@@ -78,11 +78,22 @@ def verified(
         if not other_model:
             raise
         return Differences([*other_model, f"the texts cannot be explained again: {error}"])
+    if of_file:
+        leave_out_unexplained(recorder, record)
     found = differences(record, recorder.record(), of_rows)
     if of_file:
         found.left_out = recorder.left_out
         found.facts += left_out_lines(record["left_out"], found.left_out)
     return found
+
+
+def leave_out_unexplained(recorder: Recorder, record: Record) -> None:
+    """Counts texts without an explanation as left out, as a record beside an output of rows does, as many as it did."""
+    known = {entry["sha256"] for entry in record["texts"]}
+    others = [entry for entry in recorder.entries if not entry["results"] and entry["sha256"] not in known]
+    gone = list(map(id, others[: max(record["left_out"] - recorder.left_out, 0)]))
+    recorder.entries = [entry for entry in recorder.entries if id(entry) not in gone]
+    recorder.left_out += len(gone)
 
 
 def verdict(found: Differences, record: Record) -> str:

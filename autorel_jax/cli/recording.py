@@ -83,7 +83,7 @@ def record_output(args: argparse.Namespace, recorder: Recorder) -> None:
     if row is not None:
         recorder.add(row, results)
     rejected = rejected_of(args.output)
-    recorder.left_out = sum(1 for _ in rejected.open(encoding="utf-8")) if rejected.exists() else 0
+    recorder.left_out = rejected.read_bytes().count(b"\n") if rejected.exists() else 0
     write_record(args, recorder)
 
 
