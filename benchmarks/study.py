@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from autorel_jax.cli.main import main as autorel
+from autorel_jax.cli.memory import keep_freed_memory
 from autorel_jax.faithfulness.config import DEFAULT, RANDOM
 from autorel_jax.faithfulness.plot import plot
 from autorel_jax.faithfulness.protocols import PROTOCOLS, perturbations
@@ -44,6 +45,7 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=Path("study"), metavar="DIR", help="(default: study)")
     parser.add_argument("--part", action="append", metavar="NAME", help="measure this one alone; repeatable")
     args = parser.parse_args()
+    keep_freed_memory()  # which a command does in a process of its own
     study = tomllib.loads((ROOT / "benchmarks" / "study.toml").read_text("utf-8"))
     args.results.mkdir(parents=True, exist_ok=True)
     for part in study["part"]:
