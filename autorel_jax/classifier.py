@@ -208,13 +208,9 @@ class Classifier:
           InputError: there is no such label; the message lists those there are.
         """
         labels, of_data_set = self.config.labels, label_ids.is_class(label)
-        with contextlib.suppress(InputError):  # a value that cannot be a label is an unknown one
-            if of_data_set:
-                number = label_ids.class_number(label, labels)
-            else:
-                number = label_ids.label_number(label, self.known_labels, self.name)
-            if number is not None:
-                return number
+        number = label_ids.meant(label, labels, self.known_labels, self.name)
+        if number is not None:
+            return number
         names = ", ".join(f"{name} (id:{index})" for index, name in enumerate(labels))
         shown = f"{label[0]!r} ({label[1]} of the data set)" if of_data_set else one_line(repr(label), 80)
         hint = ""

@@ -139,6 +139,19 @@ def test_pairs_of_texts_against_a_slow_reference(classifier):
         assert again.record["results"] == made.record["results"]
 
 
+def test_a_copy_of_two_words_may_be_a_tuple(classifier):
+    """It is no pair of texts, and was left out without a word."""
+    asked = {"methods": ["attnlrp"], "protocols": ["counterfactual"]}
+    lists, tuples = (
+        ar.evaluate(
+            classifier, ["good film", "bad film"], changed=[kind(["bad", "film"]), kind(["good", "film"])], **asked
+        )
+        for kind in (list, tuple)
+    )
+    assert lists.record["results"] == tuples.record["results"]
+    assert {row["over_texts"]["n"] for row in lists.record["results"]} == {2}
+
+
 def test_marks_come_in_the_order_of_texts(classifier):
     marks = [[0, 1, 0], [1], None, [1, 0, 0, 0]]
     asked = {"methods": ["attnlrp"], "protocols": ["people"], "resamples": 10}

@@ -6,7 +6,6 @@ rounding.py. Texts are found by their hash, so their order is free. Used by veri
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import math
 from collections import deque
@@ -15,7 +14,7 @@ from typing import Any
 
 from autorel_jax.auditing.record_entries import Entry
 from autorel_jax.auditing.rounding import UNITS, bounds_of, distance
-from autorel_jax.data.label_ids import class_number, is_class, is_missing, known_labels, label_number
+from autorel_jax.data.label_ids import is_missing, known_labels, meant
 from autorel_jax.errors import InputError, one_line
 from autorel_jax.explaining.config import ExplainConfig
 from autorel_jax.model.config import BertConfig
@@ -132,7 +131,7 @@ def has_labels(record: Record) -> bool:
 
 
 def with_names(record: Record) -> Record:
-    """A record whose texts' labels are named as the model names them; what is none of its labels stays as it is."""
+    """A record whose texts' labels are named as the model names them; a label that it does not know stays as it is."""
     names = record["question"]["asked"].get("zero_shot") or record["model"]["labels"]
     known = known_labels(names)
     texts = [entry | {"label": name_of(entry.get("label"), names, known)} for entry in record["texts"]]
@@ -142,9 +141,7 @@ def with_names(record: Record) -> Record:
 def name_of(label: Any, names: Sequence[str], known: dict[str, int]) -> Any:
     """The model's name of a text's label, by the rule of data/label_ids.py."""
     of_data_set = tuple(label) if isinstance(label, list) else label  # as it was before it was JSON
-    number = None
-    with contextlib.suppress(InputError):  # what cannot be a label
-        number = class_number(of_data_set, names) if is_class(of_data_set) else label_number(label, known, "the label")
+    number = meant(of_data_set, names, known, "the label")
     return None if is_missing(label) else label if number is None else names[number]
 
 

@@ -21,6 +21,7 @@ from autorel_jax.auditing.shortcuts_config import ShortcutsConfig
 from autorel_jax.auditing.trials import Trial, Trials
 from autorel_jax.auditing.units import Units, units_of, without_shares
 from autorel_jax.classifier import Classifier
+from autorel_jax.data.label_ids import is_missing
 from autorel_jax.data.row import Rejected, Row, reject
 from autorel_jax.errors import InputError
 from autorel_jax.explaining.explainer import Explainer
@@ -128,7 +129,7 @@ def with_labels(classifier: Classifier, rows: Iterable[Row | Rejected]) -> tuple
     for row in rows:
         if isinstance(row, Rejected):
             left_out.append(row)
-        elif row.label in (None, ""):
+        elif is_missing(row.label):
             left_out.append(reject(row, "it has no label."))
         else:
             try:

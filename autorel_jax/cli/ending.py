@@ -30,7 +30,7 @@ def rows_line(read: int, explained: int, left_out: int, labelled: int, right: in
 
 
 def doubt_of_labels(unknown: int, explained: int, example: str) -> list[str]:
-    """What to say of labels that are none of the model's, why the first is none; nothing where there are none."""
+    """What to say of labels that the model does not have, and why the first is unknown; nothing where all are known."""
     said = f"{unknown} of {explained} rows have a label that the model does not know, and no part in the accuracy"
     return [f"{said}: {example}"] if unknown else []
 

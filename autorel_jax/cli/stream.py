@@ -18,7 +18,7 @@ from autorel_jax.cli.command import note, tell, warn
 from autorel_jax.cli.ending import doubt_of_labels, how_to_see, rows_line, words_line
 from autorel_jax.cli.flags import given_fields
 from autorel_jax.corpus.config import JobConfig
-from autorel_jax.data.label_ids import is_class
+from autorel_jax.data.label_ids import is_class, is_missing
 from autorel_jax.data.row import ROW_FAULTS, Rejected, Row, reason_of, reject
 from autorel_jax.data.sources import Corpus, is_source
 from autorel_jax.errors import InputError
@@ -96,7 +96,7 @@ def stream(
 
 def label_of(row: Row, explainer: Explainer) -> str | None:
     """The row's label in the model's words, where it is one of the model's; else as it came, a class by its name."""
-    if row.label in (None, ""):
+    if is_missing(row.label):
         return None
     try:
         return explainer.classifier.config.labels[explainer.classifier.label_id(row.label)]

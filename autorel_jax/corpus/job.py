@@ -47,8 +47,8 @@ class Summary:
     remade: int = 0  # parts that vanished or were damaged during the run, and were made again
     labelled: int = 0  # rows explained whose label is one of the model's
     right: int = 0  # of these, that are predicted so
-    unknown: int = 0  # rows explained whose label is none of the model's
-    example: str = ""  # why the first of these is none
+    unknown: int = 0  # rows explained whose label the model does not have
+    example: str = ""  # why the first of these is unknown
 
     @property
     def read(self) -> int:

@@ -117,6 +117,16 @@ def label_number(value: Any, known: dict[str, int], where: str) -> int | None:
     return number
 
 
+def meant(label: Any, labels: Sequence[str], known: dict[str, int], where: str) -> int | None:
+    """The number of a label of a text, also of a class of a data set; None for what is not one of the model's labels.
+
+    Args: as of `label_number`, and `labels`, the model's names in their order.
+    """
+    with contextlib.suppress(InputError):  # a value that cannot be a label
+        return class_number(label, labels) if is_class(label) else label_number(label, known, where)
+    return None
+
+
 def is_missing(label: Any) -> bool:
     """Whether a row has no label: null, NaN or an empty cell."""
     return label is None or (isinstance(label, str) and not label.strip()) or label != label

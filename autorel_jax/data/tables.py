@@ -74,7 +74,8 @@ def jsonl(lines: Lines, name: str, wanted: Wanted, header: Sequence[str] = ()) -
                 yield Record(where, number, tuple(value_of(item, column) for column in wanted), number)
             except InputError as error:
                 yield Fault(where, str(error), number)
-    if refused and set(wanted[2:3]) - {None, ANSWER}:
+    label = next(iter(wanted[2:3]), None)  # the column behind those of the text and its pair
+    if refused and label not in (None, ANSWER):
         warnings.warn(
             f"{name}: {ANSWER!r} is {' or '.join(map(repr, REFUSED))} in {refused} rows, whose label is read "
             "nevertheless; take these rows out of the file if their labels are wrong.",

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from autorel_jax.data.label_ids import ids_assumed, known_labels, label_number
+from autorel_jax.data.label_ids import ids_assumed, is_missing, known_labels, label_number
 from autorel_jax.errors import InputError, one_line
 from autorel_jax.report import view
 from autorel_jax.report.explanation import FIELDS
@@ -115,7 +115,7 @@ class Collection:
       model, version: of all records, which must agree in the model.
       other: what another model made of the texts, if it is compared (compare.py).
       names: the place of a logit -> the label, as far as the results list them, or a prediction shows it.
-      several: whether a text may have several labels at once: probabilities are no parts of one.
+      several: whether a text may have several labels at once: then they do not add up to 1.
       outputs: the logits of a text; None where they are not of labels of the whole text.
     """
 
@@ -377,7 +377,7 @@ def number(value: float | None) -> float:
 
 def label_of(value: Any) -> str | bool | int | float | None:
     """A label as it stands in the data; None where there is none."""
-    if value in (None, "") or (isinstance(value, float) and math.isnan(value)):
+    if is_missing(value):
         return None
     return value if isinstance(value, str | bool | int | float) else str(value)
 

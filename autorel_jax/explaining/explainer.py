@@ -28,6 +28,7 @@ from autorel_jax.explaining.given import columns_of, target_of
 from autorel_jax.explaining.on_tokens import NothingFound
 from autorel_jax.families.family import ANSWERS, EMBEDDINGS, MASKED, TEXT_LABELS
 from autorel_jax.report.explanation import Explanation, Explanations
+from autorel_jax.text.batches import doubt_of_pad
 from autorel_jax.text.tokens import Text, Tokens
 
 CUT = f"long={WINDOWS!r} is for single texts: this pair is cut off, as without it"
@@ -129,7 +130,7 @@ class Explainer:
         self.computer = Computer(classifier, config, devices)
         self.about = about(self.computer)
         if self.parameters.get("baseline") == "pad":
-            for doubt in classifier.tokenizer.doubt_of_pad("baseline=pad"):
+            for doubt in doubt_of_pad(classifier.tokenizer, "baseline=pad"):
                 warnings.warn(doubt, InputWarning, stacklevel=2)
 
     @property

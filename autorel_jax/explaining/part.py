@@ -107,8 +107,8 @@ class Marks(NamedTuple):
 
     labelled: int = 0  # rows whose label is one of the model's
     right: int = 0  # of these, that are predicted so
-    unknown: int = 0  # rows whose label is none of the model's
-    example: str = ""  # why the first of these is none
+    unknown: int = 0  # rows whose label the model does not have
+    example: str = ""  # why the first of these is unknown
 
 
 def together(marks: Iterable[Marks]) -> Marks:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from autorel_jax.data.label_ids import is_missing
 from autorel_jax.data.row import Rejected, Row, reject
 from autorel_jax.errors import InputError
 from autorel_jax.explaining.explainer import Explainer
@@ -97,7 +98,7 @@ def case(
     read = tokens.ids.tobytes() + tokens.types.tobytes()
     draws = np.random.default_rng([config.seed, zlib.crc32(read)]).random(count)
     key = hashlib.sha256(read + units.tobytes() + draws.tobytes()).hexdigest()
-    label = None if not labelled or row.label in (None, "") else explainer.row_label(row.label)
+    label = None if not labelled or is_missing(row.label) else explainer.row_label(row.label)
     return Case(row, tokens, units, count, draws, key, label, marks_of(kept.get(MARKS), tokens, units))
 
 
@@ -106,6 +107,7 @@ def changed_case(of: Case, explainer: Explainer, config: EvaluateConfig, kept: S
     text = dict(zip(kept, of.row.kept, strict=True)).get(CHANGED)
     if not isinstance(text, str | list | tuple) or not text:
         return None
+    text = list(text) if isinstance(text, tuple) else text  # a tuple of two may be a pair elsewhere
     row = dataclasses.replace(of.row, text=text, label=None, kept=())
     made, _ = cases([row], explainer, config)
     return made[0] if made else None

@@ -22,6 +22,7 @@ from autorel_jax.faithfulness.predict import Predictor
 from autorel_jax.faithfulness.protocols import NONE, PROTOCOLS
 from autorel_jax.faithfulness.results import Evaluation, Run, as_json, evaluation_of
 from autorel_jax.faithfulness.units import PAD, Reading
+from autorel_jax.text.batches import doubt_of_pad
 
 CHUNK = 32  # texts, after which progress is told: a batch of a CPU
 COUNTERFACTUAL = "counterfactual"
@@ -80,7 +81,7 @@ def run(
 def tell_of_pad(evaluator: Evaluator) -> None:
     """Warns where the padding that stands in place of words is not to transformers what it is here."""
     if PAD in evaluator.tokens and any(PROTOCOLS[name].perturbs for name in evaluator.protocols):
-        for doubt in evaluator.classifier.tokenizer.doubt_of_pad(f"perturb={PAD}"):
+        for doubt in doubt_of_pad(evaluator.classifier.tokenizer, f"perturb={PAD}"):
             warnings.warn(doubt, InputWarning, stacklevel=2)
 
 

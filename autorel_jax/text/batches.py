@@ -16,7 +16,7 @@ from autorel_jax.errors import InputError
 from autorel_jax.families.family import ASKED_TOKEN, TOKEN
 
 if TYPE_CHECKING:
-    from autorel_jax.text.tokens import Tokens
+    from autorel_jax.text.tokens import Tokenizer, Tokens
 
 
 def refuse_pairs(texts: Sequence[Any], instead: str) -> None:
@@ -26,6 +26,17 @@ def refuse_pairs(texts: Sequence[Any], instead: str) -> None:
             raise InputError(
                 f"texts[{place}] is a tuple of two strings, as a pair is; {instead}, and given words as a list."
             )
+
+
+def doubt_of_pad(tokenizer: Tokenizer, setting: str) -> list[str]:
+    """What to say of padding that stands in place of words, as `setting` has it; nothing where all programs agree."""
+    if not tokenizer.facts.numbered:
+        return []
+    return [
+        f"{setting}: transformers skips {tokenizer.pieces[tokenizer.pad_id]} when it numbers this model's positions, "
+        "so that words behind it move; here they stay in place. These numbers are not those of transformers; other "
+        "tokens in place of words do not have this effect."
+    ]
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -271,16 +271,6 @@ class Tokenizer:
             truncation_side=self.truncation_side,
         )
 
-    def doubt_of_pad(self, setting: str) -> list[str]:
-        """What to say of padding that stands in place of words, as `setting` has it; nothing where all do alike."""
-        if not self.facts.numbered:
-            return []
-        return [
-            f"{setting}: transformers skips {self.pieces[self.pad_id]} when it numbers this model's positions, so that "
-            "words behind one move; here they stay in place. These numbers are not those of transformers; other "
-            "tokens in place of words are not concerned."
-        ]
-
     @property
     def _skipped(self) -> str:
         return (

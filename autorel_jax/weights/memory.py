@@ -61,7 +61,7 @@ def computed_otherwise(value: Any) -> tuple[str, ...]:
         value = getattr(value, WRAPPERS[type(value).__name__])
     owner = next((kind for kind in type(value).__mro__ if "forward" in vars(kind)), type(value))
     if "forward" in vars(value) or not owner.__module__.startswith("transformers."):
-        return (f"the {type(value).__name__} has a forward of its own, which is not read: its config and tensors are",)
+        return (f"the {type(value).__name__} has a forward of its own, which is not read: computed as its config says",)
     with sys.modules["torch"].device("meta"):  # shapes alone
         expected = modules_of(owner(value.config))
     found = modules_of(value)
