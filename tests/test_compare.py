@@ -65,6 +65,21 @@ def test_a_text_of_other_words_is_compared_by_its_prediction():
     assert [list(series.rows) for series in collection.series.values()][1] == [0]
 
 
+def test_special_tokens_are_the_same_under_other_names():
+    """RoBERTa's <s> and </s> stand where BERT has [CLS] and [SEP]; a word of such a name is a word."""
+    collection, other = first(), second()
+    names = {"[CLS]": "<s>", "[SEP]": "</s>"}
+    other.words.names = [names.get(name, name) for name in other.words.names]
+    compare.add_other(collection, other)
+    assert collection.other.split == 0
+    (_, scores) = collection.series.values()
+    assert list(scores.scores) == [0.0, -8.0, 4.0, 4.0, 0.5, 2.0, -1.0, -0.5]
+    collection, other = collected(explanation("[CLS] film")), collected(explanation("<s> film", model="large"))
+    other.texts[0] = other.texts[0]._replace(text="[CLS] film")
+    compare.add_other(collection, other)
+    assert collection.other.split == 1
+
+
 def test_predictions_are_compared_whatever_was_explained():
     """Each model's own prediction was explained, so that no series has a text which they predict otherwise."""
     ours = [explanation("good film", id=1), explanation("bad film", id=2)]

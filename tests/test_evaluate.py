@@ -245,6 +245,20 @@ def test_the_command(model_folder, tmp_path, capsys):
     assert json.loads(output.read_text())["texts"] == 3
 
 
+def test_a_changed_copy_that_is_no_text_leaves_its_row_out(model_folder, tmp_path, capsys):
+    """A number is most likely of another column; a row without a copy stays, and is no pair."""
+    data, output = tmp_path / "data.jsonl", tmp_path / "out.json"
+    copies = ["bad film", 5, None, "", {"a": 1}]
+    data.write_text("\n".join(json.dumps({"text": "good film", "copy": copy}) for copy in copies))
+    command = ["evaluate", str(data), "--model", str(model_folder), "--changed-column", "copy", "-o", str(output)]
+    assert main([*command, "--methods", "attnlrp", "--protocols", "counterfactual"]) == 0
+    record = json.loads(output.read_text())
+    assert (record["texts"], record["left_out"]["rows"]) == (3, 2)
+    assert "left out: 2; the first, line 2: the changed copy is 5 (int); expected a text, its words, or nothing." in (
+        capsys.readouterr().err
+    )
+
+
 @pytest.mark.parametrize(
     ("more", "said"),
     [

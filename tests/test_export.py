@@ -211,6 +211,22 @@ def test_masks():
     assert "mask holds nan;" in refusal(bert, ids, np.where(right, 1, np.nan))
 
 
+def test_padding_needs_a_mask_and_segments_a_table(file, tmp_path):
+    program = load_program(file)
+    ids = np.array([[program.tokenizer.cls_id, 200, program.tokenizer.sep_id, program.tokenizer.pad_id]])
+    assert refusal(program, ids) == "ids hold padding (0); give mask, 1 for tokens and 0 for padding."
+    whole, padded = program(ids[:, :3]), program(ids, np.array([[1, 1, 1, 0]]))
+    np.testing.assert_allclose(whole[0], padded[0], rtol=0, atol=1e-5)
+
+    def call(params, ids, mask, types):
+        return types, ids
+
+    of_one = Program(program.about, call, {"embeddings": {"word": np.zeros((1000, 1))}}, program._tokenizer)
+    ids = ids[:, :3]
+    assert not of_one(ids, types=np.zeros_like(ids))[0].any()
+    assert "it tells no segments apart" in refusal(of_one, ids, types=np.ones_like(ids))
+
+
 @pytest.fixture(scope="module")
 def tagger(tmp_path_factory):
     return ar.load(write_tagger(tmp_path_factory.mktemp("models") / "tagger"))

@@ -75,6 +75,12 @@ class Units:
         self.owners.extend(owners)
         self.offsets.append(len(self.names))
 
+    def of(self, place: int) -> list[str | None]:
+        """The names of a text's units, None for special tokens, whose names differ between models."""
+        start, end = self.offsets[place : place + 2]
+        spans = zip(self.spans[2 * start : 2 * end : 2], self.spans[2 * start + 1 : 2 * end : 2], strict=True)
+        return [None if span == SPECIAL else name for name, span in zip(self.names[start:end], spans, strict=True)]
+
     def differ(self, place: int, names: Sequence[str]) -> bool:
         """Whether the units of a text are others than these."""
         return self.names[self.offsets[place] : self.offsets[place + 1]] != list(names)

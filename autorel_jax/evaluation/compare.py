@@ -45,7 +45,7 @@ def add_other(collection: Collection, other: Collection) -> None:
     same = {
         theirs: ours
         for ours, theirs in places
-        if not collection.words.differ(ours, other.words.names[slice(*other.words.offsets[theirs : theirs + 2])])
+        if collection.words.of(ours) == other.words.of(theirs)
     }
     predictions = {ours: other.texts[theirs].prediction for ours, theirs in places}
     first, name = len(collection.methods), str((other.model or {}).get("name", ""))

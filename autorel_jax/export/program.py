@@ -54,14 +54,16 @@ class Program:
           mask: [B, T], 1 for tokens and 0 for padding; None: all are tokens. RoBERTa, XLM-RoBERTa, CamemBERT and MPNet
             take padding behind the tokens alone: transformers numbers their positions from the first token, this
             program from the start of the row.
-          types: [B, T], segment ids; None: 0.
+          types: [B, T], segment ids; None: 0, which is all that a model without segments takes.
           at: [B, T], 1 for the tokens that are asked about and 0 for others, of a model that labels tokens alone.
 
         Raises:
-          InputError: the shapes do not fit, an id lies beyond its table, the mask holds other values, or padding stands
-            before tokens where it must not.
+          InputError: the shapes do not fit, an id lies beyond its table, the mask holds other values or is missing
+            where ids hold padding, or padding stands before tokens where it must not.
         """
         ids = np.asarray(ids)
+        if mask is None and (ids == self.tokenizer.pad_id).any():
+            raise InputError(f"ids hold padding ({self.tokenizer.pad_id}); give mask, 1 for tokens and 0 for padding.")
         mask = np.ones_like(ids) if mask is None else np.asarray(mask)
         types = np.zeros_like(ids) if types is None else np.asarray(types)
         on_tokens = self.about.get("on_tokens", False)
@@ -82,6 +84,8 @@ class Program:
         check_ids(ids, len(tables["word"]), "token ids")
         if "type" in tables:
             check_ids(types, len(tables["type"]), "segment ids")
+        elif types.any():
+            raise InputError("types are all 0 for this model: it tells no segments apart. Leave them out.")
         rows = [array.astype(np.int32) for array in (ids, mask, types)]
         return self._call(self._params, *rows, *([self.asked(at, mask)] if on_tokens else []))
 

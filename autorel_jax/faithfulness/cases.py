@@ -16,7 +16,7 @@ import numpy as np
 
 from autorel_jax.data.label_ids import is_missing
 from autorel_jax.data.row import Rejected, Row, reject
-from autorel_jax.errors import InputError
+from autorel_jax.errors import InputError, one_line
 from autorel_jax.explaining.explainer import Explainer
 from autorel_jax.explaining.part import prepared
 from autorel_jax.faithfulness.config import CHANGED, MARKS, WORD, EvaluateConfig
@@ -99,7 +99,16 @@ def case(
     draws = np.random.default_rng([config.seed, zlib.crc32(read)]).random(count)
     key = hashlib.sha256(read + units.tobytes() + draws.tobytes()).hexdigest()
     label = None if not labelled or is_missing(row.label) else explainer.row_label(row.label)
+    check_copy(kept.get(CHANGED))
     return Case(row, tokens, units, count, draws, key, label, marks_of(kept.get(MARKS), tokens, units))
+
+
+def check_copy(copy: Any) -> None:
+    """Raises InputError for a changed copy that is neither a text, nor its words, nor missing."""
+    if not isinstance(copy, str | list | tuple) and not is_missing(copy):
+        raise InputError(
+            f"the changed copy is {one_line(copy, 40)} ({type(copy).__name__}); expected a text, its words, or nothing."
+        )
 
 
 def changed_case(of: Case, explainer: Explainer, config: EvaluateConfig, kept: Sequence[str]) -> Case | None:
