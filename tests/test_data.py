@@ -56,10 +56,11 @@ def texts(*args, **options):
     return [row.text for row in read_rows(*args, **options)]
 
 
-def test_labels_that_an_annotator_refused(write):
+@pytest.mark.parametrize("suffix", [".jsonl", ".json"])
+def test_labels_that_an_annotator_refused(write, suffix):
     """Prodigy's rows: those that were rejected or ignored are there, with the label that was proposed."""
     rows = [{"text": "a", "label": "x", "answer": answer} for answer in ("accept", "reject", "ignore", ["reject"])]
-    path = write("in.jsonl", "\n".join(map(json.dumps, rows)))
+    path = write("in" + suffix, "\n".join(map(json.dumps, rows)) if suffix == ".jsonl" else json.dumps(rows))
     with pytest.warns(InputWarning, match="'answer' is 'reject' or 'ignore' in 2 rows, whose label is read nev"):
         assert len(list(read_rows(path, label_column="label"))) == 4
     for columns in ({}, {"label_column": "answer"}):  # a warning would fail

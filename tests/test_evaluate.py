@@ -266,6 +266,7 @@ def test_a_changed_copy_that_is_no_text_leaves_its_row_out(model_folder, tmp_pat
         (["--protocols", "word_deletion"], "needs one true label"),
         (["--perturb", ""], "perturb is empty"),
         (["--limit", "0"], "at least 1"),
+        (["--plot", "out.png", "--protocols", "eraser"], "of the protocols curves, au_mse, word_deletion have some"),
         (["--keep-columns", "a"], "no rows are written"),
     ],
 )

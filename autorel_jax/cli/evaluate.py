@@ -140,7 +140,7 @@ def evaluate(argv: Sequence[str] | None, prog: str) -> None:
         raise InputError("--other-model is compared by --sanity; give that too.")
     if args.keep_columns:
         raise InputError("--keep-columns has no meaning here: no rows are written.")
-    check_output(args)
+    check_output(args, chosen)
     corpus = marked_corpus(args)
     with importing():
         import jax
@@ -202,15 +202,16 @@ def marked_corpus(args: argparse.Namespace) -> Corpus:
     return Corpus((source,), Columns(keep=(MARKS,)))
 
 
-def check_output(args: argparse.Namespace) -> None:
+def check_output(args: argparse.Namespace, protocols: Sequence[str]) -> None:
     """Refuses what could not be written in the end."""
     if args.output is not None:
         if args.output.suffix.lower() != ".json" or is_pipe(args.output):
             raise InputError(f"--output {args.output}: results are a .json file; give a name that ends so.")
         writable(args.output)
     if args.plot is not None:
-        from autorel_jax.faithfulness.plot import check_picture
+        from autorel_jax.faithfulness.plot import check_drawn, check_picture
 
+        check_drawn(protocols)
         check_picture(args.plot)
         writable(args.plot)
 

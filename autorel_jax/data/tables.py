@@ -61,7 +61,7 @@ def labelled(lines: Lines, name: str, wanted: Wanted, header: Sequence[str] = ()
 def jsonl(lines: Lines, name: str, wanted: Wanted, header: Sequence[str] = ()) -> Iterator[Record | Fault]:
     """A JSON object a line; blank lines are skipped.
 
-    An InputWarning says how many labels an annotator has refused, in the way of Prodigy, which keeps them in the file.
+    An InputWarning says how many labels an annotator has refused, as `warn_of_refused` says.
     """
     _no_header(name, header)
     refused = 0
@@ -74,6 +74,11 @@ def jsonl(lines: Lines, name: str, wanted: Wanted, header: Sequence[str] = ()) -
                 yield Record(where, number, tuple(value_of(item, column) for column in wanted), number)
             except InputError as error:
                 yield Fault(where, str(error), number)
+    warn_of_refused(refused, name, wanted)
+
+
+def warn_of_refused(refused: int, name: str, wanted: Wanted) -> None:
+    """Says how many labels an annotator has refused, in the way of Prodigy, which keeps them in the file."""
     label = next(iter(wanted[2:3]), None)  # the column behind those of the text and its pair
     if refused and label not in (None, ANSWER):
         warnings.warn(
@@ -96,14 +101,17 @@ def json_table(lines: Lines, name: str, wanted: Wanted, header: Sequence[str] = 
         refuse_columns(first[1], name, wanted)
         yield from jsonl(lines, name, wanted)
         return
+    refused = 0
     for number, item in enumerate(_items(lines, name), 1):
         where = f"{name}, item {number}"
         try:
             if not isinstance(item, dict):
                 raise InputError(f"a JSON {type(item).__name__}; each item of the list is an object.")
+            refused += item.get(ANSWER) in REFUSED
             yield Record(where, number, tuple(value_of(item, column) for column in wanted), number)
         except InputError as error:
             yield Fault(where, str(error), number)
+    warn_of_refused(refused, name, wanted)
 
 
 def is_row(line: str, wanted: Wanted) -> bool:

@@ -42,11 +42,7 @@ def add_other(collection: Collection, other: Collection) -> None:
     if collection.outputs is not None and other.outputs is not None:
         ours, theirs = (set(side) for side in zip(*places, strict=True))
         check_common(collection.labels(ours), other.labels(theirs))
-    same = {
-        theirs: ours
-        for ours, theirs in places
-        if collection.words.of(ours) == other.words.of(theirs)
-    }
+    same = {theirs: ours for ours, theirs in places if collection.words.of(ours) == other.words.of(theirs)}
     predictions = {ours: other.texts[theirs].prediction for ours, theirs in places}
     first, name = len(collection.methods), str((other.model or {}).get("name", ""))
     collection.other = Other(name, first, predictions, len(places) - len(same), len(other) - len(places))

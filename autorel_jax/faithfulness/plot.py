@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ AXES = {  # curve -> its axes
     "au_mse": ("share of words taken away, the smallest score first", "mean squared change of the logits"),
     "accuracy": ("words deleted, the most relevant first", "accuracy"),
 }
+DRAWN = ("curves", "au_mse", "word_deletion")  # the protocols that have curves
 COUNTED = ("accuracy",)  # along the number of words, from 1
 INCHES = (5.0, 3.6)  # of one picture
 
@@ -28,7 +29,7 @@ def plot(record: Mapping[str, Any], path: Path) -> None:
     suffix, Figure = check_picture(path)
     kinds = [kind for kind in AXES if any(curve["curve"] == kind for curve in record["curves"])]
     if not kinds:
-        raise InputError("There are no curves to plot; the protocols curves, au_mse and word_deletion have some.")
+        raise InputError("There are no curves to plot: no text was measured by them.")
     perturbations = [
         name for name in record["perturbations"] if name in {one["perturbation"] for one in record["curves"]}
     ]
@@ -55,6 +56,12 @@ def check_picture(path: Path) -> tuple[str, Any]:
         accepted = ", ".join(f".{name}" for name in sorted(known))
         raise InputError(f"{path}: cannot draw that kind of picture; accepted: {accepted}.")
     return suffix, Figure
+
+
+def check_drawn(protocols: Collection[str]) -> None:
+    """Raises InputError where none of the protocols has curves."""
+    if not set(DRAWN) & set(protocols):
+        raise InputError(f"There are no curves to plot; of the protocols {', '.join(DRAWN)} have some.")
 
 
 def draw(axes: Any, record: Mapping[str, Any], kind: str, perturbation: str) -> None:
