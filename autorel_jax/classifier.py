@@ -21,7 +21,7 @@ from autorel_jax.attribution.probabilities import softmax
 from autorel_jax.attribution.settings import Settings
 from autorel_jax.builtin import BUILTIN
 from autorel_jax.data import label_ids
-from autorel_jax.errors import InputError, InputWarning, one_line
+from autorel_jax.errors import InputError, InputWarning, listing, one_line
 from autorel_jax.families.family import ASKED_TOKEN, EMBEDDINGS, MASKED, TEXT_LABELS
 from autorel_jax.lrp import composites
 from autorel_jax.lrp.fused import fused
@@ -35,6 +35,7 @@ from autorel_jax.text.tokens import Tokenizer, Tokens, load_tokenizer
 from autorel_jax.text.unspaced import AUTO, WHITESPACE
 
 SHOWN = 10  # labels that a message lists
+LISTED = 30  # of them where one is unknown
 SET_LATER = ("model_input_names", "truncation_side", "model_max_length")  # that transformers saves as they were read
 
 
@@ -211,7 +212,7 @@ class Classifier:
         number = label_ids.meant(label, labels, self.known_labels, self.name)
         if number is not None:
             return number
-        names = ", ".join(f"{name} (id:{index})" for index, name in enumerate(labels))
+        names = listing((f"{one_line(name, 80)} (id:{index})" for index, name in enumerate(labels)), LISTED)
         shown = f"{label[0]!r} ({label[1]} of the data set)" if of_data_set else one_line(repr(label), 80)
         hint = ""
         if str(label).strip() in map(str, range(len(labels))):

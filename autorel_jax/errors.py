@@ -4,6 +4,7 @@ The text says what was received, what is accepted and what to do next, in one li
 """
 
 import numbers
+from collections.abc import Iterable
 from typing import Any
 
 from autorel_jax.foreign import visible
@@ -37,6 +38,13 @@ def one_line(value: object, limit: int = 200) -> str:
     if len(text) > limit:
         return f"{text[:limit]}…"
     return text.rstrip(".") if isinstance(value, Exception) else text
+
+
+def listing(names: Iterable[str], most: int = 5) -> str:
+    """The first few names, and how many there are more."""
+    names = list(names)
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def check_count(name: str, value: Any) -> None:

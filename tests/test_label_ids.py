@@ -1,5 +1,6 @@
 """One rule for what a label means, in training and in explaining: names first, numbers by value, ids last."""
 
+import dataclasses
 import decimal
 import json
 import types
@@ -211,6 +212,13 @@ def test_the_library_has_the_same(stars):
     said = refusal(ar.explain, classifier, "a film", target=0)
     assert said.startswith(f"Unknown label 0. The labels of {stars}: 1.0 (id:0), ")
     assert said.endswith(" Beside these names a bare 0 may mean another label: write id:0 for that id.")
+
+
+def test_of_many_labels_a_message_lists_thirty(classifier):
+    names = tuple(f"topic {number}" for number in range(200))
+    many = dataclasses.replace(classifier, config=dataclasses.replace(classifier.config, labels=names))
+    said = refusal(many.label_id, "sports")
+    assert said.endswith(": " + ", ".join(f"topic {n} (id:{n})" for n in range(30)) + " and 170 more.")
 
 
 def test_a_class_that_the_model_lacks_is_refused_by_both_names(classifier):

@@ -120,6 +120,7 @@ def test_a_cross_encoder(encoder, tmp_path):
     theirs = sentence_transformers.CrossEncoder(str(tmp_path / "model"), device="cpu")
     ours = ar.load(tmp_path / "model")
     assert ours.longest_text == 9
+    assert "a CrossEncoder of sentence-transformers is several modules; write it by" in refusal(ar.load, theirs)
     pairs = [("a film", "the good film, a witty one."), ("the good film, a witty one.", "a bad film")]
     logits = ours.logits(ours.batch(*map(list, zip(*pairs, strict=True))))[: len(pairs), 0]
     np.testing.assert_allclose(1 / (1 + np.exp(-logits)), theirs.predict(pairs), rtol=0, atol=PARITY_VECTORS)

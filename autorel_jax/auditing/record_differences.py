@@ -15,11 +15,10 @@ from typing import Any
 from autorel_jax.auditing.record_entries import Entry
 from autorel_jax.auditing.rounding import UNITS, bounds_of, distance
 from autorel_jax.data.label_ids import is_missing, known_labels, meant
-from autorel_jax.errors import InputError, one_line
+from autorel_jax.errors import InputError, listing, one_line
 from autorel_jax.explaining.config import ExplainConfig
 from autorel_jax.model.config import BertConfig
 from autorel_jax.report.view import joined
-from autorel_jax.weights import listing
 
 Record = Mapping[str, Any]
 # Of what was asked; what they came to is compared.

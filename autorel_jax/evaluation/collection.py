@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from autorel_jax.data.label_ids import ids_assumed, is_missing, known_labels, label_number
-from autorel_jax.errors import InputError, one_line
+from autorel_jax.errors import InputError, listing, one_line
 from autorel_jax.report import view
 from autorel_jax.report.explanation import FIELDS
 
@@ -300,8 +300,7 @@ class Collection:
                 "name tells of a number."
             )
         elif unknown:
-            more = f" and {len(unknown) - SHOWN} more" if len(unknown) > SHOWN else ""
-            listed = ", ".join(one_line(label, 60) for label in unknown[:SHOWN]) + more
+            listed = listing((one_line(label, 60) for label in unknown), SHOWN)
             notes = [f"Labels in the data that are no prediction or target of these results: {listed}."]
         if not drop and any(meant[key] and ids_assumed(in_order, label) for key, label in given.items()):
             listed = ", ".join(f"{place} is {name!r}" for place, name in sorted(self.names.items())[:SHOWN])

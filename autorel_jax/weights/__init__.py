@@ -9,7 +9,7 @@ import importlib
 from typing import Any
 
 from autorel_jax.weights.checkpoint import Changes, Checkpoint, read
-from autorel_jax.weights.params import fingerprint, listing, tensor_hashes
+from autorel_jax.weights.params import fingerprint, tensor_hashes
 
 WRITING = ("DTYPES", "check_target", "write")  # in directory.py
 __all__ = [
@@ -18,7 +18,6 @@ __all__ = [
     "Checkpoint",
     "check_target",
     "fingerprint",
-    "listing",
     "read",
     "tensor_hashes",
     "write",

@@ -27,8 +27,13 @@ def tensors_of(value: Any) -> Tensors:
     """The tensors of a model or a state dict, as float arrays on the host.
 
     Raises:
-      InputError: a value that is no tensor, or is quantized.
+      InputError: a value that is no tensor, or is quantized; a model of sentence-transformers.
     """
+    if type(value).__module__.startswith("sentence_transformers."):
+        raise InputError(
+            f"a {type(value).__name__} of sentence-transformers is several modules; write it by its save_pretrained() "
+            "and load that directory."
+        )
     state = value if isinstance(value, Mapping) else value.state_dict()
     for name, tensor in state.items():
         if PACKED in str(name) or getattr(tensor, "is_quantized", False) is True:

@@ -6,12 +6,12 @@ checkpoint.py and directory.py, and by export/, so this needs neither Flax nor t
 
 import dataclasses
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from autorel_jax.errors import InputError
+from autorel_jax.errors import InputError, listing
 from autorel_jax.families.family import EMBEDDINGS, MASKED
 from autorel_jax.model.config import BertConfig, with_outputs
 from autorel_jax.model.parameters import STACK, nested, parameters
@@ -21,7 +21,6 @@ from autorel_jax.weights.names import Slot, identify, layer_numbers, slots
 from autorel_jax.weights.tied import one_of_each
 
 FLOATS = ("float16", "bfloat16", "float32", "float64")
-SHOWN = 5  # names listed in a message
 
 
 class Converted(NamedTuple):
@@ -108,13 +107,6 @@ def leaves(params: dict[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
             yield from leaves(value, f"{path}{name}/")
         else:
             yield path + name, value
-
-
-def listing(names: Iterable[str]) -> str:
-    """The first few names and how many there are more."""
-    names = list(names)
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more
 
 
 def spare(config: BertConfig) -> tuple[str, ...]:
