@@ -64,19 +64,21 @@ def measure(part: Part, data: Path, results: Path) -> None:
     output, asked = results / f"{part['name']}.json", results / f"{part['name']}.part"
     if output.exists() and asked.exists() and json.loads(asked.read_text("utf-8")) == part:
         return
-    file = data / part["data"]
+    file, more = data / part["data"], []
     if part.get("half"):
-        file = every_second_row(file, results / f"{part['name']}{file.suffix}")
-    if code := autorel(["evaluate", str(file), *arguments(part, data), "--output", str(output)]):
+        half, others = (results / f"{part['name']}{end}" for end in (file.suffix, f".references{file.suffix}"))
+        write_halves(file, half, others, part.get("references", 0))
+        file, more = half, ["--references", str(others)] if "references" in part else []
+    if code := autorel(["evaluate", str(file), *arguments(part, data), *more, "--output", str(output)]):
         raise SystemExit(code)
     asked.write_text(json.dumps(part), encoding="utf-8")
 
 
-def every_second_row(file: Path, copy: Path) -> Path:
-    """The second, fourth, … row of a table with a line for each, and its header, as a file of its own."""
+def write_halves(file: Path, half: Path, others: Path, count: int) -> None:
+    """Of a table with a line for each row, its rows 2, 4, …, and as the other file the first `count` of the others."""
     head, *rows = file.read_text("utf-8").splitlines(keepends=True)
-    copy.write_text("".join([head, *rows[1::2]]), encoding="utf-8")
-    return copy
+    for path, kept in ((half, rows[1::2]), (others, rows[: 2 * count : 2])):
+        path.write_text("".join([head, *kept]), encoding="utf-8")
 
 
 def picture(name: str) -> Path:

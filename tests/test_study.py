@@ -28,6 +28,14 @@ def test_each_part_can_be_measured(part):
         named(name).set(parameters)
 
 
+def test_references_are_of_the_other_half(tmp_path):
+    assert all(part.get("half") for part in CONFIG["part"] if "references" in part)
+    table, half, others = (tmp_path / name for name in ("a.tsv", "half.tsv", "others.tsv"))
+    table.write_text("text\n" + "".join(f"{number}\n" for number in range(1, 10)))
+    STUDY["write_halves"](table, half, others, 2)
+    assert (half.read_text(), others.read_text()) == ("text\n2\n4\n6\n8\n", "text\n1\n3\n")
+
+
 def test_targets_are_of_what_is_measured():
     parts = {part["name"]: part for part in CONFIG["part"]}
     for target in CONFIG["target"]:
