@@ -53,7 +53,16 @@ def parser(prog: str = PROG) -> Parser:
         epilog=f"protocols:\n{listed}\n\n{EXAMPLES}",
     )
     made.add_argument("texts", nargs="+", metavar="DATA", help="files, folders or data sets, as of autorel explain")
-    model = made.add_argument_group("model")
+    add_models(made.add_argument_group("model"))
+    add_measures(made.add_argument_group("what is measured"))
+    add_rows(made.add_argument_group("input files"))
+    add_run(made.add_argument_group("run and output"))
+    made.set_defaults(pair=None)
+    return made
+
+
+def add_models(model: argparse._ArgumentGroup) -> None:
+    """The flags that name models."""
     model.add_argument(
         "--model",
         default=BUILTIN,
@@ -72,7 +81,10 @@ def parser(prog: str = PROG) -> Parser:
         help="another model of the same task, such as one of another seed, whose scores --sanity compares too",
     )
     add_model_flags(model)
-    what = made.add_argument_group("what is measured")
+
+
+def add_measures(what: argparse._ArgumentGroup) -> None:
+    """The fields of EvaluateConfig but those of the run."""
     listed_names = {"type": names, "nargs": None, "metavar": "NAME,NAME"}
     add_fields(
         what,
@@ -92,7 +104,10 @@ def parser(prog: str = PROG) -> Parser:
         split_punctuation={},
     )
     add_references(what, EvaluateConfig)
-    rows = made.add_argument_group("input files")
+
+
+def add_rows(rows: argparse._ArgumentGroup) -> None:
+    """The flags of columns."""
     add_column_flags(rows)
     rows.add_argument(
         "--marks-column",
@@ -105,7 +120,10 @@ def parser(prog: str = PROG) -> Parser:
         metavar="NAME",
         help="a copy of each text with few other words, for the protocol counterfactual",
     )
-    output = made.add_argument_group("run and output")
+
+
+def add_run(output: argparse._ArgumentGroup) -> None:
+    """The flags of what is written, and of how it is computed."""
     output.add_argument(
         "-o",
         "--output",
@@ -120,8 +138,6 @@ def parser(prog: str = PROG) -> Parser:
     output.add_argument("--device", metavar="NAME", help="cpu, gpu, gpu:1, … (default: the best there is)")
     add_threads(output)
     add_quiet(output)
-    made.set_defaults(pair=None)
-    return made
 
 
 def evaluate(argv: Sequence[str] | None, prog: str) -> None:
