@@ -7,7 +7,7 @@ import dataclasses
 import json
 import tempfile
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from autorel_jax.attribution import targets
 from autorel_jax.attribution.method import Texts
 from autorel_jax.attribution.methods import METHODS
 from autorel_jax.attribution.scores import token_scores
+from autorel_jax.attribution.settings import Settings
 from autorel_jax.classifier import Classifier, forward
 from autorel_jax.errors import InputError
 from autorel_jax.explaining.config import ExplainConfig
@@ -53,51 +54,21 @@ def export(
         flatbuffers is not installed.
     """
     config = config or ExplainConfig()
-    if targets.reads_given(config.target):
-        raise InputError(f"target {config.target!r} differs from row to row; export another.")
+    check_exportable(classifier, config)
     model = classifier.config
-    if config.zero_shot:
-        raise InputError("zero_shot cannot be exported; export the label of entailment as target.")
-    if model.task not in (TEXT_LABELS, TOKEN_LABELS):
-        raise InputError(
-            f"{classifier.name} is for {model.task.replace('_', ' ')}; only models that label texts or tokens can be "
-            "exported. What it answers is found among its logits, outside of a program of ids."
-        )
-    if model.on_tokens and targets.is_function(config.target):
-        raise InputError(f"target={config.target!r} is of the label of a whole text; give predicted, a label or all.")
     goal = targets.resolve(config.target, model.labels, classifier.label_id, [(0, None)], model.problem)
     settings = classifier.settings(exportable(config.method).set(config.parameters), config.read_at)
     settings = dataclasses.replace(settings, score=goal.score)
-    values = jax.tree.map(lambda value: np.asarray(value, classifier.kind), settings.values)
-
-    def of_tokens(params: dict, ids: Array, mask: Array, types: Array, at: Array) -> tuple[Array, Array]:
-        share = (at / at.sum(axis=1, keepdims=True)).astype(classifier.kind)  # of each token in the mean [B, T]
-        logits = forward(model, settings.dtype, params, ids, mask, types).reshape(*ids.shape, model.num_labels)
-        if goal.weights is None:  # the likeliest label there
-            mean = (share[..., None] * logits).sum(axis=1)
-            labels = jax.nn.one_hot(mean.argmax(axis=-1), model.num_labels, dtype=classifier.kind)[:, None]
-        else:
-            labels = jnp.broadcast_to(goal.weights[0], (ids.shape[0], *goal.weights.shape[1:]))
-        weights = share[:, None, :, None] * labels[:, :, None, :]  # [B, N, T, C]
-        weights = weights.reshape(*weights.shape[:2], ids.shape[1] * model.num_labels)
-        return logits, token_scores(settings, params, Texts(ids, mask, types), weights, values).relevance
-
-    def program(params: dict, ids: Array, mask: Array, types: Array) -> tuple[Array, Array]:
-        weights = goal.weights
-        if weights is not None:
-            weights = jnp.broadcast_to(weights[0], (ids.shape[0], *weights.shape[1:]))
-        result = token_scores(settings, params, Texts(ids, mask, types), weights, values)
-        return result.logits, result.relevance
-
+    program = (of_tokens if model.on_tokens else of_texts)(classifier, settings, goal)
     about = {
         "schema": SCHEMA if model.on_tokens else OF_TEXTS,
         "on_tokens": model.on_tokens,
         "version": __version__,
-        "model_type": classifier.config.model_type,
-        "labels": classifier.config.labels,
+        "model_type": model.model_type,
+        "labels": model.labels,
         "targets": [goal.prefix + targets.PREDICTED] if goal.names is None else goal.names[0],
         "method": {"name": settings.method.name, "read_at": settings.read_at, **settings.method.record()},
-        "max_length": classifier.config.longest_text,
+        "max_length": model.longest_text,
         "cased": classifier.tokenizer.cased,
         "split_words": config.split_words,
         "split_punctuation": config.split_punctuation,
@@ -107,8 +78,62 @@ def export(
     }
     with new_file(Path(path)) as draft, disk_faults(Path(path)):
         with classifier.precision():
-            made = serialized(of_tokens if model.on_tokens else program, classifier, platforms)
+            made = serialized(program, classifier, platforms)
         write(draft, classifier, made, about)
+
+
+def check_exportable(classifier: Classifier, config: ExplainConfig) -> None:
+    """Refuses models, targets and settings whose results are not those of one program of ids."""
+    model = classifier.config
+    if targets.reads_given(config.target):
+        raise InputError(f"target {config.target!r} differs from row to row; export another.")
+    if config.zero_shot:
+        raise InputError("zero_shot cannot be exported; export the label of entailment as target.")
+    if model.task not in (TEXT_LABELS, TOKEN_LABELS):
+        raise InputError(
+            f"{classifier.name} is for {model.task.replace('_', ' ')}; only models that label texts or tokens can be "
+            "exported. What it answers is found among its logits, outside of a program of ids."
+        )
+    if model.on_tokens and targets.is_function(config.target):
+        raise InputError(f"target={config.target!r} is of the label of a whole text; give predicted, a label or all.")
+
+
+def of_texts(classifier: Classifier, settings: Settings, goal: targets.Targets) -> Callable[..., tuple[Array, Array]]:
+    """The program of a model that labels texts."""
+    values = on_host(classifier, settings)
+
+    def program(params: dict, ids: Array, mask: Array, types: Array) -> tuple[Array, Array]:
+        weights = goal.weights
+        if weights is not None:
+            weights = jnp.broadcast_to(weights[0], (ids.shape[0], *weights.shape[1:]))
+        result = token_scores(settings, params, Texts(ids, mask, types), weights, values)
+        return result.logits, result.relevance
+
+    return program
+
+
+def of_tokens(classifier: Classifier, settings: Settings, goal: targets.Targets) -> Callable[..., tuple[Array, Array]]:
+    """The program of a model that labels tokens, whose target is a mean over those that are asked about."""
+    model, kind, values = classifier.config, classifier.kind, on_host(classifier, settings)
+
+    def program(params: dict, ids: Array, mask: Array, types: Array, at: Array) -> tuple[Array, Array]:
+        share = (at / at.sum(axis=1, keepdims=True)).astype(kind)  # of each token in the mean [B, T]
+        logits = forward(model, settings.dtype, params, ids, mask, types).reshape(*ids.shape, model.num_labels)
+        if goal.weights is None:  # the likeliest label there
+            mean = (share[..., None] * logits).sum(axis=1)
+            labels = jax.nn.one_hot(mean.argmax(axis=-1), model.num_labels, dtype=kind)[:, None]
+        else:
+            labels = jnp.broadcast_to(goal.weights[0], (ids.shape[0], *goal.weights.shape[1:]))
+        weights = share[:, None, :, None] * labels[:, :, None, :]  # [B, N, T, C]
+        weights = weights.reshape(*weights.shape[:2], ids.shape[1] * model.num_labels)
+        return logits, token_scores(settings, params, Texts(ids, mask, types), weights, values).relevance
+
+    return program
+
+
+def on_host(classifier: Classifier, settings: Settings) -> Any:
+    """The parameters of the rules as constants of a program."""
+    return jax.tree.map(lambda value: np.asarray(value, classifier.kind), settings.values)
 
 
 def exportable(method: Any) -> Composite:
