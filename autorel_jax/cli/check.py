@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from autorel_jax.auditing.policy import read_policy
-from autorel_jax.builtin import BUILTIN
 from autorel_jax.cli.command import Parser, note, run, say
 from autorel_jax.cli.explain import explainer_of, input_corpus
 from autorel_jax.cli.explain_flags import add_column_flags
@@ -15,7 +14,7 @@ from autorel_jax.cli.flags import (
     add_compute_dtype,
     add_devices,
     add_fields,
-    add_model_flags,
+    add_model,
     add_quiet,
     check_written,
     given_fields,
@@ -115,13 +114,7 @@ def tell_written(args: argparse.Namespace) -> None:
 def add_audit_flags(made: Parser) -> argparse._ArgumentGroup:
     """Adds the flags that check and shortcuts share: model, method, input and output; returns the group of the last."""
     model = made.add_argument_group("model")
-    model.add_argument(
-        "--model",
-        default=BUILTIN,
-        metavar="PATH",
-        help="as of autorel explain (default: the built-in classifier of film reviews' sentiment)",
-    )
-    add_model_flags(model)
+    add_model(model)
     explanation = made.add_argument_group("explanation, of the predicted label")
     add_method_flags(made, explanation, targets=False)
     add_fields(explanation, ExplainConfig, split_words={}, max_length={})

@@ -7,14 +7,13 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from autorel_jax.builtin import BUILTIN
 from autorel_jax.cli.command import Parser, note, run, say, tell, warn
 from autorel_jax.cli.explain import OF_SOURCES, input_corpus, introduced
 from autorel_jax.cli.explain_flags import add_column_flags, names
 from autorel_jax.cli.flags import (
     add_compute_dtype,
     add_fields,
-    add_model_flags,
+    add_model,
     add_quiet,
     add_threads,
     given_fields,
@@ -63,12 +62,7 @@ def parser(prog: str = PROG) -> Parser:
 
 def add_models(model: argparse._ArgumentGroup) -> None:
     """The flags that name models."""
-    model.add_argument(
-        "--model",
-        default=BUILTIN,
-        metavar="PATH",
-        help="as of autorel explain (default: the built-in classifier of film reviews' sentiment)",
-    )
+    add_model(model)
     model.add_argument(
         "--masked-model",
         metavar="PATH",
@@ -80,7 +74,6 @@ def add_models(model: argparse._ArgumentGroup) -> None:
         metavar="PATH",
         help="another model of the same task, such as one of another seed, whose scores --sanity compares too",
     )
-    add_model_flags(model)
 
 
 def add_measures(what: argparse._ArgumentGroup) -> None:

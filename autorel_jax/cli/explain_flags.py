@@ -3,14 +3,13 @@
 import argparse
 from pathlib import Path
 
-from autorel_jax.builtin import BUILTIN
 from autorel_jax.cli.command import Parser
 from autorel_jax.cli.flags import (
     Names,
     add_compute_dtype,
     add_devices,
     add_fields,
-    add_model_flags,
+    add_model,
     add_quiet,
     given_fields,
 )
@@ -49,14 +48,7 @@ def parser(prog: str = PROG) -> Parser:
     )
     made.add_argument("--pair", action="append", metavar="TEXT", help="the second text of each TEXT; repeat it")
     model = made.add_argument_group("model")
-    model.add_argument(
-        "--model",
-        default=BUILTIN,
-        metavar="PATH",
-        help="a directory, a weights file, a TensorFlow checkpoint's prefix, or a name on the Hugging Face hub "
-        "(default: the built-in classifier of film reviews' sentiment)",
-    )
-    add_model_flags(model)
+    add_model(model, "a directory, a weights file, a TensorFlow checkpoint's prefix, or a name on the Hugging Face hub")
     explanation = made.add_argument_group("explanation")
     add_method_flags(made, explanation)
     add_inside_flags(made, explanation)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from autorel_jax.builtin import BUILTIN
 from autorel_jax.cli.command import warn
 from autorel_jax.errors import InputError
 from autorel_jax.files import is_pipe, writable
@@ -88,6 +89,17 @@ class Names:
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.names())
+
+
+def add_model(group: _ActionsContainer, path: str = "as of autorel explain") -> None:
+    """Adds --model, a `path` that is what its help says, and the flags of add_model_flags."""
+    group.add_argument(
+        "--model",
+        default=BUILTIN,
+        metavar="PATH",
+        help=f"{path} (default: the built-in classifier of film reviews' sentiment)",
+    )
+    add_model_flags(group)
 
 
 def add_model_flags(parser: _ActionsContainer) -> None:

@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from autorel_jax.builtin import BUILTIN
 from autorel_jax.cli.command import Parser, run
 from autorel_jax.cli.explain import input_corpus, introduced, on_devices
 from autorel_jax.cli.explain_flags import add_column_flags, add_reading_flags, add_task_flags, explain_config
-from autorel_jax.cli.flags import add_compute_dtype, add_devices, add_fields, add_model_flags, add_quiet
+from autorel_jax.cli.flags import add_compute_dtype, add_devices, add_fields, add_model, add_quiet
 from autorel_jax.cli.method_flags import add_method_flags
 from autorel_jax.cli.recording import check_record, write_record
 from autorel_jax.cli.start import importing
@@ -47,13 +46,7 @@ def parser(prog: str = PROG) -> Parser:
         help="keep salted hashes in place of texts, words and ids; to verify such a record, the texts are given again",
     )
     model = made.add_argument_group("model")
-    model.add_argument(
-        "--model",
-        default=BUILTIN,
-        metavar="PATH",
-        help="as of autorel explain (default: the built-in classifier of film reviews' sentiment)",
-    )
-    add_model_flags(model)
+    add_model(model)
     explanation = made.add_argument_group("explanation")
     add_method_flags(made, explanation)
     add_task_flags(explanation)
