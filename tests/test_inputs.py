@@ -104,6 +104,11 @@ def test_a_folder_takes_compressed_files_and_no_json(tmp_path):
         ("in.csv", b"review;stars\na;1\n", "The separator seems to be ';': give --delimiter ';', or set [task]"),
         (
             "in.csv",
+            b"sep=;\nreview;stars\na;1\n",
+            "Line 1 is Excel's: it says what the separator is, and is no header.",
+        ),
+        (
+            "in.csv",
             b'3,"Wall St.","Reuters"\n',
             "If the file has no header, name its columns: [task] columns or",
         ),

@@ -235,6 +235,7 @@ def test_reading_wants_settled_labels(rows):
         (["a", "NaN"], {}, "line 2: the label is 'NaN'"),
         (["1", "N/A", "2"], {}, "line 2: the label is N/A among numbers"),
         ([1, 0, "None"], {}, "line 3: the label is None among numbers"),
+        ([True, 0, 1, False], {}, "line 1: the label is true among numbers, which may mean the same; write each label"),
         ([["a"], [1, 0, 1]], {"problem": MULTI}, r"line 2: \[1, 0, 1\] may be .*; name the labels in labels"),
         (["a", "['a', 'b']"], {"problem": MULTI}, "line 2: .* is a list written as text"),
     ],

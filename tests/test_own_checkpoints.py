@@ -267,6 +267,51 @@ def test_an_adapter_for_labels_on_a_model_of_sentence_embeddings(tmp_path):
     assert read(tmp_path / "adapter", pretrained_heads=True).config.labels == ("bad", "fair", "good")
 
 
+@pytest.mark.parametrize("of_base", [True, False])
+def test_an_adapter_with_modules_of_its_own(tmp_path, of_base):
+    """As sentence-transformers writes one: pooling, length and Dense are those beside it, whatever its base has."""
+    bare = {name.removeprefix("bert."): v for name, v in TENSORS.items() if "classifier" not in name}
+    base = save(tmp_path / "base", bare, tiny_config(labels=()))
+    if of_base:
+        with_modules(base, sentence_bert_config={"max_seq_length": 6})
+    factors = write_adapter(tmp_path / "adapter", base, task_type="FEATURE_EXTRACTION")
+    dense = np.random.default_rng(7).standard_normal((4, 16), np.float32)
+    kinds = ("Transformer", "Pooling", "Dense")
+    folder = with_modules(
+        tmp_path / "adapter", "pooling_mode_cls_token", kinds, sentence_bert_config={"max_seq_length": 9}
+    )
+    (folder / "2_Dense").mkdir()
+    settings = {"in_features": 16, "out_features": 4, "bias": False}
+    (folder / "2_Dense" / "config.json").write_text(json.dumps(settings))
+    save_file({"linear.weight": dense}, folder / "2_Dense" / "model.safetensors")
+    found = read(folder, pretrained_heads=True)
+    assert (found.config.pools, found.config.longest_text, found.config.dense_width) == ("first", 9, 4)
+    np.testing.assert_array_equal(found.params["dense"]["kernel"], dense.T)
+    own = to_tensors(found.params, found.config)
+    name = f"{QUERY}.weight"
+    np.testing.assert_allclose(own[name], with_change(factors, 3)[name], rtol=1e-5, atol=1e-5)
+
+
+def test_an_adapter_of_a_cross_encoder(tmp_path):
+    """Its head and its length are beside it, and its base has neither."""
+    bare = {name.removeprefix("bert."): v for name, v in TENSORS.items() if "classifier" not in name}
+    save(tmp_path / "base", bare, tiny_config(labels=()))
+    head = {"classifier.weight": np.ones((1, 16), np.float32), "classifier.bias": np.ones(1, np.float32)}
+    write_adapter(tmp_path / "adapter", tmp_path / "base", head, task_type="SEQ_CLS")
+    with_modules(tmp_path / "adapter", modules=("Transformer",), sentence_bert_config={"max_seq_length": 9})
+    found = read(tmp_path / "adapter", pretrained_heads=True).config
+    assert (found.task, found.num_labels, found.longest_text) == ("sequence_classification", 1, 9)
+
+
+def test_a_folder_of_several_adapters(tmp_path):
+    save(tmp_path / "base", TENSORS)
+    folder = tmp_path / "adapters"
+    folder.mkdir()
+    for name in ("default", "other"):
+        write_adapter(folder / name, tmp_path / "base")
+    assert refusal(read, folder).endswith(" It has adapters in default, other: give one of these folders.")
+
+
 @pytest.mark.parametrize("place", ["classifier.base_layer", "classifier.modules_to_save"])
 def test_a_change_of_what_was_trained_in_full(tmp_path, place):
     """With target_modules="all-linear" the head is both; the change is one of the adapter's own matrix."""

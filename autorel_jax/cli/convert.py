@@ -5,11 +5,11 @@ from pathlib import Path
 
 from autorel_jax.cli.command import Parser, run, say, warn
 from autorel_jax.cli.flags import add_model_flags
-from autorel_jax.errors import InputError
+from autorel_jax.errors import InputError, listing
 from autorel_jax.foreign import visible
 from autorel_jax.model.config import BertConfig
 from autorel_jax.text.tokens import load_tokenizer
-from autorel_jax.weights import DTYPES, Changes, Checkpoint, check_target, listing, read, write
+from autorel_jax.weights import DTYPES, Changes, Checkpoint, check_target, read, write
 
 PROG = "autorel-convert"
 EXAMPLES = """examples:

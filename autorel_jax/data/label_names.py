@@ -6,7 +6,7 @@ Used by splits.py.
 from collections.abc import Iterable
 from typing import Any
 
-from autorel_jax.data.label_ids import spellings, whole
+from autorel_jax.data.label_ids import NO, YES, spellings, whole
 from autorel_jax.data.labels import Labelled, flags_of, several
 from autorel_jax.errors import InputError, one_line
 
@@ -37,6 +37,12 @@ def distinct(labelled: Labelled, separator: str | None) -> tuple[str, ...]:
         raise InputError(
             f"{values[nothing[0]]}: the label is {nothing[0]} among numbers; every row needs one. If it is a label, "
             "name them all in labels."
+        )
+    truths = [text for text in values if text.lower() in (YES[0], NO[0])]
+    if numbers and truths and len(numbers) + len(truths) == len(values):
+        raise InputError(
+            f"{values[truths[0]]}: the label is {truths[0]} among numbers, which may mean the same; write each "
+            "label in one way, or name them all in labels."
         )
     fraction = next((text for text, number in numbers.items() if not number.is_integer()), None)
     if len(numbers) == len(values) and fraction:

@@ -310,6 +310,8 @@ def _table(rows: Fields, name: str, wanted: Wanted, header: Sequence[str]) -> It
 
 def hint(header: Sequence[str], wanted: Wanted) -> str:
     """What to do where a first line has not the columns: it may be divided by another mark, or be no header."""
+    if header[:1] and header[0].lower().startswith("sep="):
+        return " Line 1 is Excel's: it says what the separator is, and is no header. Take it out of the file."
     mark = next((mark for mark in (";", "\t", "|", ",") if len(header) == 1 and mark in header[0]), None)
     if mark is not None:
         shown = "tab" if mark == "\t" else mark

@@ -90,14 +90,16 @@ def read(
     task = adapter.TASKS.get(raw.get("task_type"))
     is_alone = pretrained_heads and source.adapter is None
     parsed = with_task(parsed, tensors, task, is_alone)
+    has_own = modules.are_in(source.adapter)  # as sentence-transformers writes an adapter, beside its own pooling
+    folder = source.adapter if has_own else source.weights.parent
     headless = parsed.task == MASKED or not any(name.endswith(parsed.head_facts.output) for name in tensors)
-    if pretrained_heads and task is None and modules.are_in(source.weights.parent):
-        made = modules.embedder if headless else modules.cross_encoder
-        parsed = made(source.weights.parent, encoder_of(parsed) if parsed.task == MASKED else parsed)
+    if pretrained_heads and modules.are_in(folder) and (task is None or (has_own and task == TEXT_LABELS)):
+        made = modules.embedder if headless and task is None else modules.cross_encoder
+        parsed = made(folder, encoder_of(parsed) if parsed.task == MASKED else parsed)
     if source.adapter is not None:
         label = str(source.adapter)
         tensors = adapter.merged(tensors, read_tensors(adapter.weights_of(source.adapter)), raw, parsed, label)
-    tensors |= modules.dense_tensors(source.weights.parent, parsed)
+    tensors |= modules.dense_tensors(folder, parsed)
     return finished(tensors, parsed, said, label, source.directory, encoder, changes)
 
 

@@ -13,8 +13,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from autorel_jax.errors import InputError, one_line
+from autorel_jax.errors import InputError, listing, one_line
 from autorel_jax.text.classes import VOCABULARIES
+from autorel_jax.weights.adapter import CONFIG as ADAPTER
 from autorel_jax.weights.disk import AGAIN, Refused, Tensors, open_weights
 
 # What a directory is read from: the first of these that it holds; for a pattern, the only file that matches.
@@ -89,11 +90,14 @@ def chosen_in(folder: Path) -> str:
     try:
         return choose((entry.name for entry in folder.iterdir()), str(folder))
     except InputError as error:
-        raise InputError(f"{error}{outputs_of_trainer(folder)}") from None
+        raise InputError(f"{error}{folders_in(folder)}") from None
 
 
-def outputs_of_trainer(folder: Path) -> str:
-    """What to say of a folder without weights that holds a Trainer's folders of checkpoints; else nothing."""
+def folders_in(folder: Path) -> str:
+    """What to say of a folder without weights that holds folders of adapters, or a Trainer's; else nothing."""
+    adapters = sorted(entry.parent.name for entry in folder.glob(f"*/{ADAPTER}"))
+    if adapters:
+        return f" It has adapters in {listing(adapters)}: give one of these folders."
     numbered = [re.fullmatch(r"checkpoint-(\d+)", entry.name) for entry in folder.iterdir() if entry.is_dir()]
     found = sorted(int(match[1]) for match in numbered if match)
     if not found:
