@@ -187,7 +187,10 @@ def contrast(
 ) -> tuple[np.ndarray, tuple[str]]:
     """Weights [1, C] and the name of "label a minus label b"."""
     if len(pair) != 2:
-        raise InputError(f"A contrast needs two labels, got {len(pair)}: {pair!r}.")
+        raise InputError(
+            f"A contrast needs two labels, got {len(pair)}: {', '.join(map(str, pair))}. One label "
+            "for all texts is given by itself, one for each text as labels=[…] with target='given'."
+        )
     a, b = (label_id(label) for label in pair)
     if a == b:
         raise InputError(f"A contrast needs two labels; {labels[a]!r} was given twice.")

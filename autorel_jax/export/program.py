@@ -51,15 +51,14 @@ class Program:
 
         Args:
           ids: [B, T], with the model's special tokens.
-          mask: [B, T], 1 for tokens and 0 for padding; None: all are tokens. RoBERTa, XLM-RoBERTa, CamemBERT and MPNet
-            take padding behind the tokens alone: transformers numbers their positions from the first token, this
-            program from the start of the row.
+          mask: [B, T], 1 for tokens and 0 for padding, which stands behind the tokens: before them it would move their
+            positions, and most heads would read it in place of [CLS]. None: all are tokens.
           types: [B, T], segment ids; None: 0, which is all that a model without segments takes.
           at: [B, T], 1 for the tokens that are asked about and 0 for others, of a model that labels tokens alone.
 
         Raises:
           InputError: the shapes do not fit, an id lies beyond its table, the mask holds other values or is missing
-            where ids hold padding, or padding stands before tokens where it must not.
+            where ids hold padding, or padding stands before tokens.
         """
         ids = np.asarray(ids)
         if mask is None and (ids == self.tokenizer.pad_id).any():
@@ -90,15 +89,11 @@ class Program:
         return self._call(self._params, *rows, *([self.asked(at, mask)] if on_tokens else []))
 
     def check_mask(self, mask: np.ndarray) -> None:
-        """Raises InputError for values other than 0 and 1, or for padding that would move positions."""
+        """Raises InputError for values other than 0 and 1, or for padding before tokens."""
         if not (known := np.isin(mask, (0, 1))).all():
             raise InputError(f"mask holds {one_line(mask[~known][0])}; expected 1 for tokens and 0 for padding.")
-        family = family_of(self.about.get("model_type", "bert"))
-        if family.tokens.numbered and (np.diff(mask.astype(np.int8), axis=1) > 0).any():
-            raise InputError(
-                f"mask has padding before tokens; {family.name} numbers positions from the first token, so pad behind "
-                "them (padding_side='right')."
-            )
+        if (np.diff(mask.astype(np.int8), axis=1) > 0).any():
+            raise InputError("mask has padding before tokens; pad behind them (padding_side='right').")
 
     @staticmethod
     def asked(at: Any, mask: np.ndarray) -> np.ndarray:

@@ -20,7 +20,7 @@ SAME = 0.5  # of the union of two spans that must be common to both
 
 
 def marks_of(value: Any, tokens: Tokens, units: np.ndarray) -> np.ndarray | None:
-    """Whether most people marked each unit [U], NaN for those of a pair's second text; None where nobody did.
+    """Whether most people marked each unit [U], NaN for those of a pair's second text; None for no unit or for all.
 
     Args:
       value: 0 or 1 for each word of the text, or such a list of each of several people; None: not known.
@@ -53,18 +53,16 @@ def marks_of(value: Any, tokens: Tokens, units: np.ndarray) -> np.ndarray | None
     marks = np.full(int(units.max(initial=-1)) + 1, np.nan)
     inside = units >= 0
     marks[units[inside]] = of_word[tokens.word_index[inside]]
-    return marks if (marks == 1).any() else None
+    return marks if (marks == 1).any() and (marks == 0).any() else None
 
 
 def people(text: Scored) -> Measurement:
-    """The scores against the marks; nothing where nobody marked a word, or everybody every word."""
+    """The scores against the marks, where there are some."""
     yield from ()
     if text.marks is None:
         return {}
     known = ~np.isnan(text.marks)
     marked = text.marks[known] == 1
-    if marked.all():
-        return {}
     among = Scored(text.scores[known], text.draws[known])
     chosen = np.zeros(len(marked), bool)
     chosen[order(among)[: at_least(np.array(text.share), len(marked))]] = True
