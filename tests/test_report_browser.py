@@ -374,7 +374,7 @@ def test_what_is_inside_the_model(tmp_path, opened):
     page = opened(path, "view=text")
     assert page.locator(".warnings li").all_inner_texts() == [
         "beware",
-        "The end of this text was not read: it is longer than the model takes.",
+        "A part of this text was not read: it is longer than the model takes.",
     ]
     assert page.locator(".ledger li").all_inner_texts() == [
         "words +0.750 (50 %)",

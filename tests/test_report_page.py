@@ -249,6 +249,29 @@ def test_a_label_that_no_text_was_predicted_as(tmp_path):
     ar.save_report([made[0], older[1]], tmp_path / "c.html", label_column="id")  # both are of one model
 
 
+def test_labels_beside_results_without_logits(tmp_path):
+    """Without logits and probabilities a model that may give several labels looks as one that gives one."""
+    whole = explanation().to_dict() | {"label": "positive"}
+    for lost in ("logits", "probabilities"):
+        record = {name: value for name, value in whole.items() if name != lost}
+        said = refusal(ar.save_report, [record], tmp_path / "a.html", label_column="label")
+        assert said.startswith("The results have no logits and probabilities, so it is not known whether a text may")
+        with pytest.warns(ar.InputWarning, match="no prediction is known to be right: labels are left out"):
+            ar.save_report([record], tmp_path / "a.html")
+        data = data_of((tmp_path / "a.html").read_text(encoding="utf-8"))
+        assert data["texts"]["label"]["names"] == []
+        assert data["texts"]["kept"] == {"label": ["positive"]}
+    unlabelled = {name: value for name, value in record.items() if name != "label"}
+    ar.save_report([unlabelled], tmp_path / "a.html")  # without a word
+
+
+def test_other_rules_under_the_same_name(tmp_path):
+    """As of a composite's file that was edited between two runs."""
+    first, second = (explanation(id=number, rules={"linear": rule}) for number, rule in enumerate(("plain", "gamma")))
+    said = refusal(ar.save_report, [first, second], tmp_path / "a.html")
+    assert "results of 'attnlrp' with other rules than before under the same name; make two reports" in said
+
+
 def test_results_that_stand_in_two_files(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     one, twice = explanation(id=1).to_dict(), explanation(id=2).to_dict()

@@ -1,5 +1,6 @@
 """explanations.save: what `explain` returned -> files as the command writes them; and as_list."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -51,6 +52,33 @@ def test_ledgers_are_saved_too(classifier, tmp_path):
     audited.save(tmp_path / "out.jsonl")
     line = json.loads((tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()[0])
     assert line["ledger"]["value"] == pytest.approx(audited[0].ledger.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            {"method": "cp_lrp"},
+            "differ in method (attnlrp; cp_lrp), and a .parquet has one for all; write .jsonl, or a",
+        ),
+        ({"parameters": {"epsilon": 2.0}}, "differ in parameters ("),
+        ({"rules": {"linear": "gamma"}}, "differ in rules ("),
+        ({"model": "other"}, "differ in model ("),
+        ({"weights_sha256": "0" * 64}, "differ in weights_sha256 ("),
+        ({"labels": ("positive", "negative")}, "differ in labels ("),
+        ({"readouts": {"layers": np.ones(3)}}, "differ in readouts (()"),
+    ],
+)
+def test_a_table_is_of_one_model_and_method(found, tmp_path, change, said):
+    """It says once for all rows what made them; .jsonl says it of each."""
+    mixed = type(found)([*found, dataclasses.replace(found[0], **change)])
+    for suffix in (".parquet", ".csv", ".npz"):
+        path = tmp_path / f"out{suffix}"
+        assert said.replace(".parquet", suffix) in refusal(mixed.save, path)
+        assert not path.exists()
+    mixed.save(tmp_path / "out.jsonl")
+    *_, last = (json.loads(line) for line in (tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines())
+    assert last == json.loads(json.dumps(mixed[-1].to_dict()))
 
 
 def test_what_cannot_be_saved(found, tmp_path):

@@ -1,6 +1,7 @@
 """What the train command says of flags and configs that it cannot take: one line, exit code 2, nothing written."""
 
 import dataclasses
+import json
 import shutil
 import sys
 
@@ -172,6 +173,18 @@ def test_files(top, task, said, config, tmp_path):
     config.write_text(tomli_w.dumps(values))
     assert said in refused("--config", config, "--output", tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_regression_on_one_number(config, tmp_path):
+    """No correlation with it is defined, so that none could choose a checkpoint."""
+    for name, numbers in (("train", "1 2 3"), ("dev", "2.5 2.5 2.5")):
+        rows = [json.dumps({"text": "a good film", "label": float(number)}) for number in numbers.split()]
+        (config.parent / f"{name}.jsonl").write_text("\n".join(rows))
+    task = {"train": "train.jsonl", "dev": "dev.jsonl", "text": "text", "label": "label", "problem": "regression"}
+    values = training.read_toml(config) | {"task": task}
+    config.write_text(tomli_w.dumps(values))
+    line = refused("--config", config, "--output", tmp_path / "run", "--data-dir", config.parent)
+    assert "dev: all 3 labels are 2.5, so that no correlation with them is defined" in line
 
 
 def test_a_file_that_is_no_toml(config, tmp_path):

@@ -119,7 +119,7 @@ def key_of(record: dict[str, Any], label_column: str) -> str:
 
     fields = ("file", "id", "text", "text_pair", "target", *OF_SPAN, label_column)
     method = record.get("method") or {}
-    parts = [*map(record.get, fields), model_of(record), method.get("name"), method.get("parameters")]
+    parts = [*map(record.get, fields), model_of(record), *map(method.get, ("name", "parameters", "rules"))]
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 
 

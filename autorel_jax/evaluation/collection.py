@@ -123,6 +123,7 @@ class Collection:
       names: the place of a logit -> the label, as far as the results list them, or a prediction shows it.
       several: whether a text may have several labels at once: then they do not add up to 1.
       outputs: the logits of a text; None where they are not of labels of the whole text.
+      tells_outputs: whether all results have logits and probabilities, without which `several` is not known.
     """
 
     def __init__(self, label_column: str | None = None):
@@ -137,9 +138,10 @@ class Collection:
         self.names: dict[int, str] = {}
         self.outputs: int | None = None
         self.several = False
+        self.tells_outputs = True
         self.has_tokens: bool | None = None
         self._places: dict[Any, list[int]] = {}
-        self._known_methods: dict[str, int] = {}
+        self._known_methods: dict[str, tuple[int, Any]] = {}
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -167,7 +169,7 @@ class Collection:
                 "them without --columns."
             )
         self._check_model(record, where)
-        series = self._series_of(record)
+        series = self._series_of(record, where)
         place = self._place_of(record, series, label, where)
         has_tokens = all(record.get(name) is not None for name in OF_TOKENS)
         if self.has_tokens not in (None, has_tokens):
@@ -203,13 +205,20 @@ class Collection:
                 "has one model. Give the second file to --compare."
             )
 
-    def _series_of(self, record: Mapping[str, Any]) -> Series:
+    def _series_of(self, record: Mapping[str, Any], where: str) -> Series:
         method = record.get("method") or {}
-        key = json.dumps([method.get("name"), method.get("parameters")], sort_keys=True, default=str)
+        name = str(method.get("name", "unknown method"))
+        key = json.dumps([name, method.get("parameters")], sort_keys=True, default=str)
+        rules = method.get("rules")
         if key not in self._known_methods:
-            self._known_methods[key] = len(self.methods)
-            self.methods.append((str(method.get("name", "unknown method")), method.get("parameters") or {}))
-        number = self._known_methods[key]
+            self._known_methods[key] = len(self.methods), rules
+            self.methods.append((name, method.get("parameters") or {}))
+        number, before = self._known_methods[key]
+        if rules != before:
+            raise InputError(
+                f"{where}: results of {one_line(name)!r} with other rules than before under the same name; make two "
+                "reports, or explain again with a name for each."
+            )
         target = str(record["target"])
         return self.series.setdefault((number, target), Series(number, target))
 
@@ -227,6 +236,7 @@ class Collection:
         prediction = record["prediction"] or {}
         if not isinstance(prediction, Mapping) or "label" not in prediction:
             raise InputError(f"{where}: the results do not say what was predicted; write them without --columns.")
+        self.tells_outputs &= record.keys() >= OF_OUTPUTS
         logit = predicted_logit(record)
         if logit is not None:
             self.names.setdefault(logit, prediction["label"])
@@ -288,9 +298,16 @@ class Collection:
         meant = {key: label if label in names else self._named(label, known) for key, label in given.items()}
         unknown = sorted(str(given[key]) for key, name in meant.items() if name is None)
         no_one_label = "has one output" if self.outputs == 1 else "may give several labels" if self.several else ""
-        drop = not given or bool(no_one_label) or len(unknown) == len(given)
+        if given and required and not self.tells_outputs:
+            raise InputError(
+                f"The results have no {' and '.join(sorted(OF_OUTPUTS))}, so it is not known whether a text may have "
+                "several labels; explain again with both in --columns, or leave the labels out."
+            )
+        drop = not given or bool(no_one_label) or len(unknown) == len(given) or not self.tells_outputs
         notes = []
-        if given and no_one_label:
+        if given and not self.tells_outputs:
+            notes = ["Without logits and probabilities no prediction is known to be right: labels are left out."]
+        elif given and no_one_label:
             notes = [f"The model {no_one_label}, so no prediction is right or wrong: labels of the data are left out."]
         elif unknown and drop and required:
             listed = ", ".join(map(reprlib.repr, unknown[:SHOWN]))
@@ -328,6 +345,7 @@ class Collection:
 
 
 OF_EXPLANATION = ("target_value", "explained", "warnings", "diagnostics", "ledger", "readouts")
+OF_OUTPUTS = frozenset(("logits", "probabilities"))
 OF_SPAN = ("span_text", "span", "span_segment")  # what of a text a model with outputs at tokens was asked about
 EMPTY = (None, [], {}, ())
 OURS = frozenset((*FIELDS, "file"))  # all other fields of a record are columns that passed through

@@ -16,7 +16,7 @@ MOST = 0.5  # a share of Σ|relevance| from which an explanation rests on what h
 FEW = 3  # texts of so few words rest on one of them without anything being wrong
 EXPLAINED = (0.5, 1.5)  # parts of the target's value that scores may add up to
 
-CUT = "The end of this text was not read: it is longer than the model takes."
+CUT = "A part of this text was not read: it is longer than the model takes."
 PART = "The scores add up to less than half, or more than one and a half, of the target's value."
 ONE_WORD = "More than half of the text's Σ|relevance| is on one word."
 PUNCTUATION = "More than half of the text's Σ|relevance| is on punctuation."

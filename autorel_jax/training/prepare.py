@@ -18,7 +18,7 @@ from autorel_jax.data.tags import in_one
 from autorel_jax.data.task import DEV, SPLITS, TEST, TRAIN, TaskConfig
 from autorel_jax.errors import LARGEST_INT, InputError
 from autorel_jax.families.family import ANSWERS, TOKEN_LABELS
-from autorel_jax.model.config import BertConfig
+from autorel_jax.model.config import REGRESSION, BertConfig
 from autorel_jax.model.encoder import Bert
 from autorel_jax.training import tag_metrics
 from autorel_jax.training.answering import in_windows
@@ -145,6 +145,11 @@ def tokenized_splits(
     splits = {}
     of_kind = {TOKEN_LABELS: tagged, ANSWERS: answered}.get(task.problem, tokenized)
     for split in read_splits(task, names, data_folder(config)):
+        if split.name != TRAIN and task.problem == REGRESSION and np.ptp(split.labels) == 0:
+            raise InputError(
+                f"{split.name}: all {len(split.labels)} labels are {split.labels[0]:g}, so that no correlation with "
+                "them is defined, by which a regression is judged; give other data, or none."
+            )
         splits[split.name], lines = of_kind(split, start, config, task.labels)
         for line in lines:
             show(line)

@@ -24,7 +24,9 @@ function coloured(text, series, level, make) {
           if (place < last) paragraph.append(" ");
           continue;
         }
-        if (unit.start > position) paragraph.append(visible(own.slice(position, unit.start), true));
+        const skipped = own.slice(position, unit.start);
+        if (position === 0 && skipped.trim() && texts.truncated[text]) paragraph.append("… ");
+        else if (skipped) paragraph.append(visible(skipped, true));
         // Two word pieces may share a character: the second shows its own name.
         const name = own.slice(Math.max(unit.start, position), unit.end) || unit.name.replace(/^##/, "");
         paragraph.append(make(unit, place, visible(name), look(strength[place])));

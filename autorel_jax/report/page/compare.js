@@ -98,7 +98,7 @@ function viewCompare() {
         ? `Of all ${several(predicted.length, "text")} that both results have, both models predict the same in ${percent(1 - flipped.length / predicted.length)}. `
         : "",
       data.other && data.other.split
-        ? `${several(data.other.split, "text")} split into other words in the other results: of these, predictions alone are compared. `
+        ? `${several(data.other.split, "text")} split into other words, or with another number of special tokens, in the other results: of these, predictions alone are compared. `
         : "",
       data.other && data.other.more ? `${several(data.other.more, "text")} are only in the other results.` : "",
     ),
@@ -177,7 +177,7 @@ function textChanges(first, second, both, flipped) {
       {},
       h("p", { class: "quiet" }, `${name}: ${seriesName(series)}; predicted `, value(predictedBy(series, text))),
       series.at(text) < 0
-        ? h("p", { class: "quiet" }, "no scores here: explained for another label, or split into other words")
+        ? h("p", { class: "quiet" }, "no scores here: explained for another label, or split into other words or special tokens")
         : coloured(text, series, "word", plainUnit),
     );
   return [
