@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import functools
-import json
 import os
 import tempfile
 import warnings
@@ -30,13 +29,12 @@ from autorel_jax.model.encoder import Bert, Params
 from autorel_jax.model.inputs import check_ids
 from autorel_jax.model.ops import PLAIN, Array
 from autorel_jax.text.batches import Batch, pad, refuse_pairs
-from autorel_jax.text.settings import CONFIG
+from autorel_jax.text.memory import write_files
 from autorel_jax.text.tokens import Tokenizer, Tokens, load_tokenizer
 from autorel_jax.text.unspaced import AUTO, WHITESPACE
 
 SHOWN = 10  # labels that a message lists
 LISTED = 30  # of them where one is unknown
-SET_LATER = ("model_input_names", "truncation_side", "model_max_length")  # that transformers saves as they were read
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -343,15 +341,6 @@ def tokenizer_for(checkpoint: weights.Checkpoint, given: Any, cased: bool | None
         raise InputError(f"{checkpoint.source} brings no tokenizer; give tokenizer=, one of transformers or a path.")
     if given is None or isinstance(given, str | Path):
         return load_tokenizer(Path(given) if given else checkpoint.directory, cased, family, side)
-    if not callable(getattr(given, "save_pretrained", None)):
-        raise InputError(f"tokenizer is a {type(given).__name__}; expected one of transformers, or a path.")
     with tempfile.TemporaryDirectory() as folder:
-        given.save_pretrained(folder)
-        add_set_later(given, Path(folder) / CONFIG)
+        write_files(given, Path(folder))
         return load_tokenizer(Path(folder), cased, family, side)
-
-
-def add_set_later(tokenizer: Any, file: Path) -> None:
-    """Writes into the file of a tokenizer of transformers what was set on it after loading, which it leaves out."""
-    now = {name: getattr(tokenizer, name) for name in SET_LATER if hasattr(tokenizer, name)}
-    file.write_text(json.dumps(json.loads(file.read_text("utf-8")) | now), encoding="utf-8")

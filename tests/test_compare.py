@@ -109,7 +109,8 @@ def test_models_without_a_common_label_are_refused():
 def test_a_common_label_that_nothing_was_predicted_as_is_one():
     """As where each prediction changed."""
     labels = {"labels": ("negative", "positive")}
-    other = explanation(target="negative", prediction=NEGATIVE, model="large", **labels)
+    logits = {"logits": np.array([1.0, -1.0], np.float32), "probabilities": np.array([0.88, 0.12])}
+    other = explanation(target="negative", prediction=NEGATIVE, model="large", **labels, **logits)
     collection = collected(explanation(**labels))
     compare.add_other(collection, collected(other))
     assert collection.other.predictions == {0: "negative"}

@@ -457,6 +457,33 @@ def test_settings_put_on_a_tokenizer_in_memory():
 
 
 @pytest.mark.parity
+def test_changes_of_a_tokenizer_in_memory_that_its_files_lack():
+    """What its files make is compared with what it makes; transformers itself ignores some of what is set later."""
+    transformers, tokenizers = pytest.importorskip("transformers"), pytest.importorskip("tokenizers")
+    config = tiny_config(vocab_size=len(transformers.BertTokenizer(str(VOCAB))))
+
+    def said(change):
+        tokenizer = transformers.BertTokenizer(str(VOCAB))
+        change(tokenizer)
+        return refusal(ar.load, bert_tensors(config), config=config_json(config), tokenizer=tokenizer)
+
+    def cased(tokenizer):
+        tokenizer.backend_tokenizer.normalizer = tokenizers.normalizers.BertNormalizer(lowercase=False)
+
+    def bare(tokenizer):
+        tokenizer.backend_tokenizer.post_processor = tokenizers.processors.TemplateProcessing(
+            "[CLS] $A", None, [("[CLS]", 2)]
+        )
+
+    changes = [cased, bare]
+    changes += [lambda tokenizer: setattr(tokenizer, "split_special_tokens", True)]
+    changes += [lambda tokenizer: setattr(tokenizer, "do_lower_case", False)]
+    changes += [lambda tokenizer: setattr(tokenizer, "sep_token", "good")]
+    for change in changes:
+        assert "something was changed on it after loading. Give such settings to from_pretrained" in said(change)
+
+
+@pytest.mark.parity
 def test_models_in_memory_that_compute_something_else():
     """A forward of their own is said, modules that the config would not make are refused."""
     torch, transformers = pytest.importorskip("torch"), pytest.importorskip("transformers")
@@ -491,6 +518,40 @@ def test_models_in_memory_that_compute_something_else():
     model.bert.pooler.activation = torch.nn.Tanh()
     model.bert.embeddings.LayerNorm.eps = 0.1
     assert refusal(read, model).startswith("bert.embeddings.LayerNorm of the")
+    model.bert.embeddings.LayerNorm.eps = config.layer_norm_eps
+    model.config.num_attention_heads = 4  # the model still computes with 2
+    assert "num_attention_heads=2" in refusal(read, model)
+    model.config.num_attention_heads = 2
+    model.bert.encoder.layer[0].attention.self.scaling = 1.0
+    assert "scaling=1.0" in refusal(read, model)
+
+
+@pytest.mark.parity
+def test_models_in_memory_with_hooks():
+    """Hooks, a submodule's own forward and a class of the same name are not run: that is said, or refused."""
+    torch, transformers = pytest.importorskip("torch"), pytest.importorskip("transformers")
+    sizes = dict(vocab_size=50, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32)
+
+    def made():
+        return transformers.BertForSequenceClassification(transformers.BertConfig(**sizes, num_labels=2)).eval()
+
+    model = made()
+    model(torch.tensor([[1, 2]]), output_hidden_states=True, output_attentions=True)  # transformers' own hooks
+    assert not any("hook" in line for line in read(model).warnings)
+    model.bert.encoder.layer[1].register_forward_hook(lambda module, given, found: None)
+    said = "bert.encoder.layer.1 of the BertForSequenceClassification has a hook or a forward of its own, not read here"
+    assert said in read(model).warnings
+    model = made()
+    model.classifier.forward = lambda given: given
+    assert any(line.startswith("classifier of the") for line in read(model).warnings)
+
+    class Linear(torch.nn.Linear):
+        def forward(self, given):
+            return 2 * super().forward(given)
+
+    model = made()
+    model.classifier = Linear(16, 2)
+    assert refusal(read, model).startswith("classifier of the BertForSequenceClassification is test_own_checkpoints.")
 
 
 @pytest.mark.parity

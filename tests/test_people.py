@@ -9,6 +9,7 @@ from tolerances import FAITHFULNESS
 
 import autorel_jax as ar
 from autorel_jax.cli.main import main
+from autorel_jax.data.eraser import eraser_rows
 from autorel_jax.faithfulness.curves import Scored
 from autorel_jax.faithfulness.people import auprc, iou_f1, marks_of, people, spans
 from autorel_jax.text import words
@@ -112,6 +113,24 @@ def test_how_methods_agree_with_each_other(classifier):
     (between,) = made.record["between_methods"]
     assert (between["methods"], between["n"]) == (["attnlrp", "random"], 1)  # one word has no rank
     assert -1 <= between["mean"] <= 1
+
+
+def test_erasers_words_are_between_spaces(tmp_path):
+    """A no-break space is in a word there; evidence of other words than its text leaves the row out."""
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "one").write_text(
+        "the\u00a0film ,\n  a\u3000fine one\u0085with great  actors \n", encoding="utf-8"
+    )
+    evidence = {"docid": "one", "start_token": 4, "end_token": 6, "text": "great actors"}
+    lines = [
+        {"annotation_id": number, "evidences": [[evidence | change]]}
+        for number, change in enumerate(({}, {"text": "one great"}, {"start_token": 5, "text": "actors"}))
+    ]
+    (tmp_path / "val.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    first, rejected, last = eraser_rows(tmp_path / "val.jsonl")
+    assert first.text == ["the\u00a0film", ",", "a\u3000fine", "one\u0085with", "great", "actors"]
+    assert (first.kept, last.kept) == (([0, 0, 0, 0, 1, 1],), ([0, 0, 0, 0, 0, 1],))
+    assert "its words 4 to 6 are 'great actors', not 'one great'" in rejected.reason
 
 
 def test_a_folder_of_erasers_layout(model_folder, tmp_path, capsys):

@@ -272,6 +272,17 @@ def test_other_rules_under_the_same_name(tmp_path):
     assert "results of 'attnlrp' with other rules than before under the same name; make two reports" in said
 
 
+def test_rows_of_another_model_in_one_table(tmp_path):
+    """Joined by Arrow, a table has the first one's model and labels."""
+    labels, logits = (
+        ("negative", "positive"),
+        {"logits": np.array([1.5, -1.5]), "probabilities": np.array([0.95, 0.05])},
+    )
+    right, other = explanation(id=1, labels=labels), explanation(id=2, labels=labels, **logits)  # predicted: positive
+    said = refusal(ar.save_report, [right, other], tmp_path / "a.html")
+    assert "'positive' was predicted, but by the labels of the file it is 'negative'; these may be the results" in said
+
+
 def test_results_that_stand_in_two_files(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     one, twice = explanation(id=1).to_dict(), explanation(id=2).to_dict()

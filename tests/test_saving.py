@@ -81,6 +81,29 @@ def test_a_table_is_of_one_model_and_method(found, tmp_path, change, said):
     assert last == json.loads(json.dumps(mixed[-1].to_dict()))
 
 
+def test_a_table_that_went_through_pandas(found, tmp_path):
+    """It has floats for the spans beside nulls, and drops the metadata unless that is put back."""
+    import pyarrow as pa
+
+    found.save(tmp_path / "out.parquet")
+    table = parquet.read_table(tmp_path / "out.parquet")
+    made = pa.Table.from_pandas(table.to_pandas())
+    parquet.write_table(made, tmp_path / "bare.parquet")
+    assert "which pandas and polars drop" in refusal(list, ar.read_results(tmp_path / "bare.parquet"))
+    metadata = {**made.schema.metadata, **table.schema.metadata}
+    parquet.write_table(made.replace_schema_metadata(metadata), tmp_path / "again.parquet")
+    again = list(ar.read_results(tmp_path / "again.parquet"))
+    assert [one["word_spans"] for one in again] == [e.to_dict()["word_spans"] for e in found]
+    assert all(type(place) is int for one in again for span in one["word_spans"] if span for place in span)
+    ar.save_report(again, tmp_path / "out.html")
+
+
+def test_sums_and_copies_are_explanations(found):
+    for made in (found + found[:1], found.copy(), found[:1] + list(found)):
+        assert type(made) is type(found)
+    assert list(found + found[:1]) == [*found, found[0]]
+
+
 def test_what_cannot_be_saved(found, tmp_path):
     accepted = "accepted: .parquet, .jsonl, .csv, .npz, .html."
     assert refusal(found.save, tmp_path / "out.xlsx").endswith(f"cannot write .xlsx; {accepted}")

@@ -47,11 +47,16 @@ def row(record: dict[str, Any], number: int, path: Path, pair: str | None) -> Ro
     names = {one["docid"] for one in evidences} | set(record.get("docids") or ())
     if len(names) != 1:
         raise InputError(f"it names {len(names)} documents; expected one")
-    words = (path.parent / "docs" / names.pop()).read_text(encoding="utf-8").split()
+    document = (path.parent / "docs" / names.pop()).read_text(encoding="utf-8")
+    words = [word for line in document.split("\n") for word in line.strip().split(" ") if word]
     marks = [0] * len(words)
     for one in evidences:
         start, end = one["start_token"], one["end_token"]
         if not 0 <= start < end <= len(words):
             raise InputError(f"the words {start} to {end} are not in a document of {len(words)}")
+        if one.get("text", there := " ".join(words[start:end])) != there:
+            raise InputError(
+                f"its words {start} to {end} are {one_line(there, 40)!r}, not {one_line(one['text'], 40)!r}"
+            )
         marks[start:end] = [1] * (end - start)
     return Row(record["annotation_id"], words, record[QUERY] if pair else None, None, str(path), number, (marks,))

@@ -242,6 +242,7 @@ class Collection:
             self.names.setdefault(logit, prediction["label"])
             self.outputs = len(record["logits"])
             if len(labels := labels_of(record)) == self.outputs:
+                check_named(record, labels, logit, where)
                 self.names = dict(enumerate(labels))
             self.several |= self.outputs > 1 and not are_parts_of_one(record["probabilities"])
         kept = {name: value for name, value in record.items() if name not in OURS}
@@ -349,6 +350,16 @@ OF_OUTPUTS = frozenset(("logits", "probabilities"))
 OF_SPAN = ("span_text", "span", "span_segment")  # what of a text a model with outputs at tokens was asked about
 EMPTY = (None, [], {}, ())
 OURS = frozenset((*FIELDS, "file"))  # all other fields of a record are columns that passed through
+
+
+def check_named(record: Mapping[str, Any], labels: Sequence[str], logit: int, where: str) -> None:
+    """Raises InputError where the predicted label has another logit: the list is of another model than the row."""
+    label, logits = record["prediction"]["label"], record["logits"]
+    if label in labels and logits[labels.index(label)] != logits[logit]:
+        raise InputError(
+            f"{where}: {one_line(label)!r} was predicted, but by the labels of the file it is {labels[logit]!r}; these "
+            "may be the results of several models in one table. Give the files of each."
+        )
 
 
 def predicted_logit(record: Mapping[str, Any]) -> int | None:

@@ -259,11 +259,18 @@ FIELDS = tuple(dict.fromkeys(field.path[0] for field in IN_FILES))  # of `to_dic
 
 
 class Explanations(list[Explanation], Results):
-    """A list of Explanation that a notebook shows as coloured text; so is a slice of it."""
+    """A list of Explanation that a notebook shows as coloured text; so are slices and sums of it."""
 
     def __getitem__(self, place):
         chosen = super().__getitem__(place)
         return Explanations(chosen) if isinstance(place, slice) else chosen
+
+    def __add__(self, other):
+        return Explanations([*self, *other])
+
+    def copy(self):
+        """The same explanations in a list of their own."""
+        return Explanations(self)
 
     def save(self, path: str | Path, level: str = "word") -> None:
         """Writes a .parquet, .jsonl, .csv, .npz or .html file by the suffix; `level` is of .csv and .html.

@@ -81,7 +81,10 @@ def read_parquet(path: Path) -> Iterator[Record]:
         with open(path, "rb") as stream, parquet.ParquetFile(stream) as file:
             about = (file.schema_arrow.metadata or {}).get(MARK.encode())
             if about is None:
-                raise InputError(f"{path}: not results of autorel-jax (no {MARK} in its metadata); {EXPECTED}.")
+                raise InputError(
+                    f"{path}: not results of autorel-jax (no {MARK} in its metadata, which pandas and polars drop); "
+                    f"{EXPECTED}."
+                )
             about = json.loads(about)
             check_schema(about, file.schema_arrow.names, str(path))
             for batch in file.iter_batches(ROWS):
@@ -166,8 +169,8 @@ def highest(logits: list[float | None]) -> float | None:
 
 
 def spans(value: list[Mapping[str, int] | None]) -> list[list[int] | None]:
-    """Structs of start and end as pairs."""
-    return [span and [span["start"], span["end"]] for span in value]
+    """Structs of start and end as pairs; a table that went through pandas has floats beside nulls."""
+    return [span and [int(span["start"]), int(span["end"])] for span in value]
 
 
 def diagnostics(value: list[Mapping[str, Any]]) -> dict[str, Any]:
@@ -191,7 +194,7 @@ def readouts(value: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 FROM_COLUMN = {
-    kinds.SPAN: lambda span: span and [span["start"], span["end"]],
+    kinds.SPAN: lambda span: span and spans([span])[0],
     kinds.SPANS: spans,
     kinds.DIAGNOSTICS: diagnostics,
     kinds.LEDGER: ledger,

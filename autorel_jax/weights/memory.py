@@ -14,7 +14,9 @@ from autorel_jax.families import FAMILIES
 from autorel_jax.weights.disk import Tensors
 
 WRAPPERS = {"OptimizedModule": "_orig_mod", "DataParallel": "module", "DistributedDataParallel": "module"}  # of PyTorch
-SIZED = ("Linear", "Embedding", "Dropout")  # modules whose settings are sizes, which tensors show, or of training
+SIZED = ("Linear", "Embedding", "Dropout")  # of torch.nn: their settings are sizes, which tensors show, or of training
+OF_TRAINING = ("training", "gradient_checkpointing", "is_gradient_checkpointing", "dropout_prob", "inplace")
+OWN_HOOKS = ("transformers.", "accelerate.")  # that keep outputs, or move inputs to a device
 PACKED = "_packed_params"  # what a quantized layer of PyTorch has in place of weight and bias
 
 
@@ -67,6 +69,10 @@ def computed_otherwise(value: Any) -> tuple[str, ...]:
     owner = next((kind for kind in type(value).__mro__ if "forward" in vars(kind)), type(value))
     if "forward" in vars(value) or not owner.__module__.startswith("transformers."):
         return (f"the {type(value).__name__} has a forward of its own, which is not read: computed as its config says",)
+    if name := next((name for name, module in value.named_modules() if is_changed(module)), None):
+        return (
+            f"{name or 'the model'} of the {type(value).__name__} has a hook or a forward of its own, not read here",
+        )
     with sys.modules["torch"].device("meta"):  # shapes alone
         expected = modules_of(owner(value.config))
     found = modules_of(value)
@@ -79,14 +85,32 @@ def computed_otherwise(value: Any) -> tuple[str, ...]:
     return ()
 
 
+def is_changed(module: Any) -> bool:
+    """Whether a hook or a forward was put on a module by other than transformers and accelerate."""
+    hooks = [*module._forward_hooks.values(), *module._forward_pre_hooks.values()]
+    own = [hook for hook in hooks if not str(getattr(hook, "__module__", "")).startswith(OWN_HOOKS)]
+    return bool(own) or ("forward" in vars(module) and not hasattr(module, "_hf_hook"))
+
+
 def modules_of(model: Any) -> dict[str, str]:
-    """The modules of a PyTorch model: name -> kind, with settings such as an epsilon."""
-    kinds = {name: (type(module).__name__, module) for name, module in model.named_modules()}
-    return {
-        name: kind if kind in SIZED else f"{kind}({module.extra_repr()})"
-        for name, (kind, module) in kinds.items()
-        if name
+    """The modules of a PyTorch model: name -> kind, with settings such as an epsilon or the number of heads."""
+    return {name: kind_of(module) for name, module in model.named_modules() if name}
+
+
+def kind_of(module: Any) -> str:
+    """The class of a module, and its settings but for sizes."""
+    home, kind = type(module).__module__, type(module).__name__
+    if not home.startswith(("torch.nn.modules.", "transformers.")):
+        kind = f"{home}.{kind}"
+    if kind in SIZED:
+        return kind
+    values = {
+        name: value
+        for name, value in sorted(vars(module).items())
+        if isinstance(value, int | float | str) and not name.startswith("_") and name not in OF_TRAINING
     }
+    listed = ", ".join(f"{name}={value}" for name, value in values.items())
+    return f"{kind}({listed or module.extra_repr()})"
 
 
 def named(raw: dict[str, Any], value: Any) -> dict[str, Any]:
