@@ -115,6 +115,7 @@ def page(study: Study, records: Mapping[str, Record]) -> str:
         *advice(records),
         "## Where relevance is read",
         *read_points(parts, records),
+        study.get("read_point", "").strip(),
         "## Targets",
         *targets(study, records),
         *(section(part, records[part["name"]]) for part in parts),
