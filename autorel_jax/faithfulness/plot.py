@@ -18,6 +18,7 @@ AXES = {  # curve -> its axes
 DRAWN = ("curves", "au_mse", "word_deletion")  # the protocols that have curves
 COUNTED = ("accuracy",)  # along the number of words, from 1
 INCHES = (5.0, 3.6)  # of one picture
+LISTED = 15  # names that fit beside one
 
 
 def plot(record: Mapping[str, Any], path: Path) -> None:
@@ -40,7 +41,8 @@ def plot(record: Mapping[str, Any], path: Path) -> None:
         for axes, kind in zip(row, kinds, strict=True):
             draw(axes, record, kind, perturbation)
     handles, names = panels[0][0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside right upper", frameon=False)
+    columns = -(-len(names) // (LISTED * len(perturbations)))
+    figure.legend(handles, names, loc="outside right upper", frameon=False, ncols=columns)
     with new_file(path) as draft, disk_faults(path):
         figure.savefig(draft, format=suffix, dpi=150)
 
