@@ -510,6 +510,7 @@ def test_models_in_memory_that_compute_something_else():
     with_names["vocab_size"] = 60
     model.classifier.loss = torch.nn.CrossEntropyLoss()
     assert not any("forward" in line for line in read(torch.nn.DataParallel(model), config=with_names).warnings)
+    assert read(torch.nn.DataParallel(model)).config == read(model).config  # the wrapped model brings its config
     model.bert.pooler.activation = torch.nn.ReLU()
     said = refusal(read, torch.nn.DataParallel(model), config=with_names)
     assert said.startswith(

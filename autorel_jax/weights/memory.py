@@ -64,8 +64,7 @@ def computed_otherwise(value: Any) -> tuple[str, ...]:
     """
     if isinstance(value, Mapping):
         return ()
-    while type(value).__name__ in WRAPPERS:
-        value = getattr(value, WRAPPERS[type(value).__name__])
+    value = unwrapped(value)
     owner = next((kind for kind in type(value).__mro__ if "forward" in vars(kind)), type(value))
     if "forward" in vars(value) or not owner.__module__.startswith("transformers."):
         return (f"the {type(value).__name__} has a forward of its own, which is not read: computed as its config says",)
@@ -83,6 +82,13 @@ def computed_otherwise(value: Any) -> tuple[str, ...]:
                 "what would be computed: of a model, config and tensors are read, not modules that were put in later."
             )
     return ()
+
+
+def unwrapped(value: Any) -> Any:
+    """The model that PyTorch's wrappers hold."""
+    while type(value).__name__ in WRAPPERS:
+        value = getattr(value, WRAPPERS[type(value).__name__])
+    return value
 
 
 def is_changed(module: Any) -> bool:
@@ -115,7 +121,7 @@ def kind_of(module: Any) -> str:
 
 def named(raw: dict[str, Any], value: Any) -> dict[str, Any]:
     """The content of config.json with the architecture that a model's class is, which its config may not know yet."""
-    name = type(value).__name__
+    name = type(unwrapped(value)).__name__
     known = FAMILIES.get(raw.get("model_type")) if isinstance(raw.get("model_type"), str) else None
     return raw | {"architectures": [name]} if known and name in known.explained else raw
 
@@ -126,7 +132,7 @@ def config_of(value: Any, config: Any) -> Mapping[str, Any]:
     Raises:
       InputError: there is none.
     """
-    found = config if config is not None else getattr(value, "config", None)
+    found = config if config is not None else getattr(unwrapped(value), "config", None)
     found = found.to_dict() if hasattr(found, "to_dict") else found
     if not isinstance(found, Mapping):
         raise InputError(f"a {type(value).__name__} has no config; give config=, a path, a dict or model.config.")
