@@ -68,10 +68,6 @@ def computed_otherwise(value: Any) -> tuple[str, ...]:
     owner = next((kind for kind in type(value).__mro__ if "forward" in vars(kind)), type(value))
     if "forward" in vars(value) or not owner.__module__.startswith("transformers."):
         return (f"the {type(value).__name__} has a forward of its own, which is not read: computed as its config says",)
-    if name := next((name for name, module in value.named_modules() if is_changed(module)), None):
-        return (
-            f"{name or 'the model'} of the {type(value).__name__} has a hook or a forward of its own, not read here",
-        )
     with sys.modules["torch"].device("meta"):  # shapes alone
         expected = modules_of(owner(value.config))
     found = modules_of(value)
@@ -81,7 +77,11 @@ def computed_otherwise(value: Any) -> tuple[str, ...]:
                 f"{name} of the {type(value).__name__} is {found.get(name)}, but its config makes {kind}, and that is "
                 "what would be computed: of a model, config and tensors are read, not modules that were put in later."
             )
-    return ()
+    changed = [name or "the model" for name, module in value.named_modules() if is_changed(module)]
+    return tuple(
+        f"{name} of the {type(value).__name__} has a hook or a forward of its own, not read here"
+        for name in changed[:1]
+    )
 
 
 def unwrapped(value: Any) -> Any:
