@@ -25,6 +25,7 @@ from autorel_jax.faithfulness.parts import Parts, key_of, opened
 
 EXACT = 10  # words, whose 1,022 parts are all computed
 NO_PRIOR = "none"
+OF_TEXT = slice(1, -1)  # of the words of one text: all but [CLS] and [SEP]
 RESAMPLES = 2000
 
 
@@ -73,7 +74,7 @@ def chosen(classifier: ar.Classifier, texts: Sequence[str], group: Group) -> lis
     found = []
     for text in texts:
         (tokens,) = classifier.tokens([text])
-        if group.least <= len(tokens.words) <= group.most:
+        if group.least <= len(tokens.words[OF_TEXT]) <= group.most:
             found.append(text)
         if len(found) == group.texts:
             return found
@@ -87,7 +88,7 @@ def values(classifier: ar.Classifier, text: str, samples: int, prior: str, seed:
         parameters = {"unit": "word", "samples": samples, "prior": prior, "seed": seed}
         one = ar.explain(classifier, [text], method="kernel_shap", parameters=parameters)[0]
         found.add({key: {"values": [float(value) for value in one.word_relevance]}})
-    return np.array(found[key]["values"])
+    return np.array(found[key]["values"])[OF_TEXT]
 
 
 def table(classifier: ar.Classifier, texts: Sequence[str], group: Group, prior: str, found: Parts) -> Iterator[str]:
