@@ -1,6 +1,7 @@
 """Checkpoints as people have them: LoRA adapters, prefixes, heads of their own, Trainer's folders, models in memory."""
 
 import json
+import types
 
 import numpy as np
 import pytest
@@ -410,6 +411,9 @@ def test_a_state_dict_in_memory():
     assert "brings no tokenizer; give tokenizer=" in refusal(ar.load, state, config=config_json(config))
     said = refusal(ar.load, state, config=config_json(config), tokenizer=5)
     assert said == "tokenizer is a int; expected one of transformers, or a path."
+    model = types.SimpleNamespace(save_pretrained=lambda folder: None)
+    said = refusal(ar.load, state, config=config_json(config), tokenizer=model)
+    assert said == "tokenizer is a SimpleNamespace; expected one of transformers, or a path."
     said = refusal(ar.load, state | {"x": "y"}, config=config_json(config), tokenizer=VOCAB)
     assert said.startswith("x is a str, not a tensor")
     said = refusal(ar.load, {"x._packed_params.dtype": "qint8"} | state, config=config_json(config), tokenizer=VOCAB)

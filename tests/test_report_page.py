@@ -255,7 +255,7 @@ def test_labels_beside_results_without_logits(tmp_path):
     for lost in ("logits", "probabilities"):
         record = {name: value for name, value in whole.items() if name != lost}
         said = refusal(ar.save_report, [record], tmp_path / "a.html", label_column="label")
-        assert said.startswith("The results have no logits and probabilities, so it is not known whether a text may")
+        assert said.startswith("The results lack logits or probabilities, so it is not known whether a text may")
         with pytest.warns(ar.InputWarning, match="no prediction is known to be right: labels are left out"):
             ar.save_report([record], tmp_path / "a.html")
         data = data_of((tmp_path / "a.html").read_text(encoding="utf-8"))
@@ -270,6 +270,8 @@ def test_other_rules_under_the_same_name(tmp_path):
     first, second = (explanation(id=number, rules={"linear": rule}) for number, rule in enumerate(("plain", "gamma")))
     said = refusal(ar.save_report, [first, second], tmp_path / "a.html")
     assert "results of 'attnlrp' with other rules than before under the same name; make two reports" in said
+    untold = first.to_dict() | {"id": 7, "method": {"name": "attnlrp", "parameters": first.parameters}}  # of a .parquet
+    ar.save_report([first, untold, second.to_dict() | {"method": untold["method"]}], tmp_path / "a.html")
 
 
 def test_rows_of_another_model_in_one_table(tmp_path):
@@ -281,6 +283,12 @@ def test_rows_of_another_model_in_one_table(tmp_path):
     right, other = explanation(id=1, labels=labels), explanation(id=2, labels=labels, **logits)  # predicted: positive
     said = refusal(ar.save_report, [right, other], tmp_path / "a.html")
     assert "'positive' was predicted, but by the labels of the file it is 'negative'; these may be the results" in said
+
+
+def test_labels_that_share_a_name(tmp_path):
+    """The name stands at the first place and was predicted at the second."""
+    same = explanation(labels=("positive", "positive"))
+    assert ar.save_report([same], tmp_path / "a.html") is None
 
 
 def test_results_that_stand_in_two_files(tmp_path, capsys, monkeypatch):

@@ -20,7 +20,7 @@ from autorel_jax.auditing.diff_labels import Labels
 from autorel_jax.auditing.diff_limits import Limits, findings
 from autorel_jax.auditing.verdict import HOLDS, Finding
 from autorel_jax.errors import one_line
-from autorel_jax.evaluation.collection import model_of
+from autorel_jax.evaluation.records import model_of
 from autorel_jax.faithfulness.intervals import Mean, median_of, share_of
 
 QUANTILES = (0, 5, 25, 50, 75, 95, 100)  # percent

@@ -17,9 +17,10 @@ from autorel_jax.auditing.diff_alignment import Aligned, aligned, special
 from autorel_jax.auditing.diff_labels import Labels, listed_labels
 from autorel_jax.auditing.diff_results import is_whole
 from autorel_jax.errors import InputError, one_line
-from autorel_jax.evaluation.collection import Collection, labels_of, model_of
+from autorel_jax.evaluation.collection import Collection
 from autorel_jax.evaluation.compare import add_other, check_common, in_both
 from autorel_jax.evaluation.ranks import spearman
+from autorel_jax.evaluation.records import labels_of, model_of
 from autorel_jax.evaluation.words import keys, least, ngrams, occurrences, summary
 from autorel_jax.report.view import joined
 

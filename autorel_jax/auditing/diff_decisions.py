@@ -12,7 +12,7 @@ from typing import Any
 
 from autorel_jax.attribution.targets import LOG_PROBABILITY
 from autorel_jax.auditing.reading import HALF
-from autorel_jax.evaluation.collection import are_parts_of_one
+from autorel_jax.evaluation.records import are_parts_of_one
 
 Record = Mapping[str, Any]
 Targets = Mapping[str, Record]  # of one text: target -> its result

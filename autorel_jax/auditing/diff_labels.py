@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from autorel_jax.errors import InputError
-from autorel_jax.evaluation.collection import labels_of
+from autorel_jax.evaluation.records import labels_of
 
 
 class Labels(NamedTuple):

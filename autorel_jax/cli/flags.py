@@ -92,7 +92,7 @@ class Names:
 
 
 def add_model(group: _ActionsContainer, path: str = "as of autorel explain") -> None:
-    """Adds --model, a `path` that is what its help says, and the flags of add_model_flags."""
+    """Adds --model and the flags of add_model_flags; `path` says in its help what may be given."""
     group.add_argument(
         "--model",
         default=BUILTIN,

@@ -115,11 +115,11 @@ def once(paths: Sequence[Path], label_column: str) -> Iterator[dict[str, Any]]:
 
 def key_of(record: dict[str, Any], label_column: str) -> str:
     """What two results of one text by one model and method have in common."""
-    from autorel_jax.evaluation.collection import OF_SPAN, model_of
+    from autorel_jax.evaluation.records import OF_SPAN, model_of
 
     fields = ("file", "id", "text", "text_pair", "target", *OF_SPAN, label_column)
     method = record.get("method") or {}
-    parts = [*map(record.get, fields), model_of(record), *map(method.get, ("name", "parameters", "rules"))]
+    parts = [*map(record.get, fields), model_of(record), method.get("name"), method.get("parameters")]
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 
 

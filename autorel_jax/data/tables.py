@@ -61,7 +61,7 @@ def labelled(lines: Lines, name: str, wanted: Wanted, header: Sequence[str] = ()
 def jsonl(lines: Lines, name: str, wanted: Wanted, header: Sequence[str] = ()) -> Iterator[Record | Fault]:
     """A JSON object a line; blank lines are skipped.
 
-    An InputWarning says how many labels an annotator has refused, as `warn_of_refused` says.
+    Warns of labels that an annotator has refused: see `warn_of_refused`.
     """
     _no_header(name, header)
     refused = 0

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import reprlib
 from array import array
 from collections.abc import Iterable, Mapping, Sequence, Set
@@ -16,15 +15,26 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from autorel_jax.data.label_ids import ids_assumed, is_missing, known_labels, label_number
+from autorel_jax.data.label_ids import ids_assumed, known_labels, label_number
 from autorel_jax.errors import InputError, listing, one_line
+from autorel_jax.evaluation.records import (
+    OF_SPAN,
+    are_parts_of_one,
+    check_named,
+    is_score,
+    label_of,
+    labels_of,
+    model_of,
+    number,
+    numbers_in,
+    predicted_logit,
+)
 from autorel_jax.report import view
 from autorel_jax.report.explanation import FIELDS
 
 NEEDED = ("id", "text", "target", "prediction", "words", "word_relevance", "word_spans", "word_segments")
 OF_TOKENS = ("tokens", "token_relevance", "token_words", "token_spans")  # one text has all of them or none
 SHOWN = 5  # labels in a message
-NEAR = 1e-3  # of 1, which rounded probabilities of labels that exclude each other add up to
 SPECIAL = (1, 0)  # stands for the span of a special token: no text ends before it begins
 
 
@@ -213,14 +223,14 @@ class Collection:
         if key not in self._known_methods:
             self._known_methods[key] = len(self.methods), rules
             self.methods.append((name, method.get("parameters") or {}))
-        number, before = self._known_methods[key]
-        if rules != before:
+        place, before = self._known_methods[key]
+        if None not in (rules, before) and rules != before:  # a .parquet does not tell them
             raise InputError(
                 f"{where}: results of {one_line(name)!r} with other rules than before under the same name; make two "
                 "reports, or explain again with a name for each."
             )
         target = str(record["target"])
-        return self.series.setdefault((number, target), Series(number, target))
+        return self.series.setdefault((place, target), Series(place, target))
 
     def _place_of(self, record: Mapping[str, Any], series: Series, label: Any, where: str) -> int:
         """The place of the record's text, which is added if it has this series already or is new."""
@@ -301,7 +311,7 @@ class Collection:
         no_one_label = "has one output" if self.outputs == 1 else "may give several labels" if self.several else ""
         if given and required and not self.tells_outputs:
             raise InputError(
-                f"The results have no {' and '.join(sorted(OF_OUTPUTS))}, so it is not known whether a text may have "
+                f"The results lack {' or '.join(sorted(OF_OUTPUTS))}, so it is not known whether a text may have "
                 "several labels; explain again with both in --columns, or leave the labels out."
             )
         drop = not given or bool(no_one_label) or len(unknown) == len(given) or not self.tells_outputs
@@ -347,73 +357,8 @@ class Collection:
 
 OF_EXPLANATION = ("target_value", "explained", "warnings", "diagnostics", "ledger", "readouts")
 OF_OUTPUTS = frozenset(("logits", "probabilities"))
-OF_SPAN = ("span_text", "span", "span_segment")  # what of a text a model with outputs at tokens was asked about
 EMPTY = (None, [], {}, ())
 OURS = frozenset((*FIELDS, "file"))  # all other fields of a record are columns that passed through
-
-
-def check_named(record: Mapping[str, Any], labels: Sequence[str], logit: int, where: str) -> None:
-    """Raises InputError where the predicted label has another logit: the list is of another model than the row."""
-    label, logits = record["prediction"]["label"], record["logits"]
-    if label in labels and logits[labels.index(label)] != logits[logit]:
-        raise InputError(
-            f"{where}: {one_line(label)!r} was predicted, but by the labels of the file it is {labels[logit]!r}; these "
-            "may be the results of several models in one table. Give the files of each."
-        )
-
-
-def predicted_logit(record: Mapping[str, Any]) -> int | None:
-    """The place of the predicted label's logit; None where what was predicted is an entity, an answer or unknown.
-
-    It need not be the highest: labels of zero-shot may each have a probability of its own.
-    """
-    logits, logit = record.get("logits") or [], record["prediction"].get("logit")
-    one_label = record.get("probabilities") is not None or len(logits) == 1
-    if record.get(OF_SPAN[0]) is not None or not one_label or None in (logit, *logits):
-        return None
-    return min(range(len(logits)), key=lambda place: abs(logits[place] - logit), default=None)
-
-
-def model_of(record: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Which model made a record; its labels, which older results do not list, are apart."""
-    model = record.get("model")
-    return {name: value for name, value in model.items() if name != "labels"} if isinstance(model, dict) else None
-
-
-def labels_of(record: Mapping[str, Any]) -> list[str]:
-    """The labels of a record's model, in the order of its logits; none where they are not listed."""
-    model = record.get("model")
-    labels = model.get("labels") if isinstance(model, dict) else None
-    return labels if isinstance(labels, list) and all(isinstance(label, str) for label in labels) else []
-
-
-def is_score(record: Mapping[str, Any]) -> bool:
-    """Whether a model with one output scored a pair; the pair of a label of zero-shot has the label in it."""
-    pair = record.get("text_pair")
-    return pair is not None and len(record.get("logits") or ()) == 1 and str(record["target"]) not in view.joined(pair)
-
-
-def numbers_in(value: Any) -> int:
-    """How many numbers nested lists and objects hold."""
-    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return sum(1 if isinstance(item, int | float) else numbers_in(item) for item in items)
-
-
-def are_parts_of_one(probabilities: Sequence[float | None]) -> bool:
-    """Whether probabilities add up to 1, as those of labels that exclude each other do; also where one is not known."""
-    return None in probabilities or abs(sum(probabilities) - 1) < NEAR
-
-
-def number(value: float | None) -> float:
-    """A score; results have null where it is not finite."""
-    return math.nan if value is None else value
-
-
-def label_of(value: Any) -> str | bool | int | float | None:
-    """A label as it stands in the data; None where there is none."""
-    if is_missing(value):
-        return None
-    return value if isinstance(value, str | bool | int | float) else str(value)
 
 
 def lengths(units: Units, rows: np.ndarray) -> np.ndarray:

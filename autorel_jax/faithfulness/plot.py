@@ -30,7 +30,8 @@ def plot(record: Mapping[str, Any], path: Path) -> None:
     suffix, Figure = check_picture(path)
     kinds = [kind for kind in AXES if any(curve["curve"] == kind for curve in record["curves"])]
     if not kinds:
-        raise InputError("There are no curves to plot: no text was measured by them.")
+        check_drawn(record["protocols"])
+        raise InputError("There are no curves to plot: no text was measured by the protocols that have some.")
     perturbations = [
         name for name in record["perturbations"] if name in {one["perturbation"] for one in record["curves"]}
     ]

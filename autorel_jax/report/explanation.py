@@ -276,7 +276,8 @@ class Explanations(list[Explanation], Results):
         """Writes a .parquet, .jsonl, .csv, .npz or .html file by the suffix; `level` is of .csv and .html.
 
         Raises:
-          InputError: there are none, the suffix is unknown, or the file cannot be written.
+          InputError: there are none, the suffix is unknown, the file cannot be written, or, but for .jsonl and .html,
+            they differ in model, labels, method, parameters, rules or read-outs.
         """
         # The formats of files are corpus/'s, which stands on this module: it is found by its name, when it is asked.
         importlib.import_module("autorel_jax.corpus.saving").save(self, path, level)

@@ -18,9 +18,9 @@ def write_files(tokenizer: Any, folder: Path) -> None:
     """Writes the files of a tokenizer.
 
     Raises:
-      InputError: it is none of transformers, or what is written makes other ids than it does.
+      InputError: it is not a tokenizer of transformers, or what is written makes other ids than it does.
     """
-    if not callable(getattr(tokenizer, "save_pretrained", None)):
+    if not callable(getattr(tokenizer, "save_pretrained", None)) or not hasattr(tokenizer, "convert_ids_to_tokens"):
         raise InputError(f"tokenizer is a {type(tokenizer).__name__}; expected one of transformers, or a path.")
     tokenizer.save_pretrained(folder)
     now = {name: getattr(tokenizer, name) for name in SET_LATER if hasattr(tokenizer, name)}

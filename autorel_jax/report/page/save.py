@@ -68,8 +68,9 @@ def save_report(
       compare: results of another model for the same texts, or some of them, which are shown beside these.
 
     Raises:
-      InputError: the results lack what a page needs, are of several models, or are too many for one page; there is no
-        such label column; no text is in both; or the file cannot be written.
+      InputError: the results lack what a page needs (for a label column also logits and probabilities), are of several
+        models, have other rules under one name, or are too many for one page; there is no such label column; no text is
+        in both; or the file cannot be written.
     """
     view.check_level(level)
     collection = gather(results, label_column)
