@@ -133,6 +133,28 @@ def test_a_beam_finds_the_bounds_of_a_linear_model(monkeypatch):
     assert (least, greatest) == pytest.approx((0, 1), abs=FAITHFULNESS)
 
 
+class Together(BagOfWords):
+    """Where any of the first three words, or all of them, make the target; the others add a little."""
+
+    def __init__(self, make):
+        super().__init__(np.array([0.0] * 3 + [0.1] * 9))
+        self.make = make
+
+    def logits(self, rows):
+        made = super().logits(rows)
+        for row, one in zip(rows, made, strict=True):
+            one[1] += 5 if self.make(word in row.ids for word in (1, 2, 3)) else -5
+        return made
+
+
+@pytest.mark.parametrize("make", [any, all])
+def test_a_beam_finds_words_that_act_together(make, monkeypatch):
+    """None changes anything as the first that leaves (any) or comes (all): only the other end shows the order."""
+    beam = found(Together(make), naopc.bounds(12), 12)
+    monkeypatch.setattr(naopc, "EXACT", 12)
+    assert beam == pytest.approx(found(Together(make), naopc.bounds(12), 12), abs=FAITHFULNESS)
+
+
 def test_nothing_of_a_text_whose_orders_are_all_alike():
     assert found(MODEL, naopc.naopc(scored(SCORES, bounds=(0.5, 0.5))), U) == {}
     assert found(MODEL, naopc.naopc(scored(SCORES)), U) == {}

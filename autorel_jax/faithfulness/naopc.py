@@ -3,13 +3,15 @@
     AOPC = mean over k = 1, …, U of (p(text) - p(text without the first k units))
     NAOPC = (AOPC - least) / (greatest - least)
 
-p is the target's probability. The two bounds are exact for few units, else found by a beam search, so that an order
-may lie slightly beyond them. Source: Edin et al. 2024 (arXiv 2408.08137). Measurements (asking.py). U units.
+p is the target's probability. The two bounds are exact for few units, else found by beam searches from both ends, so
+that an order may lie slightly beyond them. Source: Edin et al. 2024 (arXiv 2408.08137), who search from the whole text
+alone. Measurements (asking.py). U units.
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,7 +20,7 @@ from autorel_jax.faithfulness.curves import Scored, order, without_first
 from autorel_jax.faithfulness.ranks import every_part
 
 EXACT = 10  # units, up to which all parts are computed
-BEAM = 5  # orders that are kept beyond
+BEAM = 5  # orders that are kept beyond, from either end
 MOST_UNITS = 25  # of a text
 ROUNDING = 1e-6  # between bounds, within which nothing but rounding is measured
 
@@ -69,31 +71,43 @@ def lightest(values: np.ndarray, units: int) -> float:
     return float(total[0])
 
 
+class Ways(NamedTuple):
+    """The ways from one end, the whole text or none of it, that a beam search keeps."""
+
+    gone: bool  # whether they began with none of the text, to which units come
+    sign: int  # 1: of the least sums; -1: of the greatest
+    kept: dict[bytes, tuple[float, np.ndarray]]  # the last part of each, with the sum of the values along the way
+
+
 def beam(units: int) -> Generator[np.ndarray, Values, tuple[float, tuple[float, float]]]:
-    """The probability of the whole text, and the least and the greatest sum that a beam search finds."""
-    everything = np.ones(units, bool)
-    whole = float((yield everything[None]).probability[0])
-    ways = [{everything.tobytes(): (0.0, everything)} for _ in range(2)]
+    """The probability of the whole text, and the least and the greatest sum that beam searches find from both ends.
+
+    Where any of a few units is enough for the target, no single one that leaves changes anything: from the whole text
+    the way that takes these first is lost, from the other end it is not.
+    """
+    ends = np.repeat([[True], [False]], units, axis=1)
+    whole, empty = (yield ends).probability.tolist()
+    begun = zip((False, True), (whole, empty), ends, strict=True)
+    ways = [Ways(gone, sign, {end.tobytes(): (value, end)}) for gone, value, end in begun for sign in (1, -1)]
     for _ in range(units):
-        longer = [extended(kept, sign) for kept, sign in zip(ways, (1, -1), strict=True)]
+        longer = [extended(one) for one in ways]
         parts = {key: part for found in longer for key, (_, part) in found.items()}
         values = dict(zip(parts, (yield np.array(list(parts.values()))).probability.tolist(), strict=True))
-        ways = []
-        for found, sign in zip(longer, (1, -1), strict=True):
-            summed = sorted(((total + values[key]) * sign, key) for key, (total, _) in found.items())
-            ways.append({key: (total * sign, parts[key]) for total, key in summed[:BEAM]})
-    low, high = (next(iter(kept.values()))[0] for kept in ways)
-    return whole, (low, high)
+        for number, (one, found) in enumerate(zip(ways, longer, strict=True)):
+            summed = sorted(((total + values[key]) * one.sign, key) for key, (total, _) in found.items())
+            ways[number] = one._replace(kept={key: (total * one.sign, parts[key]) for total, key in summed[:BEAM]})
+    sums = {sign: [next(iter(one.kept.values()))[0] for one in ways if one.sign == sign] for sign in (1, -1)}
+    return whole, (min(sums[1]) - whole, max(sums[-1]) - whole)
 
 
-def extended(kept: dict[bytes, tuple[float, np.ndarray]], sign: int) -> dict[bytes, tuple[float, np.ndarray]]:
-    """Every part with one unit less, with the best sum of the ways that lead to it."""
+def extended(ways: Ways) -> dict[bytes, tuple[float, np.ndarray]]:
+    """Every part with one unit less, or more, with the best sum of the ways that lead to it."""
     found: dict[bytes, tuple[float, np.ndarray]] = {}
-    for total, part in kept.values():
-        for unit in np.flatnonzero(part):
-            less = part.copy()
-            less[unit] = False
-            key = less.tobytes()
-            if key not in found or total * sign < found[key][0] * sign:
-                found[key] = total, less
+    for total, part in ways.kept.values():
+        for unit in np.flatnonzero(part != ways.gone):
+            other = part.copy()
+            other[unit] = ways.gone
+            key = other.tobytes()
+            if key not in found or total * ways.sign < found[key][0] * ways.sign:
+                found[key] = total, other
     return found
