@@ -1,6 +1,8 @@
 """benchmarks/study.py: what it measures can be measured, and its page says what the results do."""
 
+import json
 import runpy
+import sys
 import tomllib
 from pathlib import Path
 
@@ -8,12 +10,15 @@ import pytest
 
 from autorel_jax.attribution.registry import named
 from autorel_jax.cli.evaluate import parser
+from autorel_jax.cli.train_flags import parser as train_parser
 from autorel_jax.faithfulness.config import EvaluateConfig
 from autorel_jax.faithfulness.methods import parsed
 from autorel_jax.faithfulness.protocols import PROTOCOLS
 
 ROOT = Path(__file__).parents[1]
-STUDY = runpy.run_path(str(ROOT / "benchmarks" / "study.py"))
+with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(sys, "path", [str(ROOT / "benchmarks"), *sys.path])  # as for a script
+    STUDY = runpy.run_path(str(ROOT / "benchmarks" / "study.py"))
 CONFIG = tomllib.loads((ROOT / "benchmarks" / "study.toml").read_text("utf-8"))
 MEASURES = {measure.name: name for name, protocol in PROTOCOLS.items() for measure in protocol.measures}
 
@@ -26,6 +31,24 @@ def test_each_part_can_be_measured(part):
         name, parameters = parsed(method)
         parameters.pop("read_at", None)
         named(name).set(parameters)
+
+
+def test_models_are_those_of_parts():
+    named = {model["name"] for model in CONFIG["model"]}
+    assert named == {part[kind] for part in CONFIG["part"] for kind in STUDY["MODELS"] if kind in part}
+    for model in CONFIG["model"]:
+        assert (ROOT / "configs" / model["config"]).exists()
+        train_parser().parse_args(model["flags"])
+
+
+def test_what_is_there_is_not_made_again(tmp_path):
+    made, entry = tmp_path / "one.json", {"name": "one", "limit": 3}
+    assert not STUDY["as_asked"](made, entry)
+    STUDY["asked_file"](made).write_text(json.dumps(entry))
+    assert not STUDY["as_asked"](made, entry)
+    made.write_text("{}")
+    assert STUDY["as_asked"](made, entry)
+    assert not STUDY["as_asked"](made, entry | {"limit": 4})
 
 
 def test_references_are_of_the_other_half(tmp_path):
