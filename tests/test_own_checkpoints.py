@@ -479,7 +479,20 @@ def test_changes_of_a_tokenizer_in_memory_that_its_files_lack():
             "[CLS] $A", None, [("[CLS]", 2)]
         )
 
-    changes = [cased, bare]
+    def pairs(tokenizer):
+        tokenizer.backend_tokenizer.post_processor = tokenizers.processors.TemplateProcessing(
+            "[CLS] $A [SEP]", "[CLS] $A $B [SEP]", [("[CLS]", 2), ("[SEP]", 3)]
+        )
+
+    def types(tokenizer):
+        tokenizer.backend_tokenizer.post_processor = tokenizers.processors.TemplateProcessing(
+            "[CLS]:1 $A:1 [SEP]:1", "[CLS] $A [SEP] $B:1 [SEP]:1", [("[CLS]", 2), ("[SEP]", 3)]
+        )
+
+    def unclean(tokenizer):
+        tokenizer.backend_tokenizer.normalizer = tokenizers.normalizers.BertNormalizer(clean_text=False)
+
+    changes = [cased, bare, pairs, types, unclean]
     changes += [lambda tokenizer: setattr(tokenizer, "split_special_tokens", True)]
     changes += [lambda tokenizer: setattr(tokenizer, "do_lower_case", False)]
     changes += [lambda tokenizer: setattr(tokenizer, "sep_token", "good")]
@@ -529,6 +542,58 @@ def test_models_in_memory_that_compute_something_else():
     model.config.num_attention_heads = 2
     model.bert.encoder.layer[0].attention.self.scaling = 1.0
     assert "scaling=1.0" in refusal(read, model)
+
+
+@pytest.mark.parity
+def test_what_no_tensor_of_a_model_in_memory_tells():
+    """Buffers that no file holds, rows that are scaled, attention by a function of one's own."""
+    torch, transformers = pytest.importorskip("torch"), pytest.importorskip("transformers")
+    sizes = dict(vocab_size=50, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32)
+    modern = transformers.ModernBertConfig(
+        **sizes, **dict.fromkeys(("pad_token_id", "bos_token_id", "eos_token_id", "cls_token_id", "sep_token_id"), 1)
+    )
+
+    def bert():
+        return transformers.BertForSequenceClassification(transformers.BertConfig(**sizes)).eval()
+
+    model = bert()
+    model.bert.embeddings.position_ids += 1
+    assert refusal(read, model).startswith("bert.embeddings.position_ids of the BertForSequenceClassification is not")
+    model = bert()
+    model.bert.embeddings.word_embeddings = torch.nn.Embedding(50, 16, max_norm=0.3)
+    assert "Embedding(max_norm=0.3)" in refusal(read, model)
+    model = bert()
+    transformers.AttentionInterface.register("of_a_test", lambda *args, **more: None)
+    model.set_attn_implementation("of_a_test")
+    assert "is computed by 'of_a_test', a function that transformers does not bring" in refusal(read, model)
+    model.set_attn_implementation("eager")
+    assert read(model).config.task == "sequence_classification"
+    model = transformers.ModernBertForSequenceClassification(modern)
+    assert read(model.to(torch.bfloat16)).config.task == "sequence_classification"
+    model = transformers.ModernBertForSequenceClassification(modern)
+    model.config.rope_parameters["full_attention"]["rope_theta"] = 7.0  # the model was made with another
+    assert "inv_freq of the ModernBertForSequenceClassification is not what its config makes" in refusal(read, model)
+
+
+@pytest.mark.parity
+def test_heads_that_only_architectures_tells_apart():
+    """ModernBERT's for tokens, answers and texts have the same tensors; multiple choice is refused."""
+    transformers = pytest.importorskip("transformers")
+    sizes = dict(vocab_size=50, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32)
+    modern = transformers.ModernBertConfig(
+        **sizes, **dict.fromkeys(("pad_token_id", "bos_token_id", "eos_token_id", "cls_token_id", "sep_token_id"), 1)
+    )
+
+    class Tagger(transformers.ModernBertForTokenClassification):
+        pass
+
+    model = Tagger(modern)
+    assert read(model).config.task == "token_classification"
+    assert not any("names no head" in line for line in read(model).warnings)
+    (said,) = (line for line in read(model.state_dict(), config=modern).warnings if "names no head" in line)
+    assert "those of ModernBertForTokenClassification and ModernBertForQuestionAnswering have the same tensors" in said
+    model = transformers.BertForMultipleChoice(transformers.BertConfig(**sizes))
+    assert "architecture 'BertForMultipleChoice' is not supported" in refusal(read, model)
 
 
 @pytest.mark.parity

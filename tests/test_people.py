@@ -1,5 +1,6 @@
 """Agreement with what people marked: measures by hand and against scikit-learn, marks of words, ERASER's layout."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -67,23 +68,39 @@ def test_marks_of_words(classifier):
     tokens = classifier.tokens(texts)
     marks = [0, 1, 1, 0]
     by_word, by_token = (words.units(tokens[0], one) for one in (True, False))
-    assert marks_of(marks, tokens[0], by_word).tolist() == [0, 1, 0]
-    assert marks_of(marks, tokens[0], by_token).tolist() == [0, 1, 1, 1, 0]
-    assert marks_of([marks, [0, 0, 0, 1], [0, 0, 0, 1]], tokens[0], by_word).tolist() == [0, 0, 1]
-    assert marks_of([[1, 0, 0, 0], [0, 1, 1, 0]], tokens[0], by_word).tolist() == [1, 1, 0]  # half is enough
-    assert marks_of([0, 0, 0, 0], tokens[0], by_word) is None
-    assert marks_of([1, 1, 1, 1], tokens[0], by_word) is None
-    assert marks_of(None, tokens[0], by_word) is None
+    assert marks_of(marks, tokens[0], by_word, 4).tolist() == [0, 1, 0]
+    assert marks_of(marks, tokens[0], by_token, 4).tolist() == [0, 1, 1, 1, 0]
+    assert marks_of([marks, [0, 0, 0, 1], [0, 0, 0, 1]], tokens[0], by_word, 4).tolist() == [0, 0, 1]
+    assert marks_of([[1, 0, 0, 0], [0, 1, 1, 0]], tokens[0], by_word, 4).tolist() == [1, 1, 0]  # half is enough
+    assert marks_of([0, 0, 0, 0], tokens[0], by_word, 4) is None
+    assert marks_of([1, 1, 1, 1], tokens[0], by_word, 4) is None
+    assert marks_of(None, tokens[0], by_word, 4) is None
     for value in ([0, 1, 2, 0], "0100", [[0, 1], [0]], 3, [None] * 4, {"a": 1}):
-        assert "expected 0 or 1 for each word" in refusal(marks_of, value, tokens[0], by_word)
-    assert "marks for 3 words, but the text has 4" in refusal(marks_of, [0, 1, 0], tokens[0], by_word)
+        assert "expected 0 or 1 for each word" in refusal(marks_of, value, tokens[0], by_word, 4)
+    assert "marks for 3 words, but the text has 4" in refusal(marks_of, [0, 1, 0], tokens[0], by_word, 4)
 
 
 def test_marks_of_a_text_that_is_cut_off_and_of_a_pair(classifier):
     (cut,) = classifier.tokens(["a good film and a bad one"], max_length=5)
-    assert marks_of([0, 1, 0, 0, 0, 1, 0], cut, words.units(cut, True)).tolist() == [0, 1, 0]
+    marks = [0, 1, 0, 0, 1, 1, 0]
+    assert marks_of(marks, cut, words.units(cut, True), 7).tolist() == [0, 1, 0]
+    cut = dataclasses.replace(cut, truncation_side="left")
+    assert marks_of(marks, cut, words.units(cut, True), 7).tolist() == [1, 1, 0]
+    assert "marks for 7 words, but the text has 8" in refusal(marks_of, marks, cut, words.units(cut, True), 8)
     (pair,) = classifier.tokens(["a good film"], ["it is bad"])
-    np.testing.assert_array_equal(marks_of([0, 1, 0], pair, words.units(pair, True)), [0, 1, 0, np.nan, np.nan, np.nan])
+    np.testing.assert_array_equal(
+        marks_of([0, 1, 0], pair, words.units(pair, True), 3), [0, 1, 0, np.nan, np.nan, np.nan]
+    )
+
+
+def test_marks_fit_the_whole_of_a_text_that_is_cut_off(classifier):
+    """Marks made for other words would fall on the wrong ones: there are as many as words before the cut."""
+    text = "a good film, not very dull. " * 4
+    asked = {"methods": ["random"], "protocols": ["people"], "max_length": 8, "resamples": 10}
+    fitting, other = [0, 1, 0, 0, 0, 1] * 4, [0, 1, 0, 0, 0, 0, 1, 0] * 4
+    found = ar.evaluate(classifier, [text, text], marks=[fitting, other], **asked).record["left_out"]
+    assert found["rows"] == 1
+    assert "marks for 32 words, but the text has 24" in found["first"][0]["reason"]
 
 
 LONG = " ".join(["the", "actors", "are", "good"] * 25)

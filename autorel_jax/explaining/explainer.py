@@ -249,21 +249,24 @@ class Explainer:
             asked = None if goal.weights is None else goal.weights[place]
             yield {place: read_in_windows(self.computer, tokens[place], asked, self.max_length, self.config.stride)}
 
+    @property
+    def words(self) -> dict[str, Any]:
+        """How texts are split into words, as a tokenizer takes it."""
+        return {"split_punctuation": self.config.split_punctuation, "split_words": self.config.split_words}
+
     def tokenize(self, rows: Sequence[Row]) -> list[Tokens]:
         """The rows' texts, or pairs of texts, as Tokens; an InputError names the row that has none."""
         references.check_rows(self.method, rows)
         pairs = [row.pair for row in rows]
         alone = all(pair is None for pair in pairs)
         config = self.config
-        words = {"split_punctuation": config.split_punctuation, "split_words": config.split_words}
+        texts, pairs = [row.text for row in rows], None if alone else pairs
         try:
-            texts = [row.text for row in rows]
             if config.long == WINDOWS and (alone or self.classifier.config.task == ANSWERS):
-                whole = self.classifier.tokenizer(texts, None if alone else pairs, max_length=sys.maxsize, **words)
+                whole = self.classifier.tokenizer(texts, pairs, max_length=sys.maxsize, **self.words)
                 check_segments(whole, self.classifier.config.type_vocab_size)
                 return whole
-            pairs = None if alone else pairs
-            made = self.classifier.tokens(texts, pairs, max_length=config.max_length, cut=self.cut, **words)
+            made = self.classifier.tokens(texts, pairs, max_length=config.max_length, cut=self.cut, **self.words)
             if config.long != WINDOWS:
                 return made
             return [dataclasses.replace(row, warnings=(*row.warnings, CUT)) if row.truncated else row for row in made]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import heapq
+import sys
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -20,7 +21,7 @@ from autorel_jax.errors import InputError, one_line
 from autorel_jax.explaining.explainer import Explainer
 from autorel_jax.explaining.part import prepared
 from autorel_jax.faithfulness.config import CHANGED, MARKS, WORD, EvaluateConfig
-from autorel_jax.faithfulness.people import marks_of
+from autorel_jax.faithfulness.people import marks_of, words_of_first
 from autorel_jax.text import words
 from autorel_jax.text.tokens import Tokens
 
@@ -100,7 +101,13 @@ def case(
     key = hashlib.sha256(read + units.tobytes() + draws.tobytes()).hexdigest()
     label = None if not labelled or is_missing(row.label) else explainer.row_label(row.label)
     check_copy(kept.get(CHANGED))
-    return Case(row, tokens, units, count, draws, key, label, marks_of(kept.get(MARKS), tokens, units))
+    marks = kept.get(MARKS)
+    whole = tokens
+    if marks is not None and tokens.truncated:
+        (whole,) = explainer.classifier.tokenizer([row.text], max_length=sys.maxsize, **explainer.words)
+    return Case(
+        row, tokens, units, count, draws, key, label, marks_of(marks, tokens, units, len(words_of_first(whole)))
+    )
 
 
 def check_copy(copy: Any) -> None:

@@ -19,13 +19,23 @@ MAJORITY = 0.5  # of those who marked a text
 SAME = 0.5  # of the union of two spans that must be common to both
 
 
-def marks_of(value: Any, tokens: Tokens, units: np.ndarray) -> np.ndarray | None:
+def words_of_first(tokens: Tokens) -> list[int]:
+    """The places of the words of the text, or of a pair's first text, special tokens left out."""
+    return [
+        word
+        for word, (span, segment) in enumerate(zip(tokens.word_spans, tokens.word_segments, strict=True))
+        if span is not None and segment == 0
+    ]
+
+
+def marks_of(value: Any, tokens: Tokens, units: np.ndarray, count: int) -> np.ndarray | None:
     """Whether most people marked each unit [U], NaN for those of a pair's second text; None for no unit or for all.
 
     Args:
       value: 0 or 1 for each word of the text, or such a list of each of several people; None: not known.
       tokens: of the text.
       units: [T] the unit of each token.
+      count: the words of the text before it was cut off.
 
     Raises:
       InputError: it is something else, or of another length than the text.
@@ -40,16 +50,12 @@ def marks_of(value: Any, tokens: Tokens, units: np.ndarray) -> np.ndarray | None
         raise InputError(
             f"the marks are {one_line(value, 60)}; expected 0 or 1 for each word, or a list of such lists."
         )
-    first = [
-        word
-        for word, (span, segment) in enumerate(zip(tokens.word_spans, tokens.word_segments, strict=True))
-        if span is not None and segment == 0
-    ]
-    cut = tokens.truncated > 0 and tokens.truncation_side == "right"
-    if not (len(first) == people.shape[1] or (cut and len(first) < people.shape[1])):
-        raise InputError(f"there are marks for {people.shape[1]} words, but the text has {len(first)}.")
+    if people.shape[1] != count:
+        raise InputError(f"there are marks for {people.shape[1]} words, but the text has {count}.")
+    first = words_of_first(tokens)
+    marked = people.mean(axis=0) >= MAJORITY
     of_word = np.full(len(tokens.words), np.nan)
-    of_word[first] = people.mean(axis=0)[: len(first)] >= MAJORITY
+    of_word[first] = marked[: len(first)] if tokens.truncation_side == "right" else marked[count - len(first) :]
     marks = np.full(int(units.max(initial=-1)) + 1, np.nan)
     inside = units >= 0
     marks[units[inside]] = of_word[tokens.word_index[inside]]

@@ -20,8 +20,11 @@ SHOWN = 8  # unknown keys in a warning
 MOST_LABELS = 2**20  # a larger number is a fault of the file, and would fill the memory with names
 
 
-def read_model_config(path: Path) -> tuple[BertConfig, tuple[str, ...]]:
-    """Reads `config.json` (Hugging Face) or `bert_config.json` (Google, the original BERT_LRP); also what to doubt.
+def read_model_config(path: Path) -> tuple[BertConfig, tuple[str, ...], dict[str, Any]]:
+    """Reads `config.json` (Hugging Face) or `bert_config.json` (Google, the original BERT_LRP).
+
+    Returns:
+      The config, what to doubt, and what the file holds.
 
     Raises:
       InputError: not JSON, or a model of no family that is supported; the message names it.
@@ -29,7 +32,7 @@ def read_model_config(path: Path) -> tuple[BertConfig, tuple[str, ...]]:
     raw = read_json(path, "a model needs its config.json or bert_config.json")
     try:
         config = parse_config(raw)
-        return config, tuple(f"{path}: {doubt}" for doubt in doubts(raw, config))
+        return config, tuple(f"{path}: {doubt}" for doubt in doubts(raw, config)), raw
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
 

@@ -11,7 +11,15 @@ from autorel_jax.errors import InputError, one_line
 from autorel_jax.text.settings import CONFIG
 
 SET_LATER = ("model_input_names", "truncation_side", "model_max_length")  # that transformers saves as they were read
-PROBES = ("A Good naïve film", "don't  stop: 2.5% ÉÀ한中 \u00a0x", " film", "A good {sep} film {cls}{unk}{mask}", "")
+PROBES = (  # texts, and pairs of texts
+    ("A Good naïve film",),
+    ("don't  stop: 2.5% ÉÀ한中 \u00a0x a\u200bb\tc\nd",),
+    (" film",),
+    ("A good {sep} film {cls}{unk}{mask}",),
+    ("",),
+    ("A Good film", "naïve, too"),
+)
+READ = ("input_ids", "token_type_ids")  # of what a tokenizer makes
 
 
 def write_files(tokenizer: Any, folder: Path) -> None:
@@ -31,10 +39,13 @@ def write_files(tokenizer: Any, folder: Path) -> None:
     except Exception as error:  # of whatever the class does
         raise InputError(f"the {type(tokenizer).__name__} cannot read what it writes ({one_line(error)}).") from None
     for probe in PROBES:
-        text = probe.format(**{name: getattr(again, f"{name}_token") or "" for name in ("sep", "cls", "unk", "mask")})
-        if (ours := again(text)["input_ids"]) != (theirs := tokenizer(text)["input_ids"]):
+        special = {name: getattr(again, f"{name}_token") or "" for name in ("sep", "cls", "unk", "mask")}
+        texts = [text.format(**special) for text in probe]
+        ours, theirs = again(*texts), tokenizer(*texts)
+        if name := next((name for name in READ if ours.get(name) != theirs.get(name)), None):
             raise InputError(
-                f"the {type(tokenizer).__name__} makes the ids {one_line(theirs, 60)} of {text!r}, but what its "
-                f"save_pretrained writes makes {one_line(ours, 60)}, and files are what is read: something was changed "
-                "on it after loading. Give such settings to from_pretrained, or change the files."
+                f"the {type(tokenizer).__name__} makes the {name} {one_line(theirs.get(name), 60)} of "
+                f"{' and '.join(map(repr, texts))}, but what its save_pretrained writes makes "
+                f"{one_line(ours.get(name), 60)}, and files are what is read: something was changed on it after "
+                "loading. Give such settings to from_pretrained, or change the files."
             )

@@ -5,7 +5,7 @@ Used by the library's `load` and by the commands.
 
 import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,10 +84,10 @@ def read(
     if memory.is_model(path):
         return of_memory(path, config, encoder, pretrained_heads, changes)
     source, label = find(str(path), config and Path(config), revision)
-    parsed, said = read_model_config(source.config)
+    parsed, said, raw = read_model_config(source.config)
     tensors = read_tensors(source.weights)
-    raw = {} if source.adapter is None else adapter.settings(source.adapter)
-    task = adapter.TASKS.get(raw.get("task_type"))
+    settings = {} if source.adapter is None else adapter.settings(source.adapter)
+    task = adapter.TASKS.get(settings.get("task_type"))
     is_alone = pretrained_heads and source.adapter is None
     parsed = with_task(parsed, tensors, task, is_alone)
     has_own = modules.are_in(source.adapter)  # as sentence-transformers writes an adapter, beside its own pooling
@@ -98,8 +98,9 @@ def read(
         parsed = made(folder, encoder_of(parsed) if parsed.task == MASKED else parsed)
     if source.adapter is not None:
         label = str(source.adapter)
-        tensors = adapter.merged(tensors, read_tensors(adapter.weights_of(source.adapter)), raw, parsed, label)
+        tensors = adapter.merged(tensors, read_tensors(adapter.weights_of(source.adapter)), settings, parsed, label)
     tensors |= modules.dense_tensors(folder, parsed)
+    said = (*said, *(() if task else assumed(raw, parsed, tensors)))
     return finished(tensors, parsed, said, label, source.directory, encoder, changes)
 
 
@@ -119,13 +120,30 @@ def of_memory(value: Any, config: Any, encoder: bool, pretrained_heads: bool, ch
     """A PyTorch model or state dict."""
     label = f"the {type(value).__name__}"
     if isinstance(config, str | Path):
-        parsed, said = read_model_config(Path(config))
+        parsed, said, raw = read_model_config(Path(config))
     else:
         raw = memory.named(dict(memory.config_of(value, config)), value)
         parsed = parse_config(raw)
         said = tuple(f"{label}: {doubt}" for doubt in doubts(raw, parsed))
-    tensors, said = memory.tensors_of(value), (*said, *memory.computed_otherwise(value))
-    return finished(tensors, with_task(parsed, tensors, None, pretrained_heads), said, label, None, encoder, changes)
+    tensors = memory.tensors_of(value)
+    parsed = with_task(parsed, tensors, None, pretrained_heads)
+    said = (*said, *memory.computed_otherwise(value), *assumed(raw, parsed, tensors))
+    return finished(tensors, parsed, said, label, None, encoder, changes)
+
+
+def assumed(raw: Mapping[str, Any], config: BertConfig, tensors: Tensors) -> Iterator[str]:
+    """What to say where a head is taken for one that labels texts, though its tensors are those of others too."""
+    family = config.family
+    named = {*family.classifiers, *family.tasks} & {*(raw.get("architectures") or ())}
+    heads = {name: family.head_of(task) for name, task in family.tasks.items() if task != TEXT_LABELS}
+    own = [leaf.tensor for leaf in family.head.leaves]
+    others = [name for name, head in heads.items() if [leaf.tensor for leaf in head.leaves] == own]
+    has_head = any(name.endswith(config.head_facts.output) for name in tensors)
+    if config.task == TEXT_LABELS and not named and others and has_head:
+        yield (
+            f"architectures names no head, so this one is read as that of a {family.classifiers[0]}; those of "
+            f"{' and '.join(others)} have the same tensors: where it is one, write its name to architectures"
+        )
 
 
 def finished(

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from autorel_jax.errors import InputError, one_line
-from autorel_jax.families import FAMILIES
 from autorel_jax.weights.disk import Tensors
 
 WRAPPERS = {"OptimizedModule": "_orig_mod", "DataParallel": "module", "DistributedDataParallel": "module"}  # of PyTorch
 SIZED = ("Linear", "Embedding", "Dropout")  # of torch.nn: their settings are sizes, which tensors show, or of training
 OF_TRAINING = ("training", "gradient_checkpointing", "is_gradient_checkpointing", "dropout_prob", "inplace")
+MODELS = "transformers.models."
+BUFFERS = {"position_ids": "arange", "token_type_ids": "zeros"}  # that no file holds -> what PyTorch makes them by
 OWN_HOOKS = ("transformers.", "accelerate.")  # that keep outputs, or move inputs to a device
 PACKED = "_packed_params"  # what a quantized layer of PyTorch has in place of weight and bias
 
@@ -60,7 +61,8 @@ def computed_otherwise(value: Any) -> tuple[str, ...]:
     """What to say of a model whose forward is not one of transformers: it is not read, whatever it computes.
 
     Raises:
-      InputError: a module that the model's config would not make, such as another activation.
+      InputError: a module or a buffer that the model's config would not make, such as another activation; attention
+        by a function of one's own.
     """
     if isinstance(value, Mapping):
         return ()
@@ -77,11 +79,43 @@ def computed_otherwise(value: Any) -> tuple[str, ...]:
                 f"{name} of the {type(value).__name__} is {found.get(name)}, but its config makes {kind}, and that is "
                 "what would be computed: of a model, config and tensors are read, not modules that were put in later."
             )
+    check_buffers(value)
+    check_attention(value)
     changed = [name or "the model" for name, module in value.named_modules() if is_changed(module)]
     return tuple(
         f"{name} of the {type(value).__name__} has a hook or a forward of its own, not read here"
         for name in changed[:1]
     )
+
+
+def check_buffers(value: Any) -> None:
+    """Raises InputError where a buffer that no file holds, such as rotary frequencies, is not what the config makes."""
+    torch = sys.modules["torch"]
+    for path, module in value.named_modules():
+        names = [name for name in module._non_persistent_buffers_set if module._buffers.get(name) is not None]
+        rotary = names and not any(True for _ in module.parameters())  # made of the config alone
+        fresh = type(module)(config=value.config) if rotary else None
+        for name in names:
+            found = module._buffers[name]
+            made = getattr(torch, BUFFERS[name])(found.shape[-1]).expand(found.shape) if name in BUFFERS else None
+            made = made if fresh is None else fresh._buffers[name]
+            if made is not None and not torch.allclose(found.cpu(), made.to(found.dtype)):
+                raise InputError(
+                    f"{path}.{name} of the {type(value).__name__} is not what its config makes, and that is what would "
+                    "be computed: of a model, config and tensors are read, not buffers that were changed."
+                )
+
+
+def check_attention(value: Any) -> None:
+    """Raises InputError where attention is computed by a function that transformers does not bring."""
+    known = getattr(sys.modules.get("transformers.modeling_utils"), "ALL_ATTENTION_FUNCTIONS", {})
+    name = getattr(value.config, "_attn_implementation", None)
+    function = known.get(name) if isinstance(name, str) else None
+    if function is not None and not str(getattr(function, "__module__", "")).startswith("transformers."):
+        raise InputError(
+            f"attention of the {type(value).__name__} is computed by {name!r}, a function that transformers does not "
+            "bring, and which is not read; set_attn_implementation('eager') where it computes the same."
+        )
 
 
 def unwrapped(value: Any) -> Any:
@@ -109,7 +143,8 @@ def kind_of(module: Any) -> str:
     if not home.startswith(("torch.nn.modules.", "transformers.")):
         kind = f"{home}.{kind}"
     if kind in SIZED:
-        return kind
+        scaled = getattr(module, "max_norm", None)  # of an Embedding, whose rows are then scaled
+        return kind if scaled is None else f"{kind}(max_norm={scaled})"
     values = {
         name: value
         for name, value in sorted(vars(module).items())
@@ -120,10 +155,13 @@ def kind_of(module: Any) -> str:
 
 
 def named(raw: dict[str, Any], value: Any) -> dict[str, Any]:
-    """The content of config.json with the architecture that a model's class is, which its config may not know yet."""
-    name = type(unwrapped(value)).__name__
-    known = FAMILIES.get(raw.get("model_type")) if isinstance(raw.get("model_type"), str) else None
-    return raw | {"architectures": [name]} if known and name in known.explained else raw
+    """The content of config.json with the architecture that a model's class is, which its config may not know yet.
+
+    A class of one's own is that of transformers that it is made from, if that has a head.
+    """
+    classes = [kind for kind in type(unwrapped(value)).__mro__ if kind.__module__.startswith(MODELS)]
+    name = classes[0].__name__ if classes else ""
+    return raw | {"architectures": [name]} if name and not name.endswith("PreTrainedModel") else raw
 
 
 def config_of(value: Any, config: Any) -> Mapping[str, Any]:
