@@ -21,6 +21,7 @@ from autorel_jax.lrp.composites import COMPOSITES, MULTIPLIER, OPS, RULES, defau
 from autorel_jax.report.explanation import IN_FILES
 from autorel_jax.report.fields import ID
 from autorel_jax.report.readout_shapes import SHAPES
+from autorel_jax.report.saved import MADE_BY
 
 ROOT = Path(__file__).parents[1]
 PAGE, METHODS_PAGE = ROOT / "docs" / "rules.md", ROOT / "docs" / "methods.md"
@@ -130,13 +131,19 @@ def fields_table() -> str:
     return "\n".join(["| field | type | meaning |", "|---|---|---|", *rows])
 
 
+NO_FIELD = {
+    FILE: "the input file, if there are several",
+    MADE_BY: "the method, and a digest of model, parameters and rules: the same in all rows",
+}
+
+
 def columns_table() -> str:
     """The columns of .parquet; what one means is said of the field that it holds."""
     types, fields = arrow_types(numbered=True), {field.column: field for field in IN_FILES}
     rows = ["| column | type | field of .jsonl |", "|---|---|---|"]
     for name, column in COLUMNS.items():
         more = "; string with an id column" if column.kind == ID else ""
-        held = "the input file, if there are several" if name == FILE else f"`{fields[name].name}`"
+        held = NO_FIELD[name] if name in NO_FIELD else f"`{fields[name].name}`"
         rows.append(f"| `{name}` | {described(types[column.kind])}{more} | {held} |")
     return "\n".join(rows)
 

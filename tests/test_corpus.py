@@ -82,6 +82,7 @@ def test_parquet_holds_the_same(explainer, source, tmp_path):
         assert row.pop("n") == str(row["id"] - 1)
         assert json.loads(row.pop("tags")) == ["x", row["id"] - 1]
         assert (row.pop("diagnostics"), row.pop("ledger"), row.pop("readouts")) == ([], None, None)
+        assert row.pop("made_by").startswith("attnlrp ")
         assert row.pop("prediction") == made["prediction"]["label"]
         assert row.pop("probability") == made["prediction"]["probability"]
         assert row.pop("prediction_logit") == made["prediction"]["logit"]

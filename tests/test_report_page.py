@@ -17,6 +17,7 @@ from test_word_statistics import collected, three
 import autorel_jax as ar
 from autorel_jax.cli.main import main
 from autorel_jax.evaluation import words
+from autorel_jax.evaluation.collection import Collection
 from autorel_jax.report.output import open_writer
 from autorel_jax.report.page import pack, save
 
@@ -283,6 +284,18 @@ def test_rows_of_another_model_in_one_table(tmp_path):
     right, other = explanation(id=1, labels=labels), explanation(id=2, labels=labels, **logits)  # predicted: positive
     said = refusal(ar.save_report, [right, other], tmp_path / "a.html")
     assert "'positive' was predicted, but by the labels of the file it is 'negative'; these may be the results" in said
+
+
+def test_labels_that_were_edited_in_some_places():
+    """Renamed in the list and not in the predictions, or in some rows alone."""
+    record = explanation(id=1, labels=("negative", "positive")).to_dict()
+    renamed = record | {"model": record["model"] | {"labels": ["bad", "good"]}}
+    said = refusal(Collection().add, renamed)
+    assert "'positive' was predicted, but the labels of the model are bad, good; give both the same names." in said
+    other = explanation(id=2, labels=("else", "positive")).to_dict()
+    collection = Collection()
+    collection.add(record)
+    assert "labels of the model are else, positive, but before negative, positive" in refusal(collection.add, other)
 
 
 def test_labels_that_share_a_name(tmp_path):

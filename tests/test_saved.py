@@ -13,6 +13,7 @@ from pyarrow import parquet
 from test_inside import made_up, written
 
 import autorel_jax as ar
+from autorel_jax.corpus.saving import save
 from autorel_jax.data.rows import Row
 from autorel_jax.lrp.taps import READOUTS
 from autorel_jax.report.explanation import Prediction
@@ -93,7 +94,7 @@ def test_lines_of_schema_1(tmp_path, pairs):
 def test_a_table_of_schema_1(tmp_path, pairs):
     path = written([pairs], tmp_path / "out.parquet", about=ABOUT)
     expected, table = results(path), parquet.read_table(path)
-    old = table.rename_columns({"target_value": "target_logit"})
+    old = table.drop_columns(["made_by"]).rename_columns({"target_value": "target_logit"})
     parquet.write_table(old.replace_schema_metadata({"autorel_jax": json.dumps(ABOUT | {"schema": 1})}), path)
     assert results(path) == expected
 
@@ -167,6 +168,60 @@ def test_lines_that_are_no_results(tmp_path, text, said):
     path = tmp_path / "a.jsonl"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     assert said in refusal(results, path)
+
+
+@pytest.mark.parametrize(
+    ("edit", "said"),
+    [
+        (
+            lambda record: record["word_relevance"].append(0.5),
+            "line 2: lists of one text have different lengths (words 3, word_relevance 4, word_spans 3, ",
+        ),
+        (
+            lambda record: record["tokens"].pop(),
+            "line 2: lists of one text have different lengths (tokens 3, token_rel",
+        ),
+        (
+            lambda record: record.update(words=[], word_relevance=[], word_spans=[], word_segments=[]),
+            "line 2: token_words names a word beyond the 0 words; change the fields of words and of tokens together",
+        ),
+        (
+            lambda record: record.update(word_relevance=["0.1"] * 3),
+            "line 2: word_relevance holds 0.1; expected numbers",
+        ),
+        (lambda record: record.update(words="good"), "line 2: words is good; expected a list."),
+        (
+            lambda record: record["prediction"].update(probability=61.4),
+            "line 2: a probability is 61.4; expected a number",
+        ),
+        (lambda record: record.update(probabilities=[-0.2, 1.2]), "line 2: a probability is -0.2; expected a number"),
+    ],
+)
+def test_results_that_were_edited_to_contradict_themselves(tmp_path, edit, said):
+    edited = json.loads(json.dumps(LINE))
+    edit(edited)
+    path = tmp_path / "a.jsonl"
+    path.write_text(f"{json.dumps(LINE)}\n{json.dumps(edited)}\n")
+    assert said in refusal(results, path)
+
+
+def test_tables_that_were_joined(tmp_path):
+    """Arrow keeps the first one's metadata, which say of all rows what made them."""
+    files = [tmp_path / name for name in ("a.parquet", "b.parquet", "c.parquet")]
+    for path, rules in zip(files, ({"linear": "x"}, {"linear": "y"}, {"linear": "x"}), strict=True):
+        save([explanation("good", rules=rules)], path)
+    tables = [parquet.read_table(path) for path in files]
+    parquet.write_table(pyarrow.concat_tables([tables[0], tables[2]]), tmp_path / "same.parquet")
+    assert len(results(tmp_path / "same.parquet")) == 2
+    parquet.write_table(pyarrow.concat_tables(tables[:2]), tmp_path / "other.parquet")
+    said = refusal(results, tmp_path / "other.parquet")
+    assert "other.parquet, row 2: made by 'attnlrp " in said
+    assert "results of several models or methods were joined in one table" in said
+    older = tables[1].drop_columns(["made_by"])
+    parquet.write_table(
+        pyarrow.concat_tables([tables[0], older], promote_options="default"), tmp_path / "other.parquet"
+    )
+    assert "row 2: made by 'None'" in refusal(results, tmp_path / "other.parquet")
 
 
 def test_tables_that_are_no_results(tmp_path):

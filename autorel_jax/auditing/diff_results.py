@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from autorel_jax.auditing.json_shape import NUMBER, Each, misfit
+from autorel_jax.errors import InputError
 from autorel_jax.report.view import joined
+from autorel_jax.report.whole import check_whole
 
 NUMBERS, TEXT, SPANS = [(NUMBER, None)], (str, [str]), [(None, [int])]
 ALWAYS = {
@@ -43,8 +45,6 @@ PARTS = {
     "model": {"name": (str, None), "weights_sha256": (str, None)},
     "method": {"name": (str, None), "parameters": (None, dict), "rules": (None, dict)},
 }
-OF_WORDS = ("words", "word_relevance", "word_spans", "word_segments")
-OF_TOKENS = ("tokens", "token_relevance", "token_words", "token_spans")
 
 
 def is_whole(record: Mapping[str, Any]) -> bool:
@@ -52,9 +52,12 @@ def is_whole(record: Mapping[str, Any]) -> bool:
     shape = ALWAYS | {name: one for name, one in WHERE_THERE.items() if name in record}
     if misfit(record, shape) is not None or any(misfit(part(record, name), one) for name, one in PARTS.items()):
         return False
-    lengths = ({len(record[name]) for name in names if name in record} for names in (OF_WORDS, OF_TOKENS))
+    try:
+        check_whole(record, "")
+    except InputError:
+        return False
     chances = record.get("probabilities") or record["logits"]
-    return all(len(found) <= 1 for found in lengths) and len(chances) == len(record["logits"]) and are_within(record)
+    return len(chances) == len(record["logits"]) and are_within(record)
 
 
 def part(record: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -69,8 +72,6 @@ def are_within(record: Mapping[str, Any]) -> bool:
     if not all(0 <= segment < len(texts) for segment in segments):
         return False
     owners = record.get("token_words", [])
-    if not all(0 <= word < len(segments) for word in owners):
-        return False
     spans = [*zip(record["word_spans"], segments, strict=True)]
     spans += zip(record.get("token_spans", []), (segments[word] for word in owners), strict=False)
     return all(span is None or is_span(span, len(texts[segment])) for span, segment in spans)

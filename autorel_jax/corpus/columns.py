@@ -7,6 +7,7 @@ N explanations.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import itertools
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +21,7 @@ from autorel_jax.data.by_products import MARK
 from autorel_jax.data.row import Row
 from autorel_jax.report import fields as kinds
 from autorel_jax.report.explanation import ALIASES, IN_FILES, Explanation
+from autorel_jax.report.saved import MADE_BY
 from autorel_jax.report.view import joined
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ Pairs = Sequence[tuple[Row, Explanation]]
 Span = tuple[int, int] | None
 
 FILE = "file"  # the one column that is of the row, not of its explanation
+DIGITS = 12  # of a digest
 
 
 class Column(NamedTuple):
@@ -50,9 +53,22 @@ def column_for(field: kinds.Field) -> Column:
     return Column(field.kind, lambda pairs: [get(explanation) for _, explanation in pairs], field.numpy)
 
 
-COLUMNS = {FILE: Column(kinds.LABEL, files)} | {
-    field.column: column_for(field) for field in IN_FILES if field.column is not None
-}
+def makers(pairs: Pairs) -> list[str]:
+    """What made the rows, the same for all: the method, and a digest of it with its rules and the model."""
+    if not pairs:
+        return []
+    one = pairs[0][1]
+    digest = hashlib.sha256(
+        json.dumps([one.weights_sha256, one.labels, one.method, one.parameters, one.rules], default=str).encode()
+    )
+    return [f"{one.method} {digest.hexdigest()[:DIGITS]}"] * len(pairs)
+
+
+COLUMNS = (
+    {FILE: Column(kinds.LABEL, files)}
+    | {field.column: column_for(field) for field in IN_FILES if field.column is not None}
+    | {MADE_BY: Column(kinds.LABEL, makers, numpy=False)}
+)
 
 
 def column_of(name: str) -> Column:

@@ -20,6 +20,7 @@ from autorel_jax.files import TEXT
 from autorel_jax.report import output
 from autorel_jax.report.explanation import FIELDS
 from autorel_jax.report.json_values import plain
+from autorel_jax.report.saved import MADE_BY
 
 if TYPE_CHECKING:
     import pyarrow
@@ -63,7 +64,8 @@ class Parquet:
         default = tuple(name for name in COLUMNS if name != FILE or contents.files)
         self.names, self.kept = chosen(COLUMNS, contents, default), contents.kept
         types = {name: contents.types.get(name, pa.string()) for name in contents.kept}
-        self.schema = columns.schema(self.names, types, contents.numbered, contents.about)
+        about = {**contents.about, MADE_BY: MADE_BY in self.names}
+        self.schema = columns.schema(self.names, types, contents.numbered, about)
 
     def write(self, path: Path, pairs: Pairs) -> None:
         """Writes a part."""

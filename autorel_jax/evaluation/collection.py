@@ -21,6 +21,7 @@ from autorel_jax.evaluation.records import (
     OF_SPAN,
     are_parts_of_one,
     check_named,
+    check_same,
     is_score,
     label_of,
     labels_of,
@@ -31,9 +32,9 @@ from autorel_jax.evaluation.records import (
 )
 from autorel_jax.report import view
 from autorel_jax.report.explanation import FIELDS
+from autorel_jax.report.whole import OF_TOKENS, OF_WORDS  # one text has all of its tokens' or none
 
-NEEDED = ("id", "text", "target", "prediction", "words", "word_relevance", "word_spans", "word_segments")
-OF_TOKENS = ("tokens", "token_relevance", "token_words", "token_spans")  # one text has all of them or none
+NEEDED = ("id", "text", "target", "prediction", *OF_WORDS)
 SHOWN = 5  # labels in a message
 SPECIAL = (1, 0)  # stands for the span of a special token: no text ends before it begins
 
@@ -131,6 +132,7 @@ class Collection:
       model, version: of all records, which must agree in the model.
       other: what another model made of the texts, if it is compared (compare.py).
       names: the place of a logit -> the label, as far as the results list them, or a prediction shows it.
+      labels_listed: those that the results list; none where they do not.
       several: whether a text may have several labels at once: then they do not add up to 1.
       outputs: the logits of a text; None where they are not of labels of the whole text.
       tells_outputs: whether all results have logits and probabilities, without which `several` is not known.
@@ -146,6 +148,7 @@ class Collection:
         self.version = ""
         self.other: Other | None = None
         self.names: dict[int, str] = {}
+        self.labels_listed: list[str] = []
         self.outputs: int | None = None
         self.several = False
         self.tells_outputs = True
@@ -253,7 +256,8 @@ class Collection:
             self.outputs = len(record["logits"])
             if len(labels := labels_of(record)) == self.outputs:
                 check_named(record, labels, logit, where)
-                self.names = dict(enumerate(labels))
+                check_same(labels, self.labels_listed or labels, where)
+                self.labels_listed, self.names = labels, dict(enumerate(labels))
             self.several |= self.outputs > 1 and not are_parts_of_one(record["probabilities"])
         kept = {name: value for name, value in record.items() if name not in OURS}
         if record.get(OF_SPAN[0]) is not None:

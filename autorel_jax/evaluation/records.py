@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from autorel_jax.data.label_ids import is_missing
-from autorel_jax.errors import InputError, one_line
+from autorel_jax.errors import InputError, listing, one_line
 from autorel_jax.report import view
 
 NEAR = 1e-3  # of 1, which rounded probabilities of labels that exclude each other add up to
@@ -18,13 +18,27 @@ OF_SPAN = ("span_text", "span", "span_segment")  # what of a text a model with o
 
 
 def check_named(record: Mapping[str, Any], labels: Sequence[str], logit: int, where: str) -> None:
-    """Raises InputError where the predicted label has another logit: the list is of another model than the row."""
+    """Raises InputError where the predicted label is none of the list, or has another logit in it."""
     label, logits = record["prediction"]["label"], record["logits"]
     own = [logits[place] for place, name in enumerate(labels) if name == label]  # several where labels share a name
-    if own and logits[logit] not in own:
+    if not own:
+        raise InputError(
+            f"{where}: {one_line(label)!r} was predicted, but the labels of the model are "
+            f"{listing(map(one_line, labels))}; give both the same names."
+        )
+    if logits[logit] not in own:
         raise InputError(
             f"{where}: {one_line(label)!r} was predicted, but by the labels of the file it is {labels[logit]!r}; these "
             "may be the results of several models in one table. Give the files of each."
+        )
+
+
+def check_same(labels: Sequence[str], before: Sequence[str], where: str) -> None:
+    """Raises InputError where a row lists other labels of the model than those before it."""
+    if list(labels) != list(before):
+        raise InputError(
+            f"{where}: the labels of the model are {listing(map(one_line, labels))}, but before "
+            f"{listing(map(one_line, before))}; one report has one list of labels."
         )
 
 

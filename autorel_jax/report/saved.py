@@ -17,6 +17,7 @@ from autorel_jax.errors import InputError, one_line
 from autorel_jax.report import fields as kinds
 from autorel_jax.report.explanation import ALIASES, IN_FILES, SCHEMA
 from autorel_jax.report.json_values import plain
+from autorel_jax.report.whole import check_whole
 
 if TYPE_CHECKING:
     import pyarrow
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 Record = dict[str, Any]
 
 READABLE = (1, SCHEMA)  # schemas
+MADE_BY = "made_by"  # the column of a .parquet whose rows are all of one model and method; in metadata: it has that
 ROWS = 1024  # of a .parquet file that are in memory at a time
 EXPECTED = "expected a .jsonl or .parquet file of results, as `--output` writes it"
 
@@ -60,7 +62,9 @@ def read_jsonl(path: Path) -> Iterator[Record]:
         if not isinstance(record, dict):
             raise InputError(f"{where}: not a JSON object; {EXPECTED}.")
         check_schema(record, record, where)
-        yield renamed(record)
+        record = renamed(record)
+        check_whole(record, where)
+        yield record
 
 
 def lines_of(path: Path) -> Iterator[str]:
@@ -87,11 +91,28 @@ def read_parquet(path: Path) -> Iterator[Record]:
                 )
             about = json.loads(about)
             check_schema(about, file.schema_arrow.names, str(path))
-            for batch in file.iter_batches(ROWS):
-                for row in rows_of(batch):
-                    yield renamed(record_of_row(row, about))
+            rows = (row for batch in file.iter_batches(ROWS) for row in rows_of(batch))
+            for number, row in enumerate(of_one_maker(rows, path) if about.get(MADE_BY) else rows, start=1):
+                record = renamed(record_of_row(row, about))
+                check_whole(record, f"{path}, row {number}")
+                yield record
     except (OSError, pa.ArrowException, json.JSONDecodeError) as error:
         raise InputError(f"{path} cannot be read: {one_line(error)}; {EXPECTED}.") from None
+
+
+def of_one_maker(rows: Iterable[Record], path: Path) -> Iterator[Record]:
+    """The rows without what made them; InputError where that differs, since metadata say for all what it was."""
+    first = None
+    for number, row in enumerate(rows, start=1):
+        maker = row.pop(MADE_BY, None)
+        first = maker if number == 1 else first
+        if maker != first:
+            raise InputError(
+                f"{path}, row {number}: made by {one_line(maker)!r}, but the rows before by {one_line(first)!r}: "
+                "results of several models or methods were joined in one table, which says once for all what made "
+                "them. Give the files of each."
+            )
+        yield row
 
 
 def rows_of(batch: pyarrow.RecordBatch) -> Iterator[Record]:
