@@ -157,6 +157,12 @@ def test_bars_of_a_text(plt):
     assert len(explanation().plot(top=2).patches) == 2
 
 
+def test_bars_of_several_methods_say_which(plt):
+    made = [explanation(id=number, method=name) for name in ("attnlrp", "gamma") for number in (1, 2)]
+    first, second = Explanations(made).plot()
+    assert [ax.get_title() for ax in (first, second)] == ["attnlrp, positive: 2 texts", "gamma, positive: 2 texts"]
+
+
 def test_bars_of_texts_are_mean_shares_of_each_target(plt):
     made = [
         explanation("good film", (0.5, 2.0, 1.0, -0.5), id=1),
@@ -164,7 +170,7 @@ def test_bars_of_texts_are_mean_shares_of_each_target(plt):
         explanation("film", (0, 1, 0), id=3, target="negative"),
     ]
     first, second = Explanations(made).plot()
-    assert [ax.get_title() for ax in (first, second)] == ["positive: 2 texts", "negative: 1 text"]
+    assert [ax.get_title() for ax in (first, second)] == ["attnlrp, positive: 2 texts", "attnlrp, negative: 1 text"]
     assert dict(zip(names(first.yaxis), [bar.get_width() for bar in first.patches], strict=True)) == {
         "good": 0.5,
         "film": 0.25,
@@ -199,7 +205,7 @@ def test_what_cannot_be_plotted_is_one_line(plt):
     assert "is of one explanation" in refusal(both().plot, "heads")
     assert "is of one explanation" in refusal(both().plot, level="token")
     assert "no explanations" in refusal(Explanations().plot)
-    assert "for 2 targets, and there is room for 1" in refusal(both().plot, ax=plt.subplots()[1])
+    assert "for 2 targets or by as many methods, and there is room for 1" in refusal(both().plot, ax=plt.subplots()[1])
     assert "top=0" in refusal(explanation().plot, top=0)
 
 

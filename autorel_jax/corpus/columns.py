@@ -179,5 +179,6 @@ def passed(values: list[Any], arrow_type: pyarrow.DataType) -> pyarrow.Array:
 
 
 def in_json(value: Any) -> str:
-    """A value of a column that passes through as text."""
-    return json.dumps(value, ensure_ascii=False, default=str)
+    """A value of a column that passes through as text: JSON, but a decimal number by its digits."""
+    of_json = value is None or isinstance(value, bool | int | float | list | tuple | dict)
+    return json.dumps(value, ensure_ascii=False, default=str) if of_json else str(value)

@@ -38,8 +38,9 @@ def sample(records: Iterable[Mapping[str, Any]], most: int | None = SAMPLE) -> C
 
 
 class WordTable(NamedTuple):
-    """What the words of all texts do for one target; K words."""
+    """What the words of all texts do for one target by one method; K words."""
 
+    method: str
     target: str
     results: int  # texts that were explained for it
     least: int  # texts that a word must be in to be listed
@@ -48,17 +49,14 @@ class WordTable(NamedTuple):
 
 
 def tables(collection: Collection) -> Iterator[WordTable]:
-    """The words of each target, the one of the most texts first.
-
-    Args:
-      collection: results of one method.
-    """
+    """The words of each target by each method, those of the most texts first."""
     keys = words.keys(collection)
     different, begins = words.ngrams(collection, keys, 1)
     names = [keys.names[place] for (place,) in different]
     for series in sorted(collection.series.values(), key=lambda series: -len(series.rows)):
         summary = words.summary(words.occurrences(collection, series, begins, 1), len(names))
-        yield WordTable(series.target, len(series.rows), words.least(len(collection)), names, summary)
+        method, _ = collection.methods[series.method]
+        yield WordTable(method, series.target, len(series.rows), words.least(len(collection)), names, summary)
 
 
 def strongest(collection: Collection) -> dict[str, list[str]]:

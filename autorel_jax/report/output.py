@@ -184,9 +184,10 @@ WRITERS = {".jsonl": Jsonl, ".csv": Csv, ".html": Html}
 
 
 def text_of(value: Any) -> Any:
-    """A value that passes through, as a cell: lists and objects as JSON."""
-    single = value is None or isinstance(value, str | int | float)
-    return value if single else json.dumps(value, ensure_ascii=False, default=str)
+    """A value that passes through, as a cell: lists and objects as JSON, a decimal number by its digits."""
+    if value is None or isinstance(value, str | int | float):
+        return value
+    return json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, list | tuple | dict) else str(value)
 
 
 def cell(value: Any) -> Any:

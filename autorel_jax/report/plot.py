@@ -69,8 +69,9 @@ def bars_of_texts(explanations: Sequence[Explanation], top: int, ax: Axes | None
     found = list(tables(sample(map(record_of, explanations), None)))
     if len(found) > PANELS or (ax is not None and len(found) > 1):
         raise InputError(
-            f"The explanations are for {len(found)} targets, and there is room for {1 if ax is not None else PANELS}: "
-            "plot those of one, Explanations(one for one in explanations if one.target == ...)."
+            f"The explanations are for {len(found)} targets or by as many methods, and there is room for "
+            f"{1 if ax is not None else PANELS}: plot those of one, "
+            "Explanations(one for one in explanations if one.target == ...)."
         )
     if ax is not None:
         return bars_of_table(found[0], top, ax)
@@ -86,7 +87,8 @@ def bars_of_table(table: WordTable, top: int, ax: Axes) -> Axes:
     mean, half = table.summary.mean[order], np.nan_to_num(table.summary.half[order])
     ax.barh(range(len(order)), mean, xerr=half, color=[side(score) for score in mean], ecolor="0.5")
     words_down(ax, [table.names[place] for place in order])
-    plain_text(ax.set_title, f"{view.visible(table.target)}: {table.results} text{'s' * (table.results != 1)}")
+    head = f"{view.visible(table.method)}, {view.visible(table.target)}"
+    plain_text(ax.set_title, f"{head}: {table.results} text{'s' * (table.results != 1)}")
     plain_text(ax.set_xlabel, f"mean share of Σ|relevance| for {view.visible(table.target)}, interval of 95 %")
     return ax
 
