@@ -55,6 +55,8 @@ def fine_tune(model: Entry, data: Path, results: Path) -> None:
     run = trained(model["name"], results).parent
     if as_asked(run, model):
         return
+    if asked_file(run).exists():
+        raise SystemExit(f"{run} was trained as study.toml had it before; remove it, and it is trained anew.")
     config = ROOT / "configs" / model["config"]
     paths = {"--config": config, "--model": BUILTIN, "--data-dir": data / model["data"], "--output": run}
     flags = [text for flag, path in paths.items() for text in (flag, str(path))]

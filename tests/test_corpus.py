@@ -171,12 +171,12 @@ def test_kept_columns_of_parquet_keep_their_types(explainer, tmp_path):
 
 
 def test_a_kept_decimal_number_is_written_by_its_digits(explainer, tmp_path):
-    parquet.write_table(pyarrow.table({"text": ["good"], "n": [decimal.Decimal("12.50")]}), tmp_path / "in.parquet")
+    parquet.write_table(pyarrow.table({"text": ["good"], "n": [decimal.Decimal("-12.50")]}), tmp_path / "in.parquet")
     for suffix in (".csv", ".npz"):
         score(explainer, tmp_path / "in.parquet", tmp_path / f"out{suffix}", keep=("n",))
     with open(tmp_path / "out.csv", newline="") as stream:
-        assert {row["n"] for row in csv.DictReader(stream)} == {"12.50"}
-    assert np.load(tmp_path / "out.npz")["n"].tolist() == ["12.50"]
+        assert {row["n"] for row in csv.DictReader(stream)} == {"-12.50"}
+    assert np.load(tmp_path / "out.npz")["n"].tolist() == ["-12.50"]
 
 
 def test_every_target_has_its_row(classifier, source, tmp_path):

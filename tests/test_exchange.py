@@ -205,7 +205,9 @@ def test_what_cannot_be_plotted_is_one_line(plt):
     assert "is of one explanation" in refusal(both().plot, "heads")
     assert "is of one explanation" in refusal(both().plot, level="token")
     assert "no explanations" in refusal(Explanations().plot)
-    assert "for 2 targets or by as many methods, and there is room for 1" in refusal(both().plot, ax=plt.subplots()[1])
+    assert "There are 2 pictures, one for each target and method, and room for 1" in refusal(
+        both().plot, ax=plt.subplots()[1]
+    )
     assert "top=0" in refusal(explanation().plot, top=0)
 
 

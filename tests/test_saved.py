@@ -189,7 +189,10 @@ def test_lines_that_are_no_results(tmp_path, text, said):
             lambda record: record.update(word_relevance=["0.1"] * 3),
             "line 2: word_relevance holds 0.1; expected numbers",
         ),
-        (lambda record: record.update(words="good"), "line 2: words is good; expected a list."),
+        (lambda record: record.update(words=5), "line 2: words is 5; expected a list."),
+        (lambda record: record.update(word_relevance=None), "line 2: word_relevance is None; expected a list."),
+        (lambda record: record.update(probabilities=0.6), "line 2: probabilities is 0.6; expected a list."),
+        (lambda record: record["logits"].pop(), "line 2: lists of one text have different lengths (logits 1, prob"),
         (
             lambda record: record["prediction"].update(probability=61.4),
             "line 2: a probability is 61.4; expected a number",
@@ -216,12 +219,12 @@ def test_tables_that_were_joined(tmp_path):
     parquet.write_table(pyarrow.concat_tables(tables[:2]), tmp_path / "other.parquet")
     said = refusal(results, tmp_path / "other.parquet")
     assert "other.parquet, row 2: made by 'attnlrp " in said
-    assert "results of several models or methods were joined in one table" in said
+    assert "tables were joined, and metadata say once for all rows what made them" in said
     older = tables[1].drop_columns(["made_by"])
     parquet.write_table(
         pyarrow.concat_tables([tables[0], older], promote_options="default"), tmp_path / "other.parquet"
     )
-    assert "row 2: made by 'None'" in refusal(results, tmp_path / "other.parquet")
+    assert "row 2: made by something unknown, others by" in refusal(results, tmp_path / "other.parquet")
 
 
 def test_tables_that_are_no_results(tmp_path):

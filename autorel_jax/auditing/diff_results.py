@@ -9,9 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from autorel_jax.auditing.json_shape import NUMBER, Each, misfit
-from autorel_jax.errors import InputError
 from autorel_jax.report.view import joined
-from autorel_jax.report.whole import check_whole
+from autorel_jax.report.whole import fault_in
 
 NUMBERS, TEXT, SPANS = [(NUMBER, None)], (str, [str]), [(None, [int])]
 ALWAYS = {
@@ -52,12 +51,7 @@ def is_whole(record: Mapping[str, Any]) -> bool:
     shape = ALWAYS | {name: one for name, one in WHERE_THERE.items() if name in record}
     if misfit(record, shape) is not None or any(misfit(part(record, name), one) for name, one in PARTS.items()):
         return False
-    try:
-        check_whole(record, "")
-    except InputError:
-        return False
-    chances = record.get("probabilities") or record["logits"]
-    return len(chances) == len(record["logits"]) and are_within(record)
+    return fault_in(record) is None and are_within(record)
 
 
 def part(record: Mapping[str, Any], name: str) -> dict[str, Any]:

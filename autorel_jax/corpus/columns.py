@@ -58,10 +58,9 @@ def makers(pairs: Pairs) -> list[str]:
     if not pairs:
         return []
     one = pairs[0][1]
-    digest = hashlib.sha256(
-        json.dumps([one.weights_sha256, one.labels, one.method, one.parameters, one.rules], default=str).encode()
-    )
-    return [f"{one.method} {digest.hexdigest()[:DIGITS]}"] * len(pairs)
+    what = [one.weights_sha256, one.labels, one.method, one.parameters, one.rules]
+    digest = hashlib.sha256(json.dumps(what, sort_keys=True, default=str).encode()).hexdigest()
+    return [f"{one.method} {digest[:DIGITS]}"] * len(pairs)
 
 
 COLUMNS = (

@@ -176,7 +176,7 @@ class Collection:
           InputError: the record lacks what a report needs, is of another model, or has other words than an earlier
             one of the same text.
         """
-        if lacking := [name for name in NEEDED if name not in record]:
+        if lacking := [name for name in NEEDED if record.get(name) is None]:
             raise InputError(
                 f"{where}: the results have no {', '.join(lacking)}; expected at least {', '.join(NEEDED)}: write "
                 "them without --columns."

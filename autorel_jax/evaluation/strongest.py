@@ -6,7 +6,7 @@ They are those at the top of a report's table of words. Used by cli/ending.py an
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -55,8 +55,16 @@ def tables(collection: Collection) -> Iterator[WordTable]:
     names = [keys.names[place] for (place,) in different]
     for series in sorted(collection.series.values(), key=lambda series: -len(series.rows)):
         summary = words.summary(words.occurrences(collection, series, begins, 1), len(names))
-        method, _ = collection.methods[series.method]
+        method = named(collection.methods, series.method)
         yield WordTable(method, series.target, len(series.rows), words.least(len(collection)), names, summary)
+
+
+def named(methods: Sequence[tuple[str, Mapping[str, Any]]], place: int) -> str:
+    """The name of a method, with the parameters that tell it from others of that name."""
+    name, parameters = methods[place]
+    others = [other for number, (same, other) in enumerate(methods) if same == name and number != place]
+    apart = {key: value for key, value in parameters.items() if any(other.get(key) != value for other in others)}
+    return ", ".join([name, *(f"{key}={value}" for key, value in apart.items())])
 
 
 def strongest(collection: Collection) -> dict[str, list[str]]:

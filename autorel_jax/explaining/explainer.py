@@ -250,7 +250,7 @@ class Explainer:
             yield {place: read_in_windows(self.computer, tokens[place], asked, self.max_length, self.config.stride)}
 
     @property
-    def words(self) -> dict[str, Any]:
+    def word_options(self) -> dict[str, Any]:
         """How texts are split into words, as a tokenizer takes it."""
         return {"split_punctuation": self.config.split_punctuation, "split_words": self.config.split_words}
 
@@ -263,10 +263,10 @@ class Explainer:
         texts, pairs = [row.text for row in rows], None if alone else pairs
         try:
             if config.long == WINDOWS and (alone or self.classifier.config.task == ANSWERS):
-                whole = self.classifier.tokenizer(texts, pairs, max_length=sys.maxsize, **self.words)
+                whole = self.classifier.tokenizer(texts, pairs, max_length=sys.maxsize, **self.word_options)
                 check_segments(whole, self.classifier.config.type_vocab_size)
                 return whole
-            made = self.classifier.tokens(texts, pairs, max_length=config.max_length, cut=self.cut, **self.words)
+            made = self.classifier.tokens(texts, pairs, max_length=config.max_length, cut=self.cut, **self.word_options)
             if config.long != WINDOWS:
                 return made
             return [dataclasses.replace(row, warnings=(*row.warnings, CUT)) if row.truncated else row for row in made]

@@ -104,7 +104,7 @@ def case(
     marks = kept.get(MARKS)
     whole = tokens
     if marks is not None and tokens.truncated:
-        (whole,) = explainer.classifier.tokenizer([row.text], max_length=sys.maxsize, **explainer.words)
+        (whole,) = explainer.classifier.tokenizer([row.text], max_length=sys.maxsize, **explainer.word_options)
     return Case(
         row, tokens, units, count, draws, key, label, marks_of(marks, tokens, units, len(words_of_first(whole)))
     )

@@ -33,7 +33,8 @@ from autorel_jax.model.config import MULTI, REGRESSION
 from autorel_jax.model.config_file import config_json
 
 GROUP = 8  # texts whose measurements go on together, and are kept together when they have ended
-BOUNDS, SCORES = "bounds from both ends", "scores"  # what is found beside the numbers of protocols
+BOUNDS = "bounds from both ends"  # beside the numbers of protocols; another search has another name in kept results
+SCORES = "scores"
 Found = Iterator[tuple["Task", Mapping[str, Any]]]
 
 

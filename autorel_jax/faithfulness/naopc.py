@@ -74,7 +74,7 @@ def lightest(values: np.ndarray, units: int) -> float:
 class Ways(NamedTuple):
     """The ways from one end, the whole text or none of it, that a beam search keeps."""
 
-    gone: bool  # whether they began with none of the text, to which units come
+    grows: bool  # whether they begin with none of the text, to which units come
     sign: int  # 1: of the least sums; -1: of the greatest
     kept: dict[bytes, tuple[float, np.ndarray]]  # the last part of each, with the sum of the values along the way
 
@@ -82,13 +82,13 @@ class Ways(NamedTuple):
 def beam(units: int) -> Generator[np.ndarray, Values, tuple[float, tuple[float, float]]]:
     """The probability of the whole text, and the least and the greatest sum that beam searches find from both ends.
 
-    Where any of a few units is enough for the target, no single one that leaves changes anything: from the whole text
-    the way that takes these first is lost, from the other end it is not.
+    Where any of a few units is enough for the target, removing one changes nothing, so the search from the whole text
+    drops the order that removes them first.
     """
     ends = np.repeat([[True], [False]], units, axis=1)
     whole, empty = (yield ends).probability.tolist()
     begun = zip((False, True), (whole, empty), ends, strict=True)
-    ways = [Ways(gone, sign, {end.tobytes(): (value, end)}) for gone, value, end in begun for sign in (1, -1)]
+    ways = [Ways(grows, sign, {end.tobytes(): (value, end)}) for grows, value, end in begun for sign in (1, -1)]
     for _ in range(units):
         longer = [extended(one) for one in ways]
         parts = {key: part for found in longer for key, (_, part) in found.items()}
@@ -104,9 +104,9 @@ def extended(ways: Ways) -> dict[bytes, tuple[float, np.ndarray]]:
     """Every part with one unit less, or more, with the best sum of the ways that lead to it."""
     found: dict[bytes, tuple[float, np.ndarray]] = {}
     for total, part in ways.kept.values():
-        for unit in np.flatnonzero(part != ways.gone):
+        for unit in np.flatnonzero(part != ways.grows):
             other = part.copy()
-            other[unit] = ways.gone
+            other[unit] = ways.grows
             key = other.tobytes()
             if key not in found or total * ways.sign < found[key][0] * ways.sign:
                 found[key] = total, other

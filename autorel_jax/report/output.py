@@ -10,6 +10,7 @@ import csv
 import json
 import math
 from collections.abc import Callable, Iterator, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -184,8 +185,8 @@ WRITERS = {".jsonl": Jsonl, ".csv": Csv, ".html": Html}
 
 
 def text_of(value: Any) -> Any:
-    """A value that passes through, as a cell: lists and objects as JSON, a decimal number by its digits."""
-    if value is None or isinstance(value, str | int | float):
+    """A value that passes through, as a cell: lists and objects as JSON."""
+    if value is None or isinstance(value, str | int | float | Decimal):
         return value
     return json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, list | tuple | dict) else str(value)
 

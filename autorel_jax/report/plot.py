@@ -65,11 +65,11 @@ def bars_of_text(explanation: Explanation, top: int, level: str, ax: Axes | None
 
 
 def bars_of_texts(explanations: Sequence[Explanation], top: int, ax: Axes | None) -> Axes | np.ndarray:
-    """For each target the mean share of the words that are surest to speak for or against it."""
+    """For each target and method the mean share of the words that are surest to speak for or against it."""
     found = list(tables(sample(map(record_of, explanations), None)))
     if len(found) > PANELS or (ax is not None and len(found) > 1):
         raise InputError(
-            f"The explanations are for {len(found)} targets or by as many methods, and there is room for "
+            f"There are {len(found)} pictures, one for each target and method, and room for "
             f"{1 if ax is not None else PANELS}: plot those of one, "
             "Explanations(one for one in explanations if one.target == ...)."
         )
@@ -82,7 +82,7 @@ def bars_of_texts(explanations: Sequence[Explanation], top: int, ax: Axes | None
 
 
 def bars_of_table(table: WordTable, top: int, ax: Axes) -> Axes:
-    """The words of one target."""
+    """The words of one target and method."""
     order = surest(table, top)
     mean, half = table.summary.mean[order], np.nan_to_num(table.summary.half[order])
     ax.barh(range(len(order)), mean, xerr=half, color=[side(score) for score in mean], ecolor="0.5")

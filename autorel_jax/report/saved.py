@@ -17,7 +17,7 @@ from autorel_jax.errors import InputError, one_line
 from autorel_jax.report import fields as kinds
 from autorel_jax.report.explanation import ALIASES, IN_FILES, SCHEMA
 from autorel_jax.report.json_values import plain
-from autorel_jax.report.whole import check_whole
+from autorel_jax.report.whole import fault_in
 
 if TYPE_CHECKING:
     import pyarrow
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Record = dict[str, Any]
 
 READABLE = (1, SCHEMA)  # schemas
-MADE_BY = "made_by"  # the column of a .parquet whose rows are all of one model and method; in metadata: it has that
+MADE_BY = "made_by"  # a column of .parquet, the same in all rows; in the metadata, whether the file has it
 ROWS = 1024  # of a .parquet file that are in memory at a time
 EXPECTED = "expected a .jsonl or .parquet file of results, as `--output` writes it"
 
@@ -63,7 +63,8 @@ def read_jsonl(path: Path) -> Iterator[Record]:
             raise InputError(f"{where}: not a JSON object; {EXPECTED}.")
         check_schema(record, record, where)
         record = renamed(record)
-        check_whole(record, where)
+        if fault := fault_in(record):
+            raise InputError(f"{where}: {fault}.")
         yield record
 
 
@@ -94,7 +95,8 @@ def read_parquet(path: Path) -> Iterator[Record]:
             rows = (row for batch in file.iter_batches(ROWS) for row in rows_of(batch))
             for number, row in enumerate(of_one_maker(rows, path) if about.get(MADE_BY) else rows, start=1):
                 record = renamed(record_of_row(row, about))
-                check_whole(record, f"{path}, row {number}")
+                if fault := fault_in(record):
+                    raise InputError(f"{path}, row {number}: {fault}.")
                 yield record
     except (OSError, pa.ArrowException, json.JSONDecodeError) as error:
         raise InputError(f"{path} cannot be read: {one_line(error)}; {EXPECTED}.") from None
@@ -106,11 +108,11 @@ def of_one_maker(rows: Iterable[Record], path: Path) -> Iterator[Record]:
     for number, row in enumerate(rows, start=1):
         maker = row.pop(MADE_BY, None)
         first = maker if number == 1 else first
-        if maker != first:
+        if maker != first or maker is None:
+            made = "by something unknown" if maker is None else f"by {one_line(maker)!r}"
             raise InputError(
-                f"{path}, row {number}: made by {one_line(maker)!r}, but the rows before by {one_line(first)!r}: "
-                "results of several models or methods were joined in one table, which says once for all what made "
-                "them. Give the files of each."
+                f"{path}, row {number}: made {made}, others by {one_line(first)!r}: tables were joined, and metadata "
+                "say once for all rows what made them. Give the files of each."
             )
         yield row
 

@@ -1,63 +1,60 @@
-"""Whole: a record of results that was read -> an InputError where it contradicts itself, as after an edit by hand.
+"""Whole: a record of results that was read -> what in it contradicts itself, as after an edit by hand.
 
-A group of fields is checked where all of it is there: alone, one may be a column of the input that passed through under
-such a name. Used by saved.py; what the fields mean, explanation.py says.
+Used by saved.py and auditing/diff_results.py; what the fields mean, explanation.py says. A field whose value is text is
+a column of the input that passed through under such a name, and is not looked at.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from autorel_jax.errors import InputError, one_line
+from autorel_jax.errors import one_line
 
 OF_WORDS = ("words", "word_relevance", "word_spans", "word_segments")
 OF_TOKENS = ("tokens", "token_relevance", "token_words", "token_spans")
-MOST = 1 + 1e-3  # that a probability in rounded numbers may be
+OF_LABELS = ("logits", "probabilities")
+MOST = 1 + 1e-3  # the most that a rounded probability may be
 
 
-def check_whole(record: Mapping[str, Any], where: str) -> None:
-    """Raises InputError for lists of one text that do not belong together, or values of another kind.
-
-    Args:
-      record: as far as its file has the fields.
-      where: for messages.
-    """
-    has_words, has_tokens = (all(record.get(name) is not None for name in group) for group in (OF_WORDS, OF_TOKENS))
-    if has_words:
-        check_lists(record, OF_WORDS, where)
-    if has_tokens:
-        check_lists(record, OF_TOKENS, where)
-    if has_words and has_tokens:
-        count = len(record["words"])
-        if not all(isinstance(place, int) and 0 <= place < count for place in record["token_words"]):
-            raise InputError(
-                f"{where}: token_words names a word beyond the {count} words; change the fields of words and of tokens "
-                "together, or write results without tokens (--columns)."
-            )
+def fault_in(record: Mapping[str, Any]) -> str | None:
+    """What is wrong with a record, as far as its file has the fields; None where nothing is."""
+    for group in (OF_WORDS, OF_TOKENS, OF_LABELS):
+        if (fault := fault_of_lists(record, group)) is not None:
+            return fault
+    words, places = record.get("words"), record.get("token_words")
+    known = isinstance(words, list) and isinstance(places, list)
+    if known and not all(isinstance(place, int) and 0 <= place < len(words) for place in places):
+        return (
+            f"token_words names a word beyond the {len(words)} words; change the fields of words and of tokens "
+            "together, or write results without tokens (--columns)"
+        )
     prediction, probabilities = record.get("prediction"), record.get("probabilities")
-    given = list(probabilities) if probabilities is not None and record.get("logits") is not None else []
-    if isinstance(prediction, Mapping):
+    given = list(probabilities) if isinstance(probabilities, list) else []
+    if isinstance(prediction, Mapping) and "label" in prediction:
         given.append(prediction.get("probability"))
     for value in given:
         if not is_number(value) or (value is not None and not 0 <= value <= MOST):
-            raise InputError(
-                f"{where}: a probability is {one_line(value, 40)}; expected a number from 0 to 1, or null."
-            )
+            return f"a probability is {one_line(value, 40)}; expected a number from 0 to 1, or null"
+    return None
 
 
-def check_lists(record: Mapping[str, Any], group: tuple[str, ...], where: str) -> None:
-    """Raises InputError where what there is one of for each word, or token, is no list, or not of one length."""
-    for name in group:
-        if not isinstance(record[name], list):
-            raise InputError(f"{where}: {name} is {one_line(record[name], 40)}; expected a list.")
-    lengths = {name: len(record[name]) for name in group}
-    if len(set(lengths.values())) > 1:
-        listed = ", ".join(f"{name} {length}" for name, length in lengths.items())
-        raise InputError(f"{where}: lists of one text have different lengths ({listed}); change them together.")
-    for score in record[group[1]]:
-        if not is_number(score):
-            raise InputError(f"{where}: {group[1]} holds {one_line(score, 40)}; expected numbers, or null.")
+def fault_of_lists(record: Mapping[str, Any], group: Sequence[str]) -> str | None:
+    """What is wrong with the lists of a group, all of which have one item for each word, token or label."""
+    lists = {name: record[name] for name in group if name in record and not isinstance(record[name], str)}
+    if all(value is None for value in lists.values()) or (group is OF_LABELS and None in lists.values()):
+        return None  # not known, as the probabilities of a regression
+    for name, value in lists.items():
+        if not isinstance(value, list):
+            return f"{name} is {one_line(value, 40)}; expected a list"
+    if len({len(value) for value in lists.values()}) > 1:
+        listed = ", ".join(f"{name} {len(value)}" for name, value in lists.items())
+        return f"lists of one text have different lengths ({listed}); change them together"
+    for name in ("word_relevance", "token_relevance", *OF_LABELS):
+        wrong = [value for value in lists.get(name, ()) if not is_number(value)]
+        if wrong:
+            return f"{name} holds {one_line(wrong[0], 40)}; expected numbers, or null"
+    return None
 
 
 def is_number(value: Any) -> bool:
