@@ -33,7 +33,6 @@ from autorel_jax.text.memory import write_files
 from autorel_jax.text.tokens import Tokenizer, Tokens, load_tokenizer
 from autorel_jax.text.unspaced import AUTO, WHITESPACE
 
-SHOWN = 10  # labels that a message lists
 LISTED = 30  # of them where one is unknown
 
 
@@ -218,22 +217,15 @@ class Classifier:
         raise InputError(f"Unknown label {shown}. The labels of {self.name}: {names}.{hint}")
 
     def row_labels(self) -> Callable[[Any], int]:
-        """A function as `label_id`, for the labels of many texts: it warns once where numbers are taken for ids."""
+        """A function as `label_id`, for the labels of many texts: it says once how numbers that may be ids are read."""
         told = False
 
         def row_label(label: Any) -> int:
             nonlocal told
             number = self.label_id(label)
-            if not told and label_ids.ids_assumed(self.config.labels, label):
+            if not told and (said := label_ids.how_read(self.config.labels, label, self.name)):
                 told = True
-                listed = ", ".join(f"{i} is {one_line(name)!r}" for i, name in enumerate(self.config.labels[:SHOWN]))
-                more = ", …" if len(self.config.labels) > SHOWN else ""
-                warnings.warn(
-                    f"labels that are numbers are read as ids of {self.name}: {listed}{more}. If the texts number them "
-                    "otherwise, write names.",
-                    InputWarning,
-                    stacklevel=1,  # one place, so that Python says it once for many calls, too
-                )
+                warnings.warn(said, InputWarning, stacklevel=1)  # one place: Python says it once for many calls, too
             return number
 
         return row_label

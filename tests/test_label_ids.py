@@ -13,7 +13,7 @@ from models import refusal, write_model
 import autorel_jax as ar
 from autorel_jax.cli.explain import main
 from autorel_jax.cli.stream import label_of
-from autorel_jax.data.label_ids import class_number, known_labels, label_number
+from autorel_jax.data.label_ids import class_number, how_read, known_labels, label_number
 from autorel_jax.data.labels import encode
 from autorel_jax.data.row import Row
 from autorel_jax.data.task import TaskConfig
@@ -168,7 +168,9 @@ def test_what_is_assumed_of_numbers_is_said_once(classifier, stars):
     assert line.startswith("labels that are numbers are read as ids of ")
     assert ": 0 is 'negative', 1 is 'neutral', 2 is 'positive'. " in line
     assert not said(classifier, ["negative", "id:1", ("Neutral", "id:0")])
-    assert not said(ar.load(stars), [1, "5.0"])
+    (line,) = said(ar.load(stars), [1, "5.0"])
+    assert "are read as names of labels of" in line
+    assert not said(ar.load(stars), ["5.0", "id:1"])
 
 
 @pytest.mark.parametrize("label", [None, "", " ", float("nan"), {"a": 1}, [1]])
@@ -186,7 +188,7 @@ def stars(tmp_path_factory):
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
-def test_rows_explain_their_own_label(stars, tmp_path, suffix):
+def test_rows_explain_their_own_label(stars, tmp_path, suffix, capsys):
     written = [1, 2, 5, "5.0", 6]
     if suffix == ".csv":
         text = "\n".join(["text,label", *(f"a film,{label}" for label in written)])
@@ -195,6 +197,7 @@ def test_rows_explain_their_own_label(stars, tmp_path, suffix):
     (tmp_path / f"in{suffix}").write_text(text)
     arguments = (tmp_path / f"in{suffix}", "--label-column", "label", "--target", "given", "--model", stars)
     assert main([*map(str, arguments), "--output", str(tmp_path / "out.jsonl")]) == 0
+    assert "not as ids, in which 0 is '1.0', 1 is '2.0'" in capsys.readouterr().err
     found = [json.loads(line)["target"] for line in (tmp_path / "out.jsonl").read_text().splitlines()]
     assert found == ["1.0", "2.0", "5.0", "5.0"]
     (rejected,) = (tmp_path / "out.jsonl.rejected.jsonl").read_text().splitlines()
@@ -236,3 +239,26 @@ def test_a_class_that_the_model_lacks_is_refused_by_both_names(classifier):
 )
 def test_the_label_on_a_page(classifier, label, shown):
     assert label_of(Row(1, "a film", None, label), types.SimpleNamespace(classifier=classifier)) == shown
+
+
+@pytest.mark.parametrize(
+    ("names", "label", "said"),
+    [
+        (
+            STARS,
+            1,
+            "read as names of labels of m, not as ids, in which 0 is '1', 1 is '2', 2 is '3', 3 is '4', 4 is '5'.",
+        ),
+        (STARS, "4.0", "read as names of labels of m"),
+        (("-1", "0", "1"), "0", "read as names of labels of m"),
+        (STARS, 5, None),  # no id
+        (STARS, "id:1", None),
+        (STARS, ("1", "id:0"), None),
+        (("0", "1"), 1, None),  # both readings are the same
+        (PLAIN, 1, "read as ids of m: 0 is "),
+        (PLAIN, PLAIN[0], None),
+    ],
+)
+def test_how_a_number_is_read_is_said_where_another_reading_is_possible(names, label, said):
+    found = how_read(names, label, "m")
+    assert found is None if said is None else said in found

@@ -79,6 +79,12 @@ def test_both_spellings_of_distilberts_sizes():
     assert parse_config(raw | {"n_heads": 4, "num_attention_heads": 4}).num_attention_heads == 4
 
 
+def test_a_label2id_alone_is_said_not_to_be_read():
+    raw = {key: value for key, value in RAW.items() if key != "id2label"}
+    (said,) = doubted(raw | {"label2id": {"x": 1, "y": 0}})
+    assert said.startswith("label2id stands without id2label, and is not read")
+
+
 @pytest.mark.parametrize(
     ("label2id", "warned"),
     [

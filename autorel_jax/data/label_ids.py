@@ -3,7 +3,8 @@
 A label is compared with the names first, and a number with names that are numbers by its value: 1, 1.0 and "1.0" are
 the name "1". It is an id, counted from 0, only where no name tells of a number or of yes and no; of rows' labels it is
 then said (`ids_assumed`). `id:1` is always one. A class of a data set has a name of its own: the id counts only where
-the model's names say nothing. Used by labels.py to train and by classifier.py to explain. C labels.
+the model's names say nothing. Of rows' labels it is said too that a number is a name where it is also the id of
+another label (`names_assumed`). Used by labels.py to train and by classifier.py to explain. C labels.
 """
 
 import contextlib
@@ -19,6 +20,7 @@ import numpy as np
 
 from autorel_jax.errors import InputError, one_line
 
+SHOWN = 10  # labels that a message lists
 YES, NO = ("true", "yes", "t", "y"), ("false", "no", "f", "n")
 ID = re.compile(r"id:(\d{1,9})", re.ASCII)
 SILENT = re.compile(r"label[_ -]?\d+", re.ASCII | re.IGNORECASE)  # a name that says nothing, as a number does
@@ -64,6 +66,32 @@ def ids_assumed(names: Sequence[str], label: Any) -> bool:
         return False
     named = by_name(names)
     return not any(text in named or ID.fullmatch(text) for text in spellings(label, "the label"))
+
+
+def names_assumed(names: Sequence[str], label: Any) -> bool:
+    """Whether the label is a bare number that is taken for a name, though it is the id of another label too."""
+    if isinstance(label, bool | np.bool_) or is_class(label):
+        return False
+    named = by_name(names)
+    ids = {str(place): place for place in range(len(names))}
+    return any(text in ids and named.get(text, ids[text]) != ids[text] for text in spellings(label, "the label"))
+
+
+def how_read(names: Sequence[str], label: Any, model: str) -> str | None:
+    """What to say of how a label is read that is a number, where it could be read in another way."""
+    listed = ", ".join(f"{place} is {one_line(name)!r}" for place, name in enumerate(names[:SHOWN]))
+    listed += ", …" if len(names) > SHOWN else ""
+    if ids_assumed(names, label):
+        return (
+            f"labels that are numbers are read as ids of {model}: {listed}. If the texts number them otherwise, write "
+            "names."
+        )
+    if names_assumed(names, label):
+        return (
+            f"labels that are numbers are read as names of labels of {model}, not as ids, in which {listed}. If the "
+            "texts have ids, write id:0 for 0."
+        )
+    return None
 
 
 def words_of(name: str) -> list[str]:

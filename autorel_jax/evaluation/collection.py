@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from autorel_jax.data.label_ids import ids_assumed, known_labels, label_number
+from autorel_jax.data.label_ids import ids_assumed, known_labels, label_number, names_assumed
 from autorel_jax.errors import InputError, listing, one_line
 from autorel_jax.evaluation.records import (
     OF_SPAN,
@@ -337,6 +337,8 @@ class Collection:
         if not drop and any(meant[key] and ids_assumed(in_order, label) for key, label in given.items()):
             listed = ", ".join(f"{place} is {name!r}" for place, name in sorted(self.names.items())[:SHOWN])
             notes.append(f"Labels that are numbers are read as ids of the model: {listed}.")
+        elif not drop and any(names_assumed(in_order, label) for label in given.values()):
+            notes.append("Labels that are numbers are read as names of labels of the model, not as ids.")
         if drop:
             self.label_column = None
 

@@ -82,6 +82,8 @@ def doubts(raw: Mapping[str, Any], config: BertConfig) -> Iterator[str]:
     names, ids = raw.get("id2label"), raw.get("label2id")
     if isinstance(names, dict) and raw.get("num_labels") not in (None, len(names)):
         yield f"num_labels={one_line(raw['num_labels'])} contradicts id2label, whose {len(names)} names are used"
+    if names is None and isinstance(ids, dict) and ids:
+        yield "label2id stands without id2label, and is not read: write the names of labels to id2label"
     if not isinstance(names, dict) or not isinstance(ids, dict):
         return
     by_id = {str(i): str(name) for i, name in names.items()}  # of a config in memory the keys are numbers
