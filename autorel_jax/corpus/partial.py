@@ -117,8 +117,9 @@ class Partial:
             before = before or {}
             refuse_other_schema(self.folder, before, settings)
             others = [name for name in {**before, **settings} if before.get(name) != settings.get(name)]
+            known = " A file of the input is known by its size and its time of change." if "input" in others else ""
             raise InputError(
-                f"{self.folder} holds unfinished work of another command (other: {', '.join(others)}). The same "
+                f"{self.folder} holds unfinished work of another command (other: {', '.join(others)}).{known} The same "
                 f"command goes on from it; {DISCARD}."
             )
         for entry in self.entries():
