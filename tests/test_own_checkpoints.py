@@ -569,10 +569,59 @@ def test_what_no_tensor_of_a_model_in_memory_tells():
     model.set_attn_implementation("eager")
     assert read(model).config.task == "sequence_classification"
     model = transformers.ModernBertForSequenceClassification(modern)
-    assert read(model.to(torch.bfloat16)).config.task == "sequence_classification"
+    for made in (model.to(torch.bfloat16), model.float()):  # which rounds its rotary frequencies
+        assert any("is in half precision; exact numbers are read" in line for line in read(made).warnings)
     model = transformers.ModernBertForSequenceClassification(modern)
     model.config.rope_parameters["full_attention"]["rope_theta"] = 7.0  # the model was made with another
     assert "inv_freq of the ModernBertForSequenceClassification is not what its config makes" in refusal(read, model)
+
+
+@pytest.mark.parity
+def test_settings_of_a_model_in_memory_that_change_no_number():
+    """Names, the way that attention is computed, the number of layers that was counted once, tied layers."""
+    transformers = pytest.importorskip("transformers")
+    sizes = dict(vocab_size=50, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32)
+    albert = transformers.AlbertForSequenceClassification(transformers.AlbertConfig(**sizes, embedding_size=8))
+    albert.set_attn_implementation("eager")
+    albert.config._name_or_path = "me/mine"
+    assert read(albert).config.num_hidden_layers == 2
+    config = transformers.DistilBertConfig(vocab_size=50, dim=16, n_layers=2, n_heads=2, hidden_dim=32)
+    distilbert = transformers.DistilBertForSequenceClassification(config)
+    del distilbert.distilbert.transformer.layer[1]
+    distilbert.config.n_layers = 1
+    assert read(distilbert).config.num_hidden_layers == 1
+    tied = transformers.BertForSequenceClassification(transformers.BertConfig(**sizes))
+    tied.bert.encoder.layer[1] = tied.bert.encoder.layer[0]
+    assert read(tied).config.num_hidden_layers == 2
+
+
+@pytest.mark.parity
+def test_a_model_in_memory_beside_another_config():
+    transformers = pytest.importorskip("transformers")
+    sizes = dict(vocab_size=50, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32)
+    model = transformers.BertForSequenceClassification(transformers.BertConfig(**sizes))
+    named = transformers.BertConfig(**sizes, id2label={0: "bad", 1: "good"}, label2id={"bad": 0, "good": 1})
+    assert read(model, config=named).config.labels == ("bad", "good")
+    said = refusal(read, model, config=transformers.BertConfig(**sizes, hidden_act="relu", layer_norm_eps=0.1))
+    assert said.startswith("config= differs in hidden_act, layer_norm_eps from the config that the BertForSequence")
+    deberta = transformers.DebertaV2Config(**sizes, relative_attention=True, pos_att_type=["c2p", "p2c"])
+    model = transformers.DebertaV2ForSequenceClassification(deberta)
+    model.config.pos_att_type = ["c2p"]  # the model was made with both
+    assert "pos_att_type" in refusal(read, model)
+
+
+@pytest.mark.parity
+def test_a_tokenizer_of_ones_own_by_a_known_name():
+    transformers = pytest.importorskip("transformers")
+
+    class BertTokenizer(transformers.BertTokenizer):
+        def __call__(self, text, *more, **options):
+            return super().__call__(text.replace("2023", "year"), *more, **options)
+
+    config = tiny_config(vocab_size=len(transformers.BertTokenizer(str(VOCAB))))
+    tokenizer = BertTokenizer(str(VOCAB))
+    said = refusal(ar.load, bert_tensors(config), config=config_json(config), tokenizer=tokenizer)
+    assert said.startswith("the BertTokenizer is a class of test_own_checkpoints, whose code is not run")
 
 
 @pytest.mark.parity

@@ -129,7 +129,7 @@ def test_chosen_columns_and_those_that_pass_through(tmp_path, suffix):
         tmp_path / f"out{suffix}",
         about=ABOUT,
         columns=columns,
-        kept=("url", "words"),
+        kept=("url", "more"),
     )
     if suffix == ".parquet":
         table = parquet.read_table(path)
@@ -138,10 +138,18 @@ def test_chosen_columns_and_those_that_pass_through(tmp_path, suffix):
     assert record["target_value"] == 1.5
     assert "target_logit" not in record
     assert record["prediction"]["label"] == "positive"
-    assert (record["url"], record["words"], record["schema"]) == ("u", "w", 2)
+    assert (record["url"], record["more"], record["schema"]) == ("u", "w", 2)
     if suffix == ".parquet":
         assert record["day"] == "2020-01-02"
         assert record["model"] == ABOUT["model"] | {"labels": list(LABELS)}
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
+@pytest.mark.parametrize("name", ["words", "probabilities", "prediction", "target_value", "model"])
+def test_columns_of_the_input_do_not_pass_through_under_our_names(tmp_path, suffix, name):
+    """Readers would take them for the model's, also where ours are left out."""
+    said = refusal(written, [], tmp_path / f"out{suffix}", about=ABOUT, columns=("id", "target"), kept=(name,))
+    assert said.startswith(f"--keep-columns {name}: results have a field of this name, and readers would take")
 
 
 def test_no_results(tmp_path):

@@ -20,7 +20,7 @@ from autorel_jax.errors import InputError, one_line
 from autorel_jax.evaluation.collection import Collection
 from autorel_jax.evaluation.compare import add_other, check_common, in_both
 from autorel_jax.evaluation.ranks import spearman
-from autorel_jax.evaluation.records import labels_of, model_of
+from autorel_jax.evaluation.records import check_named, labels_of, model_of, predicted_logit
 from autorel_jax.evaluation.words import keys, least, ngrams, occurrences, summary
 from autorel_jax.report.view import joined
 
@@ -95,6 +95,9 @@ def by_text(results: Iterable[Any], where: str) -> dict[tuple[Any, ...], list[Ta
             raise InputError(f"{where}: the results have no {', '.join(lacking)}; write them with all columns.")
         if not is_whole(record):
             raise InputError(f"{where}: text {one_line(record['id'])} is damaged; write the results anew.")
+        logit = predicted_logit(record)
+        if logit is not None and len(labels := labels_of(record)) == len(record["logits"]):
+            check_named(record, labels, logit, f"{where}, text {one_line(record['id'])}")
         if record.get("span_text") is not None or record.get("fillings") or record["target"] == "start + end":
             raise InputError(
                 f"{where}: results of entities, answers or masks; compared are classifiers of whole texts."

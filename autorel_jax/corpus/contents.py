@@ -6,7 +6,7 @@ Used by formats.py and npz.py; job.py says what an output is to hold.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from autorel_jax.corpus import nested
@@ -44,13 +44,16 @@ class Contents:
     readouts: Sequence[str] = ()
 
 
-def chosen(names: Sequence[str], contents: Contents, default: Sequence[str]) -> tuple[str, ...]:
+def chosen(
+    names: Sequence[str], contents: Contents, default: Sequence[str], reserved: Collection[str] = ()
+) -> tuple[str, ...]:
     """The columns of an output, in their order.
 
     Args:
       names: of all columns that the format can have.
       contents: what was asked for.
       default: the columns if none were named.
+      reserved: names that a reader of the output takes for ours, which no column that passes through may have.
 
     Raises:
       InputError: a column is unknown or named twice, the name of one that passes through is taken, or a ledger or
@@ -61,6 +64,11 @@ def chosen(names: Sequence[str], contents: Contents, default: Sequence[str]) -> 
             raise InputError(f"--columns {name}: there is no such column; available: {', '.join(names)}.")
     columns = tuple(contents.columns) or tuple(default)
     check_once(columns, contents.kept)
+    if taken := [name for name in contents.kept if name in reserved]:
+        raise InputError(
+            f"--keep-columns {taken[0]}: results have a field of this name, and readers would take the column for it, "
+            "also where --columns leaves ours out; rename the column in the input."
+        )
     check_aliases(columns, contents.kept)
     for flag, asked, name in (
         ("--audit", contents.audit, nested.LEDGER),
@@ -80,9 +88,7 @@ def check_once(columns: Sequence[str], kept: Sequence[str]) -> None:
     if twice is None:
         return
     if twice in kept and twice in columns:
-        raise InputError(
-            f"--keep-columns {twice}: the output has a column of this name already; leave that out (--columns)."
-        )
+        raise InputError(f"--keep-columns {twice}: the output has a column of this name already; rename yours.")
     raise InputError(f"The column {twice} is asked for twice.")
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import io
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -20,7 +20,6 @@ from autorel_jax.files import TEXT
 from autorel_jax.report import output
 from autorel_jax.report.explanation import FIELDS
 from autorel_jax.report.json_values import plain
-from autorel_jax.report.saved import MADE_BY
 
 if TYPE_CHECKING:
     import pyarrow
@@ -33,9 +32,16 @@ GROUP_BYTES = 2**28  # of a group of rows in memory; read-outs reach it long bef
 class Text:
     """Lines of text, written by a class of report/output.py: the file is a head, then the parts one after the other."""
 
-    def __init__(self, writer: Callable[..., Any], names: Sequence[str], contents: Contents, more: Sequence[str] = ()):
+    def __init__(
+        self,
+        writer: Callable[..., Any],
+        names: Sequence[str],
+        contents: Contents,
+        more: Sequence[str] = (),
+        reserved: Collection[str] = (),
+    ):
         default = (*names, FILE) if contents.files else names
-        self.names = chosen((*names, *more, FILE), contents, default)
+        self.names = chosen((*names, *more, FILE), contents, default, reserved=reserved)
         self.make = functools.partial(writer, level=contents.level, columns=self.names, kept=contents.kept)
 
     def write(self, path: Path, pairs: Pairs) -> None:
@@ -62,10 +68,9 @@ class Parquet:
         import pyarrow as pa
 
         default = tuple(name for name in COLUMNS if name != FILE or contents.files)
-        self.names, self.kept = chosen(COLUMNS, contents, default), contents.kept
+        self.names, self.kept = chosen(COLUMNS, contents, default, reserved=(*COLUMNS, *FIELDS)), contents.kept
         types = {name: contents.types.get(name, pa.string()) for name in contents.kept}
-        about = {**contents.about, MADE_BY: MADE_BY in self.names}
-        self.schema = columns.schema(self.names, types, contents.numbered, about)
+        self.schema = columns.schema(self.names, types, contents.numbered, contents.about)
 
     def write(self, path: Path, pairs: Pairs) -> None:
         """Writes a part."""
@@ -107,7 +112,7 @@ def groups(tables: Iterator[pyarrow.Table]) -> Iterator[list[pyarrow.Table]]:
 
 FORMATS: dict[str, Callable[[Contents], Any]] = {
     ".parquet": Parquet,
-    ".jsonl": lambda contents: Text(output.Jsonl, FIELDS, contents),
+    ".jsonl": lambda contents: Text(output.Jsonl, FIELDS, contents, reserved=(*FIELDS, FILE)),
     ".csv": lambda contents: Text(output.Csv, output.csv_columns(contents.level), contents, output.CSV_MORE),
     ".npz": Npz,
 }

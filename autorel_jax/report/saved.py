@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Record = dict[str, Any]
 
 READABLE = (1, SCHEMA)  # schemas
-MADE_BY = "made_by"  # a column of .parquet, the same in all rows; in the metadata, whether the file has it
+MADE_BY = "made_by"  # a column of .parquet, the same in all rows
 ROWS = 1024  # of a .parquet file that are in memory at a time
 EXPECTED = "expected a .jsonl or .parquet file of results, as `--output` writes it"
 
@@ -92,8 +92,9 @@ def read_parquet(path: Path) -> Iterator[Record]:
                 )
             about = json.loads(about)
             check_schema(about, file.schema_arrow.names, str(path))
+            has_maker = MADE_BY in file.schema_arrow.names
             rows = (row for batch in file.iter_batches(ROWS) for row in rows_of(batch))
-            for number, row in enumerate(of_one_maker(rows, path) if about.get(MADE_BY) else rows, start=1):
+            for number, row in enumerate(of_one_maker(rows, path) if has_maker else rows, start=1):
                 record = renamed(record_of_row(row, about))
                 if fault := fault_in(record):
                     raise InputError(f"{path}, row {number}: {fault}.")

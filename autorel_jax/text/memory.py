@@ -30,6 +30,12 @@ def write_files(tokenizer: Any, folder: Path) -> None:
     """
     if not callable(getattr(tokenizer, "save_pretrained", None)) or not hasattr(tokenizer, "convert_ids_to_tokens"):
         raise InputError(f"tokenizer is a {type(tokenizer).__name__}; expected one of transformers, or a path.")
+    home = type(tokenizer).__module__
+    if not home.startswith("transformers."):
+        raise InputError(
+            f"the {type(tokenizer).__name__} is a class of {home}, whose code is not run; give a tokenizer of "
+            "transformers, or its files."
+        )
     tokenizer.save_pretrained(folder)
     now = {name: getattr(tokenizer, name) for name in SET_LATER if hasattr(tokenizer, name)}
     file = folder / CONFIG

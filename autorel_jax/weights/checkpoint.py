@@ -126,9 +126,25 @@ def of_memory(value: Any, config: Any, encoder: bool, pretrained_heads: bool, ch
         parsed = parse_config(raw)
         said = tuple(f"{label}: {doubt}" for doubt in doubts(raw, parsed))
     tensors = memory.tensors_of(value)
+    check_own_config(value, config, parsed)
     parsed = with_task(parsed, tensors, None, pretrained_heads)
     said = (*said, *memory.computed_otherwise(value), *assumed(raw, parsed, tensors))
     return finished(tensors, parsed, said, label, None, encoder, changes)
+
+
+def check_own_config(value: Any, config: Any, parsed: BertConfig) -> None:
+    """Raises InputError where a model in memory was built by another config than the one that is given with it."""
+    own = getattr(memory.unwrapped(value), "config", None)
+    if config is None or own is None or isinstance(value, Mapping):
+        return
+    built = parse_config(memory.named(dict(memory.config_of(value, None)), value))
+    free = ("labels", "problem_type", "task", "own_decoder")
+    names = [field.name for field in dataclasses.fields(parsed) if field.name not in free]
+    if other := [name for name in names if getattr(built, name) != getattr(parsed, name)]:
+        raise InputError(
+            f"config= differs in {', '.join(other)} from the config that the {type(value).__name__} was built by; "
+            "leave it out, or give model.state_dict() with it."
+        )
 
 
 def assumed(raw: Mapping[str, Any], config: BertConfig, tensors: Tensors) -> Iterator[str]:

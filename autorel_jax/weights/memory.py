@@ -3,8 +3,9 @@
 Nothing of torch is imported: a tensor knows how to become an array. Used by checkpoint.py.
 """
 
+import itertools
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,13 @@ from autorel_jax.weights.disk import Tensors
 WRAPPERS = {"OptimizedModule": "_orig_mod", "DataParallel": "module", "DistributedDataParallel": "module"}  # of PyTorch
 SIZED = ("Linear", "Embedding", "Dropout")  # of torch.nn: their settings are sizes, which tensors show, or of training
 OF_TRAINING = ("training", "gradient_checkpointing", "is_gradient_checkpointing", "dropout_prob", "inplace")
+UNREAD = (
+    *OF_TRAINING,
+    "name_or_path",
+    "attn_implementation",
+    "n_layers",
+    "layer_idx",
+)  # settings that change no number
 MODELS = "transformers.models."
 BUFFERS = {"position_ids": "arange", "token_type_ids": "zeros"}  # that no file holds -> what PyTorch makes them by
 OWN_HOOKS = ("transformers.", "accelerate.")  # that keep outputs, or move inputs to a device
@@ -79,17 +87,21 @@ def computed_otherwise(value: Any) -> tuple[str, ...]:
                 f"{name} of the {type(value).__name__} is {found.get(name)}, but its config makes {kind}, and that is "
                 "what would be computed: of a model, config and tensors are read, not modules that were put in later."
             )
-    check_buffers(value)
     check_attention(value)
+    rounded = tuple(check_buffers(value))
     changed = [name or "the model" for name, module in value.named_modules() if is_changed(module)]
-    return tuple(
-        f"{name} of the {type(value).__name__} has a hook or a forward of its own, not read here"
-        for name in changed[:1]
+    hooked = (
+        f"{name} of the {type(value).__name__} has a hook or a forward of its own, not read here" for name in changed
     )
+    return (*rounded[:1], *itertools.islice(hooked, 1))
 
 
-def check_buffers(value: Any) -> None:
-    """Raises InputError where a buffer that no file holds, such as rotary frequencies, is not what the config makes."""
+def check_buffers(value: Any) -> Iterator[str]:
+    """What to say of buffers that no file holds, such as rotary frequencies, where a model rounds them.
+
+    Raises:
+      InputError: one is not what the config makes.
+    """
     torch = sys.modules["torch"]
     for path, module in value.named_modules():
         names = [name for name in module._non_persistent_buffers_set if module._buffers.get(name) is not None]
@@ -98,12 +110,21 @@ def check_buffers(value: Any) -> None:
         for name in names:
             found = module._buffers[name].cpu()
             made = getattr(torch, BUFFERS[name])(found.shape[-1], device="cpu") if name in BUFFERS else fresh.get(name)
-            near = made is None or (found.shape[-1:] == made.shape[-1:] and torch.allclose(found, made.to(found.dtype)))
-            if not near:
+            if made is None or (found.dtype == made.dtype and are_near(found, made)):
+                continue
+            halves = (made.to(kind).to(made.dtype) for kind in (torch.bfloat16, torch.half))
+            if any(are_near(found.to(made.dtype), half) for half in halves):
+                yield f"{path}.{name} of the {type(value).__name__} is in half precision; exact numbers are read"
+            else:
                 raise InputError(
                     f"{path}.{name} of the {type(value).__name__} is not what its config makes, and that is what would "
                     "be computed: of a model, config and tensors are read, not buffers that were changed."
                 )
+
+
+def are_near(found: Any, made: Any) -> bool:
+    """Whether a buffer is as it was made; of one with a leading axis each row."""
+    return found.shape[-1:] == made.shape[-1:] and sys.modules["torch"].allclose(found, made)
 
 
 def made_again(module: Any, config: Any) -> Mapping[str, Any]:
@@ -144,7 +165,13 @@ def is_changed(module: Any) -> bool:
 
 def modules_of(model: Any) -> dict[str, str]:
     """The modules of a PyTorch model: name -> kind, with settings such as an epsilon or the number of heads."""
-    return {name: kind_of(module) for name, module in model.named_modules() if name}
+    return {name: kind_of(module) for name, module in model.named_modules(remove_duplicate=False) if name}
+
+
+def is_setting(value: Any) -> bool:
+    """Whether it is a number, a string, or a list of these."""
+    single = int | float | str
+    return isinstance(value, single) or (isinstance(value, list | tuple) and all(isinstance(v, single) for v in value))
 
 
 def kind_of(module: Any) -> str:
@@ -158,7 +185,7 @@ def kind_of(module: Any) -> str:
     values = {
         name: value
         for name, value in sorted(vars(module).items())
-        if isinstance(value, int | float | str) and not name.startswith("_") and name not in OF_TRAINING
+        if is_setting(value) and not name.startswith("_") and name not in UNREAD
     }
     listed = ", ".join(f"{name}={value}" for name, value in values.items())
     return f"{kind}({listed or module.extra_repr()})"
