@@ -9,7 +9,7 @@ import pytest
 from measures import relative_error
 from models import refusal, write_model
 from questions import token_relevance
-from tolerances import BATCH, SAME_TEXT, SUM_FLOAT32
+from tolerances import BATCH, BATCH_BERT_LRP, BATCH_FLOAT64, SAME_TEXT, SUM_FLOAT32
 
 import autorel_jax as ar
 from autorel_jax.attribution.scores import token_scores
@@ -53,11 +53,20 @@ def test_order_sums_and_independence_of_the_batch(classifier, method):
     largest = max(np.abs(explanation.token_relevance).max() for explanation in together)
     for explanation in together:
         (alone,) = ar.explain(classifier, [explanation.text], method=method)
-        assert np.abs(explanation.token_relevance - alone.token_relevance).max() <= BATCH * largest
+        near = BATCH_BERT_LRP if method.startswith("bert_lrp") else BATCH
+        assert np.abs(explanation.token_relevance - alone.token_relevance).max() <= near * largest
         assert explanation.word_relevance.sum() == pytest.approx(explanation.explained, abs=SUM_FLOAT32)
         assert len(explanation.tokens) == len(explanation.token_relevance)
         assert len(explanation.words) == len(explanation.word_relevance) == len(explanation.word_spans)
         assert explanation.method == method
+
+
+def test_rounding_is_all_that_a_batch_changes_for_bert_lrp(model_folder):
+    with jax.enable_x64(True):
+        classifier = ar.load(model_folder, dtype="float64")
+        together = ar.explain(classifier, TEXTS[:2], method="bert_lrp", batch_size=2)
+        (alone,) = ar.explain(classifier, TEXTS[1:2], method="bert_lrp")
+    assert relative_error(together[1].token_relevance, alone.token_relevance) <= BATCH_FLOAT64
 
 
 def test_the_prediction_is_the_plain_models(classifier):

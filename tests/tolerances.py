@@ -25,9 +25,12 @@ NEAR_ZERO = 5e-4  # f(x) / x at |x| = 1e-3 against its limit, from which GELU's 
 BLOCKS = 1e-12  # relative, float64, attention by blocks against the scores as a whole; measured 3e-14 (bert_lrp)
 LEDGER_BLOCKS = 1e-12  # of Σ|R|, likewise, what each op absorbs; measured 2e-15
 LIBRARY_ATTENTION = 1e-5  # relative, float32, JAX's own attention on 9 tokens; measured 3e-7
-BATCH = 1e-5  # float32, one row alone against in a padded batch; measured 6e-6 for bert_lrp, 5e-7 for the others,
+BATCH = 1e-5  # float32, one row alone against in a padded batch; measured 5e-7 for all composites but bert_lrp,
 #               3e-6 for logits near 0 and 1e-7 for probabilities, each relative to itself; of the methods
 #               that sum many samples and solve with the sums 2e-6
+BATCH_BERT_LRP = 1e-4  # likewise; measured 6e-6 and 1.6e-5 on two processors. Parameters that move by half a unit in
+#               their last place change its scores by 2.7e-5, those of attnlrp by 5e-7
+BATCH_FLOAT64 = 1e-6  # likewise of scores that were computed in float64, and are float32; measured 1e-7 (bert_lrp)
 SAME_TEXT = 1e-6  # float32, scores of one text from two calls, one target alone or among others; measured 1e-7
 REMATERIALISED = 1e-6  # float32, the loss relatively, gradients of up to 3 absolutely; measured 0 and 6e-8
 DROPPED = 1e-3  # absolute, what dropout of one half must move logits of order 1 by; measured 0.2
