@@ -30,7 +30,7 @@ BATCH = 1e-5  # float32, one row alone against in a padded batch; measured 5e-7 
 #               that sum many samples and solve with the sums 2e-6
 BATCH_BERT_LRP = 1e-4  # likewise; measured 6e-6 and 1.6e-5 on two processors. Parameters that move by half a unit in
 #               their last place change its scores by 2.7e-5, those of attnlrp by 5e-7
-BATCH_FLOAT64 = 1e-6  # likewise of scores that were computed in float64, and are float32; measured 1e-7 (bert_lrp)
+BATCH_FLOAT64 = 1e-12  # likewise in float64; measured 5e-16 for bert_lrp
 SAME_TEXT = 1e-6  # float32, scores of one text from two calls, one target alone or among others; measured 1e-7
 REMATERIALISED = 1e-6  # float32, the loss relatively, gradients of up to 3 absolutely; measured 0 and 6e-8
 DROPPED = 1e-3  # absolute, what dropout of one half must move logits of order 1 by; measured 0.2
