@@ -569,6 +569,7 @@ def test_what_no_tensor_of_a_model_in_memory_tells():
     model.set_attn_implementation("eager")
     assert read(model).config.task == "sequence_classification"
     model = transformers.ModernBertForSequenceClassification(modern)
+    assert read(model.double()).warnings == ()
     for made in (model.to(torch.bfloat16), model.float()):  # which rounds its rotary frequencies
         assert any("is in half precision; exact numbers are read" in line for line in read(made).warnings)
     model = transformers.ModernBertForSequenceClassification(modern)

@@ -110,7 +110,7 @@ def check_buffers(value: Any) -> Iterator[str]:
         for name in names:
             found = module._buffers[name].cpu()
             made = getattr(torch, BUFFERS[name])(found.shape[-1], device="cpu") if name in BUFFERS else fresh.get(name)
-            if made is None or (found.dtype == made.dtype and are_near(found, made)):
+            if made is None or are_near(found.to(made.dtype), made):
                 continue
             halves = (made.to(kind).to(made.dtype) for kind in (torch.bfloat16, torch.half))
             if any(are_near(found.to(made.dtype), half) for half in halves):
