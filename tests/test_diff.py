@@ -90,6 +90,7 @@ def test_a_text_that_comes_twice_is_two_texts():
     found = ar.diff(old, [result([3, 2, 1]), result([1, 2, 3])])
     assert found.correlation.quantiles["0 %"] == -1
     assert found.correlation.quantiles["100 %"] == 1
+    assert "50 %" not in found.correlation.quantiles  # the median is said, with its interval
     assert ar.diff(old, old[:1]).uncompared["that the old results have alone"] == 1
 
 

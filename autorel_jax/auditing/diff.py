@@ -23,7 +23,7 @@ from autorel_jax.errors import one_line
 from autorel_jax.evaluation.records import model_of
 from autorel_jax.faithfulness.intervals import Mean, median_of, share_of
 
-QUANTILES = (0, 5, 25, 50, 75, 95, 100)  # percent
+QUANTILES = (0, 5, 25, 75, 95, 100)  # percent, beside the median
 NO_LABEL = "no label"
 SHOWN = 10  # texts and words in a list
 
@@ -62,7 +62,7 @@ class Correlation(NamedTuple):
     """Of the words' scores in a text, Spearman's, over the texts that have one."""
 
     median: Mean  # with its interval, which fewer than six texts do not have
-    quantiles: dict[str, float]
+    quantiles: dict[str, float]  # each a text's own: so many texts or fewer lie below it
     short: int  # texts of fewer than three words, which have none
     constant: int  # texts whose scores do not vary on one side, likewise
 
