@@ -227,7 +227,7 @@ def test_tables_that_were_joined(tmp_path):
     parquet.write_table(pyarrow.concat_tables(tables[:2]), tmp_path / "other.parquet")
     said = refusal(results, tmp_path / "other.parquet")
     assert "other.parquet, row 2: made by 'attnlrp " in said
-    assert "tables were joined, and metadata say once for all rows what made them" in said
+    assert "tables were joined, and the metadata say once for all rows what made them" in said
     older = tables[1].drop_columns(["made_by"])
     parquet.write_table(
         pyarrow.concat_tables([tables[0], older], promote_options="default"), tmp_path / "other.parquet"

@@ -79,19 +79,20 @@ def names_assumed(names: Sequence[str], label: Any) -> bool:
 
 def how_read(names: Sequence[str], label: Any, model: str) -> str | None:
     """What to say of how a label is read that is a number, where it could be read in another way."""
+    as_ids = ids_assumed(names, label)
+    if not as_ids and not names_assumed(names, label):
+        return None
     listed = ", ".join(f"{place} is {one_line(name)!r}" for place, name in enumerate(names[:SHOWN]))
     listed += ", …" if len(names) > SHOWN else ""
-    if ids_assumed(names, label):
+    if as_ids:
         return (
             f"labels that are numbers are read as ids of {model}: {listed}. If the texts number them otherwise, write "
             "names."
         )
-    if names_assumed(names, label):
-        return (
-            f"labels that are numbers are read as names of labels of {model}, not as ids, in which {listed}. If the "
-            "texts have ids, write id:0 for 0."
-        )
-    return None
+    return (
+        f"labels that are numbers are read as names of labels of {model}, not as ids, in which {listed}. If the texts "
+        "have ids, write id:0 for 0."
+    )
 
 
 def words_of(name: str) -> list[str]:

@@ -18,7 +18,7 @@ OF_SPAN = ("span_text", "span", "span_segment")  # what of a text a model with o
 
 
 def check_named(record: Mapping[str, Any], labels: Sequence[str], logit: int, where: str) -> None:
-    """Raises InputError where the predicted label is none of the list, or has another logit in it."""
+    """Raises InputError where the list lacks the predicted label, or gives it another logit."""
     label, logits = record["prediction"]["label"], record["logits"]
     own = [logits[place] for place, name in enumerate(labels) if name == label]  # several where labels share a name
     if not own:

@@ -104,7 +104,7 @@ def read_parquet(path: Path) -> Iterator[Record]:
 
 
 def of_one_maker(rows: Iterable[Record], path: Path) -> Iterator[Record]:
-    """The rows without what made them; InputError where that differs, since metadata say for all what it was."""
+    """The rows without the column of what made them; InputError where it differs: the metadata name one for all."""
     first = None
     for number, row in enumerate(rows, start=1):
         maker = row.pop(MADE_BY, None)
@@ -112,8 +112,8 @@ def of_one_maker(rows: Iterable[Record], path: Path) -> Iterator[Record]:
         if maker != first or maker is None:
             made = "by something unknown" if maker is None else f"by {one_line(maker)!r}"
             raise InputError(
-                f"{path}, row {number}: made {made}, others by {one_line(first)!r}: tables were joined, and metadata "
-                "say once for all rows what made them. Give the files of each."
+                f"{path}, row {number}: made {made}, others by {one_line(first)!r}: tables were joined, and the "
+                "metadata say once for all rows what made them. Give the files of each."
             )
         yield row
 
