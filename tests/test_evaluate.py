@@ -85,6 +85,14 @@ def test_what_is_reported(evaluation):
     assert "comprehensiveness (higher is better)" in table
 
 
+def test_texts_that_are_cut_off_are_counted(classifier):
+    texts = ["a good film .", "the film is good , and the cast is good too , all of it ."]
+    options = {"methods": ["random"], "protocols": ["curves"], "resamples": 10}
+    cut = ar.evaluate(classifier, texts, max_length=8, **options)
+    assert (cut.record["texts_cut"], ar.evaluate(classifier, texts, **options).record["texts_cut"]) == (1, 0)
+    assert "2 texts, of which 1 are cut off at max_length, measured" in cut.table()
+
+
 def test_naopc_is_between_its_bounds_up_to_ten_words(evaluation):
     for method in evaluation.record["methods"]:
         for name in ("naopc_comprehensiveness", "naopc_sufficiency"):

@@ -27,7 +27,7 @@ from autorel_jax.data.task import DEV, SPLITS, TRAIN, TaskConfig
 from autorel_jax.errors import InputError, one_line
 from autorel_jax.families.family import ANSWERS, TOKEN_LABELS
 from autorel_jax.model.config import MULTI, REGRESSION, START_AND_END
-from autorel_jax.text.tokens import encodable
+from autorel_jax.text.segments import encodable
 
 HOLD_OUT_SEED = 0  # of the rows held out as dev; not the run's seed, so that runs are compared on the same rows
 SUFFIXES = {suffix: name for suffix, name in BY_SUFFIX.items() if name in TABLE_FORMATS}

@@ -12,7 +12,7 @@ from autorel_jax.data.label_ids import by_name, whole
 from autorel_jax.data.labels import Labelled, index
 from autorel_jax.data.task import TaskConfig
 from autorel_jax.errors import InputError, one_line
-from autorel_jax.text.tokens import encodable
+from autorel_jax.text.segments import encodable
 
 
 def words(value: Any, column: str, where: str) -> tuple[str, ...]:

@@ -13,7 +13,8 @@ import numpy as np
 from autorel_jax.errors import InputError, one_line
 from autorel_jax.report.view import joined
 from autorel_jax.text.characters import Span
-from autorel_jax.text.tokens import Text, Tokens
+from autorel_jax.text.segments import Text
+from autorel_jax.text.tokens import Tokens
 
 NUMBERED = re.compile(r"(word|token):(\d{1,9})")
 

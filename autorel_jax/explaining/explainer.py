@@ -29,7 +29,8 @@ from autorel_jax.explaining.on_tokens import NothingFound
 from autorel_jax.families.family import ANSWERS, EMBEDDINGS, MASKED, TEXT_LABELS
 from autorel_jax.report.explanation import Explanation, Explanations
 from autorel_jax.text.batches import doubt_of_pad
-from autorel_jax.text.tokens import Text, Tokens
+from autorel_jax.text.segments import Text
+from autorel_jax.text.tokens import Tokens
 
 CUT = f"long={WINDOWS!r} is for single texts: this pair is cut off, as without it"
 

@@ -11,7 +11,7 @@ from autorel_jax.explaining.explainer import explain
 from autorel_jax.explaining.given import column_of, target_of
 from autorel_jax.families.family import EMBEDDINGS, TEXT_LABELS
 from autorel_jax.report.explanation import Explanation, Explanations
-from autorel_jax.text.tokens import Text
+from autorel_jax.text.segments import Text
 
 
 def rank(classifier: Classifier, query: str, passages: Iterable[Text], **options: Any) -> Explanations:

@@ -18,7 +18,8 @@ from autorel_jax.attribution.method import Method
 from autorel_jax.data.row import Row
 from autorel_jax.errors import InputError
 from autorel_jax.explaining.config import ExplainConfig
-from autorel_jax.text.tokens import Text, Tokens
+from autorel_jax.text.segments import Text
+from autorel_jax.text.tokens import Tokens
 
 if TYPE_CHECKING:
     from autorel_jax.explaining.compute import Computer

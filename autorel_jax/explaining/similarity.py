@@ -24,7 +24,8 @@ from autorel_jax.families.family import EMBEDDINGS
 from autorel_jax.lrp.composites import MULTIPLIER
 from autorel_jax.report.explanation import Explanation, Prediction
 from autorel_jax.report.similarity import COSINE, MEASURES, Similarity
-from autorel_jax.text.tokens import Text, Tokens
+from autorel_jax.text.segments import Text
+from autorel_jax.text.tokens import Tokens
 
 BLOCK = 64  # dimensions whose relevance is computed together, so that memory does not grow with D
 

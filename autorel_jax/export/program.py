@@ -21,8 +21,9 @@ from autorel_jax.families import family_of
 from autorel_jax.model.inputs import check_ids
 from autorel_jax.model.parameters import nested
 from autorel_jax.text.batches import pad, refuse_pairs
+from autorel_jax.text.segments import Text
 from autorel_jax.text.settings import CONFIG as SETTINGS
-from autorel_jax.text.tokens import Text, Tokens, load_tokenizer
+from autorel_jax.text.tokens import Tokens, load_tokenizer
 from autorel_jax.text.unspaced import WHITESPACE
 
 SCHEMA, OF_TEXTS = 2, 1  # of the file; raised when an older reader would misunderstand it, as it does heads on tokens

@@ -20,7 +20,7 @@ from autorel_jax.faithfulness.config import CHANGED, MARKS, EvaluateConfig
 from autorel_jax.faithfulness.evaluator import Evaluator
 from autorel_jax.faithfulness.results import Evaluation
 from autorel_jax.faithfulness.run import Progress, run
-from autorel_jax.text.tokens import Text
+from autorel_jax.text.segments import Text
 
 
 def evaluate(

@@ -241,6 +241,7 @@ class Evaluator:
             "methods": {name: record(explainer) for name, explainer in self.explainers.items()},
             "protocols": list(self.protocols),
             "perturbations": list(self.tokens),
+            "texts_cut": sum(case.tokens.truncated > 0 for case in made),
             "texts_sha256": parts.key_of([case.key for case in made]),
             "seconds": self.seconds,
         }

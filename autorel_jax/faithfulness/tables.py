@@ -19,7 +19,8 @@ Row = Mapping[str, Any]
 
 def tables(record: Mapping[str, Any]) -> str:
     """The main numbers of all protocols."""
-    head = f"{record['model']['name']}: {record['texts']} texts, measured by {record['units']}s"
+    cut = f", of which {record['texts_cut']} are cut off at max_length," if record["texts_cut"] else ","
+    head = f"{record['model']['name']}: {record['texts']} texts{cut} measured by {record['units']}s"
     notes = [LEGEND, ONE_MODEL]
     if any(marked(record, method, protocol) for method in record["methods"] for protocol in record["protocols"]):
         notes.append(ABOUT_MARK)

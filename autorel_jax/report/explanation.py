@@ -18,7 +18,7 @@ from autorel_jax.errors import InputError
 from autorel_jax.report import fields as kinds
 from autorel_jax.report.fields import Field, declared, fields_of, parts, to_record
 from autorel_jax.report.results import Results
-from autorel_jax.text.tokens import Text
+from autorel_jax.text.segments import Text
 from autorel_jax.text.unspaced import WHITESPACE
 
 if TYPE_CHECKING:

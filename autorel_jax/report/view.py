@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from autorel_jax.report.explanation import Explanation
-    from autorel_jax.text.tokens import Text
+    from autorel_jax.text.segments import Text
 
 WORD, TOKEN = LEVELS = ("word", "token")
 LABEL_SIDES = ("for the target", "against it")  # of a label, what a score above 0 means, and one below

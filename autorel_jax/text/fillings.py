@@ -11,7 +11,8 @@ import sys
 from autorel_jax.errors import InputError, one_line
 from autorel_jax.families.family import BPE, UNIGRAM, WORD_PIECE
 from autorel_jax.text.characters import SPACES, Span
-from autorel_jax.text.tokens import Tokenizer, encodable
+from autorel_jax.text.segments import encodable
+from autorel_jax.text.tokens import Tokenizer
 
 CONTINUES = "##"
 ID = re.compile(r"id:(\d{1,9})")

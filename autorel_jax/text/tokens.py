@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -17,14 +17,23 @@ from autorel_jax.errors import InputError
 from autorel_jax.families.bert import BERT
 from autorel_jax.families.family import BPE, WORD_PIECE, Family, Template
 from autorel_jax.text.batches import Encoded
-from autorel_jax.text.characters import Span, bert_words, other_words, owners, without_space
+from autorel_jax.text.characters import Span
 from autorel_jax.text.layout import lay, pieces_kept, pieces_of_one, room, which_kept
-from autorel_jax.text.long import KEPT, LONG, Stretch, by_chunks, stretch, word_end
+from autorel_jax.text.long import KEPT, LONG, Stretch, by_chunks, stretch
+from autorel_jax.text.segments import (
+    Segment,
+    Source,
+    Text,
+    of_special,
+    restored,
+    segment_of,
+    shortened,
+    sources,
+    unread,
+)
 from autorel_jax.text.settings import LEFT, RIGHT
 from autorel_jax.text.tokenizer import Backend, read_backend, write_backend
 from autorel_jax.text.unspaced import GIVEN, WHITESPACE, check_split_words, splitter, tell_of
-
-Text = str | Sequence[str]
 
 CHUNK = 1024  # texts per call of the tokenizers library; its Encodings take about 200 bytes a token
 
@@ -90,7 +99,7 @@ class Tokenizer:
         self.cls_id, self.sep_id = ids["cls_token"], ids["sep_token"]
         self.mask_id: int | None = ids.get("mask_token")
         self._special_ids = {role: [number] for role, number in ids.items()}
-        self._special_segments = {role: _special(number, self.pieces[number]) for role, number in ids.items()}
+        self._special_segments = {role: of_special(number, self.pieces[number]) for role, number in ids.items()}
 
     @functools.cached_property
     def fingerprint(self) -> str:
@@ -121,9 +130,9 @@ class Tokenizer:
         its characters where ICU is not installed (unspaced.py). Words that one token crosses are one.
         """
         check_split_words(split_words)
-        columns = [_column(texts, "texts")]
+        columns = [sources(texts, "texts")]
         if pairs is not None:
-            columns.append(_column(pairs, "pairs"))
+            columns.append(sources(pairs, "pairs"))
             if len(columns[0]) != len(columns[1]):
                 raise InputError(
                     f"Got {len(columns[0])} texts but {len(columns[1])} pairs; give one pair for each text."
@@ -205,7 +214,7 @@ class Tokenizer:
     def _template(self, columns: Sequence[Any]) -> Template:
         return self.facts.single if len(columns) == 1 else self.facts.pair
 
-    def _segments(self, column: list["_Source"], split: bool, split_words: str, room: int) -> Iterator["_Segment"]:
+    def _segments(self, column: list[Source], split: bool, split_words: str, room: int) -> Iterator[Segment]:
         for start in range(0, len(column), CHUNK):
             sources = column[start : start + CHUNK]
             made = [splitter(text, split_words) if words is None else GIVEN for text, words in sources]
@@ -216,8 +225,8 @@ class Tokenizer:
             encodings = self._encode_each([one.text for one in read])
             for source, made_by, one, encoding in zip(sources, made, read, encodings, strict=True):
                 word_pieces = self.facts.kind == WORD_PIECE
-                segment = _segment(_Source(one.text, source.word_spans), encoding, split, made_by, word_pieces)
-                yield segment if one.text is source.text else _restored(segment, source.text, one)
+                segment = segment_of(Source(one.text, source.word_spans), encoding, split, made_by, word_pieces)
+                yield segment if one.text is source.text else restored(segment, source.text, one)
 
     def _encode(self, texts: list[str]) -> list[Any]:
         return self._backend.model.encode_batch(texts, add_special_tokens=False)
@@ -243,7 +252,7 @@ class Tokenizer:
         within_words = any(token.content.isalnum() for token in model.get_added_tokens_decoder().values())
         return model.model.max_input_chars_per_word < KEPT // 2 and not within_words
 
-    def _row(self, segments: Sequence["_Segment"], room: int, template: Template, cut: int | None) -> Tokens:
+    def _row(self, segments: Sequence[Segment], room: int, template: Template, cut: int | None) -> Tokens:
         lengths = [len(segment.ids) + segment.more for segment in segments]
         kept = pieces_kept(lengths, room) if cut is None else pieces_of_one(lengths, room, cut)
         ids, types, index, spans, words, word_spans, word_segments = [], [], [], [], [], [], []
@@ -266,7 +275,7 @@ class Tokenizer:
             word_segments=tuple(word_segments),
             spans=tuple(spans),
             truncated=sum(lengths) - sum(kept),
-            warnings=(*_warnings(segments), *((self._skipped,) if self.facts.numbered and self.pad_id in ids else ())),
+            warnings=(*unread(segments), *((self._skipped,) if self.facts.numbered and self.pad_id in ids else ())),
             splitter=" and ".join(dict.fromkeys(segment.splitter for segment in segments)),
             truncation_side=self.truncation_side,
         )
@@ -278,124 +287,8 @@ class Tokenizer:
             "counts like any other token, so that the numbers are not those of transformers. Take it out of the text."
         )
 
-    def _cut(self, segments: Sequence["_Segment"], kept: Sequence[int]) -> list["_Segment"]:
+    def _cut(self, segments: Sequence[Segment], kept: Sequence[int]) -> list[Segment]:
         return [
-            _cut(segment, which_kept(len(segment.ids), count, self.truncation_side == LEFT))
+            shortened(segment, which_kept(len(segment.ids), count, self.truncation_side == LEFT))
             for segment, count in zip(segments, kept, strict=True)
         ]
-
-
-class _Source(NamedTuple):
-    text: str
-    word_spans: list[Span] | None  # of words that the user gave
-
-
-class _Segment(NamedTuple):
-    """One text without special tokens, or one special token."""
-
-    text: str
-    ids: list[int]
-    spans: list[Span | None]
-    index: list[int]
-    words: list[str]
-    word_spans: list[Span | None]
-    splitter: str = WHITESPACE
-    more: int = 0  # tokens of the text that are known by their number alone
-
-
-def _special(number: int, piece: str) -> _Segment:
-    """A special token, which is a word of its own."""
-    return _Segment("", [number], [None], [0], [piece], [None])
-
-
-def _column(texts: Iterable[Text], name: str) -> list[_Source]:
-    if isinstance(texts, str | bytes) or not isinstance(texts, Iterable):
-        raise InputError(f"{name} is a {type(texts).__name__}; give a list of texts (one text: [text]).")
-    return [_source(text, f"{name}[{row}]") for row, text in enumerate(texts)]
-
-
-def _source(text: Text, where: str) -> _Source:
-    if isinstance(text, str):
-        return _Source(encodable(text, where), None)
-    if isinstance(text, bytes | bytearray) or not isinstance(text, Sequence):
-        raise InputError(f"{where} is {_kind(text)}; a text is a str or a sequence of str (its words).")
-    spans, start = [], 0
-    for number, word in enumerate(text):
-        if not isinstance(word, str):
-            raise InputError(f"{where}, word {number} is {_kind(word)}; the words of a text are str.")
-        spans.append((start, start + len(word)))
-        start += len(word) + 1
-    return _Source(encodable(" ".join(text), where), spans)
-
-
-def _kind(value: Any) -> str:
-    return "None" if value is None else f"a {type(value).__name__}"
-
-
-def encodable(text: str, where: str) -> str:
-    """The text itself, or an InputError that says `where` it cannot be UTF-8: the tokenizers library would raise."""
-    try:
-        if not text.isascii():
-            text.encode()
-    except UnicodeEncodeError as error:
-        raise InputError(
-            f"{where} has the lone surrogate U+{ord(text[error.start]):04X} at character {error.start}; "
-            "decode the text anew or replace it (text.encode('utf-8', 'replace').decode())."
-        ) from None
-    return text
-
-
-def _segment(source: _Source, encoding: Any, split: bool, made_by: str, word_pieces: bool) -> _Segment:
-    text, words = source
-    spans = encoding.offsets if word_pieces else without_space(text, encoding.offsets, encoding.tokens)
-    if words is None and word_pieces:
-        words = bert_words(text, spans, encoding.word_ids, split, made_by != WHITESPACE)
-    elif words is None:
-        words = other_words(text, spans, split, made_by != WHITESPACE)
-    if spans and not words:  # tokens that are themselves whitespace
-        words = [(0, len(text))]
-    index = owners(text, words, spans)
-    return _Segment(text, encoding.ids, spans, index, [text[start:end] for start, end in words], words, made_by)
-
-
-def _restored(segment: _Segment, text: str, read: Stretch) -> _Segment:
-    """A segment of a stretch of the text as one of the text."""
-    spans = [read.span(span) for span in segment.word_spans]
-    if spans and spans[-1][1] == read.place(len(read.text), end=True):  # the word goes on
-        spans[-1] = spans[-1][0], word_end(text, spans[-1][1])
-    return segment._replace(
-        text=text,
-        spans=[read.span(span) for span in segment.spans],
-        words=[text[start:end] for start, end in spans],
-        word_spans=spans,
-        more=read.more,
-    )
-
-
-def _cut(segment: _Segment, pieces: slice) -> _Segment:
-    first, end, _ = pieces.indices(len(segment.ids))
-    if end - first == len(segment.ids):
-        return segment
-    # The words of the pieces, also the one in the middle of which the cut falls, and beside it words without pieces.
-    index = segment.index
-    start = min(index[first - 1] + 1, index[first] if first < end else len(segment.words)) if first else 0
-    stop = max(index[end], index[end - 1] + 1 if end else 0) if end < len(index) else len(segment.words)
-    return segment._replace(
-        ids=segment.ids[pieces],
-        spans=segment.spans[pieces],
-        index=[word - start for word in index[pieces]],
-        words=segment.words[start:stop],
-        word_spans=segment.word_spans[start:stop],
-    )
-
-
-def _warnings(segments: Sequence[_Segment]) -> tuple[str, ...]:
-    """Texts of which the model sees nothing."""
-    names = ("text",) if len(segments) == 1 else ("first text", "second text")
-    return tuple(
-        f"The {name} is empty."
-        if not segment.text.strip()
-        else f"The {name} has no word piece: it holds nothing but characters that the tokenizer drops."
-        for name, segment in zip(names, segments, strict=True)
-        if not segment.ids
-    )
