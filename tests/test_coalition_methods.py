@@ -13,7 +13,7 @@ from tolerances import METHOD_EXACT, SAMPLED_SHAPLEY, SHAPLEY_ORDERS
 from autorel_jax.attribution.method import Texts
 from autorel_jax.attribution.methods import draws
 from autorel_jax.attribution.methods.occlusion import Occlusion, ShapleySampling
-from autorel_jax.attribution.methods.surrogates import KernelShap, Lime, kernel, kernel_size
+from autorel_jax.attribution.methods.surrogates import KernelShap, Lime
 
 
 def at_tokens(row, scores):
@@ -57,18 +57,6 @@ def test_kernel_shap_of_some_parts_is_near():
     np.testing.assert_allclose(scores.sum(axis=2)[:3], (logits - measured[..., 0])[:3], atol=METHOD_EXACT)
     assert METHOD_EXACT < relative_error(scores[0], at_tokens(0, shapley(0)[0])) <= SAMPLED_SHAPLEY
     assert relative_error(scores[2], at_tokens(2, shapley(2)[0])) <= METHOD_EXACT
-
-
-def test_the_kernel():
-    """By its definition, but for the factor n - 1; sizes are drawn in its proportions."""
-    with jax.enable_x64(True):
-        found = kernel(np.arange(6)[:, None], np.array([5]), np.float64)[:, 0]
-        expected = [0, *(1 / (math.comb(5, k) * k * (5 - k)) for k in range(1, 5)), 0]
-        np.testing.assert_allclose(found, expected, rtol=METHOD_EXACT)
-    drawn = (np.arange(2400) + 0.5)[:, None] / 2400
-    sizes, times = np.unique(kernel_size(drawn, np.array([5]), 9), return_counts=True)
-    assert sizes.tolist() == [1, 2, 3, 4]  # in proportions 1/4 : 1/6 : 1/6 : 1/4
-    assert np.abs(times - [720, 480, 480, 720]).max() <= 1
 
 
 def test_shapley_sampling_adds_up_and_comes_near():

@@ -1,4 +1,4 @@
-"""KernelSHAP with a prior: exact where it can be, its posterior against an oracle, parts that cover units evenly."""
+"""KernelSHAP with a prior: exact where it can be, its posterior against an oracle."""
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +10,7 @@ from questions import CONFIG, LENGTHS, TEXTS, UNITS, answer, exact, rows, token_
 from test_coalition_methods import at_tokens, shapley
 from tolerances import BATCH, METHOD_EXACT, RULE
 
-from autorel_jax.attribution.methods.shapley_prior import RIDGES, USUAL, VAGUE, even_parts, near_prior
+from autorel_jax.attribution.methods.shapley_prior import RIDGES, USUAL, VAGUE, near_prior
 from autorel_jax.attribution.methods.surrogates import KernelShap
 from autorel_jax.attribution.scores import token_scores
 from autorel_jax.attribution.settings import Settings
@@ -74,27 +74,6 @@ def test_near_prior_without_differences_or_relevance_is_finite():
     found = near_prior(gram, np.float32(np.ones((1, 5, 1))), np.float32([[5]]), np.float32(np.zeros((1, 1, 5))), 3)
     assert np.isfinite(found).all()
     assert np.ptp(found) < 1e-6
-
-
-@pytest.mark.parametrize(("units", "pairs"), [(8, 16), (7, 11), (23, 48), (2, 3)])
-def test_even_parts(units, pairs):
-    """Sizes in the kernel's proportions; of one size, each unit is on as often as any other, or once more."""
-    keys = jax.random.split(jax.random.key(3), 2)
-    on = np.asarray(even_parts(keys, np.arange(pairs), np.array([units, units]), pairs, 24))
-    assert not on[:, :, units:].any()
-    sizes = on.sum(axis=2)
-    half = np.arange(1, units // 2 + 1)
-    shares = np.where(2 * half == units, 1, 2) / (half * (units - half))
-    for text in range(2):
-        drawn = np.array([(sizes[:, text] == size).sum() for size in half])
-        assert drawn.sum() == pairs
-        assert np.abs(drawn - pairs * shares / shares.sum()).max() < 1 + 1e-3
-        for size in half:
-            of_size = on[sizes[:, text] == size, text, :units]
-            each = units // size
-            for first in range(0, len(of_size), each):
-                assert of_size[first : first + each].sum(axis=0).max() <= 1  # of one order
-    assert (on[:, 0] != on[:, 1]).any() or units == 2
 
 
 def test_a_text_with_a_prior_does_not_depend_on_its_batch():

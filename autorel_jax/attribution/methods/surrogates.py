@@ -7,23 +7,21 @@ import dataclasses
 from collections.abc import Iterator
 from typing import ClassVar
 
-import jax
 import jax.numpy as jnp
 
 from autorel_jax.attribution.method import Outcome, Values
-from autorel_jax.attribution.methods import draws
+from autorel_jax.attribution.methods import draws, pairs
 from autorel_jax.attribution.methods.by_rules import ByRules, Rules
 from autorel_jax.attribution.methods.coalitions import Game, Perturbation, game, to_tokens
 from autorel_jax.attribution.methods.parameters import MOST_SAMPLES, Number, seed, static, traced
 from autorel_jax.attribution.methods.plain import Scores
-from autorel_jax.attribution.methods.shapley_prior import even_parts, near_prior
+from autorel_jax.attribution.methods.shapley_prior import near_prior
 from autorel_jax.attribution.settings import Settings
 from autorel_jax.attribution.targeted_batch import TargetedBatch, summed
 from autorel_jax.lrp.composites import Composite
 from autorel_jax.model.ops import Array, contract
 
 NO_PRIOR = "none"
-BITS = 30  # texts of at most so many units can have all of their parts numbered in int32
 
 
 def of_size(keys: Array, numbers: Array, counts: Array, size: Array, length: int) -> Array:
@@ -117,18 +115,22 @@ class KernelShap(ByRules, Surrogate):
         minimise Σ_z π(z) (target(z) - target(∅) - φ·z)²  with  Σ φ = target(all) - target(∅)
         π(z) = (n - 1) / (C(n, k) k (n - k))   for k of n units on
 
-    Where `samples` suffice for all 2ⁿ - 2 parts, each is computed once, and the result is exact. Else parts are drawn
-    by π, each with its complement. With a `prior`, parts cover all units evenly, and φ is drawn to an offset plus a
-    multiple of the composite's relevance, the more the less the samples say (benchmarks/RESULTS.md).
+    Where `samples` suffice for all 2ⁿ - 2 parts, each is computed once, and the result is exact. Else that holds for
+    the smallest parts, each with its complement, as far as `samples` suffice; of larger ones as many as π gives them
+    are cut from random orders of the units, so that all units are on about equally often (pairs.py). With a `prior`, φ
+    is drawn to an offset plus a multiple of the composite's relevance, the more the less the samples say
+    (benchmarks/RESULTS.md).
 
     Answers: What is each unit's fair share of the target, over all parts of the text?
     Scores: Signed; they add up to the target's logit minus that of the text with all units off, baseline_logit.
     Cost: `samples` + 2 forward passes, fewer for short texts; with a prior one gradient more.
-    Source: Lundberg and Lee 2017 (arXiv 1705.07874); complements: Covert and Lee 2021 (arXiv 2012.01536). The prior is
-        ours.
+    Source: Lundberg and Lee 2017 (arXiv 1705.07874); complements: Covert and Lee 2021 (arXiv 2012.01536); small
+        parts first: the authors' program. Even orders and the prior are ours.
     """
 
-    samples: int = traced(512, Number(2, MOST_SAMPLES, whole=True), "parts of the text; all of those of up to 9 units")
+    samples: int = traced(
+        512, Number(2, MOST_SAMPLES, whole=True), "parts of the text, an even number; all of those of up to 9 units"
+    )
     seed: int = seed()
     prior: str = static(
         NO_PRIOR, Rules(NO_PRIOR), "the composite whose relevance says what to expect; none: the regression alone"
@@ -156,24 +158,17 @@ class KernelShap(ByRules, Surrogate):
 
 def regression(batch: TargetedBatch, played: Game, start: Array, keys: Array, samples: Array) -> Array:
     """Shapley values [B, N, U] by the regression alone; `start` are the targets' values with all units off [B, N]."""
-    length, counts = batch.texts.units.shape[1], played.counts
-    parts = (1 << jnp.clip(counts, 1, BITS)) - 2  # of each text, without the empty and the whole one [B]
-    exact = (counts <= BITS) & (parts <= samples)
-    units, kind = jnp.arange(length), start.dtype
-    present = units < counts[:, None]
+    length, counts, kind = batch.texts.units.shape[1], played.counts, start.dtype
+    plan = pairs.planned(keys, counts, samples // 2, length, kind)
+    present = jnp.arange(length) < counts[:, None]
 
     def step(numbers, live):
-        every = ((numbers[:, None] + 1) >> jnp.minimum(units, BITS)) & 1 == 1  # [G, U]
-        pair = draws.per_text(draws.uniform, keys, numbers // 2)
-        drawn = of_size(keys, numbers // 2, counts, kernel_size(pair, counts, length), length)
-        drawn = jnp.where((numbers % 2 == 1)[:, None, None], ~drawn, drawn)
-        on = jnp.where(exact[:, None], every[:, None], drawn) & present
-        weight = jnp.where(exact, kernel(on.sum(axis=-1), counts, kind) * (numbers[:, None] < parts), 1)
-        weight = (weight * live[:, None]).astype(kind)
-        _, _, zz, _, zy, _ = moments(weight, on, played.value(on) - start)
-        return weight.sum(axis=0), zz, zy
+        on, weight = pairs.smaller_parts(plan, keys, numbers, counts, length)
+        both, twice = jnp.concatenate([on, ~on & present]), jnp.tile(weight.astype(kind) * live[:, None], (2, 1))
+        _, _, zz, _, zy, _ = moments(twice, both, played.value(both) - start)
+        return twice.sum(axis=0), zz, zy
 
-    total, zz, zy = summed(step, jnp.where(exact, parts, samples).max(), batch.group)
+    total, zz, zy = summed(step, plan.number.max(), max(1, batch.group // 2))
     scale = 1 / jnp.maximum(total, jnp.finfo(kind).tiny)[:, None, None]
     identity = jnp.where(present, 0, 1)[..., None] * jnp.eye(length, dtype=kind)
     both = jnp.concatenate([zy * scale, present[..., None].astype(kind)], axis=-1)
@@ -188,31 +183,26 @@ def near_relevance(
     batch: TargetedBatch, played: Game, start: Array, keys: Array, samples: Array, expected: Array
 ) -> Array:
     """Shapley values [B, N, U], drawn to the relevance of units [B, N, U]."""
-    length, counts, pairs = batch.texts.units.shape[1], played.counts, samples // 2
-    every = (1 << jnp.clip(counts - 1, 0, BITS)) - 1  # pairs that a text has, but for the empty and the whole one [B]
-    exact = (counts <= BITS) & (every <= pairs)
-    units, kind, gained = jnp.arange(length), start.dtype, played.whole - start
-    present, many = units < counts[:, None], jnp.maximum(counts, 1).astype(kind)
+    length, counts, kind = batch.texts.units.shape[1], played.counts, start.dtype
+    plan = pairs.planned(keys, counts, samples // 2, length, kind)
+    gained = played.whole - start
+    present, many = jnp.arange(length) < counts[:, None], jnp.maximum(counts, 1).astype(kind)
 
     def step(numbers, live):
-        numbered = ((numbers[:, None] + 1) >> jnp.minimum(units, BITS)) & 1 == 1  # [G, U]
-        drawn = even_parts(keys, numbers, counts, pairs, length)
-        on = jnp.where(exact[:, None], numbered[:, None], drawn) & present
+        on, weight = pairs.smaller_parts(plan, keys, numbers, counts, length)
         value, other = jnp.split(played.value(jnp.concatenate([on, ~on & present])), 2)
-        size = on.sum(axis=-1)
-        share = size.astype(kind) / many
+        share = on.sum(axis=-1).astype(kind) / many
         half = (value - other) / 2 - gained * (share - 0.5)[..., None]
-        weight = jnp.where(exact, kernel(size, counts, kind) * (numbers[:, None] < every), numbers[:, None] < pairs)
-        weight = (weight * live[:, None]).astype(kind)
+        weight = weight.astype(kind) * live[:, None]
         _, _, zz, _, zd, dd = moments(weight, jnp.where(present, on - share[..., None], 0), half)
         return zz, zd, dd
 
-    zz, zd, dd = summed(step, jnp.where(exact, every, pairs).max(), max(1, batch.group // 2))
+    zz, zd, dd = summed(step, plan.number.max(), max(1, batch.group // 2))
     expected = jnp.where(present[:, None], expected - (expected.sum(axis=-1) / many[:, None])[..., None], 0)
     size = jnp.maximum(jnp.trace(zz, axis1=1, axis2=2), jnp.finfo(kind).tiny)[:, None, None]
     beside = jnp.where(present[:, None] & present[..., None], 1, jnp.eye(length, dtype=kind))  # what zz has nothing of
     alone = jnp.moveaxis(jnp.linalg.solve(zz / size + stabilized(beside, zz / size), zd / size), 1, 2)
-    found = jnp.where(exact[:, None, None], alone, near_prior(zz, zd, dd, expected, pairs))
+    found = jnp.where(plan.exact[:, None, None], alone, near_prior(zz, zd, dd, expected, samples // 2))
     return jnp.where(present[:, None], found + (gained / many[:, None])[..., None], 0)
 
 
@@ -222,25 +212,6 @@ def relevance_of_units(batch: TargetedBatch, composite: Composite, values: Value
     tokens = batch.relevance_by(composite, values)
     members = units[:, None] == jnp.arange(units.shape[1])[:, None]
     return contract("but,bnt->bnu", members.astype(tokens.dtype), tokens)
-
-
-def kernel(size: Array, counts: Array, kind: jnp.dtype) -> Array:
-    """π / (n - 1) for parts of that size [G, B] of n units [B]; 0 for the empty and the whole one."""
-    size, counts = jnp.broadcast_arrays(size.astype(kind), counts.astype(kind))
-    inside = (size > 0) & (size < counts)
-    k, n = jnp.where(inside, size, 1), jnp.where(inside, counts, 2)
-    log_choices = jax.lax.lgamma(n + 1) - jax.lax.lgamma(k + 1) - jax.lax.lgamma(n - k + 1)
-    return jnp.where(inside, jnp.exp(-log_choices) / (k * (n - k)), 0)
-
-
-def kernel_size(drawn: Array, counts: Array, length: int) -> Array:
-    """The size of a part drawn by π: drawn [G, B] from 0 to 1, counts [B] -> [G, B], from 1 to n - 1."""
-    size = jnp.arange(1, max(length, 2))
-    rest = counts[:, None] - size
-    shares = jnp.where(rest > 0, 1 / (size * jnp.maximum(rest, 1)), 0)
-    below = jnp.cumsum(shares, axis=1)
-    picked = (below < drawn[..., None] * below[:, -1:]).sum(axis=-1) + 1
-    return jnp.clip(picked, 1, jnp.maximum(counts - 1, 1))
 
 
 def stabilized(penalty: Array, matrix: Array) -> Array:
