@@ -100,6 +100,35 @@ def test_naopc_is_between_its_bounds_up_to_ten_words(evaluation):
             assert 0 <= mean["low"] <= mean["high"] <= 1
 
 
+def test_naopc_is_of_the_first_texts_of_few_words(classifier):
+    texts = ["good", "a good film " * 9, "a good film", "a bad film", "the actors are good"]
+    asked = {"methods": ["random"], "protocols": ["naopc"], "perturb": ["mask"], "resamples": 10}
+    for most, n in ((1, 1), (2, 2), (200, 3)):
+        made = ar.evaluate(classifier, texts, naopc_texts=most, **asked)
+        assert number(made, "random", "naopc", "mask", "naopc_comprehensiveness")["over_texts"]["n"] == n
+    assert "Numbers of two models cannot be compared, but those of naopc." in made.table()
+
+
+def test_bounds_are_shared_by_methods_and_seeds(classifier, tmp_path):
+    """Of twelve words: two beams, which read hundreds of parts; an order of one method reads thirteen, twice."""
+    asked = {"protocols": ["naopc"], "perturb": ["mask"], "resamples": 10, "done": tmp_path / "done"}
+    texts = ["the actors are good , and the film is not bad at all"]
+    first = ar.evaluate(classifier, texts, methods=["random"], **asked)
+    assert first.record["texts_computed"] > 200
+    for change in ({"methods": ["random", "gradient_x_input"]}, {"methods": ["random"], "seed": 1}):
+        again = ar.evaluate(classifier, texts, **asked | change)
+        assert again.record["texts_computed"] <= 1 + 2 * 13 * 2, change
+
+
+def test_methods_that_take_words_away_are_marked(classifier):
+    made = ar.evaluate(classifier, TEXTS[2:4], methods=["occlusion"], protocols=["leave_one_out"], resamples=10)
+    lines = made.table().splitlines()
+    assert sum("  occlusion*  " in line for line in lines) == len(made.record["perturbations"])
+    assert sum("*" in line for line in lines) == len(made.record["perturbations"]) + 1
+    assert "* takes words away itself, which these protocols measure." in lines
+    assert made.record["methods"]["occlusion"]["looks_at_deletions"]
+
+
 def test_a_run_goes_on_from_what_was_found(classifier, evaluation, tmp_path, monkeypatch):
     """Stopped after a chunk, with a line cut short; then with more texts, methods and protocols."""
     done = tmp_path / "done"
@@ -132,6 +161,27 @@ def test_what_was_found_is_not_taken_for_something_else(classifier, tmp_path):
         assert made.record["texts_computed"] > 2, change
     again = ar.evaluate(classifier, TEXTS[2:4], done=done, **asked)
     assert again.record["texts_computed"] == 2
+
+
+def test_scores_by_word_are_not_taken_for_those_of_other_words(classifier, tmp_path):
+    """Ids and units, which are tokens, are the same; what `occlusion:unit=word` takes away is not."""
+    asked = {"methods": ["occlusion:unit=word"], "units": "token", "protocols": ["curves"], "resamples": 10}
+    ar.evaluate(classifier, TEXTS[4:5], done=tmp_path / "done", **asked)
+    apart = asked | {"split_punctuation": True}
+    resumed = ar.evaluate(classifier, TEXTS[4:5], done=tmp_path / "done", **apart)
+    assert resumed.record["results"] == ar.evaluate(classifier, TEXTS[4:5], **apart).record["results"]
+
+
+def test_a_label_that_pandas_calls_missing_is_none(classifier):
+    pandas = pytest.importorskip("pandas")
+    asked = {"methods": ["random"], "protocols": ["word_deletion"], "perturb": ["mask"], "resamples": 10}
+    for labels in (["positive", None, "negative"], [2, None, 0]):
+        kind = "string" if isinstance(labels[0], str) else "Int64"
+        made, expected = (
+            ar.evaluate(classifier, TEXTS[:3], labels=given, **asked)
+            for given in (pandas.Series(labels, dtype=kind), labels)
+        )
+        assert made.record["results"] == expected.record["results"]
 
 
 def test_a_file_of_something_else_stays_as_it_is(classifier, tmp_path):
@@ -186,6 +236,11 @@ def test_a_masked_model_is_what_is_measured(classifier):
     assert 0 < agreed.sum() < len(TEXTS)  # of the others, no word makes the masked model wrong
     hits = gone.logits.argmax(axis=1) == targets
     assert curve[-1] == pytest.approx(hits[agreed].mean())  # no text has more than ten words
+    for curve in masked.record["curves"]:
+        assert curve["n"] == len(TEXTS)
+        for low, mean, high in zip(*(curve[name] for name in ("low", "mean", "high")), strict=True):
+            assert low <= mean + EVALUATED
+            assert mean <= high + EVALUATED
     start = next(c for c in masked.record["curves"] if c["curve"] == "morf" and c["method"] == "random")["mean"][0]
     assert start == pytest.approx(classifier.probabilities(theirs)[each, targets].mean(), rel=BATCH)
 
@@ -248,6 +303,8 @@ def test_the_command(model_folder, tmp_path, capsys):
     err = capsys.readouterr().err
     assert "left out" not in err  # where labels are not read, none is wrong
     assert "--label-column label: none of the protocols curves reads labels" in err
+    assert main([*command, "--masked-model", str(model_folder)]) == 0
+    assert "it predicts the same for 100.0% of the texts" in capsys.readouterr().out
     assert main([*command, "--limit", "3"]) == 0
     assert "goes on from" in capsys.readouterr().err
     assert json.loads(output.read_text())["texts"] == 3

@@ -21,6 +21,7 @@ import numpy as np
 from autorel_jax.errors import InputError, one_line
 
 SHOWN = 10  # labels that a message lists
+NA = "NAType"  # the class of what pandas calls missing: it has no truth value, and equals nothing
 YES, NO = ("true", "yes", "t", "y"), ("false", "no", "f", "n")
 ID = re.compile(r"id:(\d{1,9})", re.ASCII)
 SILENT = re.compile(r"label[_ -]?\d+", re.ASCII | re.IGNORECASE)  # a name that says nothing, as a number does
@@ -157,8 +158,10 @@ def meant(label: Any, labels: Sequence[str], known: dict[str, int], where: str) 
 
 
 def is_missing(label: Any) -> bool:
-    """Whether a row has no label: null, NaN or an empty cell."""
-    return label is None or (isinstance(label, str) and not label.strip()) or label != label
+    """Whether a row has no label: null, NaN, pandas' NA or an empty cell."""
+    if label is None or type(label).__name__ == NA:
+        return True
+    return not label.strip() if isinstance(label, str) else label != label
 
 
 def is_class(label: Any) -> bool:

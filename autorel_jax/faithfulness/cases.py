@@ -98,7 +98,8 @@ def case(
         raise InputError("the text has no word that the model reads.")
     read = tokens.ids.tobytes() + tokens.types.tobytes()
     draws = np.random.default_rng([config.seed, zlib.crc32(read)]).random(count)
-    key = hashlib.sha256(read + units.tobytes() + draws.tobytes()).hexdigest()
+    grouped = tokens.word_index.tobytes()  # methods may take words away where the units are tokens
+    key = hashlib.sha256(read + units.tobytes() + grouped).hexdigest()
     label = None if not labelled or is_missing(row.label) else explainer.row_label(row.label)
     check_copy(kept.get(CHANGED))
     marks = kept.get(MARKS)

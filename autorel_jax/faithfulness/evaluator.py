@@ -198,7 +198,8 @@ class Evaluator:
                 for protocol in filter(measured_alone, self.protocols):
                     for name in perturbations(protocol, self.tokens):
                         about = self.identities[method], protocol, name, facts(place, protocol, name)
-                        tasks.append(Task(place, method, protocol, name, self.key(case, targets[place], *about)))
+                        key = self.key(case, targets[place], self.config.seed, *about)  # of ties
+                        tasks.append(Task(place, method, protocol, name, key))
         return self.filled(tasks, chunk, targets, measurement, found, judge)
 
     def key(self, case: Case, target: int, *facts: Any) -> str:

@@ -138,7 +138,7 @@ def evaluation_of(about: Mapping[str, Any], run: Run, config: EvaluateConfig) ->
             for pair, found in run.between.items()
         ],
         "results": list(results(about, run, config)),
-        "curves": list(curves(about, run)),
+        "curves": list(curves(run, config)),
         "sanity": run.sanity,
     }
     return Evaluation(record)
@@ -178,15 +178,16 @@ def as_json(mean: Mean) -> dict[str, Any]:
     return {name: None if value != value else value for name, value in mean._asdict().items()}
 
 
-def curves(about: Mapping[str, Any], run: Run) -> Iterator[dict[str, Any]]:
-    """The mean over texts of every curve."""
+def curves(run: Run, config: EvaluateConfig) -> Iterator[dict[str, Any]]:
+    """The mean over texts of every curve, with an interval at each step."""
     for (method, protocol, perturbation, name), found in run.numbers.items():
         if name.startswith(CURVE):
+            steps = [mean_of(step, config.resamples, config.seed) for step in np.array(list(found.values())).T]
             yield {
                 "protocol": protocol,
                 "perturbation": perturbation,
                 "curve": name.removeprefix(CURVE),
                 "method": method,
                 "n": len(found),
-                "mean": np.mean(list(found.values()), axis=0).tolist(),
+                **{bound: [as_json(mean)[bound] for mean in steps] for bound in ("mean", "low", "high")},
             }
