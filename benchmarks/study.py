@@ -113,6 +113,8 @@ def arguments(part: Entry, results: Path) -> Iterator[str]:
     for name in ("limit", "naopc_texts", "max_length", "seed", "format", "input_columns"):
         if name in part:
             yield from (f"--{name.replace('_', '-')}", str(part[name]))
+    if part.get("sanity"):
+        yield "--sanity"
     for name in ("methods", "protocols", "perturb"):
         if name in part:
             yield from (f"--{name}", ",".join(part[name]))

@@ -42,6 +42,7 @@ def page(study: Study, records: Mapping[str, Record]) -> str:
         study.get("read_point", "").strip(),
         "## Targets",
         *targets(study, records),
+        study.get("cost", "").strip(),
         *(section(part, records[part["name"]]) for part in parts),
         "\n\n".join(["## How to read the tables", LEGEND, ONE_MODEL, f"\\{ABOUT_MARK}"]),
     ]
