@@ -12,7 +12,7 @@ from tolerances import FAITHFULNESS
 
 from autorel_jax.faithfulness import curves, naopc, ranks
 from autorel_jax.faithfulness.asking import Job, found_by
-from autorel_jax.faithfulness.intervals import mean_of
+from autorel_jax.faithfulness.intervals import correlation_of, mean_of
 from autorel_jax.faithfulness.methods import parsed
 from autorel_jax.faithfulness.protocols import PROTOCOLS, UP
 from autorel_jax.faithfulness.units import readings, token_in_place
@@ -324,6 +324,27 @@ def test_intervals_against_a_slow_bootstrap():
     assert one[:2] == (1, 2)
     assert np.isnan(one[2:]).all()  # a single text tells nothing of others
     assert mean_of(np.array([np.nan]), 10, 0).n == 0
+
+
+def test_correlations_against_a_slow_bootstrap():
+    """Of one series, and of two in the same texts."""
+    rng = np.random.default_rng(5)
+    real, noise = rng.standard_normal((2, 40))
+    near, far = real + 0.3 * noise, rng.standard_normal(40)
+    rows = [rng.integers(40, size=40) for _ in range(4000)]
+    for minus in (None, far):
+        slow = []
+        for row in rows:
+            of_far = 0 if minus is None else np.corrcoef(far[row], real[row])[0, 1]
+            slow.append(np.corrcoef(near[row], real[row])[0, 1] - of_far)
+        got = correlation_of(near, real, 4000, 0, minus)
+        less = 0 if minus is None else np.corrcoef(far, real)[0, 1]
+        assert got.mean == pytest.approx(np.corrcoef(near, real)[0, 1] - less, abs=FAITHFULNESS)
+        ends = np.percentile(slow, (2.5, 97.5))
+        assert (got.low, got.high) == pytest.approx(ends, abs=0.1 * (got.high - got.low))
+    same = correlation_of(near, real, 100, 0, near)
+    assert same[1:] == pytest.approx((0, 0, 0), abs=FAITHFULNESS)
+    assert np.isnan(correlation_of(near, real, 100, 0, np.ones(40)).mean)
 
 
 def test_methods_with_parameters():

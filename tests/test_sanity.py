@@ -133,6 +133,10 @@ def test_pairs_of_texts_against_a_slow_reference(classifier):
         3,
         pytest.approx(np.corrcoef(told, real)[0, 1], abs=1e-4),
     )
+    by = {row["method"]: row for row in made.record["results"] if row["measure"] == "correlation"}
+    less = by["random"]["over_texts"]["mean"] - by["attnlrp"]["over_texts"]["mean"]
+    assert by["random"]["minus_default"]["mean"] == pytest.approx(less, abs=FAITHFULNESS)
+    assert by["attnlrp"]["minus_random"]["mean"] == pytest.approx(-less, abs=FAITHFULNESS)
     nan, words = float("nan"), [copies[0].split(), copies[2].split()]
     for given in (Labelled(copies), iter(copies), [tuple(words[0]), nan, tuple(words[1]), copies[3]]):
         again = ar.evaluate(classifier, TEXTS, changed=given, methods=["attnlrp"], protocols=["counterfactual"])

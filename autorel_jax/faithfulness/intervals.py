@@ -101,18 +101,27 @@ def counts(texts: int, resamples: int, seed: int) -> np.ndarray:
     return np.concatenate(drawn)
 
 
-def correlation_of(x: np.ndarray, y: np.ndarray, resamples: int, seed: int) -> Mean:
-    """Pearson's correlation of two numbers of each text, and its percentiles over resampled texts.
+def correlation_of(x: np.ndarray, y: np.ndarray, resamples: int, seed: int, minus: np.ndarray | None = None) -> Mean:
+    """Pearson's correlation of two numbers of each text [N], and its percentiles over resampled texts.
 
-    Resamples in which one of both does not vary are left out; NaN where that is so of the texts themselves.
+    With `minus` [N], less the correlation of that with y, in the same resamples. Resamples in which one of the numbers
+    does not vary are left out; NaN where that is so of the texts themselves.
     """
-    if len(x) < 2 or not (np.ptp(x) and np.ptp(y)):
+    every = [x, y] if minus is None else [x, y, minus]
+    if len(x) < 2 or not all(map(np.ptp, every)):
         return Mean(len(x), NONE, NONE, NONE)
     weights = counts(len(x), resamples, seed).astype(np.float64) / len(x)
+    mean, drawn = float(np.corrcoef(x, y)[0, 1]), correlations(weights, x, y)
+    if minus is not None:
+        mean, drawn = mean - float(np.corrcoef(minus, y)[0, 1]), drawn - correlations(weights, minus, y)
+    low, high = np.percentile(drawn[~np.isnan(drawn)], LEVEL)
+    return Mean(len(x), mean, float(low), float(high))
+
+
+def correlations(weights: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Pearson's correlation [R] of x and y [N] for each row of weights [R, N]; NaN where one of both does not vary."""
     x, y = x - x.mean(), y - y.mean()
     means = [weights @ of for of in (x, y, x * x, y * y, x * y)]
     varies = (means[2] - means[0] ** 2) * (means[3] - means[1] ** 2)
-    there = varies > 1e-12 * varies.max()
-    found = (means[4] - means[0] * means[1])[there] / np.sqrt(varies[there])
-    low, high = np.percentile(found, LEVEL)
-    return Mean(len(x), float(np.corrcoef(x, y)[0, 1]), float(low), float(high))
+    varies[varies <= 1e-12 * varies.max()] = np.nan
+    return (means[4] - means[0] * means[1]) / np.sqrt(varies)

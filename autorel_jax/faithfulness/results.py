@@ -38,7 +38,7 @@ class Run:
       read: rows of the input.
       left_out: those that cannot be measured.
       numbers: (method, protocol, perturbation, name) -> what was found, by the place of a text.
-      changes: of each method, how the logit of each pair of a text and its changed copy changes.
+      changes: of each method, how the logit of a text and its changed copy changes, by the place of the text.
       sanity: how scores change with the model, as JSON.
       between: two methods -> the rank correlation of their scores, for each text where it is defined.
       computed: texts, whole or in part, that the model has read.
@@ -50,7 +50,7 @@ class Run:
         self.texts, self.read, self.left_out = texts, read, left_out
         self.numbers: dict[tuple[str, str, str, str], dict[int, Any]] = {}
         self.computed = 0
-        self.changes: dict[str, list[Change]] = {}
+        self.changes: dict[str, dict[int, Change]] = {}
         self.sanity: list[dict[str, Any]] = []
         self.between: dict[tuple[str, str], list[float]] = {}
         self.agree: list[bool] = []
@@ -153,16 +153,14 @@ def results(about: Mapping[str, Any], run: Run, config: EvaluateConfig) -> Itera
                     method: run.column((method, protocol, perturbation, measure.name)) for method in about["methods"]
                 }
                 for method, column in columns.items():
-                    means = {"over_texts": column} | {
-                        name: column - columns[other]
-                        for name, other in AGAINST.items()
-                        if other in columns and method != other
-                    }
+                    against = {name: other for name, other in AGAINST.items() if other in columns and method != other}
                     if measure.name == CORRELATION:
-                        pairs = np.array(run.changes.get(method, []), float).reshape(-1, 2)
-                        means = {"over_texts": correlation_of(*pairs.T, config.resamples, config.seed)}
+                        means = {name: correlation(run, method, config, other) for name, other in against.items()}
+                        means = {"over_texts": correlation(run, method, config)} | means
                     else:
-                        means = {name: mean_of(of, config.resamples, config.seed) for name, of in means.items()}
+                        series = {"over_texts": column}
+                        series |= {name: column - columns[other] for name, other in against.items()}
+                        means = {name: mean_of(of, config.resamples, config.seed) for name, of in series.items()}
                     yield {
                         "protocol": protocol,
                         "perturbation": perturbation,
@@ -171,6 +169,15 @@ def results(about: Mapping[str, Any], run: Run, config: EvaluateConfig) -> Itera
                         "method": method,
                         **{name: as_json(mean) for name, mean in means.items()},
                     }
+
+
+def correlation(run: Run, method: str, config: EvaluateConfig, other: str | None = None) -> Mean:
+    """Of what a method tells of changes with what they are; less that of the other, over the texts of both."""
+    found = [run.changes.get(name, {}) for name in (method, other or method)]
+    places = [place for place in found[0] if place in found[1]]
+    told, others = (np.array([of[place].told for place in places]) for of in found)
+    real = np.array([found[0][place].real for place in places])
+    return correlation_of(told, real, config.resamples, config.seed, None if other is None else others)
 
 
 def as_json(mean: Mean) -> dict[str, Any]:

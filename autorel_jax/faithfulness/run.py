@@ -129,7 +129,7 @@ def compare_copies(evaluator: Evaluator, chunk: Chunk, found: Parts, judge: Pred
             if not all(np.isfinite(one).all() for one in both):
                 continue
             one = change(pairs[number], both, of_target[number])
-            of_all.changes.setdefault(method, []).append(one)
+            of_all.changes.setdefault(method, {})[chunk.start + place] = one
             if one.agrees is not None:
                 of_all.add(chunk.start + place, method, COUNTERFACTUAL, NONE, {"sign_agreement": one.agrees})
 
