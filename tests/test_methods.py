@@ -24,7 +24,7 @@ SOME = [
     pytest.param(name, marks=() if name in EACH_KIND else pytest.mark.slow) for name in NAMES
 ]  # the rest: pytest -m slow
 OTHER = {  # another value of each parameter that does not change what is compiled
-    "samples": 9,
+    "samples": 10,
     "sigma": 0.4,
     "baseline": "pad",
     "tolerance": 1e-4,
@@ -180,6 +180,7 @@ def test_names():
         ("rollout", {"layer": 3}, "rollout has no parameter 'layer'; it has none."),
         ("lime", {"samples": 0}, "samples=0: expected a whole number of at least 1, at most 524288."),
         ("lime", {"samples": 2**31}, "samples=2147483648: expected a whole number of at least 1, at most 524288."),
+        ("kernel_shap", {"samples": 21}, "samples=21: expected an even number of at least 2"),
         ("shapley_sampling", {"samples": 2**19 + 1}, "expected a whole number of at least 1, at most 524288."),
         ("integrated_gradients", {"max_steps": 2**31 - 1}, "expected a whole number of at least 1, at most 524288."),
         ("raw_attention", {"layer": 2**31}, "expected a whole number of at least -1, no more than 2147483647."),

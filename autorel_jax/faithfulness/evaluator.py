@@ -84,8 +84,8 @@ class Evaluator:
         self.tokens = {name: token_in_place(name, classifier.tokenizer) for name in dict.fromkeys(config.perturb)}
         self.explainers = explainers(classifier, config)
         self.identities = {name: identity(explainer) for name, explainer in self.explainers.items()}
-        own, judge = ([one.fingerprint, one.dtype] for one in (classifier, self.judge))
-        self.of_scores = [__version__, own, config_json(classifier.config), classifier.tokenizer.fingerprint]
+        own, judge = ([one.fingerprint, one.dtype, config_json(one.config)] for one in (classifier, self.judge))
+        self.of_scores = [__version__, own, classifier.tokenizer.fingerprint]
         self.of_numbers = [*self.of_scores, judge]
         self.share = 0.0  # of the words that people marked
         self.seconds = dict.fromkeys(self.explainers, 0.0)

@@ -23,17 +23,19 @@ OTHER_IDS = {ZERO: -1, VOCABULARY: -2}  # baselines that are no token
 
 @dataclasses.dataclass(frozen=True)
 class Number:
-    """A number within bounds; `whole` for whole ones."""
+    """A number within bounds; `whole` for whole ones, `even` for even ones of these."""
 
     least: float = 0.0
     most: float | None = None  # None: what an int32 or a float32 holds
     whole: bool = False
+    even: bool = False
 
     def checked(self, name: str, value: Any) -> float | int:
         """The value as an int or a float, or an InputError."""
         value = value.item() if isinstance(value, np.generic) else value
         number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-        if not number or not self.least <= value <= self.limit or (self.whole and value != int(value)):
+        fits = number and self.least <= value <= self.limit
+        if not fits or (self.whole and value != int(value)) or (self.even and value % 2):
             most = f", no more than {self.limit}" if number and value > self.limit and self.most is None else ""
             raise InputError(f"{name}={one_line(value)}: expected {self}{most}.")
         return int(value) if self.whole else float(value)
@@ -44,7 +46,7 @@ class Number:
         return (LARGEST_INT if self.whole else LARGEST_FLOAT) if self.most is None else self.most
 
     def __str__(self) -> str:
-        kind = "a whole number" if self.whole else "a number"
+        kind = "an even number" if self.even else "a whole number" if self.whole else "a number"
         return f"{kind} of at least {self.least:g}" + ("" if self.most is None else f", at most {self.most}")
 
 

@@ -22,6 +22,7 @@ from autorel_jax.lrp.composites import Composite
 from autorel_jax.model.ops import Array, contract
 
 NO_PRIOR = "none"
+ENOUGH = 4  # samples a unit; of 2, two seeds may differ by as much as the largest score
 
 
 def of_size(keys: Array, numbers: Array, counts: Array, size: Array, length: int) -> Array:
@@ -34,7 +35,7 @@ class Surrogate(Perturbation):
 
     def doubts(self, outcome: Outcome) -> Iterator[str]:
         yield from super().doubts(outcome)
-        few = self.samples < 2 * outcome.units and 2**outcome.units - 2 > self.samples
+        few = self.samples < ENOUGH * outcome.units and 2**outcome.units - 2 > self.samples
         if few:
             yield f"{self.name}: {self.samples} samples are few for {outcome.units} units; take several for each"
 
@@ -129,7 +130,7 @@ class KernelShap(ByRules, Surrogate):
     """
 
     samples: int = traced(
-        512, Number(2, MOST_SAMPLES, whole=True), "parts of the text, an even number; all of those of up to 9 units"
+        512, Number(2, MOST_SAMPLES, whole=True, even=True), "parts of the text, in pairs; all of up to 9 units"
     )
     seed: int = seed()
     prior: str = static(
