@@ -252,7 +252,7 @@ def test_every_kind(write, name):
     assert texts(write(name, body, "latin-1"), encoding="latin-1") == ["Grüße", "zwei"]
     assert texts(write(name, body, "utf-16"), encoding="utf-16") == ["Grüße", "zwei"]
     line = 1 + body[: body.index("ü")].count("\n")
-    fails(f"line {line}: not utf-8 .*Convert the file or give its encoding", write(name, body, "latin-1"))
+    fails(f"line {line}: not utf-8 .*Convert the file, or give its encoding: --encoding", write(name, body, "latin-1"))
     fails("line 1: not utf-8", write(name, body, "utf-16"))
     fails("line 1: not utf-16", write(name, body), encoding="utf-16")
     fails("line 1: holds a NUL character", write(name, body.replace("üß", "us"), "utf-16-le"))

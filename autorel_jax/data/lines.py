@@ -76,7 +76,9 @@ def split_lines(text: str) -> list[str]:
 
 
 def _undecodable(encoding: str, error: UnicodeError) -> str:
-    return f"not {encoding} ({one_line(error)}). Convert the file or give its encoding."
+    return (
+        f"not {encoding} ({one_line(error)}). Convert the file, or give its encoding: --encoding, or encoding in [task]."
+    )
 
 
 def _decoded(stream: BinaryIO, encoding: str) -> Iterator[str]:
