@@ -77,7 +77,7 @@ def split_lines(text: str) -> list[str]:
 
 def _undecodable(encoding: str, error: UnicodeError) -> str:
     return (
-        f"not {encoding} ({one_line(error)}). Convert the file, or give its encoding: --encoding, or encoding in [task]."
+        f"not {encoding} ({one_line(error)}). Convert the file, or give its encoding: --encoding, or [task] encoding."
     )
 
 
