@@ -3,8 +3,8 @@
     python benchmarks/study.py --data-dir data --results study
 
 Each part is a .json in --results, and the models that are trained for it are there too; what is there, of the same
-entry in study.toml, is not made again, and what was stopped goes on. Without --data-dir the page alone is written, from
-the results.
+entry in study.toml, is not made again, and what was stopped goes on. The numbers that the page shows are kept in
+benchmarks/study/; without --data-dir the page alone is written, from these.
 """
 
 import argparse
@@ -14,14 +14,27 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from study_page import DOCS, ROOT, Entry, page, picture
+from study_page import DOCS, ROOT, Entry, page, picture, shown
 
 from autorel_jax.cli.main import main as autorel
 from autorel_jax.cli.memory import keep_freed_memory
 from autorel_jax.faithfulness.plot import plot
+from autorel_jax.files import write_text
 
 BUILTIN = ROOT / "autorel_jax" / "builtin" / "sst2-minilm"
 FLAGS = {"text": "--text-column", "pair": "--pair-column", "label": "--label-column", "marks": "--marks-column"}
+KEPT = ROOT / "benchmarks" / "study"
+KEYS = (
+    "texts",
+    "units",
+    "seed",
+    "protocols",
+    "perturbations",
+    "curves",
+    "sanity",
+)  # of a part's results, kept as it is
+OF_MASKED = ("same_prediction", "probability_change")
+DECIMALS = 9
 MODELS = ("model", "masked_model")  # of a part, by the names of study.toml
 
 
@@ -42,12 +55,45 @@ def main() -> None:
             for model in of_part:
                 fine_tune(model, args.data_dir, args.results)
             measure(part, of_part, args.data_dir, args.results)
-    files = {part["name"]: args.results / f"{part['name']}.json" for part in study["part"]}
-    records = {name: json.loads(file.read_text("utf-8")) for name, file in files.items() if file.exists()}
+            keep(part["name"], args.results)
+    records = kept(study)
     for name, record in records.items():
         if record["curves"]:
             plot(record, picture(name))
     (DOCS / "study.md").write_text(page(study, records), encoding="utf-8")
+
+
+def keep(name: str, results: Path) -> None:
+    """Writes of the results of a part what the page and its picture show, without the paths of a machine."""
+    record = json.loads((results / f"{name}.json").read_text("utf-8"))
+    methods = {method: {"looks_at_deletions": one["looks_at_deletions"]} for method, one in record["methods"].items()}
+    masked = record["masked_model"] and {key: record["masked_model"][key] for key in OF_MASKED}
+    of_page = {"methods": methods, "masked_model": masked, "results": list(shown(record))}
+    fields = [
+        f"{json.dumps(key)}: {laid(value)}"
+        for key, value in rounded({key: record[key] for key in KEYS} | of_page).items()
+    ]
+    write_text(KEPT / f"{name}.json", "{\n" + ",\n".join(fields) + "\n}\n")
+
+
+def laid(value: Any) -> str:
+    """As JSON, each entry of a list on a line of its own."""
+    return "[\n" + ",\n".join(map(json.dumps, value)) + "\n]" if isinstance(value, list) else json.dumps(value)
+
+
+def rounded(value: Any) -> Any:
+    """JSON with numbers to so many decimals."""
+    if isinstance(value, dict):
+        return {key: rounded(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [rounded(one) for one in value]
+    return round(value, DECIMALS) if isinstance(value, float) else value
+
+
+def kept(study: Entry) -> dict[str, Any]:
+    """What is kept of each part that was measured."""
+    files = {part["name"]: KEPT / f"{part['name']}.json" for part in study["part"]}
+    return {name: json.loads(file.read_text("utf-8")) for name, file in files.items() if file.exists()}
 
 
 def fine_tune(model: Entry, data: Path, results: Path) -> None:

@@ -29,7 +29,7 @@ def page(study: Study, records: Mapping[str, Record]) -> str:
     """The text of docs/study.md."""
     parts = [part for part in study["part"] if part["name"] in records]
     head = (
-        f"# {study['title']}\nWritten by `python benchmarks/study.py` from its results; edit `benchmarks/study.toml`."
+        f"# {study['title']}\nWritten by `python benchmarks/study.py` from the numbers in `benchmarks/study/`; edit `benchmarks/study.toml`."
     )
     found = [
         head,

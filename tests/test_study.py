@@ -51,6 +51,29 @@ def test_what_is_there_is_not_made_again(tmp_path):
     assert not STUDY["as_asked"](made, entry | {"limit": 4})
 
 
+def test_the_page_is_made_from_what_is_kept():
+    records = STUDY["kept"](CONFIG)
+    assert records
+    page = (ROOT / "docs" / "study.md").read_text("utf-8")
+    assert page == STUDY["page"](CONFIG, records)
+    for name, record in records.items():
+        assert (not record["curves"]) or (ROOT / "docs" / f"study-{name}.png").exists()
+
+
+def test_what_is_kept_of_results(tmp_path, monkeypatch):
+    """What the page shows, rounded, and no name of a model, which may be a path."""
+    monkeypatch.setitem(STUDY["keep"].__globals__, "KEPT", tmp_path)
+    results = [*RECORD["results"], row("attnlrp", 0.12345678, 0.0, 1.0, "eraser", "comprehensiveness_logit")]
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "one.json").write_text(json.dumps(RECORD | {"results": results}))
+    STUDY["keep"]("one", tmp_path / "results")
+    text = (tmp_path / "one.json").read_text()
+    kept = json.loads(text)
+    assert "/home/someone" not in text
+    assert kept["results"] == STUDY["rounded"](RECORD["results"])  # what is in no table is not kept
+    assert STUDY["rounded"]({"a": [0.1234567891, 3, None, "x"]}) == {"a": [0.123456789, 3, None, "x"]}
+
+
 def test_references_are_of_the_other_half(tmp_path):
     assert all(part.get("half") for part in CONFIG["part"] if "references" in part)
     table, half, others = (tmp_path / name for name in ("a.tsv", "half.tsv", "others.tsv"))
