@@ -18,7 +18,8 @@ AXES = {  # curve -> its axes
 DRAWN = ("curves", "au_mse", "word_deletion")  # the protocols that have curves
 COUNTED = ("accuracy",)  # along the number of words, from 1
 INCHES = (5.0, 3.6)  # of one picture
-BAND = 0.08  # opacity of an interval: many lie above one another
+BAND = 0.08  # opacity of an interval
+BANDS = 14  # methods whose intervals are drawn
 LISTED = 15  # names that fit beside one
 
 
@@ -77,7 +78,8 @@ def draw(axes: Any, record: Mapping[str, Any], kind: str, perturbation: str) -> 
                 x = range(1, len(y) + 1) if kind in COUNTED else [place / (len(y) - 1) for place in range(len(y))]
                 color = f"C{number % 10}"
                 axes.plot(x, y, label=method, color=color, linestyle=("-", "--", ":")[number // 10 % 3])
-                if curve["low"][0] is not None:  # of a single text there is no interval
+                # Of a single text there is no interval, and more than a few cannot be told apart.
+                if curve["low"][0] is not None and len(record["methods"]) <= BANDS:
                     axes.fill_between(x, curve["low"], curve["high"], color=color, alpha=BAND, linewidth=0)
     axes.set_title(f"{perturbation}", fontsize=10)
     axes.set_xlabel(AXES[kind][0].replace("words", f"{record['units']}s"), fontsize=8)
