@@ -4,7 +4,7 @@
 
 Each part is a .json in --results, and the models that are trained for it are there too; what is there, of the same
 entry in study.toml, is not made again, and what was stopped goes on. The numbers that the page shows are kept in
-benchmarks/study/; without --data-dir the page alone is written, from these.
+benchmarks/study/; without --data-dir the page and its pictures alone are made, from these.
 """
 
 import argparse
@@ -24,15 +24,8 @@ from autorel_jax.files import write_text
 BUILTIN = ROOT / "autorel_jax" / "builtin" / "sst2-minilm"
 FLAGS = {"text": "--text-column", "pair": "--pair-column", "label": "--label-column", "marks": "--marks-column"}
 KEPT = ROOT / "benchmarks" / "study"
-KEYS = (
-    "texts",
-    "units",
-    "seed",
-    "protocols",
-    "perturbations",
-    "curves",
-    "sanity",
-)  # of a part's results, kept as it is
+# Of the results of a part, what is kept as it is.
+KEYS = ("texts", "units", "seed", "protocols", "perturbations", "curves", "sanity")
 OF_MASKED = ("same_prediction", "probability_change")
 DECIMALS = 9
 MODELS = ("model", "masked_model")  # of a part, by the names of study.toml
@@ -69,10 +62,8 @@ def keep(name: str, results: Path) -> None:
     methods = {method: {"looks_at_deletions": one["looks_at_deletions"]} for method, one in record["methods"].items()}
     masked = record["masked_model"] and {key: record["masked_model"][key] for key in OF_MASKED}
     of_page = {"methods": methods, "masked_model": masked, "results": list(shown(record))}
-    fields = [
-        f"{json.dumps(key)}: {laid(value)}"
-        for key, value in rounded({key: record[key] for key in KEYS} | of_page).items()
-    ]
+    found = rounded({key: record[key] for key in KEYS} | of_page)
+    fields = [f"{json.dumps(key)}: {laid(value)}" for key, value in found.items()]
     write_text(KEPT / f"{name}.json", "{\n" + ",\n".join(fields) + "\n}\n")
 
 

@@ -5,16 +5,17 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from autorel_jax.faithfulness.config import DEFAULT, RANDOM
-from autorel_jax.faithfulness.protocols import PROTOCOLS, perturbations
+from autorel_jax.faithfulness.protocols import CASCADING, PROTOCOLS, SANITY, perturbations
 from autorel_jax.faithfulness.tables import (
     ABOUT_MARK,
     LEGEND,
+    OF_SANITY,
     ONE_MODEL,
     grid,
     marked,
     of_table,
     ranked,
-    sanity,
+    sanity_grid,
     title,
     verdict,
 )
@@ -28,11 +29,9 @@ Study, Entry, Record = (Mapping[str, Any],) * 3
 def page(study: Study, records: Mapping[str, Record]) -> str:
     """The text of docs/study.md."""
     parts = [part for part in study["part"] if part["name"] in records]
-    head = (
-        f"# {study['title']}\nWritten by `python benchmarks/study.py` from the numbers in `benchmarks/study/`; edit `benchmarks/study.toml`."
-    )
     found = [
-        head,
+        f"# {study['title']}\nWritten by `python benchmarks/study.py` from the numbers in `benchmarks/study/`; edit "
+        "`benchmarks/study.toml`.",
         study["about"].strip(),
         *missing(study, records),
         "## What to use when",
@@ -240,10 +239,27 @@ def section(part: Entry, record: Record) -> str:
             table = markdown(grid(record, protocol, perturbation))
             blocks.append("\n\n".join([head, table, conclusion(record, protocol, perturbation)]))
     if record.get("sanity"):
-        blocks.append("\n".join(["```text", *sanity(record["sanity"]), "```"]))
+        blocks += disorder(record["sanity"])
     if record["curves"]:
         blocks.append(f"![The curves of {part['title']}]({picture(part['name']).name})")
     return "\n\n".join(blocks)
+
+
+def disorder(entries: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """How scores change with the model, and which of them do not change enough."""
+    yield f"**sanity, {max(entry['n'] for entry in entries)} texts**: {OF_SANITY.removeprefix('sanity: ')}."
+    yield markdown(sanity_grid(entries))
+    kinds = dict.fromkeys(entry["kind"] for entry in entries)
+    said = [f"- {kind}: {SANITY[kind]}." for kind in kinds]
+    if CASCADING in kinds:
+        last = [entry["what"] for entry in entries if entry["kind"] == CASCADING][-1]
+        left = [
+            f"`{entry['method']}`"
+            for entry in entries
+            if (entry["kind"], entry["what"]) == (CASCADING, last) and entry["low"] is not None and entry["low"] > 0
+        ]
+        said.append(f"- With all parameters in disorder, still like those of the model: {', '.join(left) or 'none'}.")
+    yield "\n".join(said)
 
 
 def conclusion(record: Record, protocol: str, perturbation: str) -> str:

@@ -90,7 +90,7 @@ def test_texts_that_are_cut_off_are_counted(classifier):
     options = {"methods": ["random"], "protocols": ["curves"], "resamples": 10}
     cut = ar.evaluate(classifier, texts, max_length=8, **options)
     assert (cut.record["texts_cut"], ar.evaluate(classifier, texts, **options).record["texts_cut"]) == (1, 0)
-    assert "2 texts, of which 1 are cut off at max_length, measured" in cut.table()
+    assert "2 texts (1 cut off at max_length), measured" in cut.table()
 
 
 def test_naopc_is_between_its_bounds_up_to_ten_words(evaluation):

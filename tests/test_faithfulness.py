@@ -345,6 +345,9 @@ def test_correlations_against_a_slow_bootstrap():
     same = correlation_of(near, real, 100, 0, near)
     assert same[1:] == pytest.approx((0, 0, 0), abs=FAITHFULNESS)
     assert np.isnan(correlation_of(near, real, 100, 0, np.ones(40)).mean)
+    two = correlation_of(np.array([0.0, 1.0]), np.array([0.0, 1.0]), 1, 3)  # one resample, in which one text is twice
+    assert two.mean == pytest.approx(1)
+    assert np.isnan(two.low)
 
 
 def test_methods_with_parameters():

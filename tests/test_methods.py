@@ -218,10 +218,11 @@ def test_a_tokenizer_without_mask(tmp_path):
 
 def test_doubts_are_told(classifier):
     """Too few samples, an integral that has not converged."""
-    (few,) = ar.explain(classifier, "a good film and a bad one", method="kernel_shap", parameters={"samples": 4})
-    assert "kernel_shap: 4 samples are few for 7 units; take several for each" in few.warnings
-    (enough,) = ar.explain(classifier, "a good film and a bad one", method="kernel_shap")
-    assert not enough.warnings
+    (few,) = ar.explain(classifier, "a good film and a bad one", method="kernel_shap", parameters={"samples": 26})
+    assert "kernel_shap: 26 samples are few for 7 units; take at least 28" in few.warnings
+    for parameters in ({"samples": 28}, {"samples": 8, "prior": "attnlrp"}):
+        (enough,) = ar.explain(classifier, "a good film and a bad one", method="kernel_shap", parameters=parameters)
+        assert not enough.warnings
     coarse = {"steps": 1, "tolerance": 1e-7, "max_steps": 1}
     (missed,) = ar.explain(classifier, "a good film", method="integrated_gradients", parameters=coarse)
     assert "after 1 steps the scores still miss the difference of logits by" in missed.warnings[-1]

@@ -1,5 +1,6 @@
 """The pairs of parts that KernelSHAP looks at: against lists of all, in the proportions of the kernel, none in vain."""
 
+import functools
 import itertools
 import math
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from autorel_jax.attribution.methods.pairs import LARGEST, MANY, binomials, numbered, planned, smaller_parts
+from autorel_jax.attribution.methods.parameters import MOST_SAMPLES
 
 LENGTH = 24
 
@@ -39,7 +41,7 @@ def test_binomials():
     assert found.tolist() == expected
 
 
-@pytest.mark.parametrize(("units", "size"), [(7, 1), (7, 3), (12, 6), (20, 10)])
+@pytest.mark.parametrize(("units", "size"), [(7, 1), (7, 3), (12, 6), (18, 9)])
 def test_every_set_has_a_number(units, size):
     count = math.comb(units, size)
     sets = np.asarray(numbered(np.arange(count)[:, None], np.full((count, 1), size), LENGTH))[:, 0, :units]
@@ -107,3 +109,34 @@ def test_pairs_are_right_on_average():
             expected += np.outer(part, part) / (math.comb(units, k) * k * (units - k))
     expected *= 2 * 20 / sum(1 / (k * (units - k)) for k in range(1, units))
     assert np.abs(np.mean(moments, axis=0) - expected).max() < 0.03 * expected.max()
+
+
+def test_texts_of_any_length_beside_one_another():
+    """Without units or with one there is nothing to choose; the others are as they are alone, at any padding."""
+    counts, keys = jax.numpy.array([0, 1, 3, 24, 9]), jax.random.split(jax.random.key(1), 5)
+
+    @functools.partial(jax.jit, static_argnums=2)
+    def chosen(rows, pairs, length):
+        plan = planned(keys[rows], counts[rows], pairs, length, np.float32)
+        return plan, *smaller_parts(plan, keys[rows], jax.numpy.arange(60), counts[rows], length)
+
+    plan, on, weights = chosen(np.arange(5), 60, LENGTH)
+    assert plan.number.tolist() == [0, 0, 3, 60, 60]
+    assert plan.exact.tolist() == [True, True, True, False, False]
+    assert not np.asarray(weights)[:, :2].any()
+    for row in range(2, 5):
+        for length in (LENGTH, 31):
+            alone, its_on, its_weights = chosen(np.array([row]), 60, length)
+            number = int(alone.number[0])
+            assert number == plan.number[row]
+            assert (np.asarray(its_on)[:number, 0, :LENGTH] == np.asarray(on)[:number, row]).all()
+            assert (np.asarray(its_weights)[:, 0] == np.asarray(weights)[:, row]).all()
+
+
+def test_the_most_samples():
+    """Of 19 units all pairs are among them, of 20 those of up to six units, and of 512 those of one."""
+    counts, keys = np.array([19, 20, 512]), jax.random.split(jax.random.key(1), 3)
+    plan = planned(keys, counts, MOST_SAMPLES // 2, 512, np.float32)
+    assert plan.number.tolist() == [2**18 - 1, 2**18, 2**18]
+    assert plan.exact.tolist() == [True, False, False]
+    assert np.asarray(plan.whole)[:, :10].sum(axis=1).tolist() == [10, 6, 1]  # the tenth of 19 units is empty

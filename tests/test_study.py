@@ -123,7 +123,11 @@ RECORD = {
         }.items()
     ],
     "curves": [],
-    "sanity": [{"kind": "alone", "what": "alone", "method": "random", "n": 9, "mean": 1.0, "low": 1.0, "high": 1.0}],
+    "sanity": [
+        {"kind": kind, "what": what, "method": method, "n": 9, "mean": mean, "low": mean - 0.1, "high": mean + 0.1}
+        for kind, what in (("cascading", "head"), ("cascading", "embeddings"), ("alone", "alone"))
+        for method, mean in (("random", 1.0), ("better", 0.0 if what == "embeddings" else 0.5))
+    ],
 }
 
 
@@ -154,7 +158,8 @@ def test_the_page_says_what_was_found():
     assert "| `better` | 3 | 0 | 0 |" in page  # as often as it has numbers, of three measures
     assert "| `lime` |" not in page.split("## Targets")[0]  # its own game
     assert "| lime* | 0.800 [0.000 1.000] + |" in page
-    assert "alone  1.000 [1.000 1.000]" in page
+    assert "| cascading embeddings | 1.000 [0.900 1.100] | 0.000 [-0.100 0.100] |" in page
+    assert "- With all parameters in disorder, still like those of the model: `random`." in page
     assert "## Other" not in page
     assert "/home/someone" not in page
 

@@ -114,7 +114,8 @@ def correlation_of(x: np.ndarray, y: np.ndarray, resamples: int, seed: int, minu
     mean, drawn = float(np.corrcoef(x, y)[0, 1]), correlations(weights, x, y)
     if minus is not None:
         mean, drawn = mean - float(np.corrcoef(minus, y)[0, 1]), drawn - correlations(weights, minus, y)
-    low, high = np.percentile(drawn[~np.isnan(drawn)], LEVEL)
+    there = drawn[~np.isnan(drawn)]
+    low, high = np.percentile(there, LEVEL) if len(there) else (NONE, NONE)
     return Mean(len(x), mean, float(low), float(high))
 
 

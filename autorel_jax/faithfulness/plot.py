@@ -18,8 +18,8 @@ AXES = {  # curve -> its axes
 DRAWN = ("curves", "au_mse", "word_deletion")  # the protocols that have curves
 COUNTED = ("accuracy",)  # along the number of words, from 1
 INCHES = (5.0, 3.6)  # of one picture
-BAND = 0.08  # opacity of an interval
-BANDS = 14  # methods whose intervals are drawn
+OPACITY = 0.08  # of an interval
+MOST_BANDS = 14  # methods whose intervals can still be told apart
 LISTED = 15  # names that fit beside one
 
 
@@ -78,9 +78,8 @@ def draw(axes: Any, record: Mapping[str, Any], kind: str, perturbation: str) -> 
                 x = range(1, len(y) + 1) if kind in COUNTED else [place / (len(y) - 1) for place in range(len(y))]
                 color = f"C{number % 10}"
                 axes.plot(x, y, label=method, color=color, linestyle=("-", "--", ":")[number // 10 % 3])
-                # Of a single text there is no interval, and more than a few cannot be told apart.
-                if curve["low"][0] is not None and len(record["methods"]) <= BANDS:
-                    axes.fill_between(x, curve["low"], curve["high"], color=color, alpha=BAND, linewidth=0)
+                if curve["low"][0] is not None and len(record["methods"]) <= MOST_BANDS:  # a single text has none
+                    axes.fill_between(x, curve["low"], curve["high"], color=color, alpha=OPACITY, linewidth=0)
     axes.set_title(f"{perturbation}", fontsize=10)
     axes.set_xlabel(AXES[kind][0].replace("words", f"{record['units']}s"), fontsize=8)
     axes.set_ylabel(AXES[kind][1], fontsize=8)

@@ -38,7 +38,7 @@ class Run:
       read: rows of the input.
       left_out: those that cannot be measured.
       numbers: (method, protocol, perturbation, name) -> what was found, by the place of a text.
-      changes: of each method, how the logit of a text and its changed copy changes, by the place of the text.
+      changes: what each method tells of the change of a logit, and the real change, by the place of the text.
       sanity: how scores change with the model, as JSON.
       between: two methods -> the rank correlation of their scores, for each text where it is defined.
       computed: texts, whole or in part, that the model has read.
@@ -173,11 +173,12 @@ def results(about: Mapping[str, Any], run: Run, config: EvaluateConfig) -> Itera
 
 def correlation(run: Run, method: str, config: EvaluateConfig, other: str | None = None) -> Mean:
     """Of what a method tells of changes with what they are; less that of the other, over the texts of both."""
-    found = [run.changes.get(name, {}) for name in (method, other or method)]
-    places = [place for place in found[0] if place in found[1]]
-    told, others = (np.array([of[place].told for place in places]) for of in found)
-    real = np.array([found[0][place].real for place in places])
-    return correlation_of(told, real, config.resamples, config.seed, None if other is None else others)
+    found = run.changes.get(method, {})
+    beside = found if other is None else run.changes.get(other, {})
+    places = [place for place in found if place in beside]
+    told, real = np.array([found[place] for place in places], float).reshape(-1, 2).T
+    minus = None if other is None else np.array([beside[place].told for place in places])
+    return correlation_of(told, real, config.resamples, config.seed, minus)
 
 
 def as_json(mean: Mean) -> dict[str, Any]:

@@ -14,13 +14,14 @@ LEGEND = f"""[low high] is an interval of 95 % over texts (bootstrap). Behind it
 paired differences, {MARKS[-1]} worse, {MARKS[0]} the interval holds 0; {RANDOM[0]} not told apart from {RANDOM}."""
 ABOUT_MARK = f"{OWN_GAME} takes words away itself, which these protocols measure."
 ONE_MODEL = "Numbers of two models cannot be compared, but those of naopc."
+OF_SANITY = "sanity: rank correlation of the scores with those of the model as it is, mean over texts"
 Row = Mapping[str, Any]
 
 
 def tables(record: Mapping[str, Any]) -> str:
     """The main numbers of all protocols."""
-    cut = f", of which {record['texts_cut']} are cut off at max_length," if record["texts_cut"] else ","
-    head = f"{record['model']['name']}: {record['texts']} texts{cut} measured by {record['units']}s"
+    cut = f" ({record['texts_cut']} cut off at max_length)" if record["texts_cut"] else ""
+    head = f"{record['model']['name']}: {record['texts']} texts{cut}, measured by {record['units']}s"
     notes = [LEGEND, ONE_MODEL]
     if any(marked(record, method, protocol) for method in record["methods"] for protocol in record["protocols"]):
         notes.append(ABOUT_MARK)
@@ -48,15 +49,20 @@ def table(record: Mapping[str, Any], protocol: str, perturbation: str) -> Iterat
 
 def sanity(entries: Sequence[Row]) -> Iterator[str]:
     """The lines of how scores change with the model."""
-    yield "sanity: rank correlation of the scores with those of the model as it is, mean over texts"
+    yield OF_SANITY
+    yield from aligned(sanity_grid(entries))
+    yield from (f"{kind}: {SANITY[kind]}" for kind in dict.fromkeys(entry["kind"] for entry in entries))
+
+
+def sanity_grid(entries: Sequence[Row]) -> list[list[str]]:
+    """The cells of that table, its head first."""
     methods = list(dict.fromkeys(entry["method"] for entry in entries))
     by = {(entry["kind"], entry["what"], entry["method"]): entry for entry in entries}
     rows = [["", *methods]]
     for kind, what in dict.fromkeys((entry["kind"], entry["what"]) for entry in entries):
         name = kind if kind == what else f"{kind} {what}"
         rows.append([name, *(interval(by[kind, what, method]) for method in methods)])
-    yield from aligned(rows)
-    yield from (f"{kind}: {SANITY[kind]}" for kind in dict.fromkeys(entry["kind"] for entry in entries))
+    return rows
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:

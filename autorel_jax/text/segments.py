@@ -34,7 +34,7 @@ class Segment(NamedTuple):
     more: int = 0  # tokens of the text that are known by their number alone
 
 
-def of_special(number: int, piece: str) -> Segment:
+def special_segment(number: int, piece: str) -> Segment:
     """A special token, which is a word of its own."""
     return Segment("", [number], [None], [0], [piece], [None])
 
@@ -131,7 +131,7 @@ def shortened(segment: Segment, pieces: slice) -> Segment:
     )
 
 
-def unread(segments: Sequence[Segment]) -> tuple[str, ...]:
+def warnings_of(segments: Sequence[Segment]) -> tuple[str, ...]:
     """Texts of which the model sees nothing."""
     names = ("text",) if len(segments) == 1 else ("first text", "second text")
     return tuple(

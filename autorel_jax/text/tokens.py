@@ -24,12 +24,12 @@ from autorel_jax.text.segments import (
     Segment,
     Source,
     Text,
-    of_special,
     restored,
     segment_of,
     shortened,
     sources,
-    unread,
+    special_segment,
+    warnings_of,
 )
 from autorel_jax.text.settings import LEFT, RIGHT
 from autorel_jax.text.tokenizer import Backend, read_backend, write_backend
@@ -99,7 +99,7 @@ class Tokenizer:
         self.cls_id, self.sep_id = ids["cls_token"], ids["sep_token"]
         self.mask_id: int | None = ids.get("mask_token")
         self._special_ids = {role: [number] for role, number in ids.items()}
-        self._special_segments = {role: of_special(number, self.pieces[number]) for role, number in ids.items()}
+        self._special_segments = {role: special_segment(number, self.pieces[number]) for role, number in ids.items()}
 
     @functools.cached_property
     def fingerprint(self) -> str:
@@ -216,14 +216,14 @@ class Tokenizer:
 
     def _segments(self, column: list[Source], split: bool, split_words: str, room: int) -> Iterator[Segment]:
         for start in range(0, len(column), CHUNK):
-            sources = column[start : start + CHUNK]
-            made = [splitter(text, split_words) if words is None else GIVEN for text, words in sources]
+            some = column[start : start + CHUNK]
+            made = [splitter(text, split_words) if words is None else GIVEN for text, words in some]
             read = [
                 self._stretch(source.text, len(source.text) if by == GIVEN else room, by == WHITESPACE and not split)
-                for source, by in zip(sources, made, strict=True)
+                for source, by in zip(some, made, strict=True)
             ]
             encodings = self._encode_each([one.text for one in read])
-            for source, made_by, one, encoding in zip(sources, made, read, encodings, strict=True):
+            for source, made_by, one, encoding in zip(some, made, read, encodings, strict=True):
                 word_pieces = self.facts.kind == WORD_PIECE
                 segment = segment_of(Source(one.text, source.word_spans), encoding, split, made_by, word_pieces)
                 yield segment if one.text is source.text else restored(segment, source.text, one)
@@ -275,7 +275,10 @@ class Tokenizer:
             word_segments=tuple(word_segments),
             spans=tuple(spans),
             truncated=sum(lengths) - sum(kept),
-            warnings=(*unread(segments), *((self._skipped,) if self.facts.numbered and self.pad_id in ids else ())),
+            warnings=(
+                *warnings_of(segments),
+                *((self._skipped,) if self.facts.numbered and self.pad_id in ids else ()),
+            ),
             splitter=" and ".join(dict.fromkeys(segment.splitter for segment in segments)),
             truncation_side=self.truncation_side,
         )

@@ -17,7 +17,7 @@ from autorel_jax.attribution.methods.parameters import MOST_SAMPLES
 from autorel_jax.model.ops import Array
 
 MANY = 2 * MOST_SAMPLES  # more pairs than can be asked for
-LARGEST = 10  # of the sizes that are ever whole: 11 of 22 units are 352,716 pairs
+LARGEST = 9  # of the sizes that are ever whole: those of 19 units have 262,143 pairs, those of 20 too many
 
 
 class Plan(NamedTuple):
@@ -26,8 +26,8 @@ class Plan(NamedTuple):
     number: Array  # of pairs [B], at most as many as are asked for
     exact: Array  # whether these are all that the text has [B]
     whole: Array  # whether a size is [B, S]
-    begins: Array  # where each size begins [B, S]; beyond all numbers where there is none
-    weights: Array  # of a pair of each size [B, S]; they add up to the pairs that are asked for
+    begins: Array  # the number of the first pair of each size [B, S]; MANY for a size that the text lacks
+    weights: Array  # of a pair of each size [B, S]; over all pairs they add up to those that are asked for
 
 
 def binomials(length: int) -> np.ndarray:
@@ -39,27 +39,36 @@ def binomials(length: int) -> np.ndarray:
 
 
 def planned(keys: Array, counts: Array, pairs: Array, length: int, kind: jnp.dtype) -> Plan:
-    """The plan for texts of `counts` units [B], of which so many pairs are asked for; random in what is rounded."""
+    """The plan for texts of `counts` units [B], of which so many pairs are asked for.
+
+    `keys` decide only how fractions of a pair are rounded.
+    """
+    mass, available = (values.astype(kind) for values in of_sizes(counts, length))
+    before = jnp.cumsum(available, axis=1) - available
+    from_here = jnp.flip(jnp.cumsum(jnp.flip(mass, 1), axis=1), 1)  # the mass of a size and of those that are larger
+    whole = jnp.cumprod((pairs - before) * mass >= available * from_here, axis=1) > 0
+    taken = jnp.where(whole, available, 0).sum(axis=1)[:, None]
+    remaining, open_mass = jnp.maximum(pairs - taken, 0), jnp.where(whole, 0, mass)
+    below = jnp.cumsum(open_mass, axis=1) - open_mass
+    open_total = jnp.maximum(open_mass.sum(axis=1), jnp.finfo(kind).tiny)[:, None]
+    start = draws.per_text(draws.uniform, keys, np.zeros(1, np.int32))[0][:, None]
+    drawn = taken + jnp.ceil(remaining * (below / open_total) - start)
+    begins = jnp.where(mass > 0, jnp.where(whole, before, drawn), MANY).astype(jnp.int32)
+    of_pair = jnp.where(whole, mass / jnp.maximum(available, 1), open_total / jnp.maximum(remaining, 1))
+    total = jnp.maximum(mass.sum(axis=1), jnp.finfo(kind).tiny)[:, None]
+    every = available.sum(axis=1)
+    number = jnp.minimum(every, pairs).astype(jnp.int32)
+    return Plan(number, every <= pairs, whole, begins, of_pair * pairs / total)
+
+
+def of_sizes(counts: Array, length: int) -> tuple[Array, Array]:
+    """The kernel's mass of all pairs of each size, and how many there are, MANY at the most: [B, S]."""
     size = np.arange(1, max(length // 2, 1) + 1)
     middle, inside = 2 * size == counts[:, None], 2 * size <= counts[:, None]
-    mass = jnp.where(inside, jnp.where(middle, 1, 2) / (size * jnp.maximum(counts[:, None] - size, 1)), 0).astype(kind)
-    known = jnp.asarray(binomials(length)[np.minimum(size, LARGEST)].T)[counts]  # [B, S]
-    there = jnp.where(size <= LARGEST, known, MANY) // jnp.where(middle, 2, 1)
-    there = jnp.where(inside, there, 0).astype(jnp.float32)
-    before = jnp.cumsum(there, axis=1) - there
-    rest = jnp.flip(jnp.cumsum(jnp.flip(mass, 1), axis=1), 1)  # the mass of this size and of the larger ones
-    whole = jnp.cumprod((pairs - before) * mass >= there * rest, axis=1) > 0
-    taken = jnp.where(whole, there, 0).sum(axis=1)[:, None]
-    left, open_mass = jnp.maximum(pairs - taken, 0), jnp.where(whole, 0, mass)
-    share = jnp.cumsum(open_mass, axis=1) - open_mass
-    of_open = jnp.maximum(open_mass.sum(axis=1), jnp.finfo(kind).tiny)[:, None]
-    start = draws.per_text(draws.uniform, keys, np.zeros(1, np.int32))[0][:, None]
-    drawn = taken + jnp.ceil(left * (share / of_open) - start)
-    begins = jnp.where(inside, jnp.where(whole, before, drawn), MANY).astype(jnp.int32)
-    each = jnp.where(whole, mass / jnp.maximum(there, 1), of_open / jnp.maximum(left, 1))
-    weights = each * pairs / jnp.maximum(mass.sum(axis=1), jnp.finfo(kind).tiny)[:, None]
-    every = there.sum(axis=1)
-    return Plan(jnp.minimum(every, pairs).astype(jnp.int32), every <= pairs, whole, begins, weights)
+    mass = jnp.where(middle, 1, 2) / (size * jnp.maximum(counts[:, None] - size, 1))
+    sets = jnp.asarray(binomials(length)[np.minimum(size, LARGEST)].T)[counts]
+    available = jnp.where(size <= LARGEST, sets, MANY) // jnp.where(middle, 2, 1)
+    return tuple(jnp.where(inside, values, 0) for values in (mass, available))
 
 
 def smaller_parts(plan: Plan, keys: Array, numbers: Array, counts: Array, length: int) -> tuple[Array, Array]:

@@ -1,10 +1,11 @@
 """Shapley values from few parts of a text, with relevance as what is expected.
 
     target(z) - target(its complement)  ≈  2 Σ_{u on} ψ_u + …,   φ = (target(all) - target(∅)) / n + ψ,   Σ ψ = 0
-    ψ = a r + δ:   r the centred relevance, δ ~ N(0, τ²) for each unit, half the difference of a pair ~ N(…, σ²)
+    ψ = a r + δ:   r the centred relevance, δ ~ N(0, τ²) for each unit, half the difference of a pair ~ N(…, σ² / w)
 
-a and the ridge σ² / τ² come from the samples: a by generalised least squares, and ψ is a mean over ridges, each as
-likely as the samples and what is usual make it. Used by surrogates.py. B texts, N targets, U units, G pairs at a time.
+w is the weight of a pair (pairs.py), so that one of weight 2 counts as two. a and the ridge σ² / τ² come from the
+samples: a by generalised least squares, and ψ is a mean over ridges, each as likely as the samples and what is usual
+make it. Used by surrogates.py. B texts, N targets, U units, G pairs at a time.
 """
 
 import jax
@@ -22,7 +23,7 @@ VAGUE = 0.02  # σ² / the variance of a, so that a pair of hardly any relevance
 def near_prior(gram: Array, moment: Array, square: Array, relevance: Array, pairs: Array) -> Array:
     """The mean of ψ [B, N, U] under the model above, from sums over pairs of centred parts z and half differences d.
 
-    Shapes: Σzz [B, U, U], Σzd [B, U, N], Σd² [B, N], relevance of units [B, N, U], centred.
+    Shapes: Σwzz [B, U, U], Σwzd [B, U, N], Σwd² [B, N], relevance of units [B, N, U], centred; `pairs` is Σw.
     """
     tiny = jnp.finfo(gram.dtype).tiny
     r = relevance / jnp.maximum(jnp.linalg.norm(relevance, axis=-1, keepdims=True), tiny)

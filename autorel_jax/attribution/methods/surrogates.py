@@ -22,12 +22,7 @@ from autorel_jax.lrp.composites import Composite
 from autorel_jax.model.ops import Array, contract
 
 NO_PRIOR = "none"
-ENOUGH = 4  # samples a unit; of 2, two seeds may differ by as much as the largest score
-
-
-def of_size(keys: Array, numbers: Array, counts: Array, size: Array, length: int) -> Array:
-    """A random set of so many units for each sample and text: size [G, B] -> [G, B, U], true in the set."""
-    return draws.ranks(keys, numbers, counts, length) < size[..., None]
+ENOUGH = 4  # samples a unit; a regression on 2 has its largest error, about that of its largest score
 
 
 class Surrogate(Perturbation):
@@ -35,9 +30,14 @@ class Surrogate(Perturbation):
 
     def doubts(self, outcome: Outcome) -> Iterator[str]:
         yield from super().doubts(outcome)
-        few = self.samples < ENOUGH * outcome.units and 2**outcome.units - 2 > self.samples
-        if few:
-            yield f"{self.name}: {self.samples} samples are few for {outcome.units} units; take several for each"
+        least = self.enough * outcome.units
+        if self.samples < least and 2**outcome.units - 2 > self.samples:
+            yield f"{self.name}: {self.samples} samples are few for {outcome.units} units; take at least {least}"
+
+    @property
+    def enough(self) -> int:
+        """How many samples a unit takes."""
+        return ENOUGH
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Lime(Surrogate):
             drawn = draws.per_text(draws.uniform, keys, numbers)  # [G, B]
             gone = jnp.minimum(1 + (drawn * counts).astype(jnp.int32), counts)
             gone = jnp.where(numbers[:, None] == 0, 0, gone)
-            on = present & ~of_size(keys, numbers, counts, gone, length)
+            on = present & (draws.ranks(keys, numbers, counts, length) >= gone[..., None])
             kept = ((counts - gone) / jnp.maximum(counts, 1)).astype(played.whole.dtype)
             weight = jnp.exp(-jnp.square(100 * (1 - jnp.sqrt(kept)) / values["width"]) / 2) * live[:, None]
             return moments(weight, on, played.value(on) - played.whole)
@@ -116,11 +116,11 @@ class KernelShap(ByRules, Surrogate):
         minimise Σ_z π(z) (target(z) - target(∅) - φ·z)²  with  Σ φ = target(all) - target(∅)
         π(z) = (n - 1) / (C(n, k) k (n - k))   for k of n units on
 
-    Where `samples` suffice for all 2ⁿ - 2 parts, each is computed once, and the result is exact. Else that holds for
-    the smallest parts, each with its complement, as far as `samples` suffice; of larger ones as many as π gives them
-    are cut from random orders of the units, so that all units are on about equally often (pairs.py). With a `prior`, φ
-    is drawn to an offset plus a multiple of the composite's relevance, the more the less the samples say
-    (benchmarks/RESULTS.md).
+    Where `samples` suffice for all 2ⁿ - 2 parts, each is computed once, and the result is exact. Otherwise parts come
+    with their complements: the smallest sizes are computed whole, as far as `samples` suffice, and what is left is
+    shared among the larger sizes by π, in parts that are cut from random orders of the units, so that all units are on
+    about equally often. With a `prior`, φ is drawn to an offset plus a multiple of the composite's relevance, the more
+    the less the samples say (benchmarks/RESULTS.md).
 
     Answers: What is each unit's fair share of the target, over all parts of the text?
     Scores: Signed; they add up to the target's logit minus that of the text with all units off, baseline_logit.
@@ -130,7 +130,7 @@ class KernelShap(ByRules, Surrogate):
     """
 
     samples: int = traced(
-        512, Number(2, MOST_SAMPLES, whole=True, even=True), "parts of the text, in pairs; all of up to 9 units"
+        512, Number(2, MOST_SAMPLES, whole=True, even=True), "parts of the text, in pairs; of up to 9 units all"
     )
     seed: int = seed()
     prior: str = static(
@@ -139,6 +139,11 @@ class KernelShap(ByRules, Surrogate):
     name = "kernel_shap"
     chosen = "prior"
     diagnostics = ("baseline_logit",)
+
+    @property
+    def enough(self) -> int:
+        """Fewer with a prior."""
+        return 1 if self.made else ENOUGH
 
     def check(self, settings: Settings) -> None:
         """Also for a model that the composite is not for."""
