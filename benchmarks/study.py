@@ -147,7 +147,7 @@ def arguments(part: Entry, results: Path) -> Iterator[str]:
     for name in MODELS:
         if name in part:
             yield from (f"--{name.replace('_', '-')}", str(trained(part[name], results)))
-    for name in ("limit", "naopc_texts", "max_length", "seed", "format", "input_columns"):
+    for name in ("limit", "naopc_texts", "max_length", "batch_size", "seed", "format", "input_columns"):
         if name in part:
             yield from (f"--{name.replace('_', '-')}", str(part[name]))
     if part.get("sanity"):
