@@ -3,7 +3,7 @@
 Units are words, the target is the predicted label. Short texts are compared with exact Shapley values, longer ones with
 KernelSHAP of many samples, without a prior and with another seed. Errors are relative to the length of the vector of
 values; intervals of 95 % are over texts. What is computed is kept in --cache, text by text: a run that was stopped
-goes on, and one with fewer texts makes the table of those.
+goes on, and one with fewer texts makes the table of those. Remove it where the method itself has changed.
 """
 
 import argparse

@@ -258,7 +258,9 @@ def disorder(entries: Sequence[Mapping[str, Any]]) -> Iterator[str]:
             for entry in entries
             if (entry["kind"], entry["what"]) == (CASCADING, last) and entry["low"] is not None and entry["low"] > 0
         ]
-        said.append(f"- With all parameters in disorder, still like those of the model: {', '.join(left) or 'none'}.")
+        said.append(
+            f"- With all parameters in disorder, the interval still lies above 0 for {', '.join(left) or 'none'}."
+        )
     yield "\n".join(said)
 
 

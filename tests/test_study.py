@@ -159,7 +159,7 @@ def test_the_page_says_what_was_found():
     assert "| `lime` |" not in page.split("## Targets")[0]  # its own game
     assert "| lime* | 0.800 [0.000 1.000] + |" in page
     assert "| cascading embeddings | 1.000 [0.900 1.100] | 0.000 [-0.100 0.100] |" in page
-    assert "- With all parameters in disorder, still like those of the model: `random`." in page
+    assert "- With all parameters in disorder, the interval still lies above 0 for `random`." in page
     assert "## Other" not in page
     assert "/home/someone" not in page
 

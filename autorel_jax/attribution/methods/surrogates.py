@@ -22,7 +22,7 @@ from autorel_jax.lrp.composites import Composite
 from autorel_jax.model.ops import Array, contract
 
 NO_PRIOR = "none"
-ENOUGH = 4  # samples a unit; a regression on 2 has its largest error, about that of its largest score
+ENOUGH = 4  # samples for each unit; with about 2, scores of two seeds may differ by as much as the largest score
 
 
 class Surrogate(Perturbation):
