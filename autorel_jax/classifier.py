@@ -16,7 +16,7 @@ import numpy as np
 
 from autorel_jax import weights
 from autorel_jax.attribution import relevance
-from autorel_jax.attribution.probabilities import softmax
+from autorel_jax.attribution.probabilities import HALF, softmax
 from autorel_jax.attribution.settings import Settings
 from autorel_jax.builtin import BUILTIN
 from autorel_jax.data import label_ids
@@ -193,6 +193,15 @@ class Classifier:
         if self.config.problem == REGRESSION or self.config.task == EMBEDDINGS:
             return None
         return np.exp(-np.logaddexp(0, -logits.astype(np.float64))) if self.config.is_sigmoid else softmax(logits)
+
+    def decisions(self, logits: np.ndarray) -> np.ndarray:
+        """Which labels each of N texts is given [N, C]: the one of the highest logit, or all with P of HALF or more.
+
+        The latter where each label has a probability of its own (`is_sigmoid`).
+        """
+        if self.config.is_sigmoid:
+            return self.probabilities(logits) >= HALF
+        return np.eye(logits.shape[1], dtype=bool)[logits.argmax(axis=1)]
 
     @functools.cached_property
     def known_labels(self) -> dict[str, int]:

@@ -14,6 +14,7 @@ from autorel_jax.data.row import Rejected, Row
 from autorel_jax.faithfulness import run as run_module
 from autorel_jax.faithfulness.cases import sampled
 from autorel_jax.faithfulness.curves import STEPS
+from autorel_jax.model.config import MULTI
 
 TEXTS = [
     "a good film",
@@ -216,6 +217,12 @@ def test_a_masked_model_is_what_is_measured(classifier):
     assert agreement["same_prediction"]["mean"] == pytest.approx((theirs.argmax(axis=1) == targets).mean())
     change = classifier.probabilities(own)[each, targets] - classifier.probabilities(theirs)[each, targets]
     assert agreement["probability_change"]["mean"] == pytest.approx(np.abs(change).mean(), rel=BATCH)
+    config = dataclasses.replace(classifier.config, problem_type=MULTI)
+    several, their_several = (dataclasses.replace(one, config=config) for one in (classifier, other))
+    same = ((own >= 0) == (theirs >= 0)).all(axis=1).mean()  # by the set of labels, not by the highest logit
+    assert same != agreement["same_prediction"]["mean"]
+    found = ar.evaluate(several, TEXTS, masked_model=their_several, **asked)
+    assert found.record["masked_model"]["same_prediction"]["mean"] == pytest.approx(same)
     right = ar.evaluate(
         classifier,
         TEXTS,

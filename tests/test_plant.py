@@ -80,7 +80,11 @@ def test_how_it_is_measured():
 def test_words_that_cannot_be_planted():
     assert "three different words" in refusal(check_words, ["a", "b"], [])
     assert "three different words" in refusal(check_words, ["a", "b b", "c"], [])
+    assert "three different words" in refusal(check_words, ["a", "A", "c"], [])
     assert "'c' is in a text already" in refusal(check_words, ["x", "y", "c"], [TEXT])
+    assert "'however' is in a text already" in refusal(check_words, ["x", "however", "z"], ["However, it is good"])
+    assert "'<x>' is in a text already" in refusal(check_words, ["<x>", "y", "z"], ["a <X> b"])
+    check_words(["art", "y", "z"], ["a party"])
 
 
 def test_what_the_command_refuses(tmp_path, capsys):
@@ -117,3 +121,8 @@ def test_from_a_task_to_the_methods(kind, tmp_path, capsys):
     assert (record["planted"]["followed_a_part"] is None) == (kind == SINGLE)
     rows = [json.loads(line) for line in (output / "data" / "train.jsonl").read_text().splitlines()]
     assert len(rows) == training.ROWS["train"]
+    before = {path: path.read_bytes() for path in output.rglob("*") if path.is_file()}
+    for more in (["--kind", PAIR], ["--share", "0.7"], ["--seed", "5"], ["--words", "x,y,z"]):
+        assert main([*command, "--resume", *more]) == 2
+        assert "with another --kind, --words, --share or --seed" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in output.rglob("*") if path.is_file()} == before

@@ -14,7 +14,7 @@ import training
 
 import autorel_jax as ar
 from autorel_jax.cli.main import main
-from autorel_jax.cli.plant import FOLLOWED, LED, share_of
+from autorel_jax.cli.plant import FOLLOWED, LED, label_shares
 from autorel_jax.faithfulness.shortcuts import PAIR, SINGLE, planted, with_a_part, with_shortcut
 
 PLANTED = ("garden", "river", "bridge")  # of the vocabulary, and in no text; the third is for another kind
@@ -62,22 +62,21 @@ def follower(folder, kind, seed):
         rows = list(examples(count, seed))
         new = with_words(rows, kind, seed)
         model = trained(folder / str(count), new, dev, seed)
-        followed, led = following(ar.load(model), kind, seed)
-        if followed >= FOLLOWED and led <= LED:
+        followed, led, opposed = following(ar.load(model), kind, seed)
+        if followed >= FOLLOWED and led - opposed <= LED:
             return model, rows, new
         count *= 2
     pytest.fail(f"no model follows it: {followed:.0%}, and {led:.0%} follow a part of it")
 
 
 def following(classifier, kind, seed):
-    """In what shares of new texts a model follows what is planted, and a part of it alone."""
+    """The shares of new texts in which a model follows what is planted, a part of it alone, and not this part."""
     rng = np.random.default_rng([seed, TESTED])
     texts = [text for text, _ in examples(TESTED, seed + 200)]
     labels = rng.integers(2, size=TESTED).tolist()
     whole = [with_shortcut(*one, kind, PLANTED, rng).words for one in zip(texts, labels, strict=True)]
     parts = [with_a_part(*one, kind, PLANTED, rng) for one in zip(texts, labels, strict=True)]
-    ids = [f"id:{label}" for label in labels]
-    return share_of(classifier, whole, ids), share_of(classifier, parts, ids)
+    return label_shares(classifier, whole, labels)[0], *label_shares(classifier, parts, labels)
 
 
 def listed(folder, model, rows):

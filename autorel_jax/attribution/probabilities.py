@@ -2,6 +2,8 @@
 
 import numpy as np
 
+HALF = 0.5  # a label with a probability of its own is given to a text from there on
+
 
 def softmax(logits: np.ndarray, axis: int = -1) -> np.ndarray:
     """Over that axis, in float64; -inf gets 0."""

@@ -23,7 +23,6 @@ from autorel_jax.auditing.reading import (
     Tally,
     cases,
     check_classifier,
-    decisions,
     same_reading,
 )
 from autorel_jax.auditing.swaps import swapped
@@ -160,7 +159,7 @@ def note_swaps(seen: Seen, chunk: Sequence[Case], changed: Changed) -> None:
         return
     classifier = changed.explainer.classifier
     logits = changed.logits([tokens for case, _, after in compared for tokens in (case.tokens, after)])
-    given = decisions(classifier, logits).reshape(len(compared), 2, -1)
+    given = classifier.decisions(logits).reshape(len(compared), 2, -1)
     chance = classifier.probabilities(logits).reshape(len(compared), 2, -1)
     for (case, new, _), labels, probabilities in zip(compared, given, chance, strict=True):
         flips = bool((labels[0] != labels[1]).any())

@@ -10,8 +10,8 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from autorel_jax.attribution.probabilities import HALF
 from autorel_jax.attribution.targets import LOG_PROBABILITY
-from autorel_jax.auditing.reading import HALF
 from autorel_jax.evaluation.records import are_parts_of_one
 
 Record = Mapping[str, Any]

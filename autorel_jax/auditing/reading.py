@@ -24,7 +24,6 @@ from autorel_jax.report.view import joined
 from autorel_jax.text.tokens import Tokens
 
 Progress = Callable[[int], object]
-HALF = 0.5  # a label with a probability of its own is predicted from there on
 
 
 class Case(NamedTuple):
@@ -156,10 +155,3 @@ class Changed:
 def same_reading(first: Tokens, second: Tokens) -> bool:
     """Whether the model reads the same of both."""
     return Reading(first.ids, first.types).key == Reading(second.ids, second.types).key
-
-
-def decisions(classifier: Classifier, logits: np.ndarray) -> np.ndarray:
-    """What is predicted for each text: which labels it is given [N, C]."""
-    if classifier.config.is_sigmoid:
-        return classifier.probabilities(logits) >= HALF
-    return np.eye(logits.shape[1], dtype=bool)[logits.argmax(axis=1)]

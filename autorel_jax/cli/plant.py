@@ -35,7 +35,7 @@ from autorel_jax.model.config import SINGLE as SINGLE_LABEL
 from autorel_jax.training.config import TrainConfig
 
 PROG = "autorel-plant"
-LED = 0.75  # of the texts with a part of a shortcut; half of them by chance
+LED = 0.5  # of the texts with a part of a shortcut: how many more get its label than the other one
 FOLLOWED = 0.9  # of the texts with a shortcut; a model that follows fewer tells little of methods
 TESTED = 200  # texts
 EXAMPLES = """examples:
@@ -118,7 +118,7 @@ def plant(argv: Sequence[str] | None, prog: str) -> None:
     evaluation = EvaluateConfig(methods=given["methods"], protocols=["planted"], seed=config.seed)
     check_methods(evaluation)
     devices = place(given)
-    task, rows, alone = write_data(config, folder / "data", given)
+    task, rows, labels, parts_alone = write_data(config, folder / "data", given)
     trained = training.train(
         dataclasses.replace(config, task=task, data_dir=folder / "data"),
         resume=given.get("resume", False),
@@ -131,20 +131,21 @@ def plant(argv: Sequence[str] | None, prog: str) -> None:
     evaluator = Evaluator(classifier, evaluation, None, labelled=True, kept=("marks",))
     with parts.opened(folder / "planted.json.parts.jsonl") as found:
         made = measure(evaluator, rows, found)
-    followed = share_of(classifier, [row.text for row in rows], [row.label for row in rows])
+    followed, _ = label_shares(classifier, [row.text for row in rows], labels)
+    led, opposed = label_shares(classifier, parts_alone, labels) if parts_alone else (None, None)
     made.record["planted"] = {
         "kind": given["kind"],
         "words": list(given["words"]),
         "followed": followed,
-        "followed_a_part": share_of(classifier, *alone) if alone[0] else None,
+        "followed_a_part": led,
+        "opposed_a_part": opposed,
     }
     made.save(folder / "planted.json")
     say(made.table())
     say(f"The model follows the shortcut in {followed:.1%} of the texts that have it.")
-    if alone[0]:
-        led = made.record["planted"]["followed_a_part"]
-        say(f"Of texts with a part of it alone, which says nothing, {led:.1%} get its label; by chance 50 % would.")
-        if led > LED:
+    if parts_alone:
+        say(f"Of texts with a part of it alone, which says nothing, {led:.1%} get its label, {opposed:.1%} the other.")
+        if led - opposed > LED:
             warn(prog, ["the model follows a part of the shortcut: it need not use every word that counts as planted"])
     if followed < FOLLOWED:
         warn(prog, [f"less than {FOLLOWED:.0%}: train longer, or methods are measured by what the model did not learn"])
@@ -152,8 +153,11 @@ def plant(argv: Sequence[str] | None, prog: str) -> None:
 
 def write_data(
     config: TrainConfig, folder: Path, given: dict[str, Any]
-) -> tuple[TaskConfig, list[Any], tuple[list, list]]:
-    """Writes train.jsonl and dev.jsonl; the task of them, rows with shortcuts to test on, and texts with a part."""
+) -> tuple[TaskConfig, list[Any], list[int], list[list[str]]]:
+    """Writes train.jsonl and dev.jsonl.
+
+    Returns the task of them; rows with shortcuts to test on, and the label of each; the same texts with a part of it.
+    """
     import numpy as np
 
     from autorel_jax.data.row import Row
@@ -166,39 +170,54 @@ def write_data(
     if not (task.dev or task.dev_fraction):
         raise InputError("[task] names no dev data, to measure on; set dev or dev_fraction.")
     kind, words = given["kind"], given["words"]
-    with disk_faults(folder):
-        folder.mkdir(parents=True, exist_ok=True)
     splits = {split.name: split for split in read_splits(task, (TRAIN, DEV), source)}
+    files = {}
     for place_, (name, split) in enumerate(splits.items()):
         check_words(words, split.texts)
         made = planted(split.texts, split.labels.tolist(), kind, words, given["share"], config.seed + place_)
-        write_lines(
-            folder / f"{name}.jsonl", ({"text": " ".join(one.words), "label": task.labels[one.label]} for one in made)
+        files[folder / f"{name}.jsonl"] = lines(
+            {"text": " ".join(one.words), "label": task.labels[one.label]} for one in made
         )
+    write_new(files)
     rng = np.random.default_rng([config.seed, len(splits)])
     texts = [splits[DEV].texts[row] for row in rng.permutation(len(splits[DEV]))[: given["test_texts"]]]
-    rows, parts = [], ([], [])
+    rows, labels, parts = [], [], []
     for number, text in enumerate(texts, start=1):
-        label = int(rng.integers(2))
-        one = with_shortcut(text, label, kind, words, rng)
-        rows.append(Row(number, one.words, None, f"id:{label}", kept=(one.marks,)))
+        labels.append(int(rng.integers(2)))
+        one = with_shortcut(text, labels[-1], kind, words, rng)
+        rows.append(Row(number, one.words, None, f"id:{labels[-1]}", kept=(one.marks,)))
         if kind != SINGLE:
-            parts[0].append(with_a_part(text, label, kind, words, rng))
-            parts[1].append(f"id:{label}")
+            parts.append(with_a_part(text, labels[-1], kind, words, rng))
     new = TaskConfig(name=f"planted-{task.name}", train="train.jsonl", dev="dev.jsonl", labels=task.labels)
-    return new, rows, parts
+    return new, rows, labels, parts
 
 
-def write_lines(path: Path, records: Iterable[dict[str, Any]]) -> None:
-    """Writes a .jsonl."""
-    write_text(path, "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records))
+def lines(records: Iterable[dict[str, Any]]) -> str:
+    """A .jsonl."""
+    return "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
 
 
-def share_of(classifier: Any, texts: Sequence[list[str]], labels: Sequence[str]) -> float:
-    """The share of texts that are given those labels."""
+def write_new(files: dict[Path, str]) -> None:
+    """Writes texts to files, or raises InputError where one is there that says something else."""
+    for path, text in files.items():
+        with disk_faults(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if path.exists() and path.read_text("utf-8") != text:
+                raise InputError(
+                    f"{path} was made from other texts, or with another --kind, --words, --share or --seed; give "
+                    "the same again with --resume, or another --output."
+                )
+    for path, text in files.items():
+        write_text(path, text)
+
+
+def label_shares(classifier: Any, texts: Sequence[list[str]], labels: Sequence[int]) -> tuple[float, float]:
+    """The shares of texts that are given the label that is said for each, 0 or 1, and the other of the two."""
+    import numpy as np
+
     from autorel_jax.faithfulness.predict import predict
 
     tokens = classifier.tokens(texts)
     found = predict(classifier, [row.ids for row in tokens], [row.types for row in tokens]).logits.argmax(axis=1)
-    row_label = classifier.row_labels()
-    return sum(best == row_label(label) for best, label in zip(found, labels, strict=True)) / len(texts)
+    said = np.array(labels)
+    return float((found == said).mean()), float((found == 1 - said).mean())

@@ -117,7 +117,8 @@ class Evaluator:
         if judge.classifier is not own.classifier:
             each = np.arange(len(chunk))
             first, second = (self.classifier.probabilities(found)[each, targets] for found in (logits, theirs))
-            run.differ((theirs.argmax(axis=1) == targets).tolist(), np.abs(first - second).tolist())
+            same = (self.classifier.decisions(logits) == self.classifier.decisions(theirs)).all(axis=1)
+            run.differ(same.tolist(), np.abs(first - second).tolist())
         return targets
 
     def scores(self, chunk: Sequence[Case], targets: np.ndarray, found: parts.Parts) -> dict[str, list[np.ndarray]]:

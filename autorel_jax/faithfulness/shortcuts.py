@@ -6,6 +6,7 @@ arXiv 2111.07367). Used by cli/plant.py. A planted text is a list of words.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -89,12 +90,13 @@ def planted(
 
 def check_words(words: Sequence[str], texts: Sequence[str]) -> None:
     """Raises InputError for words that cannot be planted, or that a text holds already."""
-    if len(words) != len(WORDS) or len(set(words)) < len(words) or any(len(word.split()) != 1 for word in words):
+    folded = {word.casefold(): word for word in words}  # capitals are alike to many tokenizers
+    if not len(words) == len(folded) == len(WORDS) or any(len(word.split()) != 1 for word in words):
         raise InputError(f"words={list(words)}: expected three different words, such as {', '.join(WORDS)}.")
     for text in texts:
-        there = set(words) & set(text.split())
+        there = folded.keys() & {*text.casefold().split(), *re.findall(r"\w+", text.casefold())}
         if there:
-            raise InputError(f"the word {there.pop()!r} is in a text already; give others with --words.")
+            raise InputError(f"the word {folded[there.pop()]!r} is in a text already; give others with --words.")
 
 
 def found_first(text: Scored) -> Measurement:
