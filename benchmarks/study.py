@@ -9,20 +9,21 @@ benchmarks/study/; without --data-dir the page and its pictures alone are made, 
 
 import argparse
 import json
+import shutil
 import tomllib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from study_models import BUILTIN, as_asked, asked_file, fine_tune, trained
 from study_page import DOCS, ROOT, Entry, page, picture, shown
+from study_texts import write_halves, write_swapped
 
 from autorel_jax.cli.main import main as autorel
 from autorel_jax.cli.memory import keep_freed_memory
 from autorel_jax.faithfulness.plot import plot
 from autorel_jax.files import write_text
 
-BUILTIN = ROOT / "autorel_jax" / "builtin" / "sst2-minilm"
-FLAGS = {"text": "--text-column", "pair": "--pair-column", "label": "--label-column", "marks": "--marks-column"}
 KEPT = ROOT / "benchmarks" / "study"
 # Of the results of a part, what is kept as it is.
 KEYS = ("texts", "units", "seed", "protocols", "perturbations", "curves", "sanity")
@@ -58,11 +59,11 @@ def main() -> None:
 
 def keep(name: str, results: Path) -> None:
     """Writes of the results of a part what the page and its picture show, without the paths of a machine."""
-    record = json.loads((results / f"{name}.json").read_text("utf-8"))
+    record = json.loads(results_file(name, results).read_text("utf-8"))
     methods = {method: {"looks_at_deletions": one["looks_at_deletions"]} for method, one in record["methods"].items()}
     masked = record["masked_model"] and {key: record["masked_model"][key] for key in OF_MASKED}
-    of_page = {"methods": methods, "masked_model": masked, "results": list(shown(record))}
-    found = rounded({key: record[key] for key in KEYS} | of_page)
+    of_page = {"methods": methods, "masked_model": masked, "planted": record.get("planted")}
+    found = rounded({key: record[key] for key in KEYS} | of_page | {"results": list(shown(record))})
     fields = [f"{json.dumps(key)}: {laid(value)}" for key, value in found.items()]
     write_text(KEPT / f"{name}.json", "{\n" + ",\n".join(fields) + "\n}\n")
 
@@ -87,63 +88,49 @@ def kept(study: Entry) -> dict[str, Any]:
     return {name: json.loads(file.read_text("utf-8")) for name, file in files.items() if file.exists()}
 
 
-def fine_tune(model: Entry, data: Path, results: Path) -> None:
-    """Trains a model, unless it is there."""
-    run = trained(model["name"], results).parent
-    if as_asked(run, model):
-        return
-    if asked_file(run).exists():
-        raise SystemExit(f"{run} was trained as study.toml had it before; remove it, and it is trained anew.")
-    config = ROOT / "configs" / model["config"]
-    paths = {"--config": config, "--model": BUILTIN, "--data-dir": data / model["data"], "--output": run}
-    flags = [text for flag, path in paths.items() for text in (flag, str(path))]
-    if code := autorel(["train", *flags, *model["flags"], *(["--resume"] if run.exists() else [])]):
-        raise SystemExit(code)
-    asked_file(run).write_text(json.dumps(model), encoding="utf-8")
-
-
-def trained(name: str, results: Path) -> Path:
-    """The directory of a model that was trained."""
-    return results / "models" / name / "model"
-
-
-def asked_file(made: Path) -> Path:
-    """The file beside what was made that says what was asked for."""
-    return made.with_suffix(".asked")
-
-
-def as_asked(made: Path, asked_now: Any) -> bool:
-    """Whether it was made, and as study.toml asks for it."""
-    asked = asked_file(made)
-    return made.exists() and asked.exists() and json.loads(asked.read_text("utf-8")) == asked_now
+def results_file(name: str, results: Path) -> Path:
+    """Of a part."""
+    return results / f"{name}.json"
 
 
 def measure(part: Entry, models: Sequence[Entry], data: Path, results: Path) -> None:
     """Writes the results of a part, unless they are there."""
-    output, asked = results / f"{part['name']}.json", [part, *models]
+    output, asked = results_file(part["name"], results), [part, *models]
     if as_asked(output, asked):
         return
-    file, more = data / part["data"], []
+    (plant if "plant" in part else evaluate)(part, data / part["data"], results)
+    asked_file(output).write_text(json.dumps(asked), encoding="utf-8")
+
+
+def evaluate(part: Entry, file: Path, results: Path) -> None:
+    """Measures on texts of a file."""
+    output, more = results_file(part["name"], results), []
     if part.get("half"):
         half, others = (results / f"{part['name']}{end}" for end in (file.suffix, f".references{file.suffix}"))
         write_halves(file, half, others, part.get("references", 0))
         file, more = half, ["--references", str(others)] if "references" in part else []
+    if "swaps" in part:
+        table, file = file, output.with_suffix(".pairs.jsonl")
+        write_swapped(table, file, part["columns"], part["swaps"])
     if code := autorel(["evaluate", str(file), *arguments(part, results), *more, "--output", str(output)]):
         raise SystemExit(code)
-    asked_file(output).write_text(json.dumps(asked), encoding="utf-8")
 
 
-def write_halves(file: Path, half: Path, others: Path, count: int) -> None:
-    """Of a table with a line for each row, its rows 2, 4, …, and as the other file the first `count` of the others."""
-    head, *rows = file.read_text("utf-8").splitlines(keepends=True)
-    for path, kept in ((half, rows[1::2]), (others, rows[: 2 * count : 2])):
-        path.write_text("".join([head, *kept]), encoding="utf-8")
+def plant(part: Entry, data: Path, results: Path) -> None:
+    """Trains a model that follows planted words, and measures on texts with these."""
+    run = results / "models" / part["name"]
+    paths = {"--config": ROOT / "configs" / part["config"], "--model": BUILTIN, "--data-dir": data, "--output": run}
+    flags = [text for flag, value in paths.items() for text in (flag, str(value))]
+    flags += ["--kind", part["plant"], "--methods", ",".join(part["methods"]), "--test-texts", str(part["limit"])]
+    if code := autorel(["plant", *flags, *part["flags"], "--resume"]):
+        raise SystemExit(code)
+    shutil.copyfile(run / "planted.json", results_file(part["name"], results))
 
 
 def arguments(part: Entry, results: Path) -> Iterator[str]:
     """The arguments of `autorel evaluate` for a part."""
     for name, column in part.get("columns", {}).items():
-        yield from (FLAGS[name], column)
+        yield from (f"--{name}-column", column)
     for name in MODELS:
         if name in part:
             yield from (f"--{name.replace('_', '-')}", str(trained(part[name], results)))

@@ -189,7 +189,7 @@ def read_points(parts: Sequence[Entry], records: Mapping[str, Record]) -> Iterat
 
 def model_of(part: Entry) -> str:
     """The model of a part, as study.toml names it."""
-    return part.get("model", "built-in")
+    return part["name"] if "plant" in part else part.get("model", "built-in")
 
 
 def shown(record: Record) -> Iterator[Mapping[str, Any]]:
@@ -232,6 +232,11 @@ def section(part: Entry, record: Record) -> str:
             f", measured on {part['masked_model']}, which predicts the same for {masked['same_prediction']['mean']:.1%}"
         )
         facts += f" of the texts (the target's probability differs by {masked['probability_change']['mean']:.3f})"
+    if record.get("planted"):
+        facts += f", which follows what is planted in {record['planted']['followed']:.1%} of these texts"
+        if (led := record["planted"]["followed_a_part"]) is not None:
+            other = record["planted"]["opposed_a_part"]
+            facts += f"; {led:.1%} of texts with a part of it alone get its label, {other:.1%} the other one"
     blocks = [f"## {part['title']}\n{facts}."]
     for protocol in record["protocols"]:
         for perturbation in perturbations(protocol, record["perturbations"]):

@@ -8,12 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from autorel_jax import weights
 from autorel_jax.attribution.registry import named
 from autorel_jax.cli.evaluate import parser
+from autorel_jax.cli.plant import parser as plant_parser
 from autorel_jax.cli.train_flags import parser as train_parser
 from autorel_jax.faithfulness.config import EvaluateConfig
 from autorel_jax.faithfulness.methods import parsed
 from autorel_jax.faithfulness.protocols import PROTOCOLS
+from autorel_jax.text.tokens import load_tokenizer
 
 ROOT = Path(__file__).parents[1]
 with pytest.MonkeyPatch.context() as patch:
@@ -24,13 +27,31 @@ MEASURES = {measure.name: name for name, protocol in PROTOCOLS.items() for measu
 
 
 @pytest.mark.parametrize("part", CONFIG["part"], ids=lambda part: part["name"])
-def test_each_part_can_be_measured(part):
-    args = parser().parse_args([part["data"], *STUDY["arguments"](part, Path("data"))])
-    EvaluateConfig(methods=args.methods, protocols=args.protocols, perturb=args.perturb)
+def test_each_part_can_be_measured(part, tmp_path, monkeypatch):
+    commands = []
+    monkeypatch.setitem(STUDY["measure"].__globals__, "autorel", lambda words: commands.append(words) or ran(words))
+    for name in ("write_halves", "write_swapped"):
+        monkeypatch.setitem(STUDY["measure"].__globals__, name, lambda *_: None)
+    STUDY["measure"](part, [], Path("data"), tmp_path)
+    assert STUDY["as_asked"](tmp_path / f"{part['name']}.json", [part])
+    ((command, *words),) = commands
+    args = {"evaluate": parser, "plant": plant_parser}[command]().parse_args(words)
+    if command == "evaluate":
+        names = ("methods", "protocols", "perturb")
+        EvaluateConfig(**{name: value for name, value in vars(args).items() if name in names})
     for method in args.methods:
         name, parameters = parsed(method)
         parameters.pop("read_at", None)
         named(name).set(parameters)
+
+
+def ran(words):
+    """Leaves what a command leaves."""
+    output = Path(words[words.index("--output") + 1])
+    if words[0] == "plant":
+        output.mkdir(parents=True)
+        output /= "planted.json"
+    output.write_text("{}")
 
 
 def test_models_are_those_of_parts():
@@ -39,6 +60,20 @@ def test_models_are_those_of_parts():
     for model in CONFIG["model"]:
         assert (ROOT / "configs" / model["config"]).exists()
         train_parser().parse_args(model["flags"])
+
+
+def test_new_models_have_pieces_of_their_texts(tmp_path):
+    """One of study.toml, made smaller."""
+    (model,) = (model for model in CONFIG["model"] if "architecture" in model)
+    sizes = {"vocab_size": 300, "hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 2}
+    (tmp_path / "train.tsv").write_text("sentence\tlabel\n" + 'a "good film\t1\n' * 3)
+    untrained = STUDY["fine_tune"].__globals__["untrained"]
+    made = untrained(model | {"architecture": model["architecture"] | sizes}, tmp_path, tmp_path)
+    checkpoint = weights.read(made, encoder=True)
+    assert checkpoint.config.family.name == "ModernBERT"
+    tokens = load_tokenizer(made, None, checkpoint.config.family)(['a "good film'], max_length=16)[0]
+    assert tokens.pieces == ("[CLS]", "a", 'Ġ"', "good", "Ġfilm", "[SEP]")
+    assert max(tokens.ids) < 300
 
 
 def test_what_is_there_is_not_made_again(tmp_path):
@@ -80,6 +115,23 @@ def test_references_are_of_the_other_half(tmp_path):
     table.write_text("text\n" + "".join(f"{number}\n" for number in range(1, 10)))
     STUDY["write_halves"](table, half, others, 2)
     assert (half.read_text(), others.read_text()) == ("text\n2\n4\n6\n8\n", "text\n1\n3\n")
+
+
+def test_swapped_words(tmp_path):
+    """Both ways, whole words alone; texts without one are left out."""
+    table, pairs = tmp_path / "a.tsv", tmp_path / "a.jsonl"
+    table.write_text('text\tlabel\ngood , not bad\t1\ngoods "\t0\na "bad film\t0\n bad\t0\n')
+    STUDY["write_swapped"](table, pairs, {"text": "text", "changed": "copy"}, [["good", "bad"], ["a", "b"]])
+    assert [tuple(json.loads(line).values()) for line in pairs.read_text().splitlines()] == [
+        ("good , not bad", "bad , not good"),
+        ('a "bad film', 'b "bad film'),
+        (" bad", " good"),
+    ]
+
+
+def test_no_word_is_swapped_for_two():
+    swaps = [word for part in CONFIG["part"] for pair in part.get("swaps", []) for word in pair]
+    assert len(swaps) == len(set(swaps))
 
 
 def test_targets_are_of_what_is_measured():
@@ -162,6 +214,16 @@ def test_the_page_says_what_was_found():
     assert "- With all parameters in disorder, the interval still lies above 0 for `random`." in page
     assert "## Other" not in page
     assert "/home/someone" not in page
+
+
+def test_the_page_says_whether_a_model_follows_what_is_planted():
+    study = {"title": "A study", "about": "", "part": [{"name": "one", "title": "One", "plant": "pair"}]}
+    followed = RECORD | {"planted": {"followed": 0.987, "followed_a_part": None, "opposed_a_part": None}}
+    page = STUDY["page"](study, {"one": followed})
+    assert "model: one, which follows what is planted in 98.7% of these texts.\n" in page
+    followed["planted"] |= {"followed_a_part": 0.523, "opposed_a_part": 0.471}
+    page = STUDY["page"](study, {"one": followed})
+    assert "; 52.3% of texts with a part of it alone get its label, 47.1% the other one.\n" in page
 
 
 def test_where_relevance_is_read_is_compared_over_models():

@@ -4,7 +4,7 @@
     NAOPC = (AOPC - least) / (greatest - least)
 
 p is the target's probability. The two bounds are exact for few units, else found by beam searches from both ends, so
-that an order may lie slightly beyond them. Source: Edin et al. 2024 (arXiv 2408.08137), who search from the whole text
+that an order may lie beyond them. Source: Edin et al. 2024 (arXiv 2408.08137), who search from the whole text
 alone. Measurements (asking.py). U units.
 """
 
