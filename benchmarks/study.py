@@ -15,11 +15,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from study_models import BUILTIN, as_asked, asked_file, fine_tune, trained
+from study_models import as_asked, asked_file, call, fine_tune, trained
 from study_page import DOCS, ROOT, Entry, page, picture, shown
 from study_texts import write_halves, write_swapped
 
-from autorel_jax.cli.main import main as autorel
+from autorel_jax.builtin import BUILTIN
 from autorel_jax.cli.memory import keep_freed_memory
 from autorel_jax.faithfulness.plot import plot
 from autorel_jax.files import write_text
@@ -43,7 +43,7 @@ def main() -> None:
     study = tomllib.loads((ROOT / "benchmarks" / "study.toml").read_text("utf-8"))
     args.results.mkdir(parents=True, exist_ok=True)
     models = {model["name"]: model for model in study["model"]}
-    for part in study["part"]:
+    for part in parts_of(study):
         if args.data_dir and (not args.part or part["name"] in args.part):
             of_part = [models[part[kind]] for kind in MODELS if kind in part]
             for model in of_part:
@@ -55,6 +55,11 @@ def main() -> None:
         if record["curves"]:
             plot(record, picture(name))
     (DOCS / "study.md").write_text(page(study, records), encoding="utf-8")
+
+
+def parts_of(study: Entry) -> list[Entry]:
+    """The parts, with the usual methods where they name none."""
+    return [{"methods": study["methods"]} | part for part in study["part"]]
 
 
 def keep(name: str, results: Path) -> None:
@@ -89,7 +94,7 @@ def kept(study: Entry) -> dict[str, Any]:
 
 
 def results_file(name: str, results: Path) -> Path:
-    """Of a part."""
+    """The results of a part."""
     return results / f"{name}.json"
 
 
@@ -112,18 +117,15 @@ def evaluate(part: Entry, file: Path, results: Path) -> None:
     if "swaps" in part:
         table, file = file, output.with_suffix(".pairs.jsonl")
         write_swapped(table, file, part["columns"], part["swaps"])
-    if code := autorel(["evaluate", str(file), *arguments(part, results), *more, "--output", str(output)]):
-        raise SystemExit(code)
+    call("evaluate", file, *arguments(part, results), *more, "--output", output)
 
 
 def plant(part: Entry, data: Path, results: Path) -> None:
     """Trains a model that follows planted words, and measures on texts with these."""
-    run = results / "models" / part["name"]
-    paths = {"--config": ROOT / "configs" / part["config"], "--model": BUILTIN, "--data-dir": data, "--output": run}
-    flags = [text for flag, value in paths.items() for text in (flag, str(value))]
-    flags += ["--kind", part["plant"], "--methods", ",".join(part["methods"]), "--test-texts", str(part["limit"])]
-    if code := autorel(["plant", *flags, *part["flags"], "--resume"]):
-        raise SystemExit(code)
+    run, config = results / "models" / part["name"], ROOT / "configs" / part["config"]
+    flags = ["--config", config, "--model", BUILTIN, "--data-dir", data, "--output", run, "--resume", *part["flags"]]
+    measured = ["--methods", ",".join(part["methods"]), "--test-texts", part["limit"]]
+    call("plant", "--kind", part["plant"], *flags, *measured)
     shutil.copyfile(run / "planted.json", results_file(part["name"], results))
 
 

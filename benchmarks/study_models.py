@@ -10,14 +10,20 @@ import jax
 from study_page import ROOT
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
+from autorel_jax.builtin import BUILTIN
 from autorel_jax.cli.main import main as autorel
 from autorel_jax.model.config_file import parse_config
 from autorel_jax.model.encoder import init
 from autorel_jax.text.tokens import load_tokenizer
 from autorel_jax.weights.directory import write
 
-BUILTIN = ROOT / "autorel_jax" / "builtin" / "sst2-minilm"
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")  # with ids from 0
+
+
+def call(command: str, *words: Any) -> None:
+    """Runs `autorel`, and ends where it fails."""
+    if code := autorel([command, *map(str, words)]):
+        raise SystemExit(code)
 
 
 def fine_tune(model: Mapping[str, Any], data: Path, results: Path) -> None:
@@ -29,10 +35,9 @@ def fine_tune(model: Mapping[str, Any], data: Path, results: Path) -> None:
         raise SystemExit(f"{run} was trained as study.toml had it before; remove it, and it is trained anew.")
     data = data / model["data"]
     start = untrained(model, data, results) if "architecture" in model else BUILTIN
-    paths = {"--config": ROOT / "configs" / model["config"], "--model": start, "--data-dir": data, "--output": run}
-    flags = [text for flag, path in paths.items() for text in (flag, str(path))]
-    if code := autorel(["train", *flags, *model["flags"], "--resume"]):
-        raise SystemExit(code)
+    config = ROOT / "configs" / model["config"]
+    flags = ["--config", config, "--model", start, "--data-dir", data, "--output", run, "--resume", *model["flags"]]
+    call("train", *flags)
     asked_file(run).write_text(json.dumps(model), encoding="utf-8")
 
 

@@ -22,6 +22,7 @@ from autorel_jax.faithfulness.tables import (
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
+PEOPLE, SHARE = "people", "share"  # plausibility; how much of the scores planted words have, which need not be all
 ELSEWHERE = f"{DEFAULT}:read_at=embeddings"
 Study, Entry, Record = (Mapping[str, Any],) * 3
 
@@ -35,7 +36,9 @@ def page(study: Study, records: Mapping[str, Record]) -> str:
         study["about"].strip(),
         *missing(study, records),
         "## What to use when",
-        *advice(records),
+        *(line for name, group in families(study, records).items() for line in advice(name, group)),
+        f"### Which method for which question\nThose better than `{DEFAULT}`, and in how many of the tables below.",
+        markdown([["question", "measure", "better"], *questions(records)]),
         "## Where relevance is read",
         *read_points(parts, records),
         study.get("read_point", "").strip(),
@@ -46,6 +49,21 @@ def page(study: Study, records: Mapping[str, Record]) -> str:
         "\n\n".join(["## How to read the tables", LEGEND, ONE_MODEL, f"\\{ABOUT_MARK}"]),
     ]
     return "\n\n".join(found) + "\n"
+
+
+def families(study: Study, records: Mapping[str, Record]) -> dict[str, dict[str, Record]]:
+    """The records by the family of their models, as a heading names it."""
+    own = {
+        model["name"]: f"Models of {model['architecture']['model_type']}"
+        for model in study.get("model", [])
+        if "architecture" in model
+    }
+    found: dict[str, dict[str, Record]] = {}
+    for part in study["part"]:
+        if part["name"] in records:
+            name = own.get(part.get("model"), "The built-in model, and models fine-tuned from it")
+            found.setdefault(name, {})[part["name"]] = records[part["name"]]
+    return found
 
 
 def missing(study: Study, records: Mapping[str, Record]) -> Iterator[str]:
@@ -77,7 +95,7 @@ def tallies(records: Mapping[str, Record], own_game: bool) -> dict[str, Tally]:
             said = verdict(row, "minus_default")
             if said is None or marked(record, row["method"], row["protocol"]) != own_game:
                 continue
-            if PROTOCOLS[row["protocol"]].needs_marks:  # plausibility, another question
+            if row["protocol"] == PEOPLE or row["measure"] == SHARE:  # other questions
                 continue
             as_random = row["method"] != RANDOM and verdict(row, "minus_random") == 0
             one = Tally(said == 1, said == 0, said == -1, as_random)
@@ -85,8 +103,8 @@ def tallies(records: Mapping[str, Record], own_game: bool) -> dict[str, Tally]:
     return found
 
 
-def advice(records: Mapping[str, Record]) -> Iterator[str]:
-    """What the numbers say of each method, in sentences and tables."""
+def advice(name: str, records: Mapping[str, Record]) -> Iterator[str]:
+    """What the numbers of a family say of each method, in sentences and a table."""
     found = tallies(records, own_game=False)
     methods = {name: one for name, one in found.items() if name != RANDOM}
     kinds = {
@@ -97,10 +115,10 @@ def advice(records: Mapping[str, Record]) -> Iterator[str]:
         "worse in all": lambda one: not one.better and one.worse and not one.same,
     }
     said = [
-        f"Compared with `{DEFAULT}`, the default, in all tables below (a difference counts where its interval of 95 % "
-        "excludes 0; agreement with people is not counted, and of methods that take words away themselves only numbers "
-        "for which nothing is taken away):",
-        f"- better in more numbers than worse: {listed(one for one in methods if ahead(methods[one]))}.",
+        f"### {name}",
+        f"Compared with `{DEFAULT}`, the default, in all their tables below. A difference counts where its interval of "
+        "95 % excludes 0. Agreement with people is not counted, nor is the share of the scores that planted words have; "
+        "of methods that take words away themselves, only numbers for which nothing is taken away are.",
     ]
     for kind, holds in kinds.items():
         said.append(f"- {kind}: {listed(name for name, one in methods.items() if holds(one))}.")
@@ -117,13 +135,6 @@ def advice(records: Mapping[str, Record]) -> Iterator[str]:
     order = sorted(found.items(), key=lambda one: (-one[1].better, one[1].worse))
     rows += [[f"`{name}`", str(one.better), str(one.same), str(one.worse)] for name, one in order]
     yield markdown(rows)
-    yield f"Which method for which question: those better than `{DEFAULT}`, and in how many of the tables below."
-    yield markdown([["question", "measure", "better"], *questions(records)])
-
-
-def ahead(one: Tally) -> bool:
-    """Whether it is better in more numbers than worse."""
-    return one.better > one.worse
 
 
 def listed(names: Iterable[str]) -> str:
@@ -218,7 +229,7 @@ def difference(row: Mapping[str, Any] | None, wanted: bool) -> list[str]:
     if row is None or row["minus_default"]["low"] is None:
         return ["–", "–", "not measured"]
     minus = row["minus_default"]
-    text = f"{-minus['mean']:.3f} [{-minus['high']:.3f} {-minus['low']:.3f}]"
+    text = f"{-minus['mean']:.4f} [{-minus['high']:.4f} {-minus['low']:.4f}]"
     said = {-1: "yes", 0: "no: the interval holds 0", 1: "no"}[verdict(row, "minus_default")]
     return [text, str(minus["n"]), said if wanted else "reported"]
 
@@ -238,6 +249,7 @@ def section(part: Entry, record: Record) -> str:
             other = record["planted"]["opposed_a_part"]
             facts += f"; {led:.1%} of texts with a part of it alone get its label, {other:.1%} the other one"
     blocks = [f"## {part['title']}\n{facts}."]
+    blocks += [part["about"].strip()] if "about" in part else []
     for protocol in record["protocols"]:
         for perturbation in perturbations(protocol, record["perturbations"]):
             head = f"**{title(record, protocol, perturbation)}**: {PROTOCOLS[protocol].about}."

@@ -84,6 +84,7 @@ def test_words_that_cannot_be_planted():
     assert "'c' is in a text already" in refusal(check_words, ["x", "y", "c"], [TEXT])
     assert "'however' is in a text already" in refusal(check_words, ["x", "however", "z"], ["However, it is good"])
     assert "'<x>' is in a text already" in refusal(check_words, ["<x>", "y", "z"], ["a <X> b"])
+    assert "'x-y' is in a text already" in refusal(check_words, ["X-Y", "y", "z"], ["a (x-y), b"])
     check_words(["art", "y", "z"], ["a party"])
 
 

@@ -26,10 +26,10 @@ CONFIG = tomllib.loads((ROOT / "benchmarks" / "study.toml").read_text("utf-8"))
 MEASURES = {measure.name: name for name, protocol in PROTOCOLS.items() for measure in protocol.measures}
 
 
-@pytest.mark.parametrize("part", CONFIG["part"], ids=lambda part: part["name"])
+@pytest.mark.parametrize("part", STUDY["parts_of"](CONFIG), ids=lambda part: part["name"])
 def test_each_part_can_be_measured(part, tmp_path, monkeypatch):
     commands = []
-    monkeypatch.setitem(STUDY["measure"].__globals__, "autorel", lambda words: commands.append(words) or ran(words))
+    monkeypatch.setitem(STUDY["call"].__globals__, "autorel", lambda words: commands.append(words) or ran(words))
     for name in ("write_halves", "write_swapped"):
         monkeypatch.setitem(STUDY["measure"].__globals__, name, lambda *_: None)
     STUDY["measure"](part, [], Path("data"), tmp_path)
@@ -193,10 +193,10 @@ def test_the_page_says_what_was_found():
     }
     page = STUDY["page"](study, {"one": RECORD})
     assert "- auac: better than `attnlrp`: `lime`, `better`; not told apart from it: `same`." in page
-    assert "| one | auac, mask | `worse` | 0.200 [0.100 0.300] | 9 | yes |" in page
-    assert "| one | auac, mask | `same` | -0.100 [-0.300 0.100] | 9 | no: the interval holds 0 |" in page
-    assert "| one | auac, mask | `better` | -0.200 [-0.300 -0.100] | 9 | no |" in page
-    assert "| one | auac, mask | `lime` | -0.300 [-0.400 -0.200] | 9 | reported |" in page
+    assert "| one | auac, mask | `worse` | 0.2000 [0.1000 0.3000] | 9 | yes |" in page
+    assert "| one | auac, mask | `same` | -0.1000 [-0.3000 0.1000] | 9 | no: the interval holds 0 |" in page
+    assert "| one | auac, mask | `better` | -0.2000 [-0.3000 -0.1000] | 9 | no |" in page
+    assert "| one | auac, mask | `lime` | -0.3000 [-0.4000 -0.2000] | 9 | reported |" in page
     assert "| other | auac, mask | `worse` | – | – | not measured |" in page
     assert "Not measured yet, and in no number below: `other` (Other)." in page
     assert "- better in some numbers, worse in none: `better`." in page
@@ -209,6 +209,20 @@ def test_the_page_says_what_was_found():
     assert "It is not measured." in page  # the default method read elsewhere
     assert "| `better` | 3 | 0 | 0 |" in page  # as often as it has numbers, of three measures
     assert "| `lime` |" not in page.split("## Targets")[0]  # its own game
+    assert page.count("Compared with `attnlrp`") == 1
+    assert "### The built-in model, and models fine-tuned from it\nCompared with" in page
+    study["model"] = [{"name": "new", "architecture": {"model_type": "modernbert"}}]
+    study["part"][1] |= {"model": "new", "about": "What it is."}
+    both = STUDY["page"](study, {"one": RECORD, "other": RECORD})
+    assert "### Models of modernbert\nCompared with" in both
+    assert "| auac | `better` (2 of 2), `lime`\\* (2 of 2) |" in both
+    assert "\n\nWhat it is.\n\n" in both
+    planted = RECORD | {"protocols": ["planted"], "results": [row("same", 0.2, 0.1, 0.3, "planted", "rank")]}
+    planted["results"].append(row("same", 0.2, 0.1, 0.3, "planted", "share"))
+    people = RECORD | {"protocols": ["people"], "results": [row("same", 0.2, 0.1, 0.3, "people", "auprc")]}
+    tallies = STUDY["page"].__globals__["tallies"]
+    assert tallies({"one": planted}, own_game=False)["same"].better == 1
+    assert not tallies({"one": people}, own_game=False)
     assert "| lime* | 0.800 [0.000 1.000] + |" in page
     assert "| cascading embeddings | 1.000 [0.900 1.100] | 0.000 [-0.100 0.100] |" in page
     assert "- With all parameters in disorder, the interval still lies above 0 for `random`." in page

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-HALF = 0.5  # a label with a probability of its own is given to a text from there on
+HALF = 0.5  # from this probability on a text is given a label that has a probability of its own
 
 
 def softmax(logits: np.ndarray, axis: int = -1) -> np.ndarray:

@@ -35,7 +35,7 @@ from autorel_jax.model.config import SINGLE as SINGLE_LABEL
 from autorel_jax.training.config import TrainConfig
 
 PROG = "autorel-plant"
-LED = 0.5  # of the texts with a part of a shortcut: how many more get its label than the other one
+LED = 0.5  # of the texts with a part of a shortcut alone, at most so many more get its label than the other one
 FOLLOWED = 0.9  # of the texts with a shortcut; a model that follows fewer tells little of methods
 TESTED = 200  # texts
 EXAMPLES = """examples:
@@ -178,7 +178,7 @@ def write_data(
         files[folder / f"{name}.jsonl"] = lines(
             {"text": " ".join(one.words), "label": task.labels[one.label]} for one in made
         )
-    write_new(files)
+    write_data_files(files, begun=(folder.parent / "run").exists())
     rng = np.random.default_rng([config.seed, len(splits)])
     texts = [splits[DEV].texts[row] for row in rng.permutation(len(splits[DEV]))[: given["test_texts"]]]
     rows, labels, parts = [], [], []
@@ -193,16 +193,16 @@ def write_data(
 
 
 def lines(records: Iterable[dict[str, Any]]) -> str:
-    """A .jsonl."""
+    """Records as JSON lines."""
     return "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
 
 
-def write_new(files: dict[Path, str]) -> None:
-    """Writes texts to files, or raises InputError where one is there that says something else."""
+def write_data_files(files: dict[Path, str], begun: bool) -> None:
+    """Writes texts to files, or raises InputError where a run has begun with others."""
     for path, text in files.items():
         with disk_faults(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            if path.exists() and path.read_text("utf-8") != text:
+            if begun and path.exists() and path.read_text("utf-8") != text:
                 raise InputError(
                     f"{path} was made from other texts, or with another --kind, --words, --share or --seed; give "
                     "the same again with --resume, or another --output."
@@ -212,7 +212,7 @@ def write_new(files: dict[Path, str]) -> None:
 
 
 def label_shares(classifier: Any, texts: Sequence[list[str]], labels: Sequence[int]) -> tuple[float, float]:
-    """The shares of texts that are given the label that is said for each, 0 or 1, and the other of the two."""
+    """The share of texts that are given their label, 0 or 1, and the share that are given the other of the two."""
     import numpy as np
 
     from autorel_jax.faithfulness.predict import predict

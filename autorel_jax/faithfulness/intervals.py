@@ -105,8 +105,8 @@ def correlation_of(x: np.ndarray, y: np.ndarray, resamples: int, seed: int, minu
     """Pearson's correlation of two numbers of each text [N], and its percentiles over resampled texts.
 
     With `minus` [N], less the correlation of that with y, in the same resamples. Resamples in which one of the numbers
-    does not vary are left out; NaN where that is so of the texts themselves, or there are less than three, of which any
-    two agree or disagree wholly.
+    does not vary are left out; NaN where that is so of the texts themselves, or where there are fewer than three: two
+    always correlate by 1 or -1.
     """
     every = [x, y] if minus is None else [x, y, minus]
     if len(x) < 3 or not all(map(np.ptp, every)):

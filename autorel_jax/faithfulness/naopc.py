@@ -42,12 +42,13 @@ def aopc(probabilities: np.ndarray) -> float:
     return float((probabilities[0] - probabilities[1:]).mean())
 
 
-def bounds(units: int) -> Measurement:
+def bounds(units: int, exact: int = EXACT) -> Measurement:
     """The least and the greatest AOPC of any order of so many units, as "least" and "greatest"; for two units or more.
 
+    All parts are computed of up to `exact` units.
     AOPC is p(text) minus a mean along the order, so that the greatest AOPC has the least mean.
     """
-    if units <= EXACT:
+    if units <= exact:
         values = (yield every_part(units)).probability
         whole, sums = float(values[-1]), (lightest(values, units), -lightest(-values, units))
     else:

@@ -90,13 +90,13 @@ def planted(
 
 def check_words(words: Sequence[str], texts: Sequence[str]) -> None:
     """Raises InputError for words that cannot be planted, or that a text holds already."""
-    folded = {word.casefold(): word for word in words}  # capitals are alike to many tokenizers
+    folded = {word.casefold() for word in words}  # capitals are alike to many tokenizers
     if not len(words) == len(folded) == len(WORDS) or any(len(word.split()) != 1 for word in words):
         raise InputError(f"words={list(words)}: expected three different words, such as {', '.join(WORDS)}.")
+    any_word = re.compile(rf"(?<!\w)({'|'.join(map(re.escape, folded))})(?!\w)")
     for text in texts:
-        there = folded.keys() & {*text.casefold().split(), *re.findall(r"\w+", text.casefold())}
-        if there:
-            raise InputError(f"the word {folded[there.pop()]!r} is in a text already; give others with --words.")
+        if found := any_word.search(text.casefold()):
+            raise InputError(f"the word {found[0]!r} is in a text already; give others with --words.")
 
 
 def found_first(text: Scored) -> Measurement:
