@@ -54,7 +54,7 @@ def page(study: Study, records: Mapping[str, Record]) -> str:
 def families(study: Study, records: Mapping[str, Record]) -> dict[str, dict[str, Record]]:
     """The records by the family of their models, as a heading names it."""
     own = {
-        model["name"]: f"Models of {model['architecture']['model_type']}"
+        model["name"]: f"Another family: `{model['architecture']['model_type']}`"
         for model in study.get("model", [])
         if "architecture" in model
     }
@@ -212,9 +212,10 @@ def shown(record: Record) -> Iterator[Mapping[str, Any]]:
 def targets(study: Study, records: Mapping[str, Record]) -> Iterator[str]:
     """Each target, met or not, with its number: the default method minus the other, in the same texts."""
     rows = [["part", "measure", f"{DEFAULT} minus …", "difference", "n", "met"]]
+    asked = {part["name"]: part["perturb"] for part in study["part"] if "perturb" in part}
     for target in study.get("target", []):
         for part in target["parts"]:
-            for perturbation in perturbations(target["protocol"], target["perturb"]):
+            for perturbation in perturbations(target["protocol"], asked[part]):
                 for method in target.get("better_than", target.get("reported")):
                     label = [part, f"{target['measure']}, {perturbation}", f"`{method}`"]
                     row = None
