@@ -11,6 +11,7 @@ from tolerances import BATCH, EVALUATED
 import autorel_jax as ar
 from autorel_jax.cli.main import main
 from autorel_jax.data.row import Rejected, Row
+from autorel_jax.explaining.explainer import Explainer
 from autorel_jax.faithfulness import run as run_module
 from autorel_jax.faithfulness.cases import sampled
 from autorel_jax.faithfulness.curves import STEPS
@@ -191,6 +192,25 @@ def test_a_file_of_something_else_stays_as_it_is(classifier, tmp_path):
         said = refusal(ar.evaluate, classifier, TEXTS[:1], done=tmp_path / "mine", protocols=["leave_one_out"])
         assert "no file of finished parts" in said
         assert (tmp_path / "mine").read_bytes() == content
+
+
+def test_scores_are_kept_batch_by_batch(classifier, tmp_path, monkeypatch):
+    """A run that is stopped within a method loses a batch at the most."""
+    answers, file = Explainer.answers, tmp_path / "parts.jsonl"
+
+    def stopped(self, *args):
+        found = answers(self, *args)
+        yield from (next(found) for _ in range(2))
+        raise KeyboardInterrupt
+
+    asked = {"methods": ["attnlrp"], "protocols": ["leave_one_out"], "batch_size": 2, "done": file}
+    with monkeypatch.context() as patch:
+        patch.setattr(Explainer, "answers", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            ar.evaluate(classifier, TEXTS, **asked)
+    assert len(file.read_text().splitlines()) == 4
+    found = ar.evaluate(classifier, TEXTS, **asked)
+    assert found.record["results"] == ar.evaluate(classifier, TEXTS, **asked | {"done": None}).record["results"]
 
 
 def test_a_larger_sample_holds_a_smaller_one():

@@ -133,14 +133,14 @@ class Evaluator:
             begun = time.perf_counter()
             tokens = [chunk[place].tokens for place in missing]
             weights = np.eye(self.classifier.config.num_labels, dtype=np.float32)[targets[missing]][:, None]
-            new = {}
             for answers in explainer.answers(tokens, Targets(weights, None)):
+                new = {}
                 for number, answer in answers.items():
                     case = chunk[missing[number]]
                     scores = case.pooled(answer.relevance[0, : len(case.tokens.ids)])
                     new[keys[missing[number]]] = {"scores": scores.tolist()}
+                found.add(new)
             self.seconds[name] += time.perf_counter() - begun
-            found.add(new)
             made[name] = [np.array(found[key]["scores"], np.float64) for key in keys]
         return made
 
