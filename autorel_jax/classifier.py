@@ -198,7 +198,12 @@ class Classifier:
         """Which labels each of N texts is given [N, C]: the one of the highest logit, or all with P of HALF or more.
 
         The latter where each label has a probability of its own (`is_sigmoid`).
+
+        Raises:
+          InputError: the model gives no labels: a regression, or a model of vectors.
         """
+        if self.config.problem == REGRESSION or self.config.task == EMBEDDINGS:
+            raise InputError(f"{self.name} is a model without labels to decide for: a regression, or one of vectors.")
         if self.config.is_sigmoid:
             return self.probabilities(logits) >= HALF
         return np.eye(logits.shape[1], dtype=bool)[logits.argmax(axis=1)]

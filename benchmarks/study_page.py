@@ -118,7 +118,7 @@ def advice(name: str, records: Mapping[str, Record]) -> Iterator[str]:
         f"### {name}",
         f"Compared with `{DEFAULT}`, the default, in all their tables below. A difference counts where its interval of "
         "95 % excludes 0. Agreement with people does not count, nor does the share of the scores that planted words "
-        "have, nor a number of a method that takes words away itself where words are taken away.",
+        "have. A method that takes words away itself counts only where the measure takes none away.",
     ]
     for kind, holds in kinds.items():
         said.append(f"- {kind}: {listed(name for name, one in methods.items() if holds(one))}.")

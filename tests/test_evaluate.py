@@ -15,7 +15,7 @@ from autorel_jax.explaining.explainer import Explainer
 from autorel_jax.faithfulness import run as run_module
 from autorel_jax.faithfulness.cases import sampled
 from autorel_jax.faithfulness.curves import STEPS
-from autorel_jax.model.config import MULTI
+from autorel_jax.model.config import MULTI, REGRESSION
 
 TEXTS = [
     "a good film",
@@ -241,6 +241,8 @@ def test_a_masked_model_is_what_is_measured(classifier):
     several, their_several = (dataclasses.replace(one, config=config) for one in (classifier, other))
     same = ((own >= 0) == (theirs >= 0)).all(axis=1).mean()  # by the set of labels, not by the highest logit
     assert same != agreement["same_prediction"]["mean"]
+    regression = dataclasses.replace(classifier, config=dataclasses.replace(config, problem_type=REGRESSION))
+    assert "without labels to decide for" in refusal(regression.decisions, own)
     found = ar.evaluate(several, TEXTS, masked_model=their_several, **asked)
     assert found.record["masked_model"]["same_prediction"]["mean"] == pytest.approx(same)
     right = ar.evaluate(

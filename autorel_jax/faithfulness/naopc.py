@@ -45,7 +45,7 @@ def aopc(probabilities: np.ndarray) -> float:
 def bounds(units: int, exact: int = EXACT) -> Measurement:
     """The least and the greatest AOPC of any order of so many units, as "least" and "greatest"; for two units or more.
 
-    All parts are computed of up to `exact` units.
+    For up to `exact` units all parts are computed.
     AOPC is p(text) minus a mean along the order, so that the greatest AOPC has the least mean.
     """
     if units <= exact:
